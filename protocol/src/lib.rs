@@ -1,0 +1,32 @@
+//! What Weir's edge agents and balancers say to each other: one sealed UDP datagram per report.
+//!
+//! Everything here is pure: bytes, time and random numbers are arguments, and there is no socket, clock or task. The
+//! same code is driven by the agent, the balancer, the tests and the simulator.
+//!
+//! | module       | what it holds                                                                 |
+//! |--------------|-------------------------------------------------------------------------------|
+//! | [`report`]   | what a report says: state, load, capacity, addresses                          |
+//! | [`codec`]    | that report as CBOR, and back                                                 |
+//! | [`host`]     | host names and addresses that are safe to hand to a client                    |
+//! | [`edge_id`]  | the GUID that names an edge                                                   |
+//! | [`key`]      | the cluster's secrets, an edge's own key, and how they are written down       |
+//! | [`datagram`] | the header, and the sealing and opening of one datagram                       |
+//! | [`sender`]   | the agent's end: boot salt and counter                                        |
+//! | [`receiver`] | the balancer's end: which datagram is believed, and why another is rejected   |
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod datagram;
+pub mod edge_id;
+pub mod host;
+pub mod key;
+pub mod receiver;
+pub mod report;
+pub mod sender;
+
+pub use edge_id::EdgeId;
+pub use host::Host;
+pub use key::{EdgeKey, KeyRing, Secret};
+pub use receiver::{Receiver, Rejection};
+pub use report::Report;
+pub use sender::Sender;
