@@ -1,0 +1,201 @@
+//! The command line of `weir-agent`.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+use weir_edge_agent::probe::{NginxRtmp, Probe, System};
+use weir_edge_agent::targets::{self, TargetAddress};
+use weir_edge_agent::{Config, Endpoint, Target, identity};
+use weir_protocol::key::parse_key_file;
+use weir_protocol::report::{self, Capacity};
+use weir_protocol::{Host, Secret};
+
+/// The port whose connections are counted when nothing says which.
+const DEFAULT_PORT: u16 = 1935;
+
+/// Reports the load of one media server to balancers.
+///
+/// Needs a target, a key and, unless balancers are to take the address that reports come from, a redirect address.
+#[derive(Debug, Parser)]
+#[command(name = "weir-agent", version)]
+pub(crate) struct Arguments {
+    /// A balancer to report to; may be repeated. Without a port: 1934.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    target: Vec<TargetAddress>,
+    /// A file of balancers: a line host,port,key for each, and # comments.
+    #[arg(long, value_name = "FILE")]
+    targets_file: Option<PathBuf>,
+    /// The file with the cluster's key; the first key in it is used.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The cluster's key itself.
+    #[arg(long, value_name = "KEY", env = "WEIR_KEY", hide_env_values = true, hide = true)]
+    key: Option<String>,
+    /// What clients are to call this edge: a name or an address.
+    #[arg(long, value_name = "HOST")]
+    redirect_address: Option<String>,
+    /// What this edge serves on which port, such as rtmp://:1935; may be repeated.
+    #[arg(long, value_name = "SCHEME://[HOST]:PORT")]
+    endpoint: Vec<Endpoint>,
+    /// Where the load comes from: `system`, or `nginx-rtmp=URL` of its statistics page; may be repeated. Default: system.
+    #[arg(long, value_name = "PROBE")]
+    probe: Vec<String>,
+    /// A port whose connections the system probe counts; may be repeated. Default: those of the endpoints, or 1935.
+    #[arg(long, value_name = "PORT")]
+    port: Vec<u16>,
+    /// The network interface whose rates are reported. Default: all but the loopback.
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// The time between two reports, 100 ms to 1 h.
+    #[arg(long, value_name = "DURATION", default_value = "2.5s", value_parser = parse_interval)]
+    interval: Duration,
+    /// The zone that this edge is in.
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    zone: Option<String>,
+    /// A label of this edge; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    tag: Vec<String>,
+    /// This edge's share of clients relative to other edges. Default: 1.
+    #[arg(long, value_name = "NUMBER", value_parser = parse_weight)]
+    weight: Option<f32>,
+    /// Most client connections that this edge can carry.
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<u64>,
+    /// The folder for this edge's GUID.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// The file with this edge's GUID. Default: guid in the state folder.
+    #[arg(long, value_name = "FILE")]
+    guid_file: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// What is asked for, checked; or one line that says what is wrong.
+    pub(crate) fn config(self) -> Result<Config, String> {
+        let redirect = self.redirect_address;
+        if let Some(Err(error)) = redirect.as_deref().map(Host::new) {
+            return Err(format!("--redirect-address: {error}"));
+        }
+        let guid_file =
+            self.guid_file.unwrap_or_else(|| self.state.unwrap_or_else(identity::default_folder).join("guid"));
+        let common = common_secret(self.key_file.as_deref(), self.key.as_deref())?;
+        let mut lines: Vec<targets::Line> =
+            self.target.into_iter().map(|address| targets::Line { address, secret: None }).collect();
+        if let Some(file) = &self.targets_file {
+            let text = read(file)?;
+            lines.extend(targets::parse_file(&text).map_err(|(line, error)| at_line(file, line, error))?);
+        }
+        if lines.is_empty() {
+            return Err("no balancer to report to: name one with --target HOST:1934 or --targets-file".to_owned());
+        }
+        let edge = identity::load(&guid_file).map_err(|error| error.to_string())?;
+        let with_key = |line: targets::Line| {
+            let secret = line.secret.as_ref().or(common.as_ref());
+            let secret = secret.ok_or_else(|| {
+                format!("no key for {}: give --key-file FILE, with the key that the balancer made", line.address)
+            })?;
+            Ok(Target { address: line.address, key: secret.edge_key(edge) })
+        };
+        let targets = lines.into_iter().map(with_key).collect::<Result<_, String>>()?;
+        let ports = match (&self.port[..], &self.endpoint[..]) {
+            ([], []) => vec![DEFAULT_PORT],
+            ([], endpoints) => endpoints.iter().map(|endpoint| endpoint.port).collect(),
+            (ports, _) => ports.to_vec(),
+        };
+        Ok(Config {
+            edge,
+            targets,
+            redirect,
+            probes: probes(&self.probe, ports, self.interface.as_deref())?,
+            endpoints: at_most(report::MAX_ENDPOINTS, "--endpoint", self.endpoint)?,
+            interval: self.interval,
+            zone: self.zone,
+            tags: at_most(report::MAX_TAGS, "--tag", self.tag)?,
+            weight: self.weight,
+            capacity: Capacity { connections: self.max_connections, bits_per_second: None },
+        })
+    }
+}
+
+fn common_secret(file: Option<&Path>, key: Option<&str>) -> Result<Option<Secret>, String> {
+    match (file, key) {
+        (Some(file), _) => {
+            let secrets = parse_key_file(&read(file)?).map_err(|(line, error)| at_line(file, line, error))?;
+            Ok(secrets.into_iter().next())
+        }
+        (None, Some(key)) => key.parse().map(Some).map_err(|error| format!("WEIR_KEY: {error}")),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The probes that were named. Where a media server is asked for its connections the kernel is asked for the rest only:
+/// what it counts is something else, and must not stand in for a media server that does not answer.
+fn probes(names: &[String], ports: Vec<u16>, interface: Option<&str>) -> Result<Vec<Box<dyn Probe>>, String> {
+    let mut probes: Vec<Box<dyn Probe>> = Vec::new();
+    let mut system_ports = ports;
+    for name in names {
+        match name.split_once('=') {
+            Some(("nginx-rtmp", url)) => {
+                probes.push(Box::new(NginxRtmp::new(url).map_err(|error| format!("--probe {name}: {error}"))?));
+                system_ports.clear();
+            }
+            None if name == "system" => {}
+            _ => return Err(format!("--probe {name}: unknown; expected system or nginx-rtmp=URL")),
+        }
+    }
+    probes.push(Box::new(System::new(system_ports, interface.map(str::to_owned))));
+    Ok(probes)
+}
+
+fn at_most<T>(limit: usize, option: &str, values: Vec<T>) -> Result<Vec<T>, String> {
+    if values.len() > limit { Err(format!("{option}: at most {limit} fit into a report")) } else { Ok(values) }
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
+}
+
+fn at_line(file: &Path, line: usize, error: impl Display) -> String {
+    format!("{}:{line}: {error}", file.display())
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number and a unit, such as 2.5s or 500ms".to_owned();
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit);
+    let seconds_per_unit = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let interval = Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|_| wrong())?;
+    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
+    if range.contains(&interval) { Ok(interval) } else { Err("out of range: expected 100ms to 1h".to_owned()) }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.is_empty() || text.len() > report::MAX_NAME_LENGTH || !text.bytes().all(printable) {
+        return Err(format!("expected 1 to {} printable ASCII characters", report::MAX_NAME_LENGTH));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_weight(text: &str) -> Result<f32, String> {
+    let weight = text.parse().ok().filter(|weight: &f32| weight.is_finite() && *weight > 0.0);
+    weight.ok_or_else(|| "expected a number greater than 0".to_owned())
+}
+
+/// What is wrong with a command line, as one line.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    // The first paragraph says what is wrong; a list of missing arguments has a line for each. The rest is usage.
+    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    format!("{}; see --help", said.join(" ").trim_start_matches("error: "))
+}

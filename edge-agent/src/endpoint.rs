@@ -1,0 +1,68 @@
+//! What the edge serves where.
+
+use std::str::FromStr;
+
+use weir_protocol::{Host, report};
+
+/// One scheme that the edge serves, and the port; written `rtmp://:1935` or `rtmp://other-name:1935`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    scheme: String,
+    host: Option<String>,
+    /// The port.
+    pub port: u16,
+}
+
+/// The text is no endpoint.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected SCHEME://:PORT or SCHEME://HOST:PORT, such as rtmp://:1935")]
+pub struct ParseEndpointError;
+
+impl FromStr for Endpoint {
+    type Err = ParseEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEndpointError> {
+        let (scheme, authority) = text.split_once("://").ok_or(ParseEndpointError)?;
+        let (host, port) = authority.trim_end_matches('/').rsplit_once(':').ok_or(ParseEndpointError)?;
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let known_form = scheme.starts_with(|first: char| first.is_ascii_lowercase()) && scheme.bytes().all(letters);
+        if !known_form || scheme.len() > report::MAX_NAME_LENGTH {
+            return Err(ParseEndpointError);
+        }
+        let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or(ParseEndpointError)?;
+        let host = (!host.is_empty()).then(|| Host::new(host)).transpose().map_err(|_| ParseEndpointError)?;
+        Ok(Self { scheme: scheme.to_owned(), host: host.map(|host| host.as_str().to_owned()), port })
+    }
+}
+
+impl Endpoint {
+    /// As it stands in a report.
+    #[must_use]
+    pub fn to_report(&self) -> report::Endpoint<'_> {
+        // The host was checked when it was read.
+        let host = self.host.as_deref().and_then(|host| Host::new(host).ok());
+        report::Endpoint { scheme: &self.scheme, host, port: self.port }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_has_a_scheme_a_port_and_perhaps_a_host() {
+        let endpoint: Endpoint = "rtmp://:1935".parse().unwrap();
+        assert_eq!(endpoint.to_report(), report::Endpoint { scheme: "rtmp", host: None, port: 1935 });
+        let endpoint: Endpoint = "https://[::1]:8443/".parse().unwrap();
+        assert_eq!(endpoint.to_report().host, Host::new("[::1]").ok());
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in
+            ["", "rtmp", "1935", ":1935", "rtmp://", "rtmp://edge", "rtmp://edge:0", "RTMP://:1935", "rtmp://a b:1"]
+        {
+            assert_eq!(text.parse::<Endpoint>(), Err(ParseEndpointError), "{text}");
+        }
+    }
+}

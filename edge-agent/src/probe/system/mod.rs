@@ -1,0 +1,119 @@
+//! What the kernel knows, for every media server: connections on given ports, interface rates, CPU.
+//!
+//! | module        | what it reads                                     |
+//! |---------------|---------------------------------------------------|
+//! | [`sock_diag`] | established TCP connections, over netlink         |
+//! | [`proc`]      | `/proc/net/dev` and `/proc/stat`                  |
+
+pub mod proc;
+pub mod sock_diag;
+
+use std::time::Instant;
+
+use super::{Failure, Outcome, Probe, Reading};
+
+/// Asks the kernel.
+#[derive(Debug)]
+pub struct System {
+    /// Local ports whose connections are counted; none leaves the connections unknown.
+    ports: Vec<u16>,
+    /// The interface whose rates are reported; all but the loopback when `None`.
+    interface: Option<String>,
+    /// What rates are computed against.
+    before: Option<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Instant,
+    bytes: proc::Bytes,
+    ticks: proc::Ticks,
+}
+
+impl System {
+    /// A probe that counts connections on `ports`, and reports the rates of `interface`, or of all but the loopback.
+    #[must_use]
+    pub fn new(ports: Vec<u16>, interface: Option<String>) -> Self {
+        Self { ports, interface, before: None }
+    }
+
+    /// Rates and shares between the last call and this one; unknown at the first.
+    fn rates(&mut self, now: Instant) -> Result<Reading, Failure> {
+        let interfaces = std::fs::read_to_string("/proc/net/dev")?;
+        let bytes = match &self.interface {
+            Some(name) => proc::bytes_of(&interfaces, name)
+                .ok_or_else(|| format!("/proc/net/dev has no interface {name}; see `ip link`"))?,
+            None => proc::bytes_of_all(&interfaces),
+        };
+        let ticks = proc::ticks(&std::fs::read_to_string("/proc/stat")?).ok_or("/proc/stat has no line `cpu`")?;
+        let sample = Sample { at: now, bytes, ticks };
+        let Some(before) = self.before.replace(sample) else {
+            return Ok(Reading::default());
+        };
+        let elapsed = now.duration_since(before.at);
+        Ok(Reading {
+            in_bits_per_second: proc::rate(before.bytes.received, bytes.received, elapsed),
+            out_bits_per_second: proc::rate(before.bytes.sent, bytes.sent, elapsed),
+            cpu: ticks.share_since(before.ticks),
+            ..Reading::default()
+        })
+    }
+}
+
+impl Probe for System {
+    fn name(&self) -> String {
+        "system".to_owned()
+    }
+
+    fn read(&mut self) -> Outcome<'_> {
+        Box::pin(async {
+            let mut reading = self.rates(Instant::now())?;
+            if !self.ports.is_empty() {
+                let ports = self.ports.clone();
+                // The dump blocks for as long as the kernel walks its tables.
+                let count = tokio::task::spawn_blocking(move || sock_diag::count_established(&ports)).await??;
+                reading.connections = Some(count);
+            }
+            Ok(reading)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_on_the_given_ports_are_counted_and_no_others() {
+        let [counted, also_counted, not_counted] =
+            ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0"].map(|address| TcpListener::bind(address).unwrap());
+        let connect = |listener: &TcpListener| {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap())
+        };
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let mut system = System::new(vec![port(&counted), port(&also_counted)], None);
+        assert_eq!(system.read().await.unwrap().connections, Some(0));
+        let first = connect(&counted);
+        let _others = [connect(&also_counted), connect(&also_counted), connect(&not_counted)];
+        assert_eq!(system.read().await.unwrap().connections, Some(3));
+        drop(first);
+        assert_eq!(system.read().await.unwrap().connections, Some(2));
+    }
+
+    #[tokio::test]
+    async fn rates_are_unknown_at_first_and_known_then() {
+        let mut system = System::new(Vec::new(), Some("lo".to_owned()));
+        assert_eq!(system.read().await.unwrap(), Reading::default());
+        let reading = system.read().await.unwrap();
+        assert!(reading.out_bits_per_second.is_some(), "{reading:?}");
+    }
+
+    #[tokio::test]
+    async fn an_interface_that_is_not_there_is_an_error_that_names_it() {
+        let error = System::new(Vec::new(), Some("eth99".to_owned())).read().await.unwrap_err();
+        assert_eq!(error.to_string(), "/proc/net/dev has no interface eth99; see `ip link`");
+    }
+}

@@ -1,0 +1,218 @@
+//! Established TCP connections on given ports, counted over netlink (sock_diag(7)).
+//!
+//! The kernel is asked once for IPv4 and once for IPv6, with a filter that it runs itself: of 100,000 connections only
+//! those on the ports come back, and nothing in `/proc` has to be formatted and parsed.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
+
+/// `NLMSG_ERROR`, `NLMSG_DONE` (linux/netlink.h) and `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// `NLM_F_REQUEST | NLM_F_DUMP`.
+const DUMP_REQUEST: u16 = 0x301;
+/// `NLM_F_DUMP_INTR`: the table changed while it was walked, so the count may be off.
+const INTERRUPTED: u16 = 0x10;
+/// Bytes of a message's header (`struct nlmsghdr`), and of the request behind it (`struct inet_diag_req_v2`).
+const HEADER_LENGTH: usize = 16;
+const REQUEST_LENGTH: usize = 56;
+/// `INET_DIAG_REQ_BYTECODE`, and its operations `JMP` and `S_EQ` (linux/inet_diag.h; `S_EQ` is in Linux 4.16 and later).
+const ATTRIBUTE_FILTER: u16 = 1;
+const OPERATION_JUMP: u8 = 1;
+const OPERATION_SOURCE_EQUALS: u8 = 11;
+/// Bytes of an operation.
+const OPERATION_LENGTH: u16 = 4;
+
+const TCP: u8 = 6;
+/// The bit of `TCP_ESTABLISHED`.
+const ESTABLISHED: u32 = 1 << 1;
+
+/// How long the kernel may take for one part of its answer; it takes microseconds.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a dump is begun anew when the table changed under it. On a busy host it changes always; then the last count,
+/// which is off by what changed, has to do.
+const ATTEMPTS: usize = 3;
+
+/// Counts the established TCP connections, IPv4 and IPv6, whose local port is one of `ports`.
+///
+/// # Errors
+/// What the kernel says, such as that it has no `inet_diag` module.
+pub fn count_established(ports: &[u16]) -> io::Result<u64> {
+    if ports.is_empty() {
+        return Ok(0);
+    }
+    let family = AddressFamily::NETLINK;
+    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
+    // AF_INET and AF_INET6. An IPv4 connection to a socket that listens on both is one of IPv6's here.
+    Ok(count_family(&socket, 2, ports)? + count_family(&socket, 10, ports)?)
+}
+
+fn count_family(socket: &OwnedFd, family: u8, ports: &[u16]) -> io::Result<u64> {
+    let request = request(family, ports);
+    let mut buffer = vec![0; 64 * 1024];
+    let mut count = 0;
+    for _ in 0..ATTEMPTS {
+        send(socket, &request, SendFlags::empty())?;
+        let mut answer = Answer::default();
+        while !answer.done {
+            let (length, _) = recv(socket, &mut buffer[..], RecvFlags::empty())?;
+            answer.take_in(&buffer[..length])?;
+        }
+        count = answer.connections;
+        if !answer.interrupted {
+            break;
+        }
+    }
+    Ok(count)
+}
+
+/// The request for all established connections of a family on any of `ports`.
+fn request(family: u8, ports: &[u16]) -> Vec<u8> {
+    let filter = filter(ports);
+    let length = HEADER_LENGTH + REQUEST_LENGTH + 4 + filter.len();
+    let mut request = Vec::with_capacity(length);
+    // Lengths are far below their types' limits: a filter has 12 bytes a port, and there are 65,535 ports.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 786,500")]
+    request.extend((length as u32).to_ne_bytes());
+    request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    request.extend(DUMP_REQUEST.to_ne_bytes());
+    request.extend([0; 8]); // sequence, port id
+    request.extend([family, TCP, 0, 0]);
+    request.extend(ESTABLISHED.to_ne_bytes());
+    request.extend([0; 48]); // no particular socket
+    #[expect(clippy::cast_possible_truncation, reason = "see MAX_PORTS")]
+    request.extend((4 + filter.len() as u16).to_ne_bytes());
+    request.extend(ATTRIBUTE_FILTER.to_ne_bytes());
+    request.extend(filter);
+    request
+}
+
+/// A program for the kernel that accepts a connection whose local port is one of `ports`.
+///
+/// Each operation says how far to go on when it holds and when it does not. To come out at the very end is to accept,
+/// beyond it to reject. So for each port: if it is that port go on to a jump to the end, else to the next port; the last
+/// has no jump behind it, and goes beyond the end if it is another port.
+fn filter(ports: &[u16]) -> Vec<u8> {
+    let ports = &ports[..ports.len().min(MAX_PORTS)];
+    let compare = |port: u16| {
+        let code = [OPERATION_SOURCE_EQUALS, 2 * OPERATION_LENGTH as u8];
+        let otherwise = (3 * OPERATION_LENGTH).to_ne_bytes();
+        // The port stands in an operation of its own behind the comparison.
+        [&code[..], &otherwise, &[0, 0], &port.to_ne_bytes()].concat()
+    };
+    let mut program = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        program.extend(compare(*port));
+        let behind = ports.len() - 1 - index;
+        if behind > 0 {
+            // From this jump over all that follows: itself, and each port behind it with its jump, but for the last's.
+            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_PORTS")]
+            let to_end = OPERATION_LENGTH * (3 * behind as u16);
+            program.extend([OPERATION_JUMP, OPERATION_LENGTH as u8]);
+            program.extend(to_end.to_ne_bytes());
+        }
+    }
+    program
+}
+
+/// Most ports that a filter is made for: its jumps and its length have 16 bits. An edge serves a handful.
+pub const MAX_PORTS: usize = 1000;
+
+/// What has come of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Answer {
+    connections: u64,
+    interrupted: bool,
+    done: bool,
+}
+
+impl Answer {
+    /// Takes in one datagram of messages.
+    fn take_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while let Some((header, _)) = bytes.split_first_chunk::<HEADER_LENGTH>() {
+            let [l0, l1, l2, l3, k0, k1, f0, f1, ..] = *header;
+            let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
+            if length < HEADER_LENGTH || length > bytes.len() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "netlink message of impossible length"));
+            }
+            self.interrupted |= u16::from_ne_bytes([f0, f1]) & INTERRUPTED != 0;
+            match u16::from_ne_bytes([k0, k1]) {
+                SOCK_DIAG_BY_FAMILY => self.connections += 1,
+                // Both carry an error number, negative, or 0 for none.
+                ERROR | DONE => {
+                    let code = bytes.get(HEADER_LENGTH..HEADER_LENGTH + 4).and_then(|code| code.try_into().ok());
+                    let code = code.map_or(0, i32::from_ne_bytes);
+                    if code < 0 {
+                        return Err(io::Error::from_raw_os_error(code.saturating_neg()));
+                    }
+                    self.done = true;
+                }
+                _ => {}
+            }
+            // Messages begin at multiples of four.
+            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(HEADER_LENGTH + body.len()).unwrap();
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8], body].concat()
+    }
+
+    #[test]
+    fn sockets_are_counted_until_the_dump_is_done() {
+        let mut answer = Answer::default();
+        let two = [message(SOCK_DIAG_BY_FAMILY, 2, &[0; 72]), message(SOCK_DIAG_BY_FAMILY, 2, &[0; 72])].concat();
+        answer.take_in(&two).unwrap();
+        assert_eq!(answer, Answer { connections: 2, interrupted: false, done: false });
+        answer.take_in(&message(DONE, INTERRUPTED, &[0; 4])).unwrap();
+        assert_eq!(answer, Answer { connections: 2, interrupted: true, done: true });
+    }
+
+    #[test]
+    fn an_error_of_the_kernel_is_passed_on() {
+        let error = Answer::default().take_in(&message(ERROR, 0, &(-2_i32).to_ne_bytes())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn the_filter_ends_where_each_jump_goes() {
+        for count in 1..5_u16 {
+            let ports: Vec<u16> = (1..=count).collect();
+            let program = filter(&ports);
+            let run = |port: u16| {
+                let mut at = 0;
+                while at < program.len() {
+                    let otherwise = usize::from(u16::from_ne_bytes([program[at + 2], program[at + 3]]));
+                    let holds = program[at] == OPERATION_SOURCE_EQUALS
+                        && u16::from_ne_bytes([program[at + 6], program[at + 7]]) == port;
+                    at += if holds { usize::from(program[at + 1]) } else { otherwise };
+                }
+                at == program.len()
+            };
+            assert!(ports.iter().all(|port| run(*port)), "{count}");
+            assert!(!run(0) && !run(count + 1), "{count}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Answer::default().take_in(&bytes);
+        }
+    }
+}

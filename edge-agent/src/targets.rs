@@ -1,0 +1,161 @@
+//! The balancers to report to.
+
+use std::net::Ipv6Addr;
+
+use weir_protocol::EdgeKey;
+use weir_protocol::key::{ParseKeyError, Secret};
+
+/// The UDP port of a balancer that is named without one.
+pub const DEFAULT_PORT: u16 = 1934;
+
+/// One balancer.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where it takes reports.
+    pub address: TargetAddress,
+    /// What reports to it are sealed with.
+    pub key: EdgeKey,
+}
+
+/// `HOST:PORT`, not resolved yet: the address behind a name may change while the agent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetAddress {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// The text is no address of a balancer.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected HOST:PORT or HOST, such as balancer.example.com:1934")]
+pub struct ParseTargetError;
+
+impl std::str::FromStr for TargetAddress {
+    type Err = ParseTargetError;
+
+    fn from_str(text: &str) -> Result<Self, ParseTargetError> {
+        // An IPv6 address without brackets has no port: its last group is not one.
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Self::new(text, DEFAULT_PORT);
+        }
+        match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
+            Some((host, port)) => Self::new(host, port.parse().map_err(|_| ParseTargetError)?),
+            None => Self::new(text, DEFAULT_PORT),
+        }
+    }
+}
+
+impl TargetAddress {
+    fn new(host: &str, port: u16) -> Result<Self, ParseTargetError> {
+        let host = weir_protocol::Host::new(host).map_err(|_| ParseTargetError)?.as_str();
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        if port == 0 { Err(ParseTargetError) } else { Ok(Self { host: host.to_owned(), port }) }
+    }
+}
+
+impl std::fmt::Display for TargetAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A line of a targets file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where the balancer takes reports.
+    pub address: TargetAddress,
+    /// Its cluster's secret; `None` when the column is empty, for the key that is given elsewhere.
+    pub secret: Option<Secret>,
+}
+
+/// What is wrong in a targets file.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LineError {
+    /// Not `host,port,key`.
+    #[error("expected host,port,key")]
+    Columns,
+    /// The first two columns are no address.
+    #[error("`{0},{1}` is not a host and a port from 1 to 65535")]
+    Address(String, String),
+    /// The third column is no key. A passphrase as the original used it is none: it is too weak.
+    #[error("{0}")]
+    Key(ParseKeyError),
+    /// There is no line with a target at all.
+    #[error("no target: expected a line host,port,key")]
+    Missing,
+}
+
+/// Reads `loadbalancertargets.txt` as the original has it: `#` comments, and `host,port,key` for each balancer.
+///
+/// # Errors
+/// The number of the line, from 1, and what is wrong with it.
+pub fn parse_file(text: &str) -> Result<Vec<Line>, (usize, LineError)> {
+    let mut targets = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            targets.push(parse_line(line).map_err(|error| (index + 1, error))?);
+        }
+    }
+    if targets.is_empty() { Err((text.lines().count().max(1), LineError::Missing)) } else { Ok(targets) }
+}
+
+fn parse_line(line: &str) -> Result<Line, LineError> {
+    let columns: Vec<&str> = line.split(',').map(str::trim).collect();
+    let &[host, port, key] = &columns[..] else {
+        return Err(LineError::Columns);
+    };
+    let address = port.parse().ok().and_then(|port| TargetAddress::new(host, port).ok());
+    let address = address.ok_or_else(|| LineError::Address(host.to_owned(), port.to_owned()))?;
+    let secret = (!key.is_empty()).then(|| key.parse()).transpose().map_err(LineError::Key)?;
+    Ok(Line { address, secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port_or_gets_the_usual_one() {
+        for (text, host, port) in [
+            ("lb.example.com:1999", "lb.example.com", 1999),
+            ("lb", "lb", 1934),
+            ("10.0.0.1:1", "10.0.0.1", 1),
+            ("[::1]:2000", "::1", 2000),
+            ("[::1]", "::1", 1934),
+            ("::1", "::1", 1934),
+        ] {
+            assert_eq!(text.parse(), Ok(TargetAddress { host: host.to_owned(), port }), "{text}");
+        }
+        for text in ["", ":1934", "lb:", "lb:0", "lb:65536", "a b:1", "rtmp://lb:1"] {
+            assert_eq!(text.parse::<TargetAddress>(), Err(ParseTargetError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_targets_file_is_read_as_it_is() {
+        let secret = Secret::from_random([7; 32]);
+        let text = format!(
+            "# [load-balancer-ip-address],[load-balancer-port],[encryption-key]\r\n\n 10.0.0.1 , 1934 , {} \r\nlb,1935,\n",
+            secret.to_base64()
+        );
+        let lines = parse_file(&text).unwrap();
+        assert_eq!(lines[0], Line { address: "10.0.0.1:1934".parse().unwrap(), secret: Some(secret) });
+        assert_eq!(lines[1], Line { address: "lb:1935".parse().unwrap(), secret: None });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_line_and_a_key_is_never_repeated() {
+        let (line, error) = parse_file("# x\nlb,1934,023D4FB4IS83\n").unwrap_err();
+        assert_eq!((line, error.to_string().contains("023D")), (2, false));
+        assert_eq!(error.to_string(), "the key has 9 bytes, expected 32: make one with `weir-balancer keygen`");
+        assert_eq!(parse_file("lb,1934"), Err((1, LineError::Columns)));
+        assert_eq!(parse_file("lb,x,").unwrap_err().1.to_string(), "`lb,x` is not a host and a port from 1 to 65535");
+        assert_eq!(parse_file("# nothing\n"), Err((1, LineError::Missing)));
+    }
+}
