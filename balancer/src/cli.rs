@@ -1,0 +1,99 @@
+//! The command line of `weir-balancer`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use weir_balancer::Config;
+use weir_balancer::config::address::ListenAddress;
+use weir_balancer::config::{Error, Listener};
+
+/// Sends each streaming client to the least loaded edge.
+///
+/// Without a command it runs: clients on TCP port 1935 (HTTP, RTMP and RTSP), reports of edges on UDP port 1934,
+/// health and metrics on 127.0.0.1:8086. Nothing needs to be configured.
+#[derive(Debug, Parser)]
+#[command(name = "weir-balancer", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a balancer and three edges with simulated load in one process, to see what it does.
+    Demo(Demo),
+    /// Check a configuration file and say what is wrong with it.
+    CheckConfig {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Print a new key for a cluster.
+    Keygen,
+}
+
+/// What can be given on the command line wins over the configuration file.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+    /// The folder for what must survive a restart.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// The file with the cluster's keys, one a line.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Addresses {
+    /// Where clients come in, over TCP; may be repeated. `*:PORT` is every address of this machine.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<ListenAddress>,
+    /// Where edges report to, over UDP.
+    #[arg(long, value_name = "HOST:PORT")]
+    reports: Option<ListenAddress>,
+    /// Where health and metrics are, over TCP.
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: Option<ListenAddress>,
+}
+
+impl Run {
+    /// The configuration, with what the command line says.
+    pub(crate) fn config(self) -> Result<Config, Error> {
+        let mut config = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        self.addresses.apply(&mut config);
+        config.state = self.state.or(config.state);
+        config.reports.key_file = self.key_file.or(config.reports.key_file);
+        Ok(config)
+    }
+}
+
+impl Addresses {
+    /// Writes what was given into `config`.
+    pub(crate) fn apply(self, config: &mut Config) {
+        if !self.listen.is_empty() {
+            config.listeners = self.listen.into_iter().map(Listener::at).collect();
+        }
+        config.reports.address = self.reports.unwrap_or(config.reports.address);
+        config.admin.address = self.admin.unwrap_or(config.admin.address);
+    }
+}
+
+/// What is wrong with a command line, as one line.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    // The first paragraph says what is wrong; a list of missing arguments has a line for each. The rest is usage.
+    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    format!("{}; see --help", said.join(" ").trim_start_matches("error: "))
+}

@@ -1,0 +1,23 @@
+//! `[admin]`: where operators and monitoring come in.
+
+use serde::Deserialize;
+
+use crate::config::address::ListenAddress;
+use crate::config::units;
+
+/// Where operators and monitoring come in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The TCP address for health and metrics. Default: `"127.0.0.1:8086"`, this machine only.
+    pub address: ListenAddress,
+    /// Connections at a time, 1 to 100000; operators and monitoring need a handful. Default: 128.
+    #[serde(deserialize_with = "units::within::<_, 1, 100_000>")]
+    pub connections: usize,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: ListenAddress::loopback(8086), connections: 128 }
+    }
+}

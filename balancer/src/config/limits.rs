@@ -1,0 +1,59 @@
+//! `[limits]`: what one client may cost.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::config::units;
+use crate::fronts::{http, rtmp, rtsp};
+
+/// What one client may cost.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Threads that serve clients, 1 to 1024. Default: one per core.
+    #[serde(deserialize_with = "workers")]
+    pub workers: Option<usize>,
+    /// Client connections at a time, 1 to 1000000; one more is closed at once. Each takes a file descriptor and some
+    /// 20 KiB. Default: 20000.
+    #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
+    pub connections: usize,
+    /// How long a client may take to say what it wants, and how long an HTTP connection may be idle between requests.
+    /// Real clients need a round trip or two; the default leaves room for retransmissions on bad links.
+    /// Default: `"10s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub decision_timeout: Duration,
+    /// How long to wait for a client to close after the last answer, so that a reset does not overtake the answer. Real
+    /// clients close within a round trip. Default: `"2s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub linger: Duration,
+    /// How many bytes that a client sends meanwhile are thrown away before it is cut off, 0 to 1073741824. Default:
+    /// 2097152, so that a client that sends a megabyte where a line was expected still reads why that was refused.
+    #[serde(deserialize_with = "units::within::<_, 0, 1_073_741_824>")]
+    pub linger_bytes: usize,
+    /// `[limits.http]`: what an HTTP client may send.
+    pub http: http::Limits,
+    /// `[limits.rtmp]`: what an RTMP client may send before it is answered.
+    pub rtmp: rtmp::Limits,
+    /// `[limits.rtsp]`: what an RTSP client may send.
+    pub rtsp: rtsp::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            connections: 20_000,
+            decision_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            linger_bytes: 2 * 1024 * 1024,
+            http: http::Limits::default(),
+            rtmp: rtmp::Limits::default(),
+            rtsp: rtsp::Limits::default(),
+        }
+    }
+}
+
+fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    units::within::<_, 1, 1024>(deserializer).map(Some)
+}

@@ -1,0 +1,203 @@
+//! The configuration: TOML in, checked types out.
+//!
+//! Each section has a file of its own, which holds its keys, their defaults and what they mean. Every key has a
+//! default, so that an empty file, or none, is a working configuration.
+//!
+//! | section        | module       |
+//! |----------------|--------------|
+//! | `[[listener]]` | [`listener`] |
+//! | `[reports]`    | [`reports`]  |
+//! | `[admin]`      | [`admin`]    |
+//! | `[http]`       | [`http`]     |
+//! | `[limits]`     | [`limits`]   |
+
+pub mod address;
+pub mod admin;
+mod error;
+pub mod http;
+pub mod limits;
+pub mod listener;
+pub mod reports;
+pub mod state;
+pub(crate) mod units;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use admin::Admin;
+pub use error::Error;
+pub use http::{Http, ServerInfo};
+pub use limits::Limits;
+pub use listener::Listener;
+pub use reports::Reports;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the balancer keeps what must survive a restart: its key. Default: see [`state::default_folder`].
+    pub state: Option<PathBuf>,
+    /// Where clients come in.
+    #[serde(rename = "listener")]
+    pub listeners: Vec<Listener>,
+    /// Where edges report to, and how long they are believed.
+    pub reports: Reports,
+    /// Where operators and monitoring come in.
+    pub admin: Admin,
+    /// What is answered over HTTP.
+    pub http: Http,
+    /// What one client may cost.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`Error`], which names the file and the line.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(path, &error))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks a text; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error`], which names the file and the line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))
+    }
+
+    /// The listeners, or the default one when none is configured.
+    #[must_use]
+    pub fn listeners_or_default(&self) -> Vec<Listener> {
+        if self.listeners.is_empty() { vec![Listener::default()] } else { self.listeners.clone() }
+    }
+
+    /// The folder to keep state in.
+    #[must_use]
+    pub fn state_folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(state::default_folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fleet::Protocol;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_a_working_configuration() {
+        let config = parse("").unwrap();
+        let listeners = config.listeners_or_default();
+        assert_eq!(listeners.len(), 1);
+        assert_eq!(listeners[0].address.to_string(), "*:1935");
+        assert_eq!(listeners[0].protocols, Protocol::ALL);
+        assert_eq!(config.reports.address.to_string(), "*:1934");
+        assert_eq!(config.admin.address.to_string(), "127.0.0.1:8086");
+        assert_eq!(config.reports.timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn every_key_can_be_set() {
+        let config = parse(
+            r#"
+            state = "/srv/weir"
+            [[listener]]
+            address = "127.0.0.1:80"
+            protocols = ["http"]
+            [[listener]]
+            address = "[::1]:554"
+            protocols = ["rtsp"]
+            [reports]
+            address = "127.0.0.1:1934"
+            key_file = "/etc/weir/key"
+            timeout = "7.5s"
+            forget_after = "10m"
+            max_clock_skew = "off"
+            max_edges = 10
+            [admin]
+            address = "127.0.0.1:9000"
+            connections = 8
+            [http]
+            server_info = "off"
+            [limits]
+            workers = 3
+            connections = 1000
+            decision_timeout = "3s"
+            linger = "500ms"
+            linger_bytes = 0
+            [limits.http]
+            head = 4096
+            [limits.rtmp]
+            message_length = 1024
+            chunk_streams = 2
+            bytes_before_connect = 2048
+            [limits.rtsp]
+            line = 1024
+            head = 2048
+            headers = 16
+            body = 0
+            frames = 0
+            requests = 2
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.listeners_or_default()[1].protocols, [Protocol::Rtsp]);
+        assert_eq!(config.reports.timeout, Duration::from_millis(7500));
+        assert_eq!(config.reports.max_clock_skew, None);
+        assert_eq!(config.http.server_info, ServerInfo::Off);
+        assert_eq!(config.limits.linger, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_line_and_the_nearest_one_is_named() {
+        assert_eq!(
+            parse("[reports]\naddress = \"*:1934\"\ntimeot = \"5s\"\n").unwrap_err(),
+            "weir.toml:3: unknown key `timeot`; did you mean `timeout`?"
+        );
+        assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
+        assert_eq!(
+            parse("colour = 1").unwrap_err(),
+            "weir.toml:1: unknown key `colour`; known here are `state`, `listener`, `reports`, `admin`, `http`, `limits`"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
+        for (text, message) in [
+            (
+                "[reports]\ntimeout = \"soon\"",
+                "weir.toml:2: `soon` is not a duration: expected a number and a unit, such as \"2.5s\" (units: ms, s, m, h)",
+            ),
+            (
+                "[admin]\naddress = \"8086\"",
+                "weir.toml:2: `8086` is not an address: expected HOST:PORT, such as \"127.0.0.1:8086\" or \"*:1935\"",
+            ),
+            (
+                "[[listener]]\nprotocols = [\"rtp\"]",
+                "weir.toml:2: `rtp` is not a protocol: expected one of `http`, `rtmp`, `rtsp`",
+            ),
+            ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
+            (
+                "[http]\nserver_info = \"yes\"",
+                "weir.toml:2: unknown variant `yes`, expected one of `private`, `everyone`, `off`",
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_refused_by_line() {
+        let message = parse("[reports]\ntimeout 5").unwrap_err();
+        assert!(message.starts_with("weir.toml:2: "), "{message}");
+    }
+}

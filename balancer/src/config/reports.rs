@@ -1,0 +1,46 @@
+//! `[reports]`: where edges report to, and how long they are believed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::address::ListenAddress;
+use crate::config::units;
+
+/// Where edges report to, and how long they are believed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reports {
+    /// The UDP address for reports. Default: `"*:1934"`.
+    pub address: ListenAddress,
+    /// The file with the cluster's secrets, one a line. Default: `key` in the state folder, made on the first start.
+    pub key_file: Option<PathBuf>,
+    /// An edge that has been silent for this long gets no clients. At least two intervals of the agents, or one lost
+    /// datagram takes an edge out. Default: `"5s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    /// An edge that has been silent for this long is no longer listed. Default: `"24h"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub forget_after: Duration,
+    /// How far the clock of an edge may be off when it is first met, or `"off"` for any; wider lets older recordings be
+    /// played back to a balancer that has just started. Default: `"60s"`.
+    #[serde(deserialize_with = "units::duration_or_off")]
+    pub max_clock_skew: Option<Duration>,
+    /// How many edges may be known at a time, 1 to 1000000; each takes less than 1 KiB. Default: 100000.
+    #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
+    pub max_edges: usize,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            address: ListenAddress::any(1934),
+            key_file: None,
+            timeout: Duration::from_secs(5),
+            forget_after: Duration::from_secs(24 * 3600),
+            max_clock_skew: Some(Duration::from_secs(60)),
+            max_edges: 100_000,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! One edge: what it says of itself, its load and its liveness.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use weir_protocol::report::{self, Status};
+use weir_protocol::{EdgeId, Host, Report};
+
+use crate::fleet::selector::Protocol;
+use crate::fleet::time::Time;
+
+/// Whether an edge gets clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// It does.
+    Running = 0,
+    /// It reports that it takes none.
+    Paused = 1,
+    /// It reports that it is being emptied.
+    Draining = 2,
+    /// Its last report said that it shuts down.
+    Stopping = 3,
+    /// It has not reported for too long.
+    TimedOut = 4,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Paused, Self::Draining, Self::Stopping, Self::TimedOut];
+
+    /// A stable name for metrics and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+            Self::TimedOut => "timed-out",
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        // Only `State as u8` is ever stored; an edge in a state that nobody knows would get no clients.
+        Self::ALL.into_iter().find(|state| *state as u8 == value).unwrap_or(Self::TimedOut)
+    }
+}
+
+impl From<Status> for State {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Running => Self::Running,
+            Status::Paused => Self::Paused,
+            Status::Draining => Self::Draining,
+            Status::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// A media server that clients are sent to.
+///
+/// The description never changes; an edge that describes itself anew gets a new `Edge` that shares the counters.
+#[derive(Debug)]
+pub struct Edge {
+    /// The GUID that it reports under.
+    pub id: EdgeId,
+    description: Description,
+    counters: Arc<Counters>,
+}
+
+/// What an edge says of itself, apart from its load.
+#[derive(Debug)]
+struct Description {
+    /// What clients are to call it; see [`Host`] for what can be in it.
+    redirect: Box<str>,
+    endpoints: Box<[Endpoint]>,
+    /// Bits of the [`Protocol`]s that it serves.
+    protocols: u8,
+    /// Its share of clients relative to other edges.
+    weight: f32,
+}
+
+/// Where an edge serves one protocol.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL scheme: `rtmp`, `rtmps`, `rtsp`, `http`, …
+    pub scheme: Box<str>,
+    /// The host, when it is another than the edge's redirect address.
+    pub host: Option<Box<str>>,
+    /// The port.
+    pub port: u16,
+}
+
+/// No number of connections is known. No edge has this many.
+const UNKNOWN: u64 = u64::MAX;
+
+/// What changes with every report or hand-out. Each is a figure on its own: no order between them is relied upon.
+#[derive(Debug)]
+struct Counters {
+    state: AtomicU8,
+    /// Microseconds of [`Time`].
+    reported_at: AtomicU64,
+    connections: AtomicU64,
+    out_bits_per_second: AtomicU64,
+    /// Clients given this edge by this balancer; a running total.
+    hand_outs: AtomicU64,
+    /// That total when the edge last said how many connections it has.
+    hand_outs_reported: AtomicU64,
+}
+
+impl Edge {
+    /// An edge that sent its first report.
+    #[must_use]
+    pub fn new(id: EdgeId, report: &Report<'_>, source: IpAddr, now: Time) -> Self {
+        let counters = Counters {
+            state: AtomicU8::new(State::from(report.status) as u8),
+            reported_at: AtomicU64::new(now.as_micros()),
+            connections: AtomicU64::new(UNKNOWN),
+            out_bits_per_second: AtomicU64::new(0),
+            hand_outs: AtomicU64::new(0),
+            hand_outs_reported: AtomicU64::new(0),
+        };
+        let edge = Self { id, description: Description::new(report, source), counters: Arc::new(counters) };
+        edge.update(report, now);
+        edge
+    }
+
+    /// Its state, as it was last reported or as time has made it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::from_u8(self.counters.state.load(Ordering::Relaxed))
+    }
+
+    /// When its last report came in.
+    #[must_use]
+    pub fn reported_at(&self) -> Time {
+        Time::from_micros(self.counters.reported_at.load(Ordering::Relaxed))
+    }
+
+    /// What clients are to call it.
+    #[must_use]
+    pub fn redirect(&self) -> &str {
+        &self.description.redirect
+    }
+
+    /// Where it serves which protocol; empty when it did not say.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.description.endpoints
+    }
+
+    /// Whether it serves `protocol`. An edge that named no endpoints is taken to serve all.
+    #[must_use]
+    pub fn serves(&self, protocol: Protocol) -> bool {
+        self.description.protocols & protocol.bit() != 0
+    }
+
+    /// Its share of clients relative to other edges.
+    #[must_use]
+    pub fn weight(&self) -> f32 {
+        self.description.weight
+    }
+
+    /// Client connections, as last reported.
+    #[must_use]
+    pub fn connections(&self) -> Option<u64> {
+        let connections = self.counters.connections.load(Ordering::Relaxed);
+        (connections != UNKNOWN).then_some(connections)
+    }
+
+    /// Outgoing media in bits per second, as last reported; 0 when unknown.
+    #[must_use]
+    pub fn out_bits_per_second(&self) -> u64 {
+        self.counters.out_bits_per_second.load(Ordering::Relaxed)
+    }
+
+    /// Clients given this edge since it last said how many connections it has: those that are not in that number yet.
+    #[must_use]
+    pub fn hand_outs_since_report(&self) -> u64 {
+        let reported = self.counters.hand_outs_reported.load(Ordering::Relaxed);
+        self.counters.hand_outs.load(Ordering::Relaxed).saturating_sub(reported)
+    }
+
+    /// Counts one client given this edge.
+    pub fn hand_out(&self) {
+        self.counters.hand_outs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes in what changes with every report. What the report does not say keeps its last value.
+    pub(super) fn update(&self, report: &Report<'_>, now: Time) {
+        let counters = &self.counters;
+        counters.reported_at.store(now.as_micros(), Ordering::Relaxed);
+        if let Some(connections) = report.load.connections {
+            counters.connections.store(connections.min(UNKNOWN - 1), Ordering::Relaxed);
+            counters.hand_outs_reported.store(counters.hand_outs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        if let Some(rate) = report.load.out_bits_per_second {
+            counters.out_bits_per_second.store(rate, Ordering::Relaxed);
+        }
+        counters.state.store(State::from(report.status) as u8, Ordering::Relaxed);
+    }
+
+    /// Marks it as timed out, unless it has said goodbye; whether that changed anything.
+    pub(super) fn time_out(&self) -> bool {
+        let changes = !matches!(self.state(), State::TimedOut | State::Stopping);
+        if changes {
+            self.counters.state.store(State::TimedOut as u8, Ordering::Relaxed);
+        }
+        changes
+    }
+
+    /// Whether the report describes the edge as it is described here; without allocating, since it is asked of each report.
+    pub(super) fn describes(&self, report: &Report<'_>, source: IpAddr) -> bool {
+        let description = &self.description;
+        let same_redirect = match report.redirect {
+            Some(host) => host.as_str() == &*description.redirect,
+            None => description.redirect.parse() == Ok(source),
+        };
+        same_redirect
+            && report.weight.unwrap_or(1.0).to_bits() == description.weight.to_bits()
+            && report.endpoints.len() == description.endpoints.len()
+            && report.endpoints.iter().zip(&description.endpoints).all(|(theirs, ours)| ours.is(theirs))
+    }
+
+    /// The same edge, described anew.
+    pub(super) fn with_description(&self, report: &Report<'_>, source: IpAddr) -> Self {
+        Self { id: self.id, description: Description::new(report, source), counters: Arc::clone(&self.counters) }
+    }
+}
+
+impl Description {
+    fn new(report: &Report<'_>, source: IpAddr) -> Self {
+        let endpoints: Box<[Endpoint]> = report.endpoints.iter().map(Endpoint::from).collect();
+        Self {
+            redirect: report.redirect.map_or_else(|| source.to_string().into(), |host| host.as_str().into()),
+            protocols: Protocol::ALL
+                .into_iter()
+                .filter(|protocol| {
+                    endpoints.is_empty() || endpoints.iter().any(|endpoint| protocol.has_scheme(&endpoint.scheme))
+                })
+                .fold(0, |bits, protocol| bits | protocol.bit()),
+            endpoints,
+            weight: report.weight.unwrap_or(1.0),
+        }
+    }
+}
+
+impl Endpoint {
+    fn is(&self, other: &report::Endpoint<'_>) -> bool {
+        self.port == other.port && *self.scheme == *other.scheme && self.host.as_deref() == other.host.map(Host::as_str)
+    }
+}
+
+impl From<&report::Endpoint<'_>> for Endpoint {
+    fn from(endpoint: &report::Endpoint<'_>) -> Self {
+        Self {
+            scheme: endpoint.scheme.into(),
+            host: endpoint.host.map(|host| host.as_str().into()),
+            port: endpoint.port,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::{SOURCE, at, id, report};
+
+    fn endpoint(scheme: &'static str, port: u16) -> report::Endpoint<'static> {
+        report::Endpoint { scheme, host: None, port }
+    }
+
+    #[test]
+    fn an_edge_without_a_redirect_address_is_called_by_where_its_report_came_from() {
+        let edge = Edge::new(id(1), &report(), "::1".parse().unwrap(), at(0));
+        assert_eq!(edge.redirect(), "::1");
+        assert!(edge.describes(&report(), "::1".parse().unwrap()));
+        assert!(!edge.describes(&report(), SOURCE), "it has moved");
+    }
+
+    #[test]
+    fn an_edge_serves_what_it_names_and_everything_when_it_names_nothing() {
+        let mut only_rtmp = report();
+        only_rtmp.endpoints.push(endpoint("rtmps", 443));
+        let edge = Edge::new(id(1), &only_rtmp, SOURCE, at(0));
+        assert!(edge.serves(Protocol::Rtmp) && !edge.serves(Protocol::Rtsp) && !edge.serves(Protocol::Http));
+        let edge = Edge::new(id(1), &report(), SOURCE, at(0));
+        assert!(Protocol::ALL.into_iter().all(|protocol| edge.serves(protocol)));
+    }
+
+    #[test]
+    fn hand_outs_count_until_a_report_says_how_many_connections_there_are() {
+        let edge = Edge::new(id(1), &report(), SOURCE, at(0));
+        edge.hand_out();
+        edge.hand_out();
+        let mut unknown = report();
+        unknown.load.connections = None;
+        edge.update(&unknown, at(1));
+        assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 2), "unknown is not zero");
+        edge.update(&report(), at(2));
+        assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 0));
+    }
+
+    #[test]
+    fn any_difference_in_the_description_is_noticed() {
+        let edge = Edge::new(id(1), &report(), SOURCE, at(0));
+        let mut other = report();
+        other.weight = Some(2.0);
+        assert!(!edge.describes(&other, SOURCE));
+        let mut other = report();
+        other.endpoints.push(endpoint("rtmp", 1935));
+        assert!(!edge.describes(&other, SOURCE));
+        assert!(edge.with_description(&other, SOURCE).describes(&other, SOURCE));
+    }
+
+    #[test]
+    fn a_new_description_keeps_the_counters() {
+        let edge = Edge::new(id(1), &report(), SOURCE, at(0));
+        let renamed = edge.with_description(&report(), SOURCE);
+        edge.hand_out();
+        assert_eq!(renamed.hand_outs_since_report(), 1);
+    }
+}

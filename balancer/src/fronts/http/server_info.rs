@@ -1,0 +1,147 @@
+//! `?serverInfoXML`: the pool, as the tools of the original read it.
+//!
+//! There is no declaration, no attribute and no white space between elements. New elements would go after `serverId`,
+//! and never be called `name`, `key` or `id`: Perl's XML::Simple would take those for the key of the list.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::ServerInfo;
+use crate::fleet::{Edge, Snapshot, State, Time};
+
+/// Whether `client` may see the pool.
+pub(super) fn is_shown_to(server_info: ServerInfo, client: IpAddr) -> bool {
+    match server_info {
+        ServerInfo::Off => false,
+        ServerInfo::Everyone => true,
+        ServerInfo::Private => match client {
+            IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+            IpAddr::V6(address) => {
+                address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+            }
+        },
+    }
+}
+
+/// The pool as XML.
+pub(super) fn xml(snapshot: &Snapshot, now: Time) -> String {
+    let mut xml = String::with_capacity(64 + 320 * snapshot.edges.len());
+    xml.push_str("<LoadBalancerServerInfo>");
+    for edge in &snapshot.edges {
+        push_edge(&mut xml, edge, now);
+    }
+    xml.push_str("</LoadBalancerServerInfo>");
+    xml
+}
+
+fn push_edge(xml: &mut String, edge: &Edge, now: Time) {
+    // None of these values can hold a character that XML gives a meaning to: numbers, fixed words, a GUID, and a host,
+    // which was checked when the report was read. Writing to a String cannot fail.
+    let _ = write!(
+        xml,
+        "<LoadBalancerServer><connectCount>{}</connectCount><status>{}</status><redirectCount>{}</redirectCount>\
+         <lastMessage>{}</lastMessage><redirect>{}</redirect><serverId>{}</serverId></LoadBalancerServer>",
+        edge.connections().unwrap_or(0),
+        status(edge.state()),
+        edge.hand_outs_since_report(),
+        age(now - edge.reported_at()),
+        edge.redirect(),
+        edge.id,
+    );
+}
+
+/// The original's word for a state. It has none for draining; what its readers need to know is that the edge takes no
+/// new clients.
+fn status(state: State) -> &'static str {
+    match state {
+        State::Running => "RUNNING",
+        State::Paused | State::Draining => "PAUSED",
+        State::Stopping => "STOPPED",
+        State::TimedOut => "MSGTIMEOUT",
+    }
+}
+
+/// A duration in the original's words: `685 milliseconds`, `1 seconds 203 milliseconds`.
+fn age(age: Duration) -> String {
+    let milliseconds = age.as_millis();
+    let parts = [
+        (milliseconds / 86_400_000, "days"),
+        (milliseconds / 3_600_000 % 24, "hours"),
+        (milliseconds / 60_000 % 60, "minutes"),
+        (milliseconds / 1000 % 60, "seconds"),
+        (milliseconds % 1000, "milliseconds"),
+    ];
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(parts.len() - 1);
+    let words: Vec<String> = parts[first..].iter().map(|(count, unit)| format!("{count} {unit}")).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use weir_protocol::Host;
+    use weir_protocol::report::Status;
+
+    use super::*;
+    use crate::fleet::tests::{SOURCE, at, id, report};
+
+    #[test]
+    fn the_pool_is_shown_byte_for_byte() {
+        let mut running = report();
+        running.redirect = Host::new("10.0.0.13").ok();
+        running.load.connections = Some(13);
+        let edge = Edge::new(id(0x11), &running, SOURCE, at(0));
+        edge.hand_out();
+        let mut paused = report();
+        paused.status = Status::Paused;
+        let other = Edge::new(id(0x22), &paused, SOURCE, at(518));
+        let snapshot = Snapshot { edges: [edge, other].map(Arc::new).into() };
+        assert_eq!(
+            xml(&snapshot, at(1203)),
+            "<LoadBalancerServerInfo>\
+             <LoadBalancerServer><connectCount>13</connectCount><status>RUNNING</status>\
+             <redirectCount>1</redirectCount><lastMessage>1 seconds 203 milliseconds</lastMessage>\
+             <redirect>10.0.0.13</redirect><serverId>11111111-1111-1111-1111-111111111111</serverId>\
+             </LoadBalancerServer>\
+             <LoadBalancerServer><connectCount>0</connectCount><status>PAUSED</status>\
+             <redirectCount>0</redirectCount><lastMessage>685 milliseconds</lastMessage>\
+             <redirect>127.0.0.1</redirect><serverId>22222222-2222-2222-2222-222222222222</serverId>\
+             </LoadBalancerServer>\
+             </LoadBalancerServerInfo>"
+        );
+        assert_eq!(xml(&Snapshot::default(), at(0)), "<LoadBalancerServerInfo></LoadBalancerServerInfo>");
+    }
+
+    #[test]
+    fn ages_are_in_the_words_of_the_original() {
+        for (milliseconds, words) in [
+            (0, "0 milliseconds"),
+            (685, "685 milliseconds"),
+            (1203, "1 seconds 203 milliseconds"),
+            (60_001, "1 minutes 0 seconds 1 milliseconds"),
+            (90_061_005, "1 days 1 hours 1 minutes 1 seconds 5 milliseconds"),
+        ] {
+            assert_eq!(age(Duration::from_millis(milliseconds)), words);
+        }
+    }
+
+    #[test]
+    fn unless_configured_only_private_addresses_see_the_pool() {
+        for (address, private) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("192.168.0.1", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("8.8.8.8", false),
+            ("2001:db8::1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(is_shown_to(ServerInfo::Private, address), private, "{address}");
+            assert!(is_shown_to(ServerInfo::Everyone, address) && !is_shown_to(ServerInfo::Off, address));
+        }
+    }
+}

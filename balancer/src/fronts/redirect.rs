@@ -1,0 +1,121 @@
+//! Where a client is sent: scheme, host and port on an edge.
+
+use std::fmt;
+
+use weir_protocol::Host;
+
+use crate::fleet::{Edge, Protocol};
+
+/// Where the client thought that it was going.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The scheme of its URL.
+    pub scheme: &'a str,
+    /// The port of its URL, when it named one.
+    pub port: Option<u16>,
+}
+
+/// The beginning of a URL on an edge: shown as `scheme://host` or `scheme://host:port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Target<'a> {
+    /// Where on `edge` a client of `protocol` is sent.
+    ///
+    /// What the edge advertises wins, its endpoint for the very scheme that the client used before another of the
+    /// protocol: a client keeps its encryption where it can, and HTTP players refuse to change between http and https.
+    /// An edge that advertises nothing is taken to serve as the balancer does, with the client's scheme and port.
+    #[must_use]
+    pub fn new(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>) -> Self {
+        let endpoints = edge.endpoints();
+        let same = endpoints.iter().find(|endpoint| *endpoint.scheme == *asked.scheme);
+        let endpoint = same.or_else(|| endpoints.iter().find(|endpoint| protocol.has_scheme(&endpoint.scheme)));
+        match endpoint {
+            Some(endpoint) => Self {
+                scheme: &endpoint.scheme,
+                host: endpoint.host.as_deref().unwrap_or(edge.redirect()),
+                port: Some(endpoint.port),
+            },
+            None => Self { scheme: asked.scheme, host: edge.redirect(), port: asked.port },
+        }
+    }
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme)?;
+        // Every host of an edge was checked when its report was read; one that is none after all is shown as it is.
+        match Host::new(self.host) {
+            Ok(host) => host.in_url().fmt(f)?,
+            Err(_) => f.write_str(self.host)?,
+        }
+        match self.port {
+            Some(port) if Some(port) != default_port(self.scheme) => write!(f, ":{port}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The port that a URL of this scheme means when it names none.
+fn default_port(scheme: &str) -> Option<u16> {
+    Some(match scheme {
+        "http" | "rtmpt" | "rtmpte" => 80,
+        "https" | "rtmps" | "rtmpts" => 443,
+        "rtmp" | "rtmpe" => 1935,
+        "rtsp" | "rtspu" | "rtspt" => 554,
+        "rtsps" => 322,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_protocol::report::Endpoint;
+
+    use super::*;
+    use crate::fleet::tests::{SOURCE, at, id, report};
+
+    fn target(endpoints: &[Endpoint<'static>], scheme: &str, port: Option<u16>) -> String {
+        let mut report = report();
+        report.redirect = Host::new("edge1").ok();
+        report.endpoints.extend(endpoints.iter().copied());
+        let edge = Edge::new(id(1), &report, SOURCE, at(0));
+        let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(scheme)).unwrap();
+        Target::new(&edge, protocol, Asked { scheme, port }).to_string()
+    }
+
+    fn endpoint(scheme: &'static str, host: Option<&'static str>, port: u16) -> Endpoint<'static> {
+        Endpoint { scheme, host: host.map(|host| Host::new(host).unwrap()), port }
+    }
+
+    #[test]
+    fn an_edge_that_advertises_nothing_is_reached_as_the_balancer_was() {
+        assert_eq!(target(&[], "rtmp", Some(1936)), "rtmp://edge1:1936");
+        assert_eq!(target(&[], "rtmps", None), "rtmps://edge1");
+    }
+
+    #[test]
+    fn what_the_edge_advertises_wins() {
+        let endpoints = [endpoint("rtsp", None, 8554), endpoint("rtmp", Some("::1"), 1937)];
+        assert_eq!(target(&endpoints, "rtmp", Some(1935)), "rtmp://[::1]:1937");
+        assert_eq!(target(&endpoints, "rtsp", Some(1935)), "rtsp://edge1:8554");
+    }
+
+    #[test]
+    fn the_scheme_that_the_client_used_is_kept_if_it_can_be() {
+        let both = [endpoint("rtmp", None, 1935), endpoint("rtmps", None, 443)];
+        assert_eq!(target(&both, "rtmps", None), "rtmps://edge1");
+        assert_eq!(target(&both, "rtmp", None), "rtmp://edge1");
+        assert_eq!(target(&both[..1], "rtmps", None), "rtmp://edge1", "rather an edge than none");
+    }
+
+    #[test]
+    fn a_default_port_is_not_named() {
+        assert_eq!(target(&[endpoint("http", None, 80)], "http", Some(1935)), "http://edge1");
+        assert_eq!(target(&[endpoint("rtsp", None, 554)], "rtsp", Some(1935)), "rtsp://edge1");
+    }
+}

@@ -1,0 +1,341 @@
+//! What a client says of itself and of the place it wants (RTMP 1.0, section 7.2.1.1).
+
+use super::amf0::{self, Reader, Value};
+use super::chunk::Message;
+use super::chunk::message_type::{COMMAND_AMF0, COMMAND_AMF3};
+
+/// Longest text of a connect that we keep, in bytes. FFmpeg sends at most 1,024; the rest is room for
+/// long signatures in the query.
+pub const MAX_TEXT_LENGTH: usize = 4096;
+
+/// A client's connect command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connect {
+    /// What the answer must repeat; 1 by the rules.
+    pub transaction: f64,
+    /// The application, as sent: may end in `/`, or hold an instance (`app/instance`) or a query (`app?query`).
+    /// At most [`MAX_TEXT_LENGTH`] bytes without control characters.
+    pub app: String,
+    /// The URL that the client was given, without the stream's name, as sent: see [`super::TcUrl`]. At most
+    /// [`MAX_TEXT_LENGTH`] bytes without control characters. The protocol wants it, some libraries leave it out.
+    pub tc_url: Option<String>,
+    /// `flashVer`, by which clients can be told apart; most that publish begin with `FMLE/`, some send none.
+    pub flash_version: Option<String>,
+    /// `pageUrl`: the web page that the player is on. Sent by Flash players and by those that pose as one.
+    pub page_url: Option<String>,
+    /// How the client wants later commands encoded.
+    pub object_encoding: ObjectEncoding,
+    /// `srs_sig` of the third argument: the client is an SRS edge, which follows a redirect at play too.
+    pub srs_signature: Option<String>,
+}
+
+/// The value format of commands after connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ObjectEncoding {
+    /// 0, or none given.
+    #[default]
+    Amf0,
+    /// 3.
+    Amf3,
+}
+
+/// Why a message is not a connect that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The message is no command: media or data before the connection is even established.
+    #[error("connect expected, but message type {type_id} came")]
+    NotACommand {
+        /// Its type.
+        type_id: u8,
+    },
+
+    /// The command has another name, or none.
+    #[error("connect expected, but another command came")]
+    NotConnect,
+
+    /// The second value is not a number, so there is nothing to answer to.
+    #[error("connect without a transaction number")]
+    NoTransaction,
+
+    /// `app` is not there, or it or `tcUrl` is not a string.
+    #[error("connect without {field}")]
+    Missing {
+        /// The field's name.
+        field: &'static str,
+    },
+
+    /// `app` or `tcUrl` is longer than [`MAX_TEXT_LENGTH`].
+    #[error("{field} too long: at most {MAX_TEXT_LENGTH} bytes")]
+    TextTooLong {
+        /// The field's name.
+        field: &'static str,
+    },
+
+    /// `app` or `tcUrl` is not UTF-8 or has control characters: it could not be repeated in a redirect.
+    #[error("{field} is not plain UTF-8 text")]
+    NotText {
+        /// The field's name.
+        field: &'static str,
+    },
+
+    /// The values cannot be read.
+    #[error(transparent)]
+    Amf0(#[from] amf0::Error),
+}
+
+impl Connect {
+    /// Reads a connect from the first command of a connection.
+    ///
+    /// Where a name is given twice the last counts. `flashVer`, `pageUrl` and `srs_sig` are hints, and taken for
+    /// absent where `app` would be refused. Values after the third argument are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is anything else.
+    pub fn parse(message: &Message) -> Result<Self, Error> {
+        let values = match message.type_id {
+            COMMAND_AMF0 => &message.payload[..],
+            // A format selector, always 0 for AMF0; some players leave it out.
+            COMMAND_AMF3 => message.payload.strip_prefix(&[0]).unwrap_or(&message.payload),
+            type_id => return Err(Error::NotACommand { type_id }),
+        };
+        let mut reader = Reader::new(values);
+        if reader.value()? != Value::String(b"connect") {
+            return Err(Error::NotConnect);
+        }
+        let Value::Number(transaction) = reader.value()? else {
+            return Err(Error::NoTransaction);
+        };
+
+        let mut app = Value::Nothing;
+        let mut tc_url = Value::Nothing;
+        let mut flash_version = Value::Nothing;
+        let mut page_url = Value::Nothing;
+        let mut object_encoding = Value::Nothing;
+        reader.properties(|name, value| match name {
+            b"app" => app = value,
+            b"tcUrl" => tc_url = value,
+            b"flashVer" => flash_version = value,
+            b"pageUrl" => page_url = value,
+            b"objectEncoding" => object_encoding = value,
+            _ => {}
+        })?;
+
+        let mut srs_signature = Value::Nothing;
+        if !reader.is_empty() {
+            reader.properties(|name, value| {
+                if name == b"srs_sig" {
+                    srs_signature = value;
+                }
+            })?;
+        }
+
+        Ok(Self {
+            transaction,
+            app: text("app", app)?,
+            tc_url: match tc_url {
+                Value::Nothing => None,
+                value => Some(text("tcUrl", value)?),
+            },
+            flash_version: text("flashVer", flash_version).ok(),
+            page_url: text("pageUrl", page_url).ok(),
+            object_encoding: match object_encoding {
+                Value::Number(3.0) => ObjectEncoding::Amf3,
+                _ => ObjectEncoding::Amf0,
+            },
+            srs_signature: text("srs_sig", srs_signature).ok(),
+        })
+    }
+}
+
+fn text(field: &'static str, value: Value<'_>) -> Result<String, Error> {
+    let Value::String(bytes) = value else {
+        return Err(Error::Missing { field });
+    };
+    if bytes.len() > MAX_TEXT_LENGTH {
+        return Err(Error::TextTooLong { field });
+    }
+    match str::from_utf8(bytes) {
+        Ok(text) if !text.contains(char::is_control) => Ok(text.to_owned()),
+        _ => Err(Error::NotText { field }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::amf0::Writer;
+    use super::*;
+
+    fn message(type_id: u8, payload: Vec<u8>) -> Message {
+        Message { type_id, stream_id: 0, payload }
+    }
+
+    /// A connect with these strings in its object, and after it what `more` writes.
+    fn command(fields: &[(&'static str, &str)], more: impl FnOnce(&mut Writer<'_>)) -> Message {
+        let mut payload = Vec::new();
+        let mut writer = Writer::new(&mut payload);
+        writer.string("connect").number(1.0).object(|object| {
+            for (name, value) in fields {
+                object.name(name).string(value);
+            }
+        });
+        more(&mut writer);
+        message(COMMAND_AMF0, payload)
+    }
+
+    fn parse(fields: &[(&'static str, &str)]) -> Result<Connect, Error> {
+        Connect::parse(&command(fields, |_| {}))
+    }
+
+    const APP: (&str, &str) = ("app", "live");
+    const TC_URL: (&str, &str) = ("tcUrl", "rtmp://balancer/live");
+
+    #[test]
+    fn the_shortest_connect_has_an_app() {
+        assert_eq!(
+            parse(&[APP]),
+            Ok(Connect {
+                transaction: 1.0,
+                app: "live".to_owned(),
+                tc_url: None,
+                flash_version: None,
+                page_url: None,
+                object_encoding: ObjectEncoding::Amf0,
+                srs_signature: None,
+            })
+        );
+    }
+
+    #[test]
+    fn a_flash_player_s_connect_is_read_whole() {
+        let mut payload = Vec::new();
+        Writer::new(&mut payload).string("connect").number(7.0).object(|object| {
+            object.name("app").string("live?token=a");
+            object.name("flashVer").string("WIN 32,0,0,465");
+            object.name("swfUrl").string("http://player/p.swf");
+            object.name("tcUrl").string("rtmp://balancer/live?token=a");
+            object.name("audioCodecs").number(3575.0);
+            object.name("pageUrl").string("http://page/");
+            object.name("objectEncoding").number(3.0);
+        });
+        let connect = Connect::parse(&message(COMMAND_AMF0, payload)).unwrap();
+        assert_eq!(connect.transaction.to_bits(), 7f64.to_bits());
+        assert_eq!(connect.app, "live?token=a");
+        let tc_url = "rtmp://balancer/live?token=a";
+        assert_eq!(connect.tc_url.as_deref(), Some(tc_url));
+        assert_eq!(connect.flash_version.as_deref(), Some("WIN 32,0,0,465"));
+        assert_eq!(connect.page_url.as_deref(), Some("http://page/"));
+        assert_eq!(connect.object_encoding, ObjectEncoding::Amf3);
+    }
+
+    #[test]
+    fn a_connect_in_an_amf3_message_is_read() {
+        let plain = command(&[APP, TC_URL], |_| {});
+        let wrapped = message(COMMAND_AMF3, [&[0], &plain.payload[..]].concat());
+        assert_eq!(Connect::parse(&wrapped), Connect::parse(&plain));
+        let bare = message(COMMAND_AMF3, plain.payload.clone());
+        assert_eq!(Connect::parse(&bare), Connect::parse(&plain));
+    }
+
+    #[test]
+    fn an_srs_edge_signs_the_third_argument() {
+        let signed = command(&[APP, TC_URL], |writer| {
+            writer.object(|object| {
+                object.name("srs_sig").string("SRS");
+            });
+        });
+        let connect = Connect::parse(&signed).unwrap();
+        assert_eq!(connect.srs_signature.as_deref(), Some("SRS"));
+        let other = command(&[APP, TC_URL, ("srs_sig", "SRS")], |writer| {
+            writer.string("user").object(|object| {
+                object.name("srs_sig").string("SRS");
+            });
+        });
+        assert_eq!(Connect::parse(&other).unwrap().srs_signature, None);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_names_counts() {
+        let connect = parse(&[APP, TC_URL, ("app", "vod")]).unwrap();
+        assert_eq!(connect.app, "vod");
+    }
+
+    #[test]
+    fn media_before_connect_is_refused() {
+        for type_id in [8, 9, 15, 18, 0, 255] {
+            let result = Connect::parse(&message(type_id, Vec::new()));
+            assert_eq!(result, Err(Error::NotACommand { type_id }));
+        }
+    }
+
+    #[test]
+    fn another_command_is_refused() {
+        for bytes in [&b"\x02\0\x04play"[..], b"\x05", b"\x03\0\0\x09"] {
+            let result = Connect::parse(&message(COMMAND_AMF0, bytes.to_vec()));
+            assert_eq!(result, Err(Error::NotConnect));
+        }
+    }
+
+    #[test]
+    fn a_connect_without_a_transaction_number_is_refused() {
+        let result = Connect::parse(&message(COMMAND_AMF0, b"\x02\0\x07connect\x05".to_vec()));
+        assert_eq!(result, Err(Error::NoTransaction));
+    }
+
+    #[test]
+    fn app_must_be_there_and_both_it_and_tc_url_strings() {
+        let missing = |field| Err(Error::Missing { field });
+        assert_eq!(parse(&[TC_URL]), missing("app"));
+        for (name, expected) in [("app", missing("app")), ("tcUrl", missing("tcUrl"))] {
+            let mut payload = Vec::new();
+            let mut writer = Writer::new(&mut payload);
+            writer.string("connect").number(1.0).object(|object| {
+                object.name("app").string("live").name(name).number(1.0);
+            });
+            let result = Connect::parse(&message(COMMAND_AMF0, payload));
+            assert_eq!(result, expected);
+        }
+        let null = b"\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x05";
+        let result = Connect::parse(&message(COMMAND_AMF0, null.to_vec()));
+        assert_eq!(result, missing("app"));
+    }
+
+    #[test]
+    fn texts_are_at_most_4096_bytes_long() {
+        let longest = "a".repeat(MAX_TEXT_LENGTH);
+        assert_eq!(parse(&[("app", &longest), TC_URL]).unwrap().app, longest);
+        let field = "tcUrl";
+        let longer = "a".repeat(MAX_TEXT_LENGTH + 1);
+        assert_eq!(parse(&[APP, (field, &longer)]), Err(Error::TextTooLong { field }));
+    }
+
+    #[test]
+    fn texts_that_could_not_be_repeated_are_refused() {
+        let field = "app";
+        for bad in ["live\r\nSet-Cookie: a", "\0", "\u{85}"] {
+            assert_eq!(parse(&[(field, bad), TC_URL]), Err(Error::NotText { field }));
+        }
+        let mut not_utf8 = command(&[APP, TC_URL], |_| {});
+        let at = not_utf8.payload.windows(4).position(|part| part == b"live");
+        not_utf8.payload[at.unwrap()] = 0xff;
+        assert_eq!(Connect::parse(&not_utf8), Err(Error::NotText { field }));
+    }
+
+    #[test]
+    fn a_hint_that_cannot_be_used_is_ignored() {
+        let long = "a".repeat(MAX_TEXT_LENGTH + 1);
+        let connect = parse(&[APP, TC_URL, ("pageUrl", &long), ("flashVer", "\n")]).unwrap();
+        assert_eq!(connect.page_url, None);
+        assert_eq!(connect.flash_version, None);
+    }
+
+    #[test]
+    fn broken_values_are_refused() {
+        let mut cut = command(&[APP, TC_URL], |_| {});
+        cut.payload.pop();
+        assert!(matches!(Connect::parse(&cut), Err(Error::Amf0(amf0::Error::Truncated { .. }))));
+        let mut third = command(&[APP, TC_URL], |_| {});
+        third.payload.push(0x07);
+        assert!(matches!(Connect::parse(&third), Err(Error::Amf0(amf0::Error::Reference { .. }))));
+    }
+}

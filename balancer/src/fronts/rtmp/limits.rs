@@ -1,0 +1,41 @@
+//! How much a client may send before it has said anything of use.
+
+use serde::Deserialize;
+
+use crate::config::units;
+
+/// Bounds on what a client that has not yet been decided upon may make us hold or read.
+///
+/// A session holds at most `message_length × chunk_streams` bytes of unfinished messages, and never more than
+/// twice what it has received, which `bytes_before_connect` bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Longest message, in bytes: 1 to 16,777,215, what 24 bits can announce. Default 65,536.
+    ///
+    /// Real connects take 150 to 300 bytes, and a few kilobytes when a signed URL is in them. A message that
+    /// announces more is refused at its header, before any of it is held.
+    #[serde(deserialize_with = "units::within::<_, 1, 16_777_215>")]
+    pub message_length: usize,
+
+    /// Chunk streams that may be in use at once: 1 to 1,000. Default 8.
+    ///
+    /// Clients use two before `connect` is answered: 2 for protocol control, 3 for commands. Each further one
+    /// costs a scan of a short list for every chunk.
+    #[serde(deserialize_with = "units::within::<_, 1, 1000>")]
+    pub chunk_streams: usize,
+
+    /// Bytes after the handshake within which `connect` must be complete: 1 to
+    /// 33,554,432, at least the length of a connect and its chunk headers. Default 131,072.
+    ///
+    /// It ends a client that sends allowed messages for ever. Chunk headers count; at the smallest chunk size,
+    /// one byte, they double the length of a message, which is why the default is twice `message_length`.
+    #[serde(deserialize_with = "units::within::<_, 1, 33_554_432>")]
+    pub bytes_before_connect: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message_length: 64 * 1024, chunk_streams: 8, bytes_before_connect: 128 * 1024 }
+    }
+}

@@ -1,0 +1,31 @@
+//! RTMP without the socket: bytes in, a client's `connect` and the bytes of the answer out.
+//!
+//! Whoever connects may send anything, so every reader here takes fragments of any size, never recurses, never
+//! reserves memory for bytes that have not arrived, and stops at a [`Limits`]. Nothing here reads a clock or a
+//! socket; the one thing that is not a function of the input is the random filling of the handshake.
+//!
+//! * [`session`]: the whole of it: handshake, then messages until `connect`. Start reading there.
+//! * [`handshake`]: the three packets that open a connection, simple and digest.
+//! * [`chunk`]: messages out of chunks, and into chunks.
+//! * [`amf0`]: the values that command messages are made of.
+//! * [`connect`]: what a client says of itself and of the place it wants.
+//! * [`tc_url`]: the URL in a `connect`, taken apart.
+//! * [`reject`]: the answer that names another server, or says no.
+//! * [`limits`]: how much a client may send before it has said anything of use.
+
+pub mod amf0;
+pub mod chunk;
+pub mod connect;
+pub mod handshake;
+pub mod limits;
+pub mod reject;
+mod serve;
+pub mod session;
+pub mod tc_url;
+
+pub use connect::Connect;
+pub use limits::Limits;
+pub use reject::{Redirect, write_rejection};
+pub(super) use serve::serve;
+pub use session::Session;
+pub use tc_url::TcUrl;

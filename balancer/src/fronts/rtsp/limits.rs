@@ -1,0 +1,57 @@
+//! How much a client may send before it is refused.
+
+use serde::Deserialize;
+
+use crate::config::units;
+
+/// Limits on what one connection may send. What is beyond is refused, never buffered.
+///
+/// The memory of a session is at most [`Limits::head`] bytes; the time it may take is the caller's
+/// to limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Longest line of a head in bytes, without its line end.
+    ///
+    /// Bounds the URL, and with it the `Location` of the answer. Signed URLs take 1 or 2 KiB.
+    ///
+    /// 128 to 65536. Default: 8192.
+    #[serde(deserialize_with = "units::within::<_, 128, 65536>")]
+    pub line: usize,
+    /// Largest head in bytes: request line, headers and the empty line.
+    ///
+    /// At least a few hundred; real clients send 100 to 600.
+    ///
+    /// 512 to 1048576. Default: 16384.
+    #[serde(deserialize_with = "units::within::<_, 512, 1048576>")]
+    pub head: usize,
+    /// Most headers of one request. Real clients send 2 to 12.
+    ///
+    /// 1 to 1000. Default: 64.
+    #[serde(deserialize_with = "units::within::<_, 1, 1000>")]
+    pub headers: usize,
+    /// Largest body in bytes. Bodies are skipped, not kept; an SDP is 1 to 10 KiB.
+    ///
+    /// 0 to 16777216. Default: 65536.
+    #[serde(deserialize_with = "units::within::<_, 0, 16777216>")]
+    pub body: usize,
+    /// Most interleaved frames (RFC 2326 section 10.12) of one connection, each of at most 64 KiB.
+    ///
+    /// Nothing is set up here, so a client has no reason to send any: RTCP that a client sends to
+    /// an edge of before is skipped, a stream is not.
+    ///
+    /// 0 to 1000000. Default: 16.
+    #[serde(deserialize_with = "units::within::<_, 0, 1000000>")]
+    pub frames: usize,
+    /// Most requests of one connection. Real clients send two; monitors repeat `OPTIONS`.
+    ///
+    /// 1 to 1000000. Default: 64.
+    #[serde(deserialize_with = "units::within::<_, 1, 1000000>")]
+    pub requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line: 8 * 1024, head: 16 * 1024, headers: 64, body: 64 * 1024, frames: 16, requests: 64 }
+    }
+}

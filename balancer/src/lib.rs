@@ -1,0 +1,33 @@
+//! Weir's balancer: tracks the load and liveness of edges, and sends each client to the least loaded one.
+//!
+//! Data flows one way: a report changes the fleet, the fleet publishes a snapshot, fronts and the administration read
+//! snapshots.
+//!
+//! ```text
+//! edge agent ──sealed UDP report──▶ intake ──▶ fleet ──snapshot──▶ fronts ──▶ clients
+//!                                                             └──▶ admin  ──▶ operators
+//! ```
+//!
+//! | module      | what it holds                                                          |
+//! |-------------|------------------------------------------------------------------------|
+//! | [`config`]  | TOML in, checked types out; the state folder                           |
+//! | [`fleet`]   | the domain, pure: every edge, and which gets the next client           |
+//! | [`intake`]  | reports from the socket into the fleet                                 |
+//! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
+//! | [`admin`]   | what operators and monitoring talk to                                  |
+//! | [`metrics`] | what is counted                                                        |
+//! | [`clock`]   | the one place that reads clocks                                        |
+//! | [`server`]  | all of them wired together and run                                     |
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod fleet;
+pub mod fronts;
+pub mod intake;
+pub mod metrics;
+pub mod server;
+
+pub use config::Config;
+pub use server::Server;

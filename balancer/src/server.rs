@@ -1,0 +1,228 @@
+//! A balancer: everything wired together and run.
+//!
+//! Worker threads serve clients, each with a runtime and sockets of its own. The thread that calls [`Server::run`] is
+//! the control thread: it takes in reports, lets time pass over the fleet, and serves the administration.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::watch;
+use tracing::{error, info};
+use weir_protocol::{KeyRing, Receiver, receiver};
+
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::address::ListenAddress;
+use crate::config::state::random_bytes;
+use crate::config::{Config, Listener};
+use crate::fleet::{Fleet, Lifetimes, Snapshot};
+use crate::fronts::listener::{self, Bound, Port};
+use crate::fronts::{Front, Shared};
+use crate::intake::Intake;
+use crate::metrics::Metrics;
+
+/// A balancer whose sockets are bound, and which does not serve anybody yet.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    ring: KeyRing,
+    workers: usize,
+    clients: Vec<Bound>,
+    reports: StdUdpSocket,
+    admin: StdTcpListener,
+    fleet: Arc<ArcSwap<Snapshot>>,
+}
+
+/// Why a balancer does not start, or does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A socket cannot be bound.
+    #[error("cannot listen on {address} for {purpose}: {cause}; {}", remedy(.cause))]
+    Bind {
+        /// As it was configured.
+        address: ListenAddress,
+        /// What the socket is for.
+        purpose: &'static str,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A thread or a runtime cannot be started, or the socket for reports failed.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => "stop the program that has this port, or choose another address",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "choose another address",
+    }
+}
+
+impl Server {
+    /// Binds every socket that `config` names. Nothing is served before [`Server::run`].
+    ///
+    /// # Errors
+    /// [`Error::Bind`], which names the address; all other sockets are closed again.
+    pub fn bind(config: Config, ring: KeyRing) -> Result<Self, Error> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = config.limits.workers.unwrap_or_else(cores);
+        let bind_clients =
+            |listener: &Listener| listener::bind(listener, workers).map_err(failed(listener.address, "clients"));
+        let clients = config.listeners_or_default().iter().map(bind_clients).collect::<Result<_, _>>()?;
+        let reports = listener::bind_udp(config.reports.address).map_err(failed(config.reports.address, "reports"))?;
+        let admin = listener::bind_alone(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
+        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default() })
+    }
+
+    /// The TCP listeners for clients.
+    #[must_use]
+    pub fn clients(&self) -> &[Bound] {
+        &self.clients
+    }
+
+    /// Where reports arrive.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn reports_address(&self) -> io::Result<SocketAddr> {
+        self.reports.local_addr()
+    }
+
+    /// Where the administration is.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Where the fleet is published.
+    #[must_use]
+    pub fn fleet(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.fleet)
+    }
+
+    /// Serves until `shutdown` is done; the connections that are open then are closed.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self { config, ring, workers, clients, reports, admin, fleet } = self;
+        let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
+        let timeout = config.reports.timeout;
+
+        let intake = Intake {
+            socket: UdpSocket::from_std(reports)?,
+            receiver: Receiver::new(
+                ring,
+                receiver::Limits { max_clock_skew: config.reports.max_clock_skew, max_edges: config.reports.max_edges },
+            ),
+            fleet: Fleet::new(Lifetimes { timeout, forget_after: config.reports.forget_after }),
+            published: Arc::clone(&fleet),
+            clock,
+            metrics: Arc::clone(&metrics),
+        };
+        let connections = config.admin.connections;
+        let admin_page =
+            Admin { fleet: Arc::clone(&fleet), clock, timeout, connections, metrics: Arc::clone(&metrics) };
+        let shared = Arc::new(Shared {
+            fleet,
+            clock,
+            timeout,
+            server_info: config.http.server_info,
+            limits: config.limits,
+            metrics,
+            open_connections: AtomicUsize::new(0),
+        });
+
+        let (stop, stopped) = watch::channel(());
+        let threads = listener::by_worker(clients, workers)
+            .into_iter()
+            .enumerate()
+            .map(|(index, ports)| start_worker(index, ports, &shared, stopped.clone()))
+            .collect::<io::Result<Vec<_>>>()?;
+        let admin = tokio::spawn(admin_page.run(TcpListener::from_std(admin)?, until_closed(stopped)));
+        let outcome = intake.run(shutdown).await;
+
+        drop(stop);
+        let _ = admin.await;
+        for thread in threads {
+            if thread.join().is_err() {
+                error!("a worker thread panicked");
+            }
+        }
+        Ok(outcome?)
+    }
+}
+
+fn failed(address: ListenAddress, purpose: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |cause| Error::Bind { address, purpose, cause }
+}
+
+/// Starts a thread that accepts on `ports` until `stopped`.
+fn start_worker(
+    index: usize,
+    ports: Vec<Port>,
+    shared: &Arc<Shared>,
+    stopped: watch::Receiver<()>,
+) -> io::Result<JoinHandle<()>> {
+    let front = Arc::new(Front::new(Arc::clone(shared), u64::from_ne_bytes(random_bytes())));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve = move || {
+        runtime.block_on(async {
+            for port in ports {
+                let front = Arc::clone(&front);
+                // A task of its own: what block_on polls itself is woken for every event of the runtime.
+                tokio::spawn(async move {
+                    if let Err(error) = listener::accept(port, front).await {
+                        error!(%error, "a worker cannot serve clients");
+                    }
+                });
+            }
+            until_closed(stopped).await;
+        });
+    };
+    std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(serve)
+}
+
+/// Done when the sender is dropped; nothing is ever sent.
+async fn until_closed(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
+}
+
+/// Lets this process have as many open files as it may, since each client is one, and admits no more clients than that.
+pub fn fit_to_open_files(config: &mut Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// Files besides clients: sockets for listening, reports, runtimes and logs.
+    const OTHERS: u64 = 64;
+
+    let limit = getrlimit(Resource::Nofile);
+    // The hard limit is there for the taking; when it is refused all the same, the soft one holds.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
+    let Some(allowed) = (if raised { limit.maximum } else { limit.current }) else { return };
+    let clients = allowed.saturating_sub(OTHERS + config.admin.connections as u64).max(1);
+    if config.limits.connections as u64 > clients {
+        info!(
+            clients,
+            "serving fewer clients at a time than [limits] connections: fewer open files are allowed (LimitNOFILE, ulimit -n)"
+        );
+        config.limits.connections = usize::try_from(clients).unwrap_or(usize::MAX);
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocols: Vec<&str> = self.protocols.iter().map(|protocol| protocol.name()).collect();
+        write!(f, "{} for {}", self.address, protocols.join(", "))
+    }
+}
