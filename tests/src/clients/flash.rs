@@ -1,0 +1,102 @@
+//! The rule by which the Flash players (OSMF, JW, Flowplayer, FLVPlayback) followed a redirect. They run no more, so
+//! this is the one client here that is our own.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use super::amf0::Value;
+use super::rtmp::{Command, Connection};
+
+/// The port of RTMP.
+const RTMP_PORT: u16 = 1935;
+/// No player had a limit; a test needs one.
+const REDIRECTS: usize = 4;
+
+/// Where a player went and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journey {
+    /// The connect URLs, in order.
+    pub visited: Vec<String>,
+    /// The information object of the last answer.
+    pub information: Value,
+}
+
+impl Journey {
+    /// The status code that a player's script sees: `NetConnection.Connect.Success` is the one it waits for.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.information.text("code").unwrap_or_default()
+    }
+}
+
+/// Connects to a URL (`rtmp://host[:port]/app`, without a stream) and follows redirects.
+///
+/// # Errors
+/// When a connection fails, or there are too many redirects.
+pub fn connect(url: &str) -> io::Result<Journey> {
+    let mut visited = Vec::new();
+    let mut url = url.to_owned();
+    while visited.len() <= REDIRECTS {
+        let (mut connection, application) = open(&url)?;
+        let (_, _, mut arguments) = ask(&mut connection, &url, &application)?;
+        visited.push(url);
+        let information = arguments.pop().unwrap_or(Value::Null);
+        match redirect(&information) {
+            Some(next) => url = next.to_owned(),
+            None => return Ok(Journey { visited, information }),
+        }
+    }
+    Err(io::Error::other(format!("too many redirects: {visited:?}")))
+}
+
+/// The rule: a rejection with `ex.code` 302 (a number) names the next connect URL in `ex.redirect`.
+fn redirect(information: &Value) -> Option<&str> {
+    let ex =
+        information.property("ex").filter(|_| information.text("code") == Some("NetConnection.Connect.Rejected"))?;
+    ex.text("redirect").filter(|_| ex.property("code") == Some(&Value::Number(302.0)))
+}
+
+/// Opens the connection that a connect URL names; the second is the application, with instance and query.
+///
+/// # Errors
+/// When the URL is not `rtmp://…/app` or the connection fails.
+pub fn open(url: &str) -> io::Result<(Connection, String)> {
+    let (host, application) = url
+        .strip_prefix("rtmp://")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(|| io::Error::other(format!("not a connect URL: {url}")))?;
+    Ok((Connection::open(resolve(host)?)?, application.to_owned()))
+}
+
+fn resolve(host: &str) -> io::Result<SocketAddr> {
+    let addresses = if host.contains(':') { host.to_socket_addrs() } else { (host, RTMP_PORT).to_socket_addrs() };
+    addresses?.next().ok_or_else(|| io::Error::other(format!("no address of {host}")))
+}
+
+/// Sends `connect` as a Flash player does and returns the answer: `_result` or `_error`.
+///
+/// # Errors
+/// When the connection ends or fails first.
+pub fn ask(connection: &mut Connection, url: &str, application: &str) -> io::Result<Command> {
+    let text = |value: &str| Value::String(value.to_owned());
+    let properties = [
+        ("app", text(application)),
+        ("flashVer", text("WIN 32,0,0,465")),
+        ("swfUrl", text("http://example.com/player.swf")),
+        ("tcUrl", text(url)),
+        ("fpad", Value::Boolean(false)),
+        ("capabilities", Value::Number(239.0)),
+        ("audioCodecs", Value::Number(3575.0)),
+        ("videoCodecs", Value::Number(252.0)),
+        ("videoFunction", Value::Number(1.0)),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    connection.send("connect", 1.0, &[Value::Object(properties)])?;
+    loop {
+        let command = connection.receive()?;
+        // Servers may send onBWDone and the like before.
+        if matches!(command.0.as_str(), "_result" | "_error") {
+            return Ok(command);
+        }
+    }
+}

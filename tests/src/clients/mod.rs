@@ -1,0 +1,16 @@
+//! Clients that nobody here wrote, and one that does what Flash players did.
+
+pub mod amf0;
+mod curl;
+mod ffmpeg;
+pub mod flash;
+mod gstreamer;
+pub mod rtmp;
+mod rtmpdump;
+mod xml_readers;
+
+pub use self::curl::{Fetched, ask, fetch};
+pub use self::ffmpeg::{play_frames, play_seconds, publish};
+pub use self::gstreamer::play_rtsp;
+pub use self::rtmpdump::rtmpdump;
+pub use self::xml_readers::{XML_READERS, XmlReader};

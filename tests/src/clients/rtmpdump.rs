@@ -1,0 +1,18 @@
+//! rtmpdump, the program of librtmp.
+
+use std::time::Duration;
+
+use crate::binaries;
+use crate::process::{self, Finished};
+
+/// Plays an RTMP URL to nowhere.
+///
+/// # Panics
+/// When it does not end within `within`: it waits for ever on a connection that is left open after a rejection.
+#[track_caller]
+#[must_use]
+pub fn rtmpdump(url: &str, within: Duration) -> Finished {
+    let mut command = process::command(binaries::installed("rtmpdump"));
+    command.args(["--live", "--rtmp", url, "--flv", "/dev/null"]);
+    process::run(command, within)
+}

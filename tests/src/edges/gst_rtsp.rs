@@ -1,0 +1,52 @@
+//! gst-rtsp-server, the RTSP server of GStreamer.
+
+use std::net::Ipv4Addr;
+
+use crate::binaries;
+use crate::loopback;
+use crate::process::{self, Process, complete_lines};
+use crate::wait::{PATIENCE, eventually};
+
+/// The server is a library with Python bindings; this is the least program around it.
+const SCRIPT: &str = include_str!("gst_rtsp.py");
+
+/// An RTSP edge with one live picture.
+#[derive(Debug)]
+pub struct GstRtsp {
+    process: Process,
+    /// Its own loopback address.
+    pub address: Ipv4Addr,
+    /// Where it serves RTSP.
+    pub port: u16,
+}
+
+impl GstRtsp {
+    /// Starts one that serves a test picture (H.264, 320×240, 5 frames a second) under `path`.
+    #[must_use]
+    pub fn serving(path: &str) -> Self {
+        let address = loopback::address();
+        let mut command = process::command(binaries::python());
+        command.args(["-u", "-c", SCRIPT, &address.to_string(), path]);
+        let process = Process::start(command);
+        let announced = format!("listening {address} ");
+        let port = process.await_output(&process.stdout, "its port", |text| {
+            complete_lines(text).find_map(|line| line.strip_prefix(&announced))?.parse().ok()
+        });
+        Self { process, address, port }
+    }
+
+    /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        complete_lines(&self.process.stdout.text()).skip(1).map(str::to_owned).collect()
+    }
+
+    /// Waits until this event was logged.
+    #[track_caller]
+    pub fn await_event(&self, event: &str) {
+        eventually(event, PATIENCE, || {
+            let events = self.events();
+            if events.iter().any(|logged| logged == event) { Ok(()) } else { Err(format!("{events:?}")) }
+        });
+    }
+}

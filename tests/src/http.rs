@@ -1,0 +1,38 @@
+//! The least HTTP client that can ask the balancer about itself. Clients under test are in [`crate::clients`].
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::wait::PATIENCE;
+
+/// An answer, read to the end of the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Such as 200.
+    pub status: u16,
+    /// The lines between the status line and the empty line.
+    pub head: String,
+    /// Everything after the empty line.
+    pub body: String,
+}
+
+/// `GET target`, on a connection of its own.
+///
+/// # Errors
+/// When the connection fails, is silent for too long, or what comes back is not HTTP.
+pub fn get(server: SocketAddr, target: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    parse(&String::from_utf8_lossy(&bytes))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{target}: not an HTTP answer")))
+}
+
+fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let (first, head) = head.split_once("\r\n")?;
+    let status = first.strip_prefix("HTTP/1.1 ")?.split(' ').next()?.parse().ok()?;
+    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}

@@ -1,0 +1,35 @@
+//! The harness of Weir's end-to-end tests.
+//!
+//! The tests themselves are in `tests/e2e/`, one file per promise. They start the programs as a user does, put real
+//! media servers behind them and real clients before them, and judge by what reached the edge.
+//!
+//! * [`process`]: a child process that never outlives its test, and what it printed
+//! * [`binaries`], [`loopback`], [`wait`]: where programs are, which addresses are free, how to await
+//! * [`balancer`], [`agent`], [`connections`]: the programs under test, and the load that an agent sees
+//! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS
+//! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML
+//! * [`http`], [`metrics`], [`server_info`]: what the balancer says of itself
+//! * [`udp_proxy`]: stands between an agent and a balancer, to record and to forge reports
+//! * [`hostile`]: clients that mean harm
+//!
+//! Rules: loopback only, no fixed port, nothing slept for that can be awaited, no test skipped.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+// What fails here fails a test: a panic with the reason is the answer that is wanted.
+#![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
+
+pub mod agent;
+pub mod balancer;
+pub mod binaries;
+pub mod clients;
+pub mod connections;
+pub mod edges;
+pub mod hostile;
+pub mod http;
+pub mod loopback;
+pub mod metrics;
+pub mod process;
+pub mod server_info;
+pub mod udp_proxy;
+pub mod wait;

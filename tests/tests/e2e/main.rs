@@ -1,0 +1,16 @@
+//! Weir end to end: one file per promise. The harness is the library of this package.
+
+#![allow(clippy::expect_used, reason = "helpers of tests are test code, too")]
+
+mod bad_input;
+mod bad_start;
+mod demo;
+mod first_start;
+mod harness;
+mod hls_redirect;
+mod hostile_reports;
+mod http_redirect;
+mod rtmp_publish_moves_choice;
+mod rtmp_rejection;
+mod rtsp_players;
+mod server_info;
