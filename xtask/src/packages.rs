@@ -1,0 +1,64 @@
+//! The Debian packages that the end-to-end tests use: real clients, real media servers.
+
+use std::process::Command;
+
+use crate::step;
+
+const PACKAGES: [&str; 22] = [
+    // Clients.
+    "curl",
+    "ffmpeg",
+    "gstreamer1.0-libav",
+    "gstreamer1.0-plugins-bad",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-ugly",
+    "gstreamer1.0-rtsp",
+    "gstreamer1.0-tools",
+    "rtmpdump",
+    // Readers of the server information.
+    "libxml-simple-perl",
+    "perl",
+    "php-cli",
+    "php-xml",
+    "python3",
+    // Edges.
+    "gir1.2-gst-rtsp-server-1.0",
+    "libnginx-mod-rtmp",
+    "nginx-light",
+    "python3-gi",
+    // What the tests themselves need.
+    "ca-certificates",
+    "gcc",
+    "util-linux",
+];
+
+/// Installs what is missing, if this is root on Debian or Ubuntu; otherwise says how to.
+pub(crate) fn install() -> Result<(), String> {
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get update && apt-get install --yes --no-install-recommends {}", missing.join(" "));
+    if !is_root() {
+        return Err(format!(
+            "the tests use programs that are not installed. On Debian or Ubuntu run\n\n  sudo sh -c '{install}'\n"
+        ));
+    }
+    step::command(
+        Command::new("sh")
+            .args(["-c", &install])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            // Nothing of what is installed is to run as a service here.
+            .env("RUNLEVEL", "1"),
+    )
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).output();
+    status.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
