@@ -89,11 +89,3 @@ impl Addresses {
         config.admin.address = self.admin.unwrap_or(config.admin.address);
     }
 }
-
-/// What is wrong with a command line, as one line.
-pub(crate) fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    // The first paragraph says what is wrong; a list of missing arguments has a line for each. The rest is usage.
-    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{}; see --help", said.join(" ").trim_start_matches("error: "))
-}

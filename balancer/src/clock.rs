@@ -1,6 +1,8 @@
-//! The one place where the balancer reads clocks; everything else takes time as an argument.
+//! The balancer's clocks; everything else takes time as an argument.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+
+use weir_program::clock;
 
 use crate::fleet::Time;
 
@@ -26,18 +28,12 @@ impl Clock {
     /// Milliseconds since the Unix epoch; 0 before it.
     #[must_use]
     pub fn unix_milliseconds(&self) -> u64 {
-        let since_epoch = wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+        clock::unix_milliseconds()
     }
 
     /// The date as it stands in a `Date` header (IMF-fixdate, RFC 9110 section 5.6.7).
     #[must_use]
     pub fn http_date(&self) -> String {
-        httpdate::fmt_http_date(wall_clock())
+        httpdate::fmt_http_date(clock::now())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_balancer::Config;
-use weir_balancer::config::state::{generate_secret, random_bytes};
+use weir_balancer::config::Listener;
+use weir_balancer::config::address::ListenAddress;
 use weir_balancer::fleet::State;
+use weir_edge_agent::Target;
 use weir_edge_agent::probe::{Outcome, Probe, Reading};
-use weir_edge_agent::{Target, targets::TargetAddress};
+use weir_edge_agent::targets::TargetAddress;
+use weir_program::start::{self, Failure, asked_to_stop, say};
+use weir_program::{keys, random};
 use weir_protocol::report::Capacity;
 use weir_protocol::{EdgeId, Secret};
 
+use crate::bind;
 use crate::cli::Demo;
-use crate::{Outcome as Ended, asked_to_stop, bind, say, unavailable};
 
 /// The edges' addresses: loopback's, which nobody else has, so that following a redirect does no harm.
 const EDGES: [&str; 3] = ["127.0.0.11", "127.0.0.12", "127.0.0.13"];
@@ -27,20 +31,16 @@ const PERIOD: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs until it is told to stop.
-pub(crate) async fn run(arguments: Demo) -> Ended {
+pub(crate) async fn run(arguments: Demo) -> start::Outcome {
     let shutdown = asked_to_stop()?;
-    let mut config = Config::default();
-    let admin_port = config.admin.address;
-    config.listeners =
-        vec![weir_balancer::config::Listener::at(weir_balancer::config::address::ListenAddress::loopback(1935))];
-    config.reports.address = weir_balancer::config::address::ListenAddress::loopback(1934);
-    config.admin.address = admin_port;
+    let mut config = Config { listeners: vec![Listener::at(ListenAddress::loopback(1935))], ..Config::default() };
+    config.reports.address = ListenAddress::loopback(1934);
     arguments.addresses.apply(&mut config);
 
-    let secret = generate_secret();
+    let secret = keys::generate();
     let server = bind(config, [secret.clone()].into_iter().collect())?;
-    let reports = server.reports_address().map_err(unavailable)?;
-    let admin = server.admin_address().map_err(unavailable)?;
+    let reports = server.reports_address().map_err(Failure::unavailable)?;
+    let admin = server.admin_address().map_err(Failure::unavailable)?;
     let clients = server.clients().first().map(|listener| listener.address);
     let fleet = server.fleet();
 
@@ -57,13 +57,13 @@ pub(crate) async fn run(arguments: Demo) -> Ended {
             what_to_try(clients, admin).lines().for_each(say);
         }
     });
-    let outcome = server.run(shutdown).await.map_err(unavailable);
+    let outcome = server.run(shutdown).await.map_err(Failure::unavailable);
     agents.iter().for_each(tokio::task::JoinHandle::abort);
     outcome
 }
 
 fn agent(index: u32, redirect: &str, reports: SocketAddr, secret: &Secret, start: Instant) -> weir_edge_agent::Config {
-    let edge = EdgeId::from_random(random_bytes());
+    let edge = EdgeId::from_random(random::bytes());
     // A balancer that listens on every address is reached on the loopback's.
     let host = if reports.ip().is_unspecified() { "127.0.0.1".to_owned() } else { reports.ip().to_string() };
     weir_edge_agent::Config {

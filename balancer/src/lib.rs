@@ -10,13 +10,13 @@
 //!
 //! | module      | what it holds                                                          |
 //! |-------------|------------------------------------------------------------------------|
-//! | [`config`]  | TOML in, checked types out; the state folder                           |
+//! | [`config`]  | TOML in, checked types out; keys                                       |
 //! | [`fleet`]   | the domain, pure: every edge, and which gets the next client           |
 //! | [`intake`]  | reports from the socket into the fleet                                 |
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
 //! | [`metrics`] | what is counted                                                        |
-//! | [`clock`]   | the one place that reads clocks                                        |
+//! | [`clock`]   | time since the start, and time of day                                  |
 //! | [`server`]  | all of them wired together and run                                     |
 #![forbid(unsafe_code)]
 

@@ -15,12 +15,12 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tracing::{error, info};
+use weir_program::random;
 use weir_protocol::{KeyRing, Receiver, receiver};
 
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::address::ListenAddress;
-use crate::config::state::random_bytes;
 use crate::config::{Config, Listener};
 use crate::fleet::{Fleet, Lifetimes, Snapshot};
 use crate::fronts::listener::{self, Bound, Port};
@@ -175,7 +175,7 @@ fn start_worker(
     shared: &Arc<Shared>,
     stopped: watch::Receiver<()>,
 ) -> io::Result<JoinHandle<()>> {
-    let front = Arc::new(Front::new(Arc::clone(shared), u64::from_ne_bytes(random_bytes())));
+    let front = Arc::new(Front::new(Arc::clone(shared), u64::from_ne_bytes(random::bytes())));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = move || {
         runtime.block_on(async {

@@ -8,10 +8,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
+use weir_program::clock::unix_milliseconds;
+use weir_program::random;
+use weir_protocol::codec::{self, TooLong};
+use weir_protocol::datagram::MAX_BODY_LENGTH;
 use weir_protocol::report::{Capacity, Load, Reasons, Status};
 use weir_protocol::{EdgeId, Host, Report};
 
-use crate::clock::{random_bytes, unix_milliseconds};
 use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::probe::{Probe, Reading};
@@ -29,6 +32,9 @@ const JITTER: f64 = 0.02;
 /// timeout.
 const LAST_REPORTS: u32 = 3;
 const LAST_REPORTS_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the last reports may take altogether.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What an agent reports for one edge.
 #[derive(Debug)]
@@ -78,7 +84,7 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) {
         () = probes.first() => {}
     }
     let news = probes.news(start.elapsed());
-    log(news.status, probes.trouble().as_deref());
+    log(news.status);
     let (tell, told) = watch::channel(news);
     let mut senders = JoinSet::new();
     for target in &config.targets {
@@ -101,11 +107,11 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) {
     }
     drop(told);
 
-    let mut next = Instant::now() + jittered(interval, random_bytes());
+    let mut next = Instant::now() + jittered(interval, random::bytes());
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            () = sleep_until(next) => next += jittered(interval, random_bytes()),
+            () = sleep_until(next) => next += jittered(interval, random::bytes()),
             // A change of state is told at once; other readings wait for their turn.
             () = probes.changed() => {
                 if probes.news(start.elapsed()).status == tell.borrow().status {
@@ -115,23 +121,42 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) {
         }
         let news = probes.news(start.elapsed());
         if news.status != tell.borrow().status {
-            log(news.status, probes.trouble().as_deref());
+            log(news.status);
         }
         tell.send_replace(news);
     }
     let reasons = tell.borrow().reasons.with(Reasons::SHUTDOWN);
     tell.send_modify(|news| *news = News { status: Status::Stopping, reasons, ..*news });
-    while senders.join_next().await.is_some() {}
+    let goodbye = async { while senders.join_next().await.is_some() {} };
+    // A target whose name does not resolve must not hold the others' machine up.
+    let _ = timeout(GOODBYE_TIMEOUT, goodbye).await;
 }
 
-fn log(status: Status, trouble: Option<&str>) {
+fn log(status: Status) {
     match status {
         Status::Running => info!("the edge takes clients"),
-        _ => warn!(trouble, "the edge takes no clients: its load is unknown"),
+        _ => warn!("the edge takes no clients while its load is unknown"),
     }
 }
 
 impl Config {
+    /// Whether what is configured fits into a report, whatever the figures.
+    ///
+    /// # Errors
+    /// [`TooLong`] when it does not.
+    pub fn check(&self) -> Result<(), TooLong> {
+        let most = Some(u64::MAX);
+        let reading = Reading {
+            connections: most,
+            accepted: most,
+            in_bits_per_second: most,
+            out_bits_per_second: most,
+            cpu: Some(1.0),
+        };
+        let news = News { status: Status::Running, reasons: Reasons::NONE, reading };
+        codec::encode(&self.report(&news, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
+    }
+
     fn report(&self, news: &News, boot_time: u64) -> Report<'_> {
         let mut report = Report::new(boot_time, unix_milliseconds(), self.interval);
         report.status = news.status;
@@ -187,12 +212,22 @@ impl Probes {
             let (publish, receiver) = watch::channel(None);
             latest.push(receiver);
             tasks.spawn(async move {
+                let name = probe.name();
+                let mut trouble = None;
                 loop {
                     let began = Instant::now();
                     let outcome = match timeout(PROBE_TIMEOUT, probe.read()).await {
-                        Ok(outcome) => outcome.map_err(|error| format!("{}: {error}", probe.name())),
-                        Err(_) => Err(format!("{}: no answer within {PROBE_TIMEOUT:?}", probe.name())),
+                        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+                        Err(_) => Err(format!("no answer within {PROBE_TIMEOUT:?}")),
                     };
+                    // Each trouble is logged once.
+                    if outcome.as_ref().err() != trouble.as_ref() {
+                        trouble = outcome.as_ref().err().cloned();
+                        match &trouble {
+                            Some(error) => warn!(probe = name, error, "the load is unknown"),
+                            None => info!(probe = name, "the load is known again"),
+                        }
+                    }
                     publish.send_replace(Some(Latest { at: start.elapsed(), outcome }));
                     sleep_until(began + interval).await;
                 }
@@ -234,10 +269,5 @@ impl Probes {
             (Status::Paused, Reasons::HEALTH)
         };
         News { status, reasons, reading }
-    }
-
-    /// What is wrong with the first probe that fails.
-    fn trouble(&self) -> Option<String> {
-        self.latest.iter().find_map(|latest| latest.borrow().as_ref()?.outcome.as_ref().err().cloned())
     }
 }

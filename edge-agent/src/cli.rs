@@ -1,6 +1,5 @@
 //! The command line of `weir-agent`.
 
-use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use clap::Parser;
 use weir_edge_agent::probe::{NginxRtmp, Probe, System};
 use weir_edge_agent::targets::{self, TargetAddress};
 use weir_edge_agent::{Config, Endpoint, Target, identity};
-use weir_protocol::key::parse_key_file;
+use weir_program::{keys, state, units};
 use weir_protocol::report::{self, Capacity};
 use weir_protocol::{Host, Secret};
 
@@ -79,14 +78,15 @@ impl Arguments {
         if let Some(Err(error)) = redirect.as_deref().map(Host::new) {
             return Err(format!("--redirect-address: {error}"));
         }
-        let guid_file =
-            self.guid_file.unwrap_or_else(|| self.state.unwrap_or_else(identity::default_folder).join("guid"));
+        let guid_file = self.guid_file.unwrap_or_else(|| self.state.unwrap_or_else(state::default_folder).join("guid"));
         let common = common_secret(self.key_file.as_deref(), self.key.as_deref())?;
         let mut lines: Vec<targets::Line> =
             self.target.into_iter().map(|address| targets::Line { address, secret: None }).collect();
         if let Some(file) = &self.targets_file {
-            let text = read(file)?;
-            lines.extend(targets::parse_file(&text).map_err(|(line, error)| at_line(file, line, error))?);
+            let text =
+                fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
+            let at_line = |(line, error)| format!("{}:{line}: {error}", file.display());
+            lines.extend(targets::parse_file(&text).map_err(at_line)?);
         }
         if lines.is_empty() {
             return Err("no balancer to report to: name one with --target HOST:1934 or --targets-file".to_owned());
@@ -105,7 +105,7 @@ impl Arguments {
             ([], endpoints) => endpoints.iter().map(|endpoint| endpoint.port).collect(),
             (ports, _) => ports.to_vec(),
         };
-        Ok(Config {
+        let config = Config {
             edge,
             targets,
             redirect,
@@ -116,14 +116,16 @@ impl Arguments {
             tags: at_most(report::MAX_TAGS, "--tag", self.tag)?,
             weight: self.weight,
             capacity: Capacity { connections: self.max_connections, bits_per_second: None },
-        })
+        };
+        config.check().map_err(|error| format!("--endpoint, --tag, --zone: {error}"))?;
+        Ok(config)
     }
 }
 
 fn common_secret(file: Option<&Path>, key: Option<&str>) -> Result<Option<Secret>, String> {
     match (file, key) {
         (Some(file), _) => {
-            let secrets = parse_key_file(&read(file)?).map_err(|(line, error)| at_line(file, line, error))?;
+            let secrets = keys::read(file).map_err(|error| error.to_string())?;
             Ok(secrets.into_iter().next())
         }
         (None, Some(key)) => key.parse().map(Some).map_err(|error| format!("WEIR_KEY: {error}")),
@@ -146,7 +148,8 @@ fn probes(names: &[String], ports: Vec<u16>, interface: Option<&str>) -> Result<
             _ => return Err(format!("--probe {name}: unknown; expected system or nginx-rtmp=URL")),
         }
     }
-    probes.push(Box::new(System::new(system_ports, interface.map(str::to_owned))));
+    let system = System::new(system_ports, interface.map(str::to_owned));
+    probes.push(Box::new(system.map_err(|error| format!("--probe system: {error}"))?));
     Ok(probes)
 }
 
@@ -154,27 +157,8 @@ fn at_most<T>(limit: usize, option: &str, values: Vec<T>) -> Result<Vec<T>, Stri
     if values.len() > limit { Err(format!("{option}: at most {limit} fit into a report")) } else { Ok(values) }
 }
 
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
-}
-
-fn at_line(file: &Path, line: usize, error: impl Display) -> String {
-    format!("{}:{line}: {error}", file.display())
-}
-
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a number and a unit, such as 2.5s or 500ms".to_owned();
-    let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit);
-    let seconds_per_unit = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let interval = Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|_| wrong())?;
+    let interval = units::parse_duration(text)?;
     let range = Duration::from_millis(100)..=Duration::from_secs(3600);
     if range.contains(&interval) { Ok(interval) } else { Err("out of range: expected 100ms to 1h".to_owned()) }
 }
@@ -190,12 +174,4 @@ fn parse_name(text: &str) -> Result<String, String> {
 fn parse_weight(text: &str) -> Result<f32, String> {
     let weight = text.parse().ok().filter(|weight: &f32| weight.is_finite() && *weight > 0.0);
     weight.ok_or_else(|| "expected a number greater than 0".to_owned())
-}
-
-/// What is wrong with a command line, as one line.
-pub(crate) fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    // The first paragraph says what is wrong; a list of missing arguments has a line for each. The rest is usage.
-    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{}; see --help", said.join(" ").trim_start_matches("error: "))
 }

@@ -4,24 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use weir_program::random;
 use weir_protocol::EdgeId;
-
-use crate::clock::random_bytes;
-
-/// Where state is kept unless told otherwise: what systemd gives (`StateDirectory=`), `/var/lib/weir` for root, and the
-/// user's state folder by the XDG base directory specification for others.
-#[must_use]
-pub fn default_folder() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(folder) = set("STATE_DIRECTORY") {
-        return folder;
-    }
-    if rustix::process::geteuid().is_root() {
-        return "/var/lib/weir".into();
-    }
-    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
-    state.unwrap_or_else(|| "/var/tmp".into()).join("weir")
-}
 
 /// Why the edge has no identity.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +29,7 @@ pub fn load(file: &Path) -> Result<EdgeId, Error> {
     match fs::read_to_string(file) {
         Ok(text) => text.parse().map_err(|error| Error::Malformed(file.into(), error)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let id = EdgeId::from_random(random_bytes());
+            let id = EdgeId::from_random(random::bytes());
             create(file, id).map_err(|error| Error::NotCreated(file.into(), error))?;
             Ok(id)
         }

@@ -13,11 +13,9 @@
 //! | [`identity`] | the GUID file                                                              |
 //! | [`targets`]  | target addresses, and `loadbalancertargets.txt`                            |
 //! | [`endpoint`] | what the edge serves where                                                 |
-//! | [`clock`]    | the one place that reads the wall clock                                    |
 #![forbid(unsafe_code)]
 
 pub mod agent;
-pub mod clock;
 pub mod endpoint;
 pub mod health;
 pub mod identity;

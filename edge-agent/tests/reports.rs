@@ -66,7 +66,7 @@ impl Balancer {
     async fn next(&mut self) -> Seen {
         let mut buffer = [0; 2000];
         let (length, _) = timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await.expect("a report").unwrap();
-        let accepted = self.receiver.open(&mut buffer[..length], weir_edge_agent::clock::unix_milliseconds()).unwrap();
+        let accepted = self.receiver.open(&mut buffer[..length], weir_program::clock::unix_milliseconds()).unwrap();
         assert_eq!(accepted.edge, EDGE);
         let report = accepted.report;
         Seen { status: report.status, reasons: report.reasons, connections: report.load.connections }

@@ -1,46 +1,45 @@
 //! What is wrong with a configuration: where, what, and what to do.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One line that names the file, the line in it where there is one, and what is wrong there.
 #[derive(Debug)]
-pub struct Error {
-    path: PathBuf,
-    line: Option<usize>,
-    message: String,
-}
+pub struct Error(String);
 
 impl Error {
     /// The file cannot be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        Self { path: path.into(), line: None, message: format!("cannot be read: {error}") }
+        Self::in_file(path, format_args!("cannot be read: {error}"))
     }
 
     /// The text of the file is no configuration.
     pub(super) fn in_text(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        Self { path: path.into(), line, message: explain(error.message()) }
-    }
-
-    /// What one line of the file holds is wrong.
-    pub(crate) fn at_line(path: &Path, line: usize, message: impl fmt::Display) -> Self {
-        Self { path: path.into(), line: Some(line), message: message.to_string() }
+        let message = explain(error.message());
+        match error.span() {
+            Some(span) => {
+                let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+                Self(format!("{}:{line}: {message}", path.display()))
+            }
+            None => Self::in_file(path, message),
+        }
     }
 
     /// Something else is wrong with the file.
-    pub(crate) fn in_file(path: &Path, message: impl fmt::Display) -> Self {
-        Self { path: path.into(), line: None, message: message.to_string() }
+    pub(super) fn in_file(path: &Path, message: impl fmt::Display) -> Self {
+        Self(format!("{}: {message}", path.display()))
+    }
+}
+
+impl From<weir_program::keys::Error> for Error {
+    fn from(error: weir_program::keys::Error) -> Self {
+        Self(error.to_string())
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
-        }
-        write!(f, " {}", self.message)
+        f.write_str(&self.0)
     }
 }
 

@@ -15,10 +15,10 @@ pub mod address;
 pub mod admin;
 mod error;
 pub mod http;
+pub mod keys;
 pub mod limits;
 pub mod listener;
 pub mod reports;
-pub mod state;
 pub(crate) mod units;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub use reports::Reports;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the balancer keeps what must survive a restart: its key. Default: see [`state::default_folder`].
+    /// Where the balancer keeps what must survive a restart: its key. Default: see [`weir_program::state::default_folder`].
     pub state: Option<PathBuf>,
     /// Where clients come in.
     #[serde(rename = "listener")]
@@ -78,7 +78,7 @@ impl Config {
     /// The folder to keep state in.
     #[must_use]
     pub fn state_folder(&self) -> PathBuf {
-        self.state.clone().unwrap_or_else(state::default_folder)
+        self.state.clone().unwrap_or_else(weir_program::state::default_folder)
     }
 }
 

@@ -3,17 +3,19 @@
 //! One TCP port speaks every protocol: the first bytes of a connection tell which it is. Each worker thread accepts on
 //! sockets of its own and reads the fleet's snapshot without a lock.
 //!
-//! | module       | what it holds                                                     |
-//! |--------------|-------------------------------------------------------------------|
-//! | [`listener`] | sockets, and the loop that accepts                                |
-//! | [`detect`]   | which protocol the first bytes are                                |
-//! | [`stream`]   | a connection until it is known what the client wants              |
-//! | [`rewind`]   | that connection, with the bytes read so far given back            |
-//! | [`redirect`] | where on an edge a client is sent                                 |
-//! | [`http`]     | HTTP                                                              |
-//! | [`rtmp`]     | RTMP                                                              |
-//! | [`rtsp`]     | RTSP                                                              |
+//! | module           | what it holds                                          |
+//! |------------------|--------------------------------------------------------|
+//! | [`listener`]     | sockets, and the loop that accepts                     |
+//! | [`detect`]       | which protocol the first bytes are                     |
+//! | [`stream`]       | a connection until it is known what the client wants   |
+//! | [`conversation`] | such a connection with a few messages to and fro       |
+//! | [`rewind`]       | that connection, with the bytes read so far given back |
+//! | [`redirect`]     | where on an edge a client is sent                      |
+//! | [`http`]         | HTTP                                                   |
+//! | [`rtmp`]         | RTMP                                                   |
+//! | [`rtsp`]         | RTSP                                                   |
 
+mod conversation;
 pub mod detect;
 pub mod http;
 pub mod listener;

@@ -1,50 +1,49 @@
 //! One RTMP connection: the session, its socket, and the edge for a client that connects.
 
-use std::io;
 use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use super::{Connect, Redirect, Session, TcUrl, write_rejection};
 use crate::fleet::{Edge, Protocol};
+use crate::fronts::conversation::{Conversation, Progress, hold};
 use crate::fronts::redirect::{Asked, Target};
 use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
-pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) {
-    let mut session = Session::new(front.limits().rtmp);
-    let mut output = Vec::new();
-    loop {
-        let last = match session.receive(&incoming.received, &mut output) {
-            Ok(None) => false,
+pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
+    let session = Session::new(front.limits().rtmp);
+    hold(incoming, front.limits(), Caller { front: &front, client, session }).await;
+}
+
+/// A client, and how far it has come.
+struct Caller<'f> {
+    front: &'f Front,
+    client: Client,
+    session: Session,
+}
+
+impl Conversation for Caller<'_> {
+    fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Progress {
+        match self.session.receive(input, output) {
+            Ok(None) => Progress::More,
             Ok(Some(connect)) => {
-                answer(&front, client, &connect, &mut output);
-                true
+                answer(self.front, self.client, &connect, output);
+                Progress::Last
             }
             Err(error) => {
-                front.metrics().reject_client(Protocol::Rtmp.name(), error.reason());
-                debug!(client = %client.address, %error, "rtmp");
-                error.write_refusal(&mut output);
-                true
+                self.front.metrics().reject_client(Protocol::Rtmp.name(), error.reason());
+                debug!(client = %self.client.address, %error, "rtmp");
+                error.write_refusal(output);
+                Progress::Last
             }
-        };
-        incoming.received.clear();
-        if incoming.stream.write_all(&output).await.is_err() {
-            return;
         }
-        if last {
-            return incoming.finish(front.limits()).await;
-        }
-        output.clear();
-        match incoming.receive().await {
-            Ok(true) => {}
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return front.metrics().reject_client(Protocol::Rtmp.name(), "timeout");
-            }
-            Ok(false) | Err(_) => return,
-        }
+    }
+
+    /// A client that has not connected yet has no message to be told anything with.
+    fn time_out(&mut self, _output: &mut Vec<u8>) {
+        self.front.metrics().reject_client(Protocol::Rtmp.name(), "timeout");
     }
 }
 
@@ -66,7 +65,7 @@ fn answer(front: &Front, client: Client, connect: &Connect, output: &mut Vec<u8>
 
 /// What the client is to connect to on `edge`: its own connect URL with another scheme, host and port.
 fn connect_url(edge: &Edge, client: Client, connect: &Connect) -> String {
-    // A session with a tcUrl that is none is refused before this.
+    // A tcUrl that is none says nothing: the application has to do.
     let asked = connect.tc_url.as_deref().and_then(|url| TcUrl::parse(url).ok());
     let Some(TcUrl { scheme, port, path, query, .. }) = asked else {
         let asked = Asked { scheme: "rtmp", port: Some(client.listener_port) };

@@ -1,64 +1,54 @@
 //! One RTSP connection: the session, its socket, and the edge for a player that asks.
 
-use std::io;
 use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use super::{Describe, Location, Session, Step, Target, respond};
 use crate::fleet::{Edge, Protocol};
+use crate::fronts::conversation::{Conversation, Progress, hold};
 use crate::fronts::redirect::{self, Asked};
 use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
-pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) {
-    let mut session = Session::new(front.limits().rtsp);
-    let mut output = Vec::new();
-    loop {
-        let last = advance(&front, client, &mut session, &incoming.received, &mut output);
-        incoming.received.clear();
-        if incoming.stream.write_all(&output).await.is_err() {
-            return;
-        }
-        if last {
-            return incoming.finish(front.limits()).await;
-        }
-        output.clear();
-        match incoming.receive().await {
-            Ok(true) => {}
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                front.metrics().reject_client(Protocol::Rtsp.name(), "timeout");
-                session.time_out(&front.http_date(), &mut output);
-                if incoming.stream.write_all(&output).await.is_ok() {
-                    incoming.finish(front.limits()).await;
-                }
-                return;
-            }
-            Ok(false) | Err(_) => return,
-        }
-    }
+pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
+    let session = Session::new(front.limits().rtsp);
+    hold(incoming, front.limits(), Player { front: &front, client, session }).await;
 }
 
-/// Answers all that `input` asks; whether the last answer of the connection is among it.
-fn advance(front: &Front, client: Client, session: &mut Session, mut input: &[u8], output: &mut Vec<u8>) -> bool {
-    let date = front.http_date();
-    loop {
-        match session.step(&mut input, &date, output) {
-            Step::Need => return false,
-            Step::Finished => return true,
-            Step::Reply(status) => debug!(client = %client.address, status = status.as_str(), "rtsp"),
-            Step::Describe(describe) => {
-                answer_describe(front, client, &describe, &date, output);
-                return true;
-            }
-            Step::Refuse(refusal) => {
-                front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
-                debug!(client = %client.address, %refusal, "rtsp");
-                return true;
+/// A client, and how far it has come.
+struct Player<'f> {
+    front: &'f Front,
+    client: Client,
+    session: Session,
+}
+
+impl Conversation for Player<'_> {
+    fn advance(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Progress {
+        let Self { front, client, session } = self;
+        let date = front.http_date();
+        loop {
+            match session.step(&mut input, &date, output) {
+                Step::Need => return Progress::More,
+                Step::Finished => return Progress::Last,
+                Step::Reply(status) => debug!(client = %client.address, status = status.as_str(), "rtsp"),
+                Step::Describe(describe) => {
+                    answer_describe(front, *client, &describe, &date, output);
+                    return Progress::Last;
+                }
+                Step::Refuse(refusal) => {
+                    front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
+                    debug!(client = %client.address, %refusal, "rtsp");
+                    return Progress::Last;
+                }
             }
         }
+    }
+
+    fn time_out(&mut self, output: &mut Vec<u8>) {
+        self.front.metrics().reject_client(Protocol::Rtsp.name(), "timeout");
+        self.session.time_out(&self.front.http_date(), output);
     }
 }
 

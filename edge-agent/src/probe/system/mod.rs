@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use super::{Failure, Outcome, Probe, Reading};
 
+const INTERFACES: &str = "/proc/net/dev";
+
 /// Asks the kernel.
 #[derive(Debug)]
 pub struct System {
@@ -26,24 +28,30 @@ pub struct System {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Instant,
-    bytes: proc::Bytes,
+    bytes: Option<proc::Bytes>,
     ticks: proc::Ticks,
 }
 
 impl System {
     /// A probe that counts connections on `ports`, and reports the rates of `interface`, or of all but the loopback.
-    #[must_use]
-    pub fn new(ports: Vec<u16>, interface: Option<String>) -> Self {
-        Self { ports, interface, before: None }
+    ///
+    /// # Errors
+    /// One line, when there is no such interface, or `/proc` cannot be read.
+    pub fn new(ports: Vec<u16>, interface: Option<String>) -> Result<Self, String> {
+        let interfaces = std::fs::read_to_string(INTERFACES).map_err(|error| format!("{INTERFACES}: {error}"))?;
+        if let Some(name) = interface.as_deref().filter(|name| proc::bytes_of(&interfaces, name).is_none()) {
+            return Err(format!("{INTERFACES} has no interface {name}; `ip link` shows which there are"));
+        }
+        Ok(Self { ports, interface, before: None })
     }
 
     /// Rates and shares between the last call and this one; unknown at the first.
     fn rates(&mut self, now: Instant) -> Result<Reading, Failure> {
-        let interfaces = std::fs::read_to_string("/proc/net/dev")?;
+        let interfaces = std::fs::read_to_string(INTERFACES)?;
+        // An interface that has gone leaves its rates unknown; the connections can be counted all the same.
         let bytes = match &self.interface {
-            Some(name) => proc::bytes_of(&interfaces, name)
-                .ok_or_else(|| format!("/proc/net/dev has no interface {name}; see `ip link`"))?,
-            None => proc::bytes_of_all(&interfaces),
+            Some(name) => proc::bytes_of(&interfaces, name),
+            None => Some(proc::bytes_of_all(&interfaces)),
         };
         let ticks = proc::ticks(&std::fs::read_to_string("/proc/stat")?).ok_or("/proc/stat has no line `cpu`")?;
         let sample = Sample { at: now, bytes, ticks };
@@ -51,9 +59,10 @@ impl System {
             return Ok(Reading::default());
         };
         let elapsed = now.duration_since(before.at);
+        let rate = |of: fn(&proc::Bytes) -> u64| proc::rate(of(&before.bytes?), of(&bytes?), elapsed);
         Ok(Reading {
-            in_bits_per_second: proc::rate(before.bytes.received, bytes.received, elapsed),
-            out_bits_per_second: proc::rate(before.bytes.sent, bytes.sent, elapsed),
+            in_bits_per_second: rate(|bytes| bytes.received),
+            out_bits_per_second: rate(|bytes| bytes.sent),
             cpu: ticks.share_since(before.ticks),
             ..Reading::default()
         })
@@ -94,7 +103,7 @@ mod tests {
             (client, listener.accept().unwrap())
         };
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let mut system = System::new(vec![port(&counted), port(&also_counted)], None);
+        let mut system = System::new(vec![port(&counted), port(&also_counted)], None).unwrap();
         assert_eq!(system.read().await.unwrap().connections, Some(0));
         let first = connect(&counted);
         let _others = [connect(&also_counted), connect(&also_counted), connect(&not_counted)];
@@ -105,15 +114,15 @@ mod tests {
 
     #[tokio::test]
     async fn rates_are_unknown_at_first_and_known_then() {
-        let mut system = System::new(Vec::new(), Some("lo".to_owned()));
+        let mut system = System::new(Vec::new(), Some("lo".to_owned())).unwrap();
         assert_eq!(system.read().await.unwrap(), Reading::default());
         let reading = system.read().await.unwrap();
         assert!(reading.out_bits_per_second.is_some(), "{reading:?}");
     }
 
-    #[tokio::test]
-    async fn an_interface_that_is_not_there_is_an_error_that_names_it() {
-        let error = System::new(Vec::new(), Some("eth99".to_owned())).read().await.unwrap_err();
-        assert_eq!(error.to_string(), "/proc/net/dev has no interface eth99; see `ip link`");
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let error = System::new(Vec::new(), Some("eth99".to_owned())).unwrap_err();
+        assert_eq!(error, "/proc/net/dev has no interface eth99; `ip link` shows which there are");
     }
 }

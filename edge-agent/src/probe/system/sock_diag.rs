@@ -46,22 +46,21 @@ pub fn count_established(ports: &[u16]) -> io::Result<u64> {
     if ports.is_empty() {
         return Ok(0);
     }
-    let family = AddressFamily::NETLINK;
-    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
     // AF_INET and AF_INET6. An IPv4 connection to a socket that listens on both is one of IPv6's here.
-    Ok(count_family(&socket, 2, ports)? + count_family(&socket, 10, ports)?)
+    Ok(count_family(2, ports)? + count_family(10, ports)?)
 }
 
-fn count_family(socket: &OwnedFd, family: u8, ports: &[u16]) -> io::Result<u64> {
+fn count_family(family: u8, ports: &[u16]) -> io::Result<u64> {
     let request = request(family, ports);
     let mut buffer = vec![0; 64 * 1024];
     let mut count = 0;
     for _ in 0..ATTEMPTS {
-        send(socket, &request, SendFlags::empty())?;
+        // A socket of its own for each attempt: what is left of one that failed can never be counted in the next.
+        let socket = open()?;
+        send(&socket, &request, SendFlags::empty())?;
         let mut answer = Answer::default();
         while !answer.done {
-            let (length, _) = recv(socket, &mut buffer[..], RecvFlags::empty())?;
+            let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
             answer.take_in(&buffer[..length])?;
         }
         count = answer.connections;
@@ -70,6 +69,13 @@ fn count_family(socket: &OwnedFd, family: u8, ports: &[u16]) -> io::Result<u64> 
         }
     }
     Ok(count)
+}
+
+fn open() -> io::Result<OwnedFd> {
+    let family = AddressFamily::NETLINK;
+    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
+    Ok(socket)
 }
 
 /// The request for all established connections of a family on any of `ports`.

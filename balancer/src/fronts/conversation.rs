@@ -1,0 +1,52 @@
+//! A connection on which a few messages go to and fro until the client is answered: RTMP and RTSP.
+
+use std::io;
+
+use tokio::io::AsyncWriteExt as _;
+
+use crate::config::Limits;
+use crate::fronts::stream::Incoming;
+
+/// Our side of a conversation, as a function of the bytes that arrive.
+pub(super) trait Conversation {
+    /// Takes in what has arrived, and appends what is to be sent.
+    fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Progress;
+
+    /// The client was too slow: appends what it is to be told, if it can be told anything.
+    fn time_out(&mut self, output: &mut Vec<u8>);
+}
+
+/// Whether there is more to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More bytes are needed.
+    More,
+    /// The last answer was given.
+    Last,
+}
+
+/// Holds a conversation to its end. `incoming` holds its first bytes.
+pub(super) async fn hold(mut incoming: Incoming, limits: &Limits, mut conversation: impl Conversation) {
+    let mut output = Vec::new();
+    loop {
+        let mut progress = conversation.advance(&incoming.received, &mut output);
+        incoming.received.clear();
+        if progress == Progress::More && output.is_empty() {
+            match incoming.receive().await {
+                Ok(true) => continue,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    conversation.time_out(&mut output);
+                    progress = Progress::Last;
+                }
+                Ok(false) | Err(_) => return,
+            }
+        }
+        if incoming.stream.write_all(&output).await.is_err() {
+            return;
+        }
+        if progress == Progress::Last {
+            return incoming.finish(limits).await;
+        }
+        output.clear();
+    }
+}

@@ -1,0 +1,17 @@
+//! The one place that reads the wall clock; everything else takes time as an argument.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time of day.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Milliseconds since the Unix epoch; 0 before it.
+#[must_use]
+pub fn unix_milliseconds() -> u64 {
+    let since_epoch = now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,20 @@
+//! What Weir's programs have in common.
+//!
+//! | module     | what it holds                                                       |
+//! |------------|---------------------------------------------------------------------|
+//! | [`start`]  | from the command line to the exit code; logs; signals               |
+//! | [`keys`]   | key files                                                           |
+//! | [`state`]  | the folder for what must survive a restart                          |
+//! | [`units`]  | durations, as people write them                                     |
+//! | [`random`] | the system's random source                                          |
+//! | [`clock`]  | the wall clock                                                      |
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod keys;
+pub mod random;
+pub mod start;
+pub mod state;
+pub mod units;
+
+pub use start::{Failure, Outcome, say};
