@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use weir_balancer::Config;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::config::{Error, Listener};
+use weir_protocol::EdgeId;
 
 /// Sends each streaming client to the least loaded edge.
 ///
@@ -29,8 +30,8 @@ pub(crate) enum Command {
         /// The configuration file.
         file: PathBuf,
     },
-    /// Print a new key for a cluster.
-    Keygen,
+    /// Print a new key for a cluster, or the key of one edge.
+    Keygen(Keygen),
 }
 
 /// What can be given on the command line wins over the configuration file.
@@ -47,6 +48,27 @@ pub(crate) struct Run {
     /// The file with the cluster's keys, one a line.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Keygen {
+    /// Print the key of the edge with this GUID: with it the edge cannot speak for another.
+    #[arg(long, value_name = "GUID")]
+    pub(crate) edge: Option<EdgeId>,
+    /// The file with the cluster's key that it follows from. Default: key in the state folder.
+    #[arg(long, value_name = "FILE", requires = "edge")]
+    key_file: Option<PathBuf>,
+    /// The balancer's state folder.
+    #[arg(long, value_name = "FOLDER", requires = "edge")]
+    state: Option<PathBuf>,
+}
+
+impl Keygen {
+    /// The file with the cluster's key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let in_state = || self.state.clone().unwrap_or_else(weir_program::state::default_folder).join("key");
+        self.key_file.clone().unwrap_or_else(in_state)
+    }
 }
 
 #[derive(Args, Debug)]

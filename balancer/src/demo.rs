@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_balancer::Config;
+use weir_balancer::admin::token::Token;
 use weir_balancer::config::Listener;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::fleet::State;
@@ -38,7 +39,9 @@ pub(crate) async fn run(arguments: Demo) -> start::Outcome {
     arguments.addresses.apply(&mut config);
 
     let secret = keys::generate();
-    let server = bind(config, [secret.clone()].into_iter().collect())?;
+    let ring = [secret.clone()].into_iter().collect();
+    let token = keys::generate().to_base64();
+    let server = bind(config, ring, Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?)?;
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     let admin = server.admin_address().map_err(Failure::unavailable)?;
     let clients = server.clients().first().map(|listener| listener.address);
@@ -54,7 +57,7 @@ pub(crate) async fn run(arguments: Demo) -> start::Outcome {
         }
         say("ready");
         if let Some(clients) = clients {
-            what_to_try(clients, admin).lines().for_each(say);
+            what_to_try(clients, admin, &token).lines().for_each(say);
         }
     });
     let outcome = server.run(shutdown).await.map_err(Failure::unavailable);
@@ -77,6 +80,7 @@ fn agent(index: u32, redirect: &str, reports: SocketAddr, secret: &Secret, start
         tags: Vec::new(),
         weight: None,
         capacity: Capacity { connections: Some(CAPACITY), bits_per_second: None },
+        state_folder: None,
     }
 }
 
@@ -116,7 +120,7 @@ impl Probe for Tide {
     }
 }
 
-fn what_to_try(clients: SocketAddr, admin: SocketAddr) -> String {
+fn what_to_try(clients: SocketAddr, admin: SocketAddr, token: &str) -> String {
     format!(
         "
 Three edges report to this balancer; their load rises and falls. Try, in another terminal:
@@ -127,6 +131,9 @@ Three edges report to this balancer; their load rises and falls. Try, in another
   printf 'DESCRIBE rtsp://{clients}/live/stream RTSP/1.0\\r\\nCSeq: 1\\r\\n\\r\\n' | curl -s telnet://{clients}
                                                              an RTSP player is sent on
   curl http://{admin}/metrics                               what has been counted
+  curl -H 'Authorization: Bearer {token}' \\
+       http://{admin}/api/v1/edges                          the edges, for operators
+  … -X POST http://{admin}/api/v1/edges/GUID/pause          one of them takes no more clients
 
 Ctrl-C stops it."
     )

@@ -1,19 +1,23 @@
-//! Reports: from the UDP socket into the fleet, and the fleet's snapshot to whoever reads it.
+//! Reports from the UDP socket into the fleet, acks back, and the fleet's snapshot to whoever reads it.
 
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
+use weir_program::random;
 use weir_protocol::datagram::MAX_LENGTH;
-use weir_protocol::{EdgeId, Receiver};
+use weir_protocol::key::KeyId;
+use weir_protocol::{Arrival, EdgeId, KeyRing, Order, Receiver};
 
 use crate::clock::Clock;
-use crate::fleet::{Change, Fleet, Snapshot, State};
+use crate::fleet::{Change, Commands, Fleet, Moment, Origin, Snapshot, State};
 use crate::metrics::Metrics;
 
 /// How often time is let pass over the fleet, and the least time between two snapshots: fifty times shorter than the
@@ -22,6 +26,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many datagrams are taken in before the sweep gets a turn: a flood of them must not stop time.
 const BATCH: usize = 256;
+
+/// What the rest of the balancer asks of the intake, which alone changes the fleet.
+#[derive(Debug)]
+pub enum Request {
+    /// An operator wants this of an edge. The answer is the id of the command, or nothing when the edge is not known.
+    Command(EdgeId, Order, oneshot::Sender<Option<u64>>),
+    /// These are the secrets from now on.
+    SetKeys(KeyRing),
+}
 
 /// Takes in reports until it is cancelled or told to stop.
 #[derive(Debug)]
@@ -32,8 +45,14 @@ pub struct Intake {
     pub receiver: Receiver,
     /// What they change.
     pub fleet: Fleet,
+    /// What operators want of edges.
+    pub commands: Commands,
+    /// What this balancer calls itself in its acks.
+    pub name: Option<String>,
     /// Where readers find the fleet.
     pub published: Arc<ArcSwap<Snapshot>>,
+    /// Where requests come in.
+    pub requests: mpsc::Receiver<Request>,
     /// For the time of arrival.
     pub clock: Clock,
     /// For counting.
@@ -45,7 +64,7 @@ impl Intake {
     ///
     /// # Errors
     /// When the socket fails for good. An error that one packet caused is logged and passed over.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,6 +74,7 @@ impl Intake {
                 biased;
                 () = &mut shutdown => return Ok(()),
                 _ = sweep.tick() => self.sweep(),
+                Some(request) = self.requests.recv() => self.fulfil(request),
                 readable = self.socket.readable() => {
                     readable?;
                     self.take_in_batch();
@@ -74,15 +94,18 @@ impl Intake {
         for _ in 0..BATCH {
             match self.socket.try_recv_from(&mut buffer) {
                 Ok((length, source)) => self.take_in(&mut buffer[..length], source),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                // ICMP errors of earlier sends and the like: they say nothing of this socket.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // ICMP errors of earlier acks and the like: they say nothing of this socket.
                 Err(error) => debug!(%error, "a report could not be received"),
             }
         }
     }
 
     fn take_in(&mut self, datagram: &mut [u8], source: SocketAddr) {
-        let accepted = match self.receiver.open(datagram, self.clock.unix_milliseconds()) {
+        let length = datagram.len();
+        let now = Moment { monotonic: self.clock.now(), unix: self.clock.unix_milliseconds() };
+        let monotonic = Duration::from_micros(now.monotonic.as_micros());
+        let accepted = match self.receiver.open(datagram, &Arrival { source, monotonic, unix: now.unix }) {
             Ok(accepted) => accepted,
             Err(rejection) => {
                 self.metrics.reject_report(rejection);
@@ -90,21 +113,66 @@ impl Intake {
             }
         };
         self.metrics.reports.inc();
-        let source = source.ip().to_canonical();
-        let change = self.fleet.apply(accepted.edge, &accepted.report, source, self.clock.now());
+        let edge = accepted.edge;
+        let origin = Origin {
+            source: source.ip().to_canonical(),
+            key_id: accepted.key_id,
+            duplicate: accepted.duplicate.map(|other| other.ip().to_canonical()),
+        };
+        let change = self.fleet.apply(edge, &accepted.report, origin, now);
+        if self.commands.confirm(edge, accepted.report.last_command) {
+            info!(%edge, "edge obeyed");
+        }
         if let Some(change) = change {
-            log(accepted.edge, change, Some(source));
+            log(edge, change, Some(origin.source));
+        } else if accepted.booted {
+            info!(%edge, source = %origin.source, "edge started again");
+        }
+        self.acknowledge(edge, source, length, now);
+    }
+
+    fn acknowledge(&mut self, edge: EdgeId, source: SocketAddr, report_length: usize, now: Moment) {
+        let command = self.commands.next(edge, now.monotonic);
+        let mut output = [0; MAX_LENGTH];
+        let name = self.name.as_deref();
+        if let Some(ack) = self.receiver.acknowledge(edge, name, command, report_length, &mut output) {
+            // When the socket's buffer is full the ack is lost, as it may be on its way: the next report gets another.
+            match self.socket.try_send_to(ack, source) {
+                Ok(_) => self.metrics.acks.inc(),
+                Err(error) => debug!(%edge, %error, "an ack could not be sent"),
+            }
+        }
+    }
+
+    fn fulfil(&mut self, request: Request) {
+        match request {
+            Request::Command(edge, order, reply) => {
+                let random = u64::from_ne_bytes(random::bytes());
+                let known = self.fleet.knows(edge);
+                let id = known.then(|| self.commands.give(edge, order, self.clock.now(), random));
+                info!(%edge, ?order, known, "an operator's order");
+                // Who asked may have gone; the command stands.
+                let _ = reply.send(id);
+            }
+            Request::SetKeys(ring) => {
+                let ids: Vec<String> = ring.ids().map(|id: KeyId| id.to_string()).collect();
+                info!(keys = ids.join(" "), "keys exchanged");
+                self.metrics.set_keys(ring.ids().collect());
+                self.receiver.set_ring(ring);
+            }
         }
     }
 
     fn sweep(&mut self) {
+        let now = self.clock.now();
         let receiver = &mut self.receiver;
-        self.fleet.sweep(self.clock.now(), |edge, change| {
+        self.fleet.sweep(now, |edge, change| {
             if change == Change::Forgotten {
                 receiver.forget(edge);
             }
             log(edge, change, None);
         });
+        self.commands.expire(now, |edge, order| warn!(%edge, ?order, "edge does not obey: the order is given up"));
     }
 
     /// Shows readers the fleet, if the set of edges or a description has changed; whether it has.
@@ -119,8 +187,16 @@ impl Intake {
 }
 
 fn log(edge: EdgeId, change: Change, source: Option<IpAddr>) {
+    let source = source.map(tracing::field::display);
     match change {
-        Change::Joined => info!(%edge, source = source.map(tracing::field::display), "edge joined"),
+        Change::Joined => info!(%edge, source, "edge joined"),
+        Change::Disallowed => {
+            warn!(%edge, source, "edge names a host outside [redirect] hosts and networks: it gets no clients");
+        }
+        Change::Duplicate(other) => warn!(
+            %edge, source, %other,
+            "two senders report under one GUID, and the first is kept: remove the GUID file of the copied installation"
+        ),
         Change::State(State::TimedOut) => warn!(%edge, "edge timed out: no report for too long"),
         Change::State(state) => info!(%edge, state = state.name(), "edge changed state"),
         Change::Forgotten => info!(%edge, "edge forgotten: silent for so long that it is no longer listed"),

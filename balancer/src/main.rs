@@ -8,22 +8,25 @@ mod greeting;
 use std::path::Path;
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::error;
+use weir_balancer::admin::token::Token;
 use weir_balancer::config::keys;
+use weir_balancer::intake::Request;
 use weir_balancer::{Config, Server, server};
 use weir_program::start::{self, Failure, Outcome, asked_to_stop, say};
 use weir_protocol::KeyRing;
+use weir_protocol::key::WrittenKey;
 
-use crate::cli::{Arguments, Command, Run};
+use crate::cli::{Arguments, Command, Keygen, Run};
 
 fn main() -> ExitCode {
     start::run(|arguments: Arguments| match arguments.command {
         None => start::block_on(run(arguments.run)),
         Some(Command::Demo(arguments)) => start::block_on(demo::run(arguments)),
         Some(Command::CheckConfig { file }) => check_config(&file),
-        Some(Command::Keygen) => {
-            say(weir_program::keys::generate().to_base64());
-            Ok(())
-        }
+        Some(Command::Keygen(keygen)) => generate_key(&keygen),
     })
 }
 
@@ -31,10 +34,19 @@ async fn run(arguments: Run) -> Outcome {
     // Before anything is printed: who reads it may ask to stop at once.
     let shutdown = asked_to_stop()?;
     let mut config = arguments.config().map_err(Failure::configuration)?;
-    let keys = keys::load(config.reports.key_file.as_deref(), &config.state_folder());
-    let keys = keys.map_err(Failure::configuration)?;
+    let state = config.state_folder();
+    let keys = keys::load(config.reports.key_file.as_deref(), &state).map_err(Failure::configuration)?;
+    let token = keys::load_token(config.admin.token_file.as_deref(), &state).map_err(Failure::configuration)?;
     server::fit_to_open_files(&mut config);
-    let server = bind(config, keys.ring)?;
+    let mut reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
+    let server = bind(config, keys.ring, token)?;
+    let requests = server.requests();
+    let key_file = keys.file.clone();
+    tokio::spawn(async move {
+        while reload.recv().await.is_some() {
+            exchange_keys(&key_file, &requests).await;
+        }
+    });
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     if let Some(secret) = keys.generated {
         greeting::first_start(&keys.file, &secret, reports).lines().for_each(say);
@@ -43,14 +55,44 @@ async fn run(arguments: Run) -> Outcome {
 }
 
 /// Binds every socket and says where it listens.
-fn bind(config: Config, ring: KeyRing) -> Result<Server, Failure> {
-    let server = Server::bind(config, ring).map_err(Failure::unavailable)?;
+fn bind(config: Config, ring: KeyRing, token: Token) -> Result<Server, Failure> {
+    let server = Server::bind(config, ring, token).map_err(Failure::unavailable)?;
     for listener in server.clients() {
         say(format_args!("listening on {listener}"));
     }
     say(format_args!("reports on udp {}", server.reports_address().map_err(Failure::unavailable)?));
     say(format_args!("admin on http://{}", server.admin_address().map_err(Failure::unavailable)?));
     Ok(server)
+}
+
+/// Reads the key file again. A file that is wrong changes nothing.
+async fn exchange_keys(file: &Path, requests: &mpsc::Sender<Request>) {
+    match keys::read_ring(file) {
+        // Without an intake the balancer is stopping.
+        Ok(ring) => drop(requests.send(Request::SetKeys(ring)).await),
+        Err(error) => error!(%error, "the keys stay as they were"),
+    }
+}
+
+/// Prints a new key for a cluster, or the key of one edge.
+fn generate_key(keygen: &Keygen) -> Outcome {
+    let Some(edge) = keygen.edge else {
+        say(weir_program::keys::generate().to_base64());
+        return Ok(());
+    };
+    let file = keygen.key_file();
+    let keys = weir_program::keys::read(&file).map_err(Failure::configuration)?;
+    // The first key of the file is the one that edges are to use.
+    match keys.first() {
+        Some(WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret)) => {
+            say(secret.edge_key(edge).to_line(edge));
+            Ok(())
+        }
+        _ => Err(Failure::configuration(format_args!(
+            "{}: the key of an edge is made of the cluster's, and this is one of an edge",
+            file.display()
+        ))),
+    }
 }
 
 fn check_config(file: &Path) -> Outcome {

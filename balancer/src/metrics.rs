@@ -2,8 +2,12 @@
 //!
 //! Counters on the path of a client are looked up once, at start, so that counting is one atomic addition.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use weir_protocol::Rejection;
+use weir_protocol::key::KeyId;
 
 use crate::fleet::selector::POLICY;
 use crate::fleet::{Protocol, Refusal, State};
@@ -16,6 +20,14 @@ pub struct Metrics {
     pub reports: IntCounter,
     /// Reports that were not, in the order of [`Rejection::ALL`].
     rejected_reports: Vec<IntCounter>,
+    /// Acks sent.
+    pub acks: IntCounter,
+    /// Edges by the secret that they use; set when asked for.
+    key_edges: IntGaugeVec,
+    /// The secrets that are accepted: one that no edge uses must show as 0.
+    keys: Mutex<Vec<KeyId>>,
+    /// The largest difference between the clock of a running edge and this balancer's; set when asked for.
+    clock_skew: Gauge,
     /// Clients that were given an edge, in the order of [`Protocol::ALL`].
     hand_outs: Vec<IntCounter>,
     /// Clients that were not, by [`Protocol::ALL`] and [`Refusal::ALL`].
@@ -54,6 +66,22 @@ impl Metrics {
         let gauges = Opts::new("weir_edges", "Known edges by state.");
         Self {
             reports: register(&registry, IntCounter::new("weir_reports_total", "Report datagrams that were believed.")),
+            acks: register(&registry, IntCounter::new("weir_acks_total", "Reports that were answered.")),
+            key_edges: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("weir_key_edges", "Edges that are not timed out, by the id of the key that they use."),
+                    &["key"],
+                ),
+            ),
+            keys: Mutex::default(),
+            clock_skew: register(
+                &registry,
+                Gauge::new(
+                    "weir_clock_skew_seconds",
+                    "Largest difference between the clock of a running edge and this balancer's.",
+                ),
+            ),
             rejected_reports: Rejection::ALL
                 .iter()
                 .map(|rejection| rejected_reports.with_label_values(&[rejection.reason()]))
@@ -113,6 +141,11 @@ impl Metrics {
         self.rejected_clients.with_label_values(&[protocol, reason]).inc();
     }
 
+    /// These secrets are accepted from now on.
+    pub fn set_keys(&self, keys: Vec<KeyId>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
     /// Sets the gauges of the fleet.
     pub fn set_fleet(&self, snapshot: &crate::fleet::Snapshot) {
         for state in State::ALL {
@@ -121,6 +154,19 @@ impl Metrics {
         let running = snapshot.edges.iter().filter(|edge| edge.state() == State::Running);
         let connections: u64 = running.filter_map(|edge| edge.connections()).fold(0, u64::saturating_add);
         self.edge_connections.set(gauge(connections));
+
+        let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.key_edges.reset();
+        for key in known {
+            self.key_edges.with_label_values(&[&key.to_string()]).set(0);
+        }
+        let heard = snapshot.edges.iter().filter(|edge| edge.state() != State::TimedOut);
+        for edge in heard {
+            self.key_edges.with_label_values(&[&edge.origin().key_id.to_string()]).inc();
+        }
+        let running = snapshot.edges.iter().filter(|edge| edge.state() == State::Running);
+        let skew = running.map(|edge| edge.clock_skew_milliseconds().unsigned_abs()).max().unwrap_or(0);
+        self.clock_skew.set(Duration::from_millis(skew).as_secs_f64());
     }
 
     /// Everything in Prometheus' text format.

@@ -13,19 +13,21 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 use weir_program::random;
-use weir_protocol::{KeyRing, Receiver, receiver};
+use weir_protocol::report::MAX_NAME_LENGTH;
+use weir_protocol::{KeyRing, Receiver};
 
 use crate::admin::Admin;
+use crate::admin::token::Token;
 use crate::clock::Clock;
 use crate::config::address::ListenAddress;
 use crate::config::{Config, Listener};
-use crate::fleet::{Fleet, Lifetimes, Snapshot};
+use crate::fleet::{Commands, Fleet, Lifetimes, Snapshot};
 use crate::fronts::listener::{self, Bound, Port};
 use crate::fronts::{Front, Shared};
-use crate::intake::Intake;
+use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
 
 /// A balancer whose sockets are bound, and which does not serve anybody yet.
@@ -38,7 +40,13 @@ pub struct Server {
     reports: StdUdpSocket,
     admin: StdTcpListener,
     fleet: Arc<ArcSwap<Snapshot>>,
+    token: Token,
+    ask: mpsc::Sender<Request>,
+    asked: mpsc::Receiver<Request>,
 }
+
+/// Requests that may wait for the intake; it takes them at once.
+const QUEUE: usize = 64;
 
 /// Why a balancer does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +80,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Bind`], which names the address; all other sockets are closed again.
-    pub fn bind(config: Config, ring: KeyRing) -> Result<Self, Error> {
+    pub fn bind(config: Config, ring: KeyRing, token: Token) -> Result<Self, Error> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = config.limits.workers.unwrap_or_else(cores);
         let bind_clients =
@@ -80,7 +88,8 @@ impl Server {
         let clients = config.listeners_or_default().iter().map(bind_clients).collect::<Result<_, _>>()?;
         let reports = listener::bind_udp(config.reports.address).map_err(failed(config.reports.address, "reports"))?;
         let admin = listener::bind_alone(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
-        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default() })
+        let (ask, asked) = mpsc::channel(QUEUE);
+        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default(), token, ask, asked })
     }
 
     /// The TCP listeners for clients.
@@ -111,29 +120,45 @@ impl Server {
         Arc::clone(&self.fleet)
     }
 
+    /// Where requests to the running balancer go.
+    #[must_use]
+    pub fn requests(&self) -> mpsc::Sender<Request> {
+        self.ask.clone()
+    }
+
     /// Serves until `shutdown` is done; the connections that are open then are closed.
     ///
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, ring, workers, clients, reports, admin, fleet } = self;
+        let Self { config, ring, workers, clients, reports, admin, fleet, token, ask, asked } = self;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
         let timeout = config.reports.timeout;
 
+        metrics.set_keys(ring.ids().collect());
         let intake = Intake {
             socket: UdpSocket::from_std(reports)?,
-            receiver: Receiver::new(
-                ring,
-                receiver::Limits { max_clock_skew: config.reports.max_clock_skew, max_edges: config.reports.max_edges },
+            receiver: Receiver::new(ring, config.reports.receiver_limits(), random::bytes()),
+            fleet: Fleet::new(
+                Lifetimes { timeout, forget_after: config.reports.forget_after },
+                config.redirect.limits(),
             ),
-            fleet: Fleet::new(Lifetimes { timeout, forget_after: config.reports.forget_after }),
+            commands: Commands::new(config.reports.command_timeout),
+            name: config.name.or_else(machine_name),
             published: Arc::clone(&fleet),
+            requests: asked,
             clock,
             metrics: Arc::clone(&metrics),
         };
-        let connections = config.admin.connections;
-        let admin_page =
-            Admin { fleet: Arc::clone(&fleet), clock, timeout, connections, metrics: Arc::clone(&metrics) };
+        let admin_page = Admin {
+            fleet: Arc::clone(&fleet),
+            clock,
+            timeout,
+            connections: config.admin.connections,
+            metrics: Arc::clone(&metrics),
+            token,
+            requests: ask,
+        };
         let shared = Arc::new(Shared {
             fleet,
             clock,
@@ -162,6 +187,13 @@ impl Server {
         }
         Ok(outcome?)
     }
+}
+
+/// The machine's name, if it can stand in an ack.
+fn machine_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let fits = (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then_some(name)
 }
 
 fn failed(address: ListenAddress, purpose: &'static str) -> impl FnOnce(io::Error) -> Error {

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use tracing::warn;
 use weir_edge_agent::probe::{NginxRtmp, Probe, System};
 use weir_edge_agent::targets::{self, TargetAddress};
 use weir_edge_agent::{Config, Endpoint, Target, identity};
 use weir_program::{keys, state, units};
+use weir_protocol::key::WrittenKey;
 use weir_protocol::report::{self, Capacity};
-use weir_protocol::{Host, Secret};
+use weir_protocol::{EdgeId, EdgeKey, Host};
 
 /// The port whose connections are counted when nothing says which.
 const DEFAULT_PORT: u16 = 1935;
@@ -19,8 +21,57 @@ const DEFAULT_PORT: u16 = 1935;
 ///
 /// Needs a target, a key and, unless balancers are to take the address that reports come from, a redirect address.
 #[derive(Debug, Parser)]
-#[command(name = "weir-agent", version)]
+#[command(name = "weir-agent", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Ask>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// What the agent that runs on this machine is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// Let this edge take no new clients. Kept until `unpause`, also over a restart.
+    Pause(Where),
+    /// Let this edge take clients again.
+    Unpause(Where),
+    /// Let this edge take no new clients, and be empty by a deadline.
+    Drain {
+        /// How long until then, such as 10m.
+        #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
+        deadline: Option<Duration>,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Show how this edge and its balancers are.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+/// Which agent is asked.
+#[derive(Args, Debug)]
+pub(crate) struct Where {
+    /// Its state folder.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+}
+
+impl Where {
+    /// The folder.
+    pub(crate) fn folder(self) -> PathBuf {
+        self.state.unwrap_or_else(state::default_folder)
+    }
+}
+
+/// What the agent is started with.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
     /// A balancer to report to; may be repeated. Without a port: 1934.
     #[arg(long, value_name = "HOST[:PORT]")]
     target: Vec<TargetAddress>,
@@ -71,17 +122,18 @@ pub(crate) struct Arguments {
     guid_file: Option<PathBuf>,
 }
 
-impl Arguments {
+impl Run {
     /// What is asked for, checked; or one line that says what is wrong.
     pub(crate) fn config(self) -> Result<Config, String> {
         let redirect = self.redirect_address;
         if let Some(Err(error)) = redirect.as_deref().map(Host::new) {
             return Err(format!("--redirect-address: {error}"));
         }
-        let guid_file = self.guid_file.unwrap_or_else(|| self.state.unwrap_or_else(state::default_folder).join("guid"));
-        let common = common_secret(self.key_file.as_deref(), self.key.as_deref())?;
+        let state_folder = self.state.unwrap_or_else(state::default_folder);
+        let guid_file = self.guid_file.unwrap_or_else(|| state_folder.join("guid"));
+        let common = common_key(self.key_file.as_deref(), self.key.as_deref())?;
         let mut lines: Vec<targets::Line> =
-            self.target.into_iter().map(|address| targets::Line { address, secret: None }).collect();
+            self.target.into_iter().map(|address| targets::Line { address, key: None }).collect();
         if let Some(file) = &self.targets_file {
             let text =
                 fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
@@ -93,11 +145,11 @@ impl Arguments {
         }
         let edge = identity::load(&guid_file).map_err(|error| error.to_string())?;
         let with_key = |line: targets::Line| {
-            let secret = line.secret.as_ref().or(common.as_ref());
-            let secret = secret.ok_or_else(|| {
+            let key = line.key.as_ref().or(common.as_ref());
+            let key = key.ok_or_else(|| {
                 format!("no key for {}: give --key-file FILE, with the key that the balancer made", line.address)
             })?;
-            Ok(Target { address: line.address, key: secret.edge_key(edge) })
+            Ok(Target { address: line.address, key: edge_key(key, edge)? })
         };
         let targets = lines.into_iter().map(with_key).collect::<Result<_, String>>()?;
         let ports = match (&self.port[..], &self.endpoint[..]) {
@@ -116,20 +168,36 @@ impl Arguments {
             tags: at_most(report::MAX_TAGS, "--tag", self.tag)?,
             weight: self.weight,
             capacity: Capacity { connections: self.max_connections, bits_per_second: None },
+            state_folder: Some(state_folder),
         };
         config.check().map_err(|error| format!("--endpoint, --tag, --zone: {error}"))?;
         Ok(config)
     }
 }
 
-fn common_secret(file: Option<&Path>, key: Option<&str>) -> Result<Option<Secret>, String> {
+fn common_key(file: Option<&Path>, key: Option<&str>) -> Result<Option<WrittenKey>, String> {
     match (file, key) {
         (Some(file), _) => {
-            let secrets = keys::read(file).map_err(|error| error.to_string())?;
-            Ok(secrets.into_iter().next())
+            let keys = keys::read(file).map_err(|error| error.to_string())?;
+            Ok(keys.into_iter().next())
         }
         (None, Some(key)) => key.parse().map(Some).map_err(|error| format!("WEIR_KEY: {error}")),
         (None, None) => Ok(None),
+    }
+}
+
+/// What this edge seals with.
+fn edge_key(key: &WrittenKey, edge: EdgeId) -> Result<EdgeKey, String> {
+    match key {
+        WrittenKey::Secret(secret) => Ok(secret.edge_key(edge)),
+        WrittenKey::Passphrase(secret) => {
+            warn!("{}", keys::PASSPHRASE_WARNING);
+            Ok(secret.edge_key(edge))
+        }
+        WrittenKey::Edge(owner, key) if *owner == edge => Ok(key.clone()),
+        WrittenKey::Edge(owner, _) => Err(format!(
+            "the key is that of edge {owner}, and this is edge {edge}: print one with `weir-balancer keygen --edge {edge}`"
+        )),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reports to one target: resolve its name, seal, send.
+//! One target's socket: resolve its name, seal and send reports, receive and open acks.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use weir_program::random;
-use weir_protocol::{EdgeId, Report};
+use weir_protocol::datagram::MAX_LENGTH;
+use weir_protocol::{Command, EdgeId, Report};
 
 use crate::targets::{Target, TargetAddress};
 
@@ -27,6 +28,8 @@ pub struct Sender {
     names: Names,
     /// Connected to the address that is used now, so that it hears when nobody listens there; `None` after an error.
     socket: Option<(SocketAddr, UdpSocket)>,
+    /// Whether the network said, since the last report, that nobody listens.
+    is_refused: bool,
     /// How often sending has failed: each time the next address is tried.
     failures: usize,
     /// What was wrong the last time, so that each trouble is logged once.
@@ -39,11 +42,42 @@ impl Sender {
     pub fn new(target: &Target, edge: EdgeId) -> Self {
         Self {
             address: target.address.clone(),
-            sealer: weir_protocol::Sender::new(&target.key, edge, random::bytes()),
+            sealer: weir_protocol::Sender::new(target.key.clone(), edge, random::bytes()),
             names: Names::default(),
             socket: None,
+            is_refused: false,
             failures: 0,
             trouble: None,
+        }
+    }
+
+    /// What was wrong the last time.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// The next ack that can be believed. Nothing is lost when it is cancelled.
+    pub async fn next_ack(&mut self) -> Acked {
+        // One byte more than the longest ack, so that a longer one is seen to be too long rather than cut.
+        let mut buffer = [0; MAX_LENGTH + 1];
+        loop {
+            let Some((_, socket)) = &self.socket else {
+                return std::future::pending().await;
+            };
+            let Ok(length) = socket.recv(&mut buffer).await else {
+                // Nobody listens there. The next report finds out, and tries another address.
+                self.is_refused = true;
+                return std::future::pending().await;
+            };
+            match self.sealer.open_ack(&mut buffer[..length]) {
+                Ok(ack) => {
+                    let balancer = ack.balancer.map(str::to_owned);
+                    let is_of_last = ack.counter == self.sealer.last_counter();
+                    return Acked { balancer, command: ack.command, is_of_last };
+                }
+                Err(rejection) => debug!(target = %self.address, %rejection, "an ack is not believed"),
+            }
         }
     }
 
@@ -73,7 +107,12 @@ impl Sender {
         let mut address = addresses[self.failures % addresses.len()];
         let mut failed = None;
         if let Some((_, socket)) = self.socket.take_if(|(connected_to, _)| *connected_to == address) {
-            match socket.send(datagram).await {
+            let sent = if std::mem::take(&mut self.is_refused) {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            } else {
+                socket.send(datagram).await
+            };
+            match sent {
                 Ok(_) => {
                     self.socket = Some((address, socket));
                     return Ok(Sent::Heard);
@@ -88,6 +127,17 @@ impl Sender {
         self.socket = Some((address, socket));
         failed.map_or(Ok(Sent::Unheard), Err)
     }
+}
+
+/// What an ack said.
+#[derive(Clone, Debug)]
+pub struct Acked {
+    /// What the balancer calls itself.
+    pub balancer: Option<String>,
+    /// What an operator wants.
+    pub command: Option<Command>,
+    /// Whether it answers the report that was sent last.
+    pub is_of_last: bool,
 }
 
 /// What is known of a datagram that was sent.

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use weir_protocol::EdgeKey;
-use weir_protocol::key::{ParseKeyError, Secret};
+use weir_protocol::key::{ParseKeyError, WrittenKey};
 
 /// The UDP port of a balancer that is named without one.
 pub const DEFAULT_PORT: u16 = 1934;
@@ -65,12 +65,12 @@ impl std::fmt::Display for TargetAddress {
 }
 
 /// A line of a targets file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Line {
     /// Where the balancer takes reports.
     pub address: TargetAddress,
-    /// Its cluster's secret; `None` when the column is empty, for the key that is given elsewhere.
-    pub secret: Option<Secret>,
+    /// What reports to it are sealed with; `None` when the column is empty, for the key that is given elsewhere.
+    pub key: Option<WrittenKey>,
 }
 
 /// What is wrong in a targets file.
@@ -82,7 +82,7 @@ pub enum LineError {
     /// The first two columns are no address.
     #[error("`{0},{1}` is not a host and a port from 1 to 65535")]
     Address(String, String),
-    /// The third column is no key. A passphrase as the original used it is none: it is too weak.
+    /// The third column is no key.
     #[error("{0}")]
     Key(ParseKeyError),
     /// There is no line with a target at all.
@@ -112,12 +112,14 @@ fn parse_line(line: &str) -> Result<Line, LineError> {
     };
     let address = port.parse().ok().and_then(|port| TargetAddress::new(host, port).ok());
     let address = address.ok_or_else(|| LineError::Address(host.to_owned(), port.to_owned()))?;
-    let secret = (!key.is_empty()).then(|| key.parse()).transpose().map_err(LineError::Key)?;
-    Ok(Line { address, secret })
+    let key = (!key.is_empty()).then(|| key.parse()).transpose().map_err(LineError::Key)?;
+    Ok(Line { address, key })
 }
 
 #[cfg(test)]
 mod tests {
+    use weir_protocol::Secret;
+
     use super::*;
 
     #[test]
@@ -145,17 +147,26 @@ mod tests {
             secret.to_base64()
         );
         let lines = parse_file(&text).unwrap();
-        assert_eq!(lines[0], Line { address: "10.0.0.1:1934".parse().unwrap(), secret: Some(secret) });
-        assert_eq!(lines[1], Line { address: "lb:1935".parse().unwrap(), secret: None });
+        assert_eq!(lines[0].address, "10.0.0.1:1934".parse().unwrap());
+        assert!(matches!(&lines[0].key, Some(WrittenKey::Secret(read)) if *read == secret));
+        assert_eq!(lines[1].address, "lb:1935".parse().unwrap());
+        assert!(lines[1].key.is_none());
+        // As in the original's documentation.
+        let lines = parse_file("[::1],1934,023D4FB4IS83").unwrap();
+        assert!(matches!(lines[0].key, Some(WrittenKey::Passphrase(_))));
     }
 
     #[test]
     fn what_is_wrong_is_named_by_line_and_a_key_is_never_repeated() {
-        let (line, error) = parse_file("# x\nlb,1934,023D4FB4IS83\n").unwrap_err();
-        assert_eq!((line, error.to_string().contains("023D")), (2, false));
-        assert_eq!(error.to_string(), "the key has 9 bytes, expected 32: make one with `weir-balancer keygen`");
-        assert_eq!(parse_file("lb,1934"), Err((1, LineError::Columns)));
-        assert_eq!(parse_file("lb,x,").unwrap_err().1.to_string(), "`lb,x` is not a host and a port from 1 to 65535");
-        assert_eq!(parse_file("# nothing\n"), Err((1, LineError::Missing)));
+        let error = |text| parse_file(text).unwrap_err();
+        let (line, wrong) = error("# x\nlb,1934,023D4FB4IS83====\n");
+        assert_eq!((line, wrong.to_string().contains("023D")), (2, false));
+        assert_eq!(
+            wrong.to_string(),
+            "the key is not base64: expected 44 characters as `weir-balancer keygen` prints them"
+        );
+        assert_eq!(error("lb,1934"), (1, LineError::Columns));
+        assert_eq!(error("lb,x,").1.to_string(), "`lb,x` is not a host and a port from 1 to 65535");
+        assert_eq!(error("# nothing\n"), (1, LineError::Missing));
     }
 }

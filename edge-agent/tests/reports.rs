@@ -1,6 +1,7 @@
 //! What an agent sends, received as a balancer receives it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,11 +10,15 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use weir_edge_agent::agent::Error;
+use weir_edge_agent::control::{self, Request};
 use weir_edge_agent::probe::{Outcome, Probe, Reading};
 use weir_edge_agent::{Config, Target};
-use weir_protocol::receiver::{Limits, Receiver};
+use weir_program::clock::unix_milliseconds;
+use weir_protocol::datagram::MAX_LENGTH;
+use weir_protocol::receiver::Limits;
 use weir_protocol::report::{Capacity, Reasons, Status};
-use weir_protocol::{EdgeId, Secret};
+use weir_protocol::{Arrival, Command, EdgeId, Order, Receiver, Rejection, Secret};
 
 const EDGE: EdgeId = EdgeId([7; 16]);
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -49,12 +54,13 @@ struct Seen {
     status: Status,
     reasons: Reasons,
     connections: Option<u64>,
+    last_command: Option<u64>,
 }
 
 impl Balancer {
     async fn with_secret(byte: u8) -> Self {
         let secret = Secret::from_random([byte; 32]);
-        let receiver = Receiver::new([secret.clone()].into_iter().collect(), Limits::default());
+        let receiver = Receiver::new([secret.clone()].into_iter().collect(), Limits::default(), [9; 16]);
         Self { socket: UdpSocket::bind("127.0.0.1:0").await.unwrap(), receiver, secret }
     }
 
@@ -63,13 +69,45 @@ impl Balancer {
         Target { address, key: self.secret.edge_key(EDGE) }
     }
 
-    async fn next(&mut self) -> Seen {
+    /// The next report that is believed, and where it came from. The first is not: it announces the edge.
+    async fn next_from(&mut self) -> (Seen, SocketAddr, usize) {
         let mut buffer = [0; 2000];
-        let (length, _) = timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await.expect("a report").unwrap();
-        let accepted = self.receiver.open(&mut buffer[..length], weir_program::clock::unix_milliseconds()).unwrap();
-        assert_eq!(accepted.edge, EDGE);
-        let report = accepted.report;
-        Seen { status: report.status, reasons: report.reasons, connections: report.load.connections }
+        loop {
+            let received = timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
+            let (length, source) = received.expect("a report").unwrap();
+            let arrival = Arrival { source, monotonic: Duration::ZERO, unix: unix_milliseconds() };
+            let report = match self.receiver.open(&mut buffer[..length], &arrival) {
+                Ok(accepted) => accepted.report,
+                Err(rejection) => {
+                    assert_eq!(rejection, Rejection::Unconfirmed);
+                    continue;
+                }
+            };
+            let seen = Seen {
+                status: report.status,
+                reasons: report.reasons,
+                connections: report.load.connections,
+                last_command: report.last_command,
+            };
+            return (seen, source, length);
+        }
+    }
+
+    async fn next(&mut self) -> Seen {
+        self.next_from().await.0
+    }
+
+    /// Answers the next report with this command.
+    async fn command(&mut self, command: Command) {
+        let (_, source, length) = self.next_from().await;
+        let mut output = [0; MAX_LENGTH];
+        let ack = self.receiver.acknowledge(EDGE, Some("lb1"), Some(command), length, &mut output).unwrap();
+        self.socket.send_to(ack, source).await.unwrap();
+    }
+
+    /// Reports until one is as it should be.
+    async fn await_seen(&mut self, expected: Seen) {
+        timeout(PATIENCE, async { while self.next().await != expected {} }).await.expect("such a report");
     }
 }
 
@@ -85,10 +123,11 @@ fn config(targets: Vec<Target>, probe: Switched, interval: Duration) -> Config {
         tags: Vec::new(),
         weight: None,
         capacity: Capacity::default(),
+        state_folder: None,
     }
 }
 
-fn start(config: Config) -> (oneshot::Sender<()>, JoinHandle<()>) {
+fn start(config: Config) -> (oneshot::Sender<()>, JoinHandle<Result<(), Error>>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let agent = tokio::spawn(weir_edge_agent::run(config, async {
         let _ = stopped.await;
@@ -96,7 +135,8 @@ fn start(config: Config) -> (oneshot::Sender<()>, JoinHandle<()>) {
     (stop, agent)
 }
 
-const RUNNING: Seen = Seen { status: Status::Running, reasons: Reasons::NONE, connections: Some(7) };
+const RUNNING: Seen =
+    Seen { status: Status::Running, reasons: Reasons::NONE, connections: Some(7), last_command: None };
 
 #[tokio::test]
 async fn every_target_gets_the_first_report_at_once_each_under_its_own_key() {
@@ -126,12 +166,12 @@ async fn while_its_probe_fails_an_edge_takes_no_clients_and_its_load_is_unknown(
     let fails = Arc::new(AtomicBool::new(true));
     let probe = Switched(Arc::clone(&fails));
     let (_stop, _agent) = start(config(vec![balancer.target()], probe, Duration::from_millis(100)));
-    let unhealthy = Seen { status: Status::Paused, reasons: Reasons::HEALTH, connections: None };
+    let unhealthy = Seen { status: Status::Paused, reasons: Reasons::HEALTH, connections: None, last_command: None };
     assert_eq!(balancer.next().await, unhealthy);
     fails.store(false, Ordering::Relaxed);
-    while balancer.next().await != RUNNING {}
+    balancer.await_seen(RUNNING).await;
     fails.store(true, Ordering::Relaxed);
-    while balancer.next().await != unhealthy {}
+    balancer.await_seen(unhealthy).await;
 }
 
 #[tokio::test]
@@ -140,10 +180,87 @@ async fn the_last_report_says_that_the_edge_stops() {
     let (stop, agent) = start(config(vec![balancer.target()], Switched::default(), Duration::from_secs(3600)));
     assert_eq!(balancer.next().await, RUNNING);
     stop.send(()).unwrap();
-    let stopping = Seen { status: Status::Stopping, reasons: Reasons::SHUTDOWN, connections: Some(7) };
+    let stopping =
+        Seen { status: Status::Stopping, reasons: Reasons::SHUTDOWN, connections: Some(7), last_command: None };
     // One lost datagram must not cost the clients of a whole timeout.
     for _ in 0..3 {
         assert_eq!(balancer.next().await, stopping);
     }
-    timeout(PATIENCE, agent).await.expect("the agent ends").unwrap();
+    timeout(PATIENCE, agent).await.expect("the agent ends").unwrap().unwrap();
+}
+
+const PAUSED: Seen =
+    Seen { status: Status::Paused, reasons: Reasons::OPERATOR, connections: Some(7), last_command: None };
+
+#[tokio::test]
+async fn a_command_of_one_balancer_is_obeyed_and_every_balancer_hears_of_it() {
+    let (mut first, mut second) = (Balancer::with_secret(1).await, Balancer::with_secret(2).await);
+    let hour = Duration::from_secs(3600);
+    let (_stop, _agent) = start(config(vec![first.target(), second.target()], Switched::default(), hour));
+    first.command(Command { id: 11, order: Order::Pause }).await;
+    // An hour between reports: it is told at once, and who gave it hears that it was obeyed.
+    first.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
+    second.await_seen(PAUSED).await;
+}
+
+#[tokio::test]
+async fn a_command_that_comes_again_is_not_obeyed_again() {
+    let mut balancer = Balancer::with_secret(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let often = Duration::from_millis(100);
+    let mut config = config(vec![balancer.target()], Switched::default(), often);
+    config.state_folder = Some(folder.path().to_owned());
+    let (_stop, _agent) = start(config);
+    let pause = Command { id: 11, order: Order::Pause };
+    balancer.command(pause).await;
+    balancer.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
+    let report = control::ask(folder.path(), Request::Unpause).await.unwrap();
+    assert_eq!(report.status, "running");
+    balancer.command(pause).await;
+    balancer.command(Command { id: 12, order: Order::Unpause }).await;
+    balancer.await_seen(Seen { last_command: Some(12), ..RUNNING }).await;
+    assert_eq!(control::ask(folder.path(), Request::Status).await.unwrap().status, "running");
+}
+
+#[tokio::test]
+async fn a_pause_survives_a_restart_and_each_start_is_a_later_one() {
+    let mut balancer = Balancer::with_secret(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let hour = Duration::from_secs(3600);
+    let started = |balancer: &Balancer| {
+        let mut config = config(vec![balancer.target()], Switched::default(), hour);
+        config.state_folder = Some(folder.path().to_owned());
+        start(config)
+    };
+    let (stop, agent) = started(&balancer);
+    assert_eq!(balancer.next().await, RUNNING);
+    control::ask(folder.path(), Request::Pause).await.unwrap();
+    balancer.await_seen(PAUSED).await;
+    stop.send(()).unwrap();
+    agent.await.unwrap().unwrap();
+    let (_stop, _agent) = started(&balancer);
+    balancer.await_seen(PAUSED).await;
+    let status = control::ask(folder.path(), Request::Status).await.unwrap();
+    assert_eq!((status.status.as_str(), &status.reasons[..]), ("paused", &["operator".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn a_second_agent_with_the_same_state_is_refused() {
+    let balancer = Balancer::with_secret(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let with_folder = || {
+        let mut config = config(vec![balancer.target()], Switched::default(), Duration::from_secs(1));
+        config.state_folder = Some(folder.path().to_owned());
+        config
+    };
+    let (_stop, _agent) = start(with_folder());
+    timeout(PATIENCE, async {
+        while control::ask(folder.path(), Request::Status).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the first agent runs");
+    let second = weir_edge_agent::run(with_folder(), std::future::pending()).await;
+    assert!(matches!(second, Err(Error::AlreadyRuns(_))), "{second:?}");
 }

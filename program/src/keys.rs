@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use weir_protocol::Secret;
-use weir_protocol::key::{ParseKeyError, parse_key_file};
+use weir_protocol::key::{ParseKeyError, WrittenKey, parse_key_file};
 
 use crate::random;
 
@@ -31,14 +31,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads the secrets of a key file, one a line.
+/// Reads a key file, a key a line.
 ///
 /// # Errors
 /// [`Error`], which names the file, and the line where one is malformed.
-pub fn read(file: &Path) -> Result<Vec<Secret>, Error> {
+pub fn read(file: &Path) -> Result<Vec<WrittenKey>, Error> {
     let text = fs::read_to_string(file).map_err(|error| Error::Unreadable(file.into(), error))?;
     parse_key_file(&text).map_err(|(line, error)| Error::Malformed(file.into(), line, error))
 }
+
+/// What to say to whoever uses a passphrase.
+pub const PASSPHRASE_WARNING: &str = "a passphrase is used as a key: whoever records one report can try out passphrases; make a key with `weir-balancer keygen`";
 
 /// A new secret.
 #[must_use]
@@ -46,16 +49,16 @@ pub fn generate() -> Secret {
     Secret::from_random(random::bytes())
 }
 
-/// Writes a secret into a new file that nobody but this user can read, in a folder that is made if it is not there.
+/// Writes a secret, as one line, into a new file that nobody but this user can read, in a folder that is made if it is not there.
 ///
 /// # Errors
 /// Those of the system; also when there is such a file already, which is left as it is.
-pub fn create(file: &Path, secret: &Secret) -> io::Result<()> {
+pub fn create(file: &Path, line: &str) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let mut output = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    writeln!(output, "{}", secret.to_base64())?;
+    writeln!(output, "{line}")?;
     output.sync_all()
 }
 
@@ -70,10 +73,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/key");
         let secret = generate();
-        create(&file, &secret).unwrap();
+        create(&file, &secret.to_base64()).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(create(&file, &generate()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(read(&file).unwrap(), [secret]);
+        assert_eq!(create(&file, "other").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(matches!(&read(&file).unwrap()[..], [WrittenKey::Secret(kept)] if *kept == secret));
     }
 
     #[test]
@@ -82,8 +85,8 @@ mod tests {
         let file = folder.path().join("key");
         let error = read(&file).unwrap_err().to_string();
         assert!(error.contains("key: cannot be read: No such file"), "{error}");
-        fs::write(&file, "# ours\n023D4FB4IS83\n").unwrap();
+        fs::write(&file, "# ours\nAAAA023D4FB4IS83=\n").unwrap();
         let error = read(&file).unwrap_err().to_string();
-        assert!(error.contains("key:2: the key has 9 bytes") && !error.contains("023D"), "{error}");
+        assert!(error.contains("key:2: the key is not base64") && !error.contains("023D"), "{error}");
     }
 }

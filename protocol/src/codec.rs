@@ -1,4 +1,4 @@
-//! A report as CBOR (RFC 8949): a map with small integer keys, so that versions can mix.
+//! Reports and acks as CBOR (RFC 8949): a map with small integer keys, so that versions can mix.
 //!
 //! Readers skip keys that they do not know and writers leave out what they do not know. A known key that is there
 //! twice, has another type than it should, or is out of its range makes the whole body invalid.
@@ -11,7 +11,9 @@ use minicbor::data::Type;
 use minicbor::encode::write::Cursor;
 use minicbor::{Decoder, Encoder};
 
+use crate::ack::{Ack, Command, Order};
 use crate::host::Host;
+use crate::key::SALT_LENGTH;
 use crate::report::{Capacity, Endpoint, Load, MAX_NAME_LENGTH, Reasons, Report, Status};
 
 /// Keys of the report map.
@@ -31,6 +33,8 @@ mod key {
     pub(super) const CAPACITY: u32 = 12;
     pub(super) const HOT_STREAMS: u32 = 13;
     pub(super) const AGENT_VERSION: u32 = 14;
+    pub(super) const LAST_COMMAND: u32 = 15;
+    pub(super) const DRAIN_DEADLINE: u32 = 16;
 }
 
 /// Keys of the load map.
@@ -48,6 +52,14 @@ mod load_key {
 mod capacity_key {
     pub(super) const CONNECTIONS: u32 = 0;
     pub(super) const BITS_PER_SECOND: u32 = 1;
+}
+
+/// Keys of the ack map.
+mod ack_key {
+    pub(super) const COUNTER: u32 = 0;
+    pub(super) const SALT: u32 = 1;
+    pub(super) const BALANCER: u32 = 2;
+    pub(super) const COMMAND: u32 = 3;
 }
 
 /// The report does not fit into the space given: shorten names, or leave out hot streams, tags or endpoints.
@@ -82,13 +94,15 @@ fn encode_report(e: &mut Output<'_>, report: &Report<'_>) -> EncodeResult {
         report.capacity != Capacity::default(),
         !report.hot_streams.is_empty(),
         report.agent_version.is_some(),
+        report.last_command.is_some(),
+        report.drain_deadline.is_some(),
     ];
     e.map(5 + count(&optional))?;
     e.u32(key::STATUS)?.u8(report.status as u8)?;
     e.u32(key::REASONS)?.u8(report.reasons.0)?;
     e.u32(key::BOOT_TIME)?.u64(report.boot_time)?;
     e.u32(key::SEND_TIME)?.u64(report.send_time)?;
-    e.u32(key::INTERVAL)?.u64(u64::try_from(report.interval.as_millis()).unwrap_or(u64::MAX))?;
+    e.u32(key::INTERVAL)?.u64(milliseconds(report.interval))?;
     if let Some(redirect) = report.redirect {
         e.u32(key::REDIRECT)?.str(redirect.as_str())?;
     }
@@ -140,7 +154,8 @@ fn encode_report(e: &mut Output<'_>, report: &Report<'_>) -> EncodeResult {
     if let Some(version) = report.agent_version {
         e.u32(key::AGENT_VERSION)?.str(version)?;
     }
-    Ok(())
+    encode_u64(e, key::LAST_COMMAND, report.last_command)?;
+    encode_u64(e, key::DRAIN_DEADLINE, report.drain_deadline.map(milliseconds))
 }
 
 fn encode_load(e: &mut Output<'_>, load: &Load<'_>) -> EncodeResult {
@@ -179,11 +194,47 @@ fn encode_u64(e: &mut Output<'_>, key: u32, value: Option<u64>) -> EncodeResult 
     }
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn count(present: &[bool]) -> u64 {
     present.iter().filter(|present| **present).count() as u64
 }
 
-/// The body is not a report.
+/// Writes `ack` into `output` and returns its length in bytes.
+///
+/// # Errors
+/// [`TooLong`] when `output` is too short; it then holds a part of the ack.
+pub fn encode_ack(ack: &Ack<'_>, output: &mut [u8]) -> Result<usize, TooLong> {
+    let mut encoder = Encoder::new(Cursor::new(output));
+    // The cursor's end is the only way for this encoder to fail.
+    write_ack(&mut encoder, ack).map_err(|_| TooLong)?;
+    Ok(encoder.writer().position())
+}
+
+fn write_ack(e: &mut Output<'_>, ack: &Ack<'_>) -> EncodeResult {
+    e.map(2 + count(&[ack.balancer.is_some(), ack.command.is_some()]))?;
+    e.u32(ack_key::COUNTER)?.u64(ack.counter)?;
+    e.u32(ack_key::SALT)?.bytes(&ack.salt)?;
+    if let Some(balancer) = ack.balancer {
+        e.u32(ack_key::BALANCER)?.str(balancer)?;
+    }
+    if let Some(command) = ack.command {
+        let (kind, deadline) = match command.order {
+            Order::Pause => (1, None),
+            Order::Unpause => (2, None),
+            Order::Drain { deadline } => (3, deadline),
+        };
+        e.u32(ack_key::COMMAND)?.array(2 + count(&[deadline.is_some()]))?.u64(command.id)?.u8(kind)?;
+        if let Some(deadline) = deadline {
+            e.u64(milliseconds(deadline))?;
+        }
+    }
+    Ok(())
+}
+
+/// The body is not a report, or not an ack.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not CBOR, or a value of another type than its key calls for.
@@ -220,11 +271,7 @@ pub fn decode(body: &[u8]) -> Result<Report<'_>, DecodeError> {
     if d.position() != body.len() {
         return Err(DecodeError::Trailing);
     }
-    for required in [key::STATUS, key::BOOT_TIME, key::SEND_TIME, key::INTERVAL] {
-        if seen & (1 << required) == 0 {
-            return Err(DecodeError::Missing(required));
-        }
-    }
+    require(seen, &[key::STATUS, key::BOOT_TIME, key::SEND_TIME, key::INTERVAL])?;
     Ok(report)
 }
 
@@ -262,6 +309,8 @@ fn decode_field<'b>(d: &mut Decoder<'b>, key: u32, report: &mut Report<'b>) -> R
         }
         key::HOT_STREAMS => report.hot_streams = decode_list(d, "hot streams", |d| Ok(d.u64()?))?,
         key::AGENT_VERSION => report.agent_version = Some(decode_name(d, "agent version")?),
+        key::LAST_COMMAND => report.last_command = Some(d.u64()?),
+        key::DRAIN_DEADLINE => report.drain_deadline = Some(Duration::from_millis(d.u64()?)),
         _ => return Ok(false),
     }
     Ok(true)
@@ -274,16 +323,74 @@ fn decode_load_field<'b>(d: &mut Decoder<'b>, key: u32, load: &mut Load<'b>) -> 
         load_key::ACCEPTED_IS_ESTIMATE => load.accepted_is_estimate = d.bool()?,
         load_key::IN_BITS_PER_SECOND => load.in_bits_per_second = Some(d.u64()?),
         load_key::OUT_BITS_PER_SECOND => load.out_bits_per_second = Some(d.u64()?),
-        load_key::CPU => load.cpu = Some(decode_float(d, "cpu")?),
+        load_key::CPU => {
+            let cpu = decode_float(d, "cpu")?;
+            load.cpu = Some(if cpu <= 1.0 { cpu } else { return Err(DecodeError::Range("cpu")) });
+        }
         load_key::UTILISATIONS => {
             for _ in 0..d.map()?.ok_or(DecodeError::Indefinite)? {
                 let entry = (decode_name(d, "utilisations")?, decode_float(d, "utilisations")?);
+                if load.utilisations.iter().any(|(name, _)| *name == entry.0) {
+                    return Err(DecodeError::Duplicate);
+                }
                 load.utilisations.try_push(entry).map_err(|_| DecodeError::TooMany("utilisations"))?;
             }
         }
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Reads an ack.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn decode_ack(body: &[u8]) -> Result<Ack<'_>, DecodeError> {
+    let mut d = Decoder::new(body);
+    let mut ack = Ack { counter: 0, salt: [0; SALT_LENGTH], balancer: None, command: None };
+    let seen = decode_map(&mut d, |d, key| {
+        match key {
+            ack_key::COUNTER => ack.counter = d.u64()?,
+            ack_key::SALT => ack.salt = d.bytes()?.try_into().map_err(|_| DecodeError::Range("answered salt"))?,
+            ack_key::BALANCER => ack.balancer = Some(decode_name(d, "balancer")?),
+            ack_key::COMMAND => ack.command = Some(decode_command(d)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if d.position() != body.len() {
+        return Err(DecodeError::Trailing);
+    }
+    require(seen, &[ack_key::COUNTER, ack_key::SALT])?;
+    Ok(ack)
+}
+
+fn decode_command(d: &mut Decoder<'_>) -> Result<Command, DecodeError> {
+    let fields = d.array()?.ok_or(DecodeError::Indefinite)?;
+    if fields < 2 {
+        return Err(DecodeError::Range("command"));
+    }
+    let (id, kind) = (d.u64()?, d.u8()?);
+    let mut read = 2;
+    let order = match kind {
+        1 => Order::Pause,
+        2 => Order::Unpause,
+        3 if fields > 2 => {
+            read = 3;
+            Order::Drain { deadline: Some(Duration::from_millis(d.u64()?)) }
+        }
+        3 => Order::Drain { deadline: None },
+        _ => return Err(DecodeError::Range("command")),
+    };
+    for _ in read..fields {
+        d.skip()?;
+    }
+    if id == 0 { Err(DecodeError::Range("command")) } else { Ok(Command { id, order }) }
+}
+
+fn require(seen: u64, keys: &[u32]) -> Result<(), DecodeError> {
+    let missing = keys.iter().find(|key| seen & (1 << **key) == 0);
+    missing.map_or(Ok(()), |key| Err(DecodeError::Missing(*key)))
 }
 
 /// Reads a map; `field` reads the value of a key that it knows and returns true. Returns the keys seen below 64, as bits.
@@ -293,7 +400,8 @@ fn decode_map<'b>(
 ) -> Result<u64, DecodeError> {
     let mut seen = 0_u64;
     for _ in 0..d.map()?.ok_or(DecodeError::Indefinite)? {
-        let key = d.u32()?;
+        // A key that is too large for those that are known is skipped like any other that is not.
+        let key = u32::try_from(d.u64()?).unwrap_or(u32::MAX);
         let bit = 1_u64.checked_shl(key).unwrap_or(0);
         if seen & bit != 0 {
             return Err(DecodeError::Duplicate);
@@ -415,6 +523,8 @@ mod tests {
         report.capacity = Capacity { connections: Some(200), bits_per_second: Some(10_000_000_000) };
         report.hot_streams.extend([u64::MAX, 1]);
         report.agent_version = Some("0.1.0");
+        report.last_command = Some(7);
+        report.drain_deadline = Some(Duration::from_secs(600));
         report
     }
 
@@ -442,7 +552,8 @@ mod tests {
     #[test]
     fn keys_of_later_versions_are_skipped() {
         let mut bytes = encoded(&Report::new(1, 2, Duration::from_millis(2500)));
-        bytes[0] += 2;
+        bytes[0] += 3;
+        bytes.extend([0x1b, 255, 255, 255, 255, 255, 255, 255, 255, 0]); // 2^64 - 1: 0
         bytes.extend([0x18, 99, 0x82, 1, 0xa1, 1, 0x81, 0x61, b'x']); // 99: [1, {1: ["x"]}]
         bytes.extend([0x1a, 0, 1, 0, 0, 0xf6]); // 65536: null
         assert_eq!(decode(&bytes).unwrap(), Report::new(1, 2, Duration::from_millis(2500)));
@@ -470,6 +581,8 @@ mod tests {
         assert_eq!(with(&[10, 0xf9, 0x7c, 0]), "weight: out of range"); // +infinity
         assert_eq!(with(&[10, 0xf9, 0x80, 0]), "weight: out of range"); // -0
         assert_eq!(with(&[9, 0x9f, 0xff]), "indefinite length");
+        assert_eq!(with(&[11, 0xa1, 5, 0xf9, 0x3c, 1]), "cpu: out of range"); // a little more than 1
+        assert_eq!(with(&[11, 0xa1, 6, 0xa2, 0x61, b'a', 1, 0x61, b'a', 1]), "a key occurs twice");
         assert_eq!(with(&[&[13_u8, 0x98, 33][..], &[0; 33][..]].concat()), "hot streams: too many");
         assert_eq!(decode(&[base.clone(), vec![0]].concat()).unwrap_err().to_string(), "bytes after the end");
         assert_eq!(decode(&[0xa1, 0, 0]).unwrap_err().to_string(), "key 2 is missing");
@@ -483,7 +596,49 @@ mod tests {
         assert!(decode(&body).is_err());
     }
 
+    fn acks() -> Vec<Ack<'static>> {
+        let orders = [
+            None,
+            Some(Order::Pause),
+            Some(Order::Unpause),
+            Some(Order::Drain { deadline: None }),
+            Some(Order::Drain { deadline: Some(Duration::from_secs(600)) }),
+        ];
+        let ack = |order: Option<Order>| Ack {
+            counter: 1000,
+            salt: [3; SALT_LENGTH],
+            balancer: order.map(|_| "lb1"),
+            command: order.map(|order| Command { id: 9, order }),
+        };
+        orders.map(ack).to_vec()
+    }
+
+    #[test]
+    fn an_ack_comes_back_as_it_was() {
+        for ack in acks() {
+            let mut body = [0; 200];
+            let length = encode_ack(&ack, &mut body).unwrap();
+            assert_eq!(decode_ack(&body[..length]).unwrap(), ack);
+        }
+    }
+
+    #[test]
+    fn malformed_acks_are_refused_each_for_its_reason() {
+        let base = [&[0xa3, 0, 1, 1, 0x50][..], &[3; 16][..], &[3][..]].concat();
+        let with = |command: &[u8]| decode_ack(&[&base, command].concat()).unwrap_err().to_string();
+        assert_eq!(with(&[0x82, 0, 1]), "command: out of range", "an id of 0");
+        assert_eq!(with(&[0x82, 1, 4]), "command: out of range", "an unknown kind");
+        assert_eq!(with(&[0x81, 1]), "command: out of range", "no kind");
+        assert_eq!(decode_ack(&[0xa1, 0, 1]).unwrap_err().to_string(), "key 1 is missing");
+        assert_eq!(decode_ack(&[0xa1, 1, 0x41, 0]).unwrap_err().to_string(), "answered salt: out of range");
+    }
+
     proptest! {
+        #[test]
+        fn any_bytes_are_an_ack_or_an_error(body in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = decode_ack(&body);
+        }
+
         #[test]
         fn any_bytes_are_a_report_or_an_error(body in proptest::collection::vec(any::<u8>(), 0..1100)) {
             let _ = decode(&body);
@@ -501,7 +656,7 @@ mod tests {
         fn numbers_come_back_as_they_were(
             status in 0_u8..4, reasons in 0_u8..16, boot in any::<u64>(), send in any::<u64>(),
             interval in 100_u64..3_600_000, connections in any::<Option<u64>>(), accepted in any::<Option<u64>>(),
-            out in any::<Option<u64>>(), cpu in proptest::option::of(0.0_f32..1e6),
+            out in any::<Option<u64>>(), cpu in proptest::option::of(0.0_f32..=1.0),
             streams in proptest::collection::vec(any::<u64>(), 0..=32),
         ) {
             let mut report = Report::new(boot, send, Duration::from_millis(interval));

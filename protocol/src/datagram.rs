@@ -4,7 +4,7 @@
 //! |-------|------------------------------------------------------------------------------------------|
 //! | 4     | magic `WEIR`                                                                             |
 //! | 1     | version, 1                                                                               |
-//! | 1     | kind: 1 report                                                                           |
+//! | 1     | kind: 1 report, 2 ack                                                                    |
 //! | 2     | zero; readers ignore it                                                                  |
 //! | 4     | key id                                                                                   |
 //! | 16    | edge id                                                                                  |
@@ -25,6 +25,8 @@ use crate::receiver::Rejection;
 /// Most bytes in a datagram: it passes every path of today's Internet unfragmented (1280 bytes is IPv6's least MTU,
 /// RFC 8200 section 5, less 80 for IP, UDP and a tunnel).
 pub const MAX_LENGTH: usize = 1200;
+/// Bytes of a datagram besides its body.
+pub const OVERHEAD: usize = HEADER_LENGTH + TAG_LENGTH + SIGNATURE_LENGTH;
 /// Bytes before the ciphertext.
 pub const HEADER_LENGTH: usize = 52;
 /// Bytes of the authentication tag of AES-256-GCM.
@@ -32,20 +34,31 @@ pub const TAG_LENGTH: usize = 16;
 /// Bytes of the signature.
 pub const SIGNATURE_LENGTH: usize = 32;
 /// Most bytes of a body.
-pub const MAX_BODY_LENGTH: usize = MAX_LENGTH - HEADER_LENGTH - TAG_LENGTH - SIGNATURE_LENGTH;
+pub const MAX_BODY_LENGTH: usize = MAX_LENGTH - OVERHEAD;
 
 /// Fewest bytes in a datagram: the body has at least one.
-const MIN_LENGTH: usize = MAX_LENGTH - MAX_BODY_LENGTH + 1;
+pub const MIN_LENGTH: usize = OVERHEAD + 1;
 const MAGIC: &[u8; 4] = b"WEIR";
 const VERSION: u8 = 1;
-const KIND_REPORT: u8 = 1;
+
+/// What a datagram is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// From an agent to a balancer.
+    Report = 1,
+    /// From a balancer to an agent.
+    Ack = 2,
+}
 
 /// What stands in the clear before the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// What it is.
+    pub kind: Kind,
     /// Which of the balancer's secrets the sender's key follows from.
     pub key_id: KeyId,
-    /// Whose report it is.
+    /// Whose report it is, or whom the ack is for.
     pub edge: EdgeId,
     /// The sender's boot salt.
     pub salt: [u8; SALT_LENGTH],
@@ -54,11 +67,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of a datagram whose length, magic, version and kind are right.
+    /// Reads the header of a datagram of this kind.
     ///
     /// # Errors
     /// [`Rejection::Length`], [`Rejection::Magic`], [`Rejection::Version`] or [`Rejection::Kind`], in this order.
-    pub fn parse(datagram: &[u8]) -> Result<Self, Rejection> {
+    pub fn parse(datagram: &[u8], expected: Kind) -> Result<Self, Rejection> {
         if !(MIN_LENGTH..=MAX_LENGTH).contains(&datagram.len()) {
             return Err(Rejection::Length);
         }
@@ -72,16 +85,22 @@ impl Header {
         if *version != VERSION {
             return Err(Rejection::Version);
         }
-        if *kind != KIND_REPORT {
+        if *kind != expected as u8 {
             return Err(Rejection::Kind);
         }
         let (key_id, edge, salt, counter) = (take(rest, 0), take(rest, 4), take(rest, 20), take(rest, 36));
-        Ok(Self { key_id: KeyId(key_id), edge: EdgeId(edge), salt, counter: u64::from_be_bytes(counter) })
+        Ok(Self {
+            kind: expected,
+            key_id: KeyId(key_id),
+            edge: EdgeId(edge),
+            salt,
+            counter: u64::from_be_bytes(counter),
+        })
     }
 
     fn write(&self, output: &mut [u8; HEADER_LENGTH]) {
         output[..4].copy_from_slice(MAGIC);
-        output[4..8].copy_from_slice(&[VERSION, KIND_REPORT, 0, 0]);
+        output[4..8].copy_from_slice(&[VERSION, self.kind as u8, 0, 0]);
         output[8..12].copy_from_slice(&self.key_id.0);
         output[12..28].copy_from_slice(&self.edge.0);
         output[28..44].copy_from_slice(&self.salt);

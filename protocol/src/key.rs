@@ -18,12 +18,16 @@ use crate::edge_id::EdgeId;
 
 /// Length of every key, in bytes.
 pub const KEY_LENGTH: usize = 32;
+/// Longest passphrase, in characters.
+pub const MAX_PASSPHRASE_LENGTH: usize = 40;
 /// Length of a boot salt, in bytes.
 pub const SALT_LENGTH: usize = 16;
 
 const KEY_ID_INFO: &[u8] = b"weir/1 key id";
+const PASSPHRASE_SALT: &[u8] = b"weir/1 passphrase";
 const EDGE_INFO: &[u8] = b"weir/1 edge";
 const REPORT_INFO: &[u8] = b"weir/1 report";
+const ACK_INFO: &[u8] = b"weir/1 ack";
 
 /// Tells a balancer that holds several secrets which one a datagram was sealed under.
 ///
@@ -70,6 +74,21 @@ impl Secret {
         EdgeKey { id: self.id(), key }
     }
 
+    /// The secret that follows from a passphrase, by Argon2id (RFC 9106) with 64 MiB of memory and three passes.
+    ///
+    /// It takes a tenth of a second or so, on purpose. The salt is fixed, since agent and balancer share nothing but the
+    /// passphrase: whoever records a datagram can try passphrases at that price each.
+    #[must_use]
+    pub fn from_passphrase(passphrase: &str) -> Self {
+        let mut secret = [0; KEY_LENGTH];
+        #[expect(clippy::expect_used, reason = "the parameters are constants within Argon2's ranges")]
+        argon2::Params::new(64 * 1024, 3, 1, Some(KEY_LENGTH))
+            .map(|params| argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params))
+            .and_then(|argon2| argon2.hash_password_into(passphrase.as_bytes(), PASSPHRASE_SALT, &mut secret))
+            .expect("constants within range");
+        Self(secret)
+    }
+
     /// The secret as it is written into a key file.
     #[must_use]
     pub fn to_base64(&self) -> String {
@@ -81,9 +100,7 @@ impl FromStr for Secret {
     type Err = ParseKeyError;
 
     fn from_str(text: &str) -> Result<Self, ParseKeyError> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| ParseKeyError::NotBase64)?;
-        let length = bytes.len();
-        bytes.try_into().map(Self).map_err(|_| ParseKeyError::Length(length))
+        parse_base64(text).map(Self)
     }
 }
 
@@ -95,7 +112,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Why a text is no key. It never repeats the text.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ParseKeyError {
     /// A character that base64 does not have, or missing padding.
     #[error("the key is not base64: expected 44 characters as `weir-balancer keygen` prints them")]
@@ -103,24 +120,70 @@ pub enum ParseKeyError {
     /// Base64 of another length.
     #[error("the key has {0} bytes, expected 32: make one with `weir-balancer keygen`")]
     Length(usize),
+    /// `edge:` without the rest.
+    #[error("the key of an edge is not complete: expected a line as `weir-balancer keygen --edge GUID` prints it")]
+    Edge,
     /// A key file without a key.
     #[error("no key: expected a line of 44 characters as `weir-balancer keygen` prints it")]
     Missing,
 }
 
-/// Reads the secrets of a key file: one a line, with `#` comments and empty lines.
+/// A key as it is written down.
+#[derive(Clone, Debug)]
+pub enum WrittenKey {
+    /// A cluster's secret, 44 characters of base64.
+    Secret(Secret),
+    /// A passphrase, and the secret that follows from it.
+    Passphrase(Secret),
+    /// `edge:GUID:KEYID:BASE64`: the key of one edge.
+    Edge(EdgeId, EdgeKey),
+}
+
+impl FromStr for WrittenKey {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        let text = text.trim();
+        if let Some(rest) = text.strip_prefix("edge:") {
+            let mut parts = rest.splitn(3, ':');
+            let mut part = || parts.next().ok_or(ParseKeyError::Edge);
+            let edge = part()?.parse().map_err(|_| ParseKeyError::Edge)?;
+            let id = u32::from_str_radix(part()?, 16).map_err(|_| ParseKeyError::Edge)?;
+            let key = parse_base64(part()?)?;
+            return Ok(Self::Edge(edge, EdgeKey { id: KeyId(id.to_be_bytes()), key }));
+        }
+        if is_passphrase(text) {
+            return Ok(Self::Passphrase(Secret::from_passphrase(text)));
+        }
+        text.parse().map(Self::Secret)
+    }
+}
+
+/// A key with a mistake in it must not pass for a passphrase: it would be a weak one, and nobody would know.
+fn is_passphrase(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'=' | b'+' | b'/');
+    (1..=MAX_PASSPHRASE_LENGTH).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn parse_base64(text: &str) -> Result<[u8; KEY_LENGTH], ParseKeyError> {
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| ParseKeyError::NotBase64)?;
+    let length = bytes.len();
+    bytes.try_into().map_err(|_| ParseKeyError::Length(length))
+}
+
+/// Reads a key file: a key a line, with `#` comments and empty lines.
 ///
 /// # Errors
 /// The number of the line that is no key (from 1; the last line when there is none at all), and why.
-pub fn parse_key_file(text: &str) -> Result<Vec<Secret>, (usize, ParseKeyError)> {
-    let mut secrets = Vec::new();
+pub fn parse_key_file(text: &str) -> Result<Vec<WrittenKey>, (usize, ParseKeyError)> {
+    let mut keys = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            secrets.push(line.parse().map_err(|error| (index + 1, error))?);
+            keys.push(line.parse().map_err(|error| (index + 1, error))?);
         }
     }
-    if secrets.is_empty() { Err((text.lines().count().max(1), ParseKeyError::Missing)) } else { Ok(secrets) }
+    if keys.is_empty() { Err((text.lines().count().max(1), ParseKeyError::Missing)) } else { Ok(keys) }
 }
 
 /// What one edge needs in order to report: its own key, and the id of the secret that the key follows from.
@@ -138,12 +201,28 @@ impl EdgeKey {
         self.id
     }
 
+    /// The key as it is written into the key file of the edge `edge`.
+    #[must_use]
+    pub fn to_line(&self, edge: EdgeId) -> String {
+        format!("edge:{edge}:{}:{}", self.id, STANDARD.encode(self.key))
+    }
+
     /// The keys for what the sender with this boot salt reports:
     /// `K_enc` ‖ `K_mac` = HKDF-SHA256(salt = boot salt, edge key, info = `"weir/1 report"`).
     #[must_use]
     pub fn report_keys(&self, salt: &[u8; SALT_LENGTH]) -> SessionKeys {
+        self.session_keys(salt, REPORT_INFO)
+    }
+
+    /// The keys for the acks of the balancer with this boot salt; the info is `"weir/1 ack"`.
+    #[must_use]
+    pub fn ack_keys(&self, salt: &[u8; SALT_LENGTH]) -> SessionKeys {
+        self.session_keys(salt, ACK_INFO)
+    }
+
+    fn session_keys(&self, salt: &[u8; SALT_LENGTH], info: &[u8]) -> SessionKeys {
         let mut both = [0; 2 * KEY_LENGTH];
-        expand(&Hkdf::<Sha256>::new(Some(salt), &self.key), &[REPORT_INFO], &mut both);
+        expand(&Hkdf::<Sha256>::new(Some(salt), &self.key), &[info], &mut both);
         let mut keys = SessionKeys { encryption: [0; KEY_LENGTH], signature: [0; KEY_LENGTH] };
         let (encryption, signature) = both.split_at(KEY_LENGTH);
         keys.encryption.copy_from_slice(encryption);
@@ -187,6 +266,13 @@ impl KeyRing {
     }
 }
 
+impl KeyRing {
+    /// The ids of all secrets.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> + '_ {
+        self.0.iter().map(|(id, _)| *id)
+    }
+}
+
 impl FromIterator<Secret> for KeyRing {
     fn from_iter<I: IntoIterator<Item = Secret>>(secrets: I) -> Self {
         Self(secrets.into_iter().map(|secret| (secret.id(), secret)).collect())
@@ -224,9 +310,32 @@ mod tests {
     #[test]
     fn a_key_file_has_comments_and_several_keys_and_errors_name_the_line() {
         let text = format!("# the fleet\n{}\n\n{} # old\n", secret(1).to_base64(), secret(2).to_base64());
-        assert_eq!(parse_key_file(&text), Ok(vec![secret(1), secret(2)]));
-        assert_eq!(parse_key_file("# c\nxx"), Err((2, ParseKeyError::NotBase64)));
-        assert_eq!(parse_key_file("# nothing\n"), Err((1, ParseKeyError::Missing)));
+        let keys = parse_key_file(&text).unwrap();
+        assert!(
+            matches!(&keys[..], [WrittenKey::Secret(a), WrittenKey::Secret(b)] if (a, b) == (&secret(1), &secret(2)))
+        );
+        let error = |text| parse_key_file(text).unwrap_err();
+        assert_eq!(error("# c\nxx="), (2, ParseKeyError::NotBase64));
+        assert_eq!(error("# nothing\n"), (1, ParseKeyError::Missing));
+        assert_eq!(error("edge:1:2"), (1, ParseKeyError::Edge));
+    }
+
+    #[test]
+    fn an_edge_key_survives_being_written_down() {
+        let key = secret(1).edge_key(EDGE);
+        let WrittenKey::Edge(edge, read) = key.to_line(EDGE).parse().unwrap() else { panic!("an edge key") };
+        assert_eq!((edge, read.id, read.key), (EDGE, key.id, key.key));
+    }
+
+    #[test]
+    fn a_passphrase_is_stretched_and_a_key_with_a_mistake_is_no_passphrase() {
+        let WrittenKey::Passphrase(stretched) = "023D4FB4IS83".parse().unwrap() else { panic!("a passphrase") };
+        // argon2 -id -v 13 -m 16 -t 3 -p 1 -l 32, of the reference implementation.
+        assert_eq!(stretched, Secret::from_passphrase("023D4FB4IS83"));
+        assert_ne!(stretched, Secret::from_passphrase("023D4FB4IS84"));
+        let cut = &secret(9).to_base64()[..43];
+        assert!(matches!(cut.parse::<WrittenKey>(), Err(ParseKeyError::NotBase64)));
+        assert!(matches!("two words".parse::<WrittenKey>(), Err(ParseKeyError::NotBase64)));
     }
 
     #[test]

@@ -6,27 +6,32 @@
 //! | module       | what it holds                                                                 |
 //! |--------------|-------------------------------------------------------------------------------|
 //! | [`report`]   | what a report says: state, load, capacity, addresses                          |
-//! | [`codec`]    | that report as CBOR, and back                                                 |
+//! | [`ack`]      | what a balancer answers                                                       |
+//! | [`codec`]    | both as CBOR, and back                                                        |
 //! | [`host`]     | host names and addresses that are safe to hand to a client                    |
 //! | [`edge_id`]  | the GUID that names an edge                                                   |
 //! | [`key`]      | the cluster's secrets, an edge's own key, and how they are written down       |
 //! | [`datagram`] | the header, and the sealing and opening of one datagram                       |
-//! | [`sender`]   | the agent's end: boot salt and counter                                        |
+//! | [`sender`]   | the agent's end: seals reports, opens acks                                    |
 //! | [`receiver`] | the balancer's end: which datagram is believed, and why another is rejected   |
+//! | [`rate`]     | how often a stranger may make the balancer derive keys                        |
 #![forbid(unsafe_code)]
 
+pub mod ack;
 pub mod codec;
 pub mod datagram;
 pub mod edge_id;
 pub mod host;
 pub mod key;
+pub mod rate;
 pub mod receiver;
 pub mod report;
 pub mod sender;
 
+pub use ack::{Ack, Command, Order};
 pub use edge_id::EdgeId;
 pub use host::Host;
 pub use key::{EdgeKey, KeyRing, Secret};
-pub use receiver::{Receiver, Rejection};
+pub use receiver::{Arrival, Receiver, Rejection};
 pub use report::Report;
 pub use sender::Sender;

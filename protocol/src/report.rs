@@ -55,6 +55,10 @@ pub struct Report<'a> {
     pub hot_streams: ArrayVec<u64, MAX_HOT_STREAMS>,
     /// Version of the agent, for people.
     pub agent_version: Option<&'a str>,
+    /// The last command obeyed that came from the balancer that this report goes to.
+    pub last_command: Option<u64>,
+    /// While draining with a deadline: how long until then, from the send time.
+    pub drain_deadline: Option<Duration>,
 }
 
 impl Report<'_> {
@@ -77,6 +81,8 @@ impl Report<'_> {
             capacity: Capacity::default(),
             hot_streams: ArrayVec::new(),
             agent_version: None,
+            last_command: None,
+            drain_deadline: None,
         }
     }
 }
@@ -93,6 +99,19 @@ pub enum Status {
     Draining = 2,
     /// It is shutting down: the last report.
     Stopping = 3,
+}
+
+impl Status {
+    /// A stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 impl TryFrom<u8> for Status {
@@ -129,6 +148,29 @@ impl Reasons {
     #[must_use]
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Stable names of those in the set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let known = [
+            (Self::OPERATOR, "operator"),
+            (Self::CAPACITY, "capacity"),
+            (Self::HEALTH, "health"),
+            (Self::SHUTDOWN, "shutdown"),
+        ];
+        known.into_iter().filter(move |(reason, _)| self.contains(*reason)).map(|(_, name)| name)
+    }
+
+    /// Whether there is no reason.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// This set with the reasons of `other`, if `present`.
+    #[must_use]
+    pub fn with_if(self, present: bool, other: Self) -> Self {
+        if present { self.with(other) } else { self }
     }
 
     /// This set with the reasons of `other`.

@@ -25,14 +25,14 @@ mod tests {
 
     use super::*;
     use crate::fleet::Edge;
-    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     #[test]
     fn readiness_is_that_some_edge_takes_clients() {
         let timeout = Duration::from_secs(5);
         let nobody = Snapshot::default();
         assert_eq!(ready(&nobody, at(0), timeout), Err("not ready: no edge has reported yet\n".to_owned()));
-        let edge = Arc::new(Edge::new(id(1), &report(), SOURCE, at(0)));
+        let edge = Arc::new(Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into()));
         let one = Snapshot { edges: [edge].into() };
         assert_eq!(ready(&one, at(5000), timeout), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
         assert_eq!(ready(&one, at(5001), timeout), Err("not ready: none of 1 edges takes clients\n".to_owned()));

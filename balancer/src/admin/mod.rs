@@ -1,26 +1,38 @@
-//! What operators and monitoring talk to: health and metrics.
+//! What operators and monitoring talk to.
+//!
+//! | module     | what it holds                                   |
+//! |------------|-------------------------------------------------|
+//! | [`health`] | whether the balancer can do its work            |
+//! | [`api`]    | the edges, and what operators want of them      |
+//! | [`token`]  | what operators show                             |
 
+mod api;
 mod health;
+pub mod token;
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
 
+use crate::admin::api::{Call, Edges};
+use crate::admin::token::Token;
 use crate::clock::Clock;
 use crate::fleet::Snapshot;
+use crate::intake;
 use crate::metrics::Metrics;
 
 /// How long a request may take to arrive. Its clients are near.
@@ -39,6 +51,10 @@ pub struct Admin {
     pub connections: usize,
     /// What is shown at `/metrics`.
     pub metrics: Arc<Metrics>,
+    /// What operators show.
+    pub token: Token,
+    /// Where their orders go.
+    pub requests: mpsc::Sender<intake::Request>,
 }
 
 impl Admin {
@@ -65,7 +81,10 @@ impl Admin {
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
             let admin = Arc::clone(&admin);
             tokio::spawn(async move {
-                let service = service_fn(|request| ready(Ok::<_, Infallible>(admin.answer(&request))));
+                let service = service_fn(|request| {
+                    let admin = Arc::clone(&admin);
+                    async move { Ok::<_, Infallible>(admin.answer(&request).await) }
+                });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
@@ -78,13 +97,17 @@ impl Admin {
         }
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    async fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let path = request.uri().path();
+        if let Some(call) = path.strip_prefix("/api/v1/") {
+            return self.call(request, call).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }
-        match request.uri().path() {
+        match path {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => match health::ready(&self.fleet.load(), self.clock.now(), self.timeout) {
                 Ok(report) => text(StatusCode::OK, report),
@@ -92,19 +115,58 @@ impl Admin {
             },
             "/metrics" => {
                 self.metrics.set_fleet(&self.fleet.load());
-                let mut answer = text(StatusCode::OK, self.metrics.render());
-                let format = HeaderValue::from_static(prometheus::TEXT_FORMAT);
-                answer.headers_mut().insert(CONTENT_TYPE, format);
-                answer
+                content(StatusCode::OK, prometheus::TEXT_FORMAT, self.metrics.render())
             }
-            _ => text(StatusCode::NOT_FOUND, "Nothing is here. Try /healthz, /readyz or /metrics.\n"),
+            _ => text(StatusCode::NOT_FOUND, "Nothing is here. Try /healthz, /readyz, /metrics or /api/v1/edges.\n"),
+        }
+    }
+
+    /// A call of the API. Nothing is said or done without the token, not even on the loopback: a page in a browser on
+    /// this machine can send requests too.
+    async fn call<B>(&self, request: &Request<B>, call: &str) -> Answer {
+        if !self.token.is_shown(request.headers()) {
+            let mut refused = problem(StatusCode::UNAUTHORIZED, "Show the token: Authorization: Bearer TOKEN.");
+            refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return refused;
+        }
+        match api::parse(request.method(), call, request.uri().query()) {
+            Ok(Call::Edges) => json(StatusCode::OK, &Edges::new(&self.fleet.load(), self.clock.now(), self.timeout)),
+            Ok(Call::Order(edge, order)) => {
+                let (reply, replied) = oneshot::channel();
+                // Without an intake the balancer is stopping.
+                let _ = self.requests.send(intake::Request::Command(edge, order, reply)).await;
+                match replied.await {
+                    Ok(Some(id)) => json(StatusCode::ACCEPTED, &serde_json::json!({ "command": format!("{id:016x}") })),
+                    Ok(None) => problem(StatusCode::NOT_FOUND, &format!("Edge {edge} is not known.")),
+                    Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "The balancer is stopping."),
+                }
+            }
+            Err((status, sentence)) => problem(status, &sentence),
         }
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+/// A whole answer.
+type Answer = Response<Full<Bytes>>;
+
+fn problem(status: StatusCode, sentence: &str) -> Answer {
+    json(status, &serde_json::json!({ "error": sentence }))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    // Strings, numbers and lists of them can always be written.
+    let mut body = serde_json::to_vec_pretty(value).unwrap_or_default();
+    body.push(b'\n');
+    content(status, "application/json", body)
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    content(status, "text/plain; charset=utf-8", body)
+}
+
+fn content(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }

@@ -1,5 +1,7 @@
 //! `[admin]`: where operators and monitoring come in.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::config::address::ListenAddress;
@@ -11,6 +13,9 @@ use crate::config::units;
 pub struct Admin {
     /// The TCP address for health and metrics. Default: `"127.0.0.1:8086"`, this machine only.
     pub address: ListenAddress,
+    /// The file with the token that operators show for the API, at least 16 characters. Default: `token` in the state
+    /// folder, made on the first start.
+    pub token_file: Option<PathBuf>,
     /// Connections at a time, 1 to 100000; operators and monitoring need a handful. Default: 128.
     #[serde(deserialize_with = "units::within::<_, 1, 100_000>")]
     pub connections: usize,
@@ -18,6 +23,6 @@ pub struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: ListenAddress::loopback(8086), connections: 128 }
+        Self { address: ListenAddress::loopback(8086), token_file: None, connections: 128 }
     }
 }

@@ -9,7 +9,7 @@ pub struct Error(String);
 
 impl Error {
     /// The file cannot be read.
-    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         Self::in_file(path, format_args!("cannot be read: {error}"))
     }
 
@@ -26,7 +26,7 @@ impl Error {
     }
 
     /// Something else is wrong with the file.
-    pub(super) fn in_file(path: &Path, message: impl fmt::Display) -> Self {
+    pub(crate) fn in_file(path: &Path, message: impl fmt::Display) -> Self {
         Self(format!("{}: {message}", path.display()))
     }
 }

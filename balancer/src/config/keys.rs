@@ -1,10 +1,14 @@
-//! The cluster's secrets: read from the configured file, or made on the first start.
+//! The cluster's secrets and the operators' token: read from the configured files, or made on the first start.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
 use weir_program::keys;
+use weir_protocol::key::WrittenKey;
 use weir_protocol::{KeyRing, Secret};
 
+use crate::admin::token::Token;
 use crate::config::error::Error;
 
 /// The cluster's secrets, and where they came from.
@@ -26,13 +30,55 @@ pub fn load(configured: Option<&Path>, state: &Path) -> Result<Keys, Error> {
     let file = configured.map_or_else(|| state.join("key"), Path::to_owned);
     if configured.is_none() && !file.exists() {
         let secret = keys::generate();
-        keys::create(&file, &secret).map_err(|error| {
-            Error::in_file(&file, format_args!("cannot be created: {error}; choose another folder with --state"))
-        })?;
+        create(&file, &secret.to_base64())?;
         return Ok(Keys { ring: [secret.clone()].into_iter().collect(), file, generated: Some(secret) });
     }
-    let secrets = keys::read(&file).map_err(Error::from)?;
-    Ok(Keys { ring: secrets.into_iter().collect(), file, generated: None })
+    let ring = read_ring(&file)?;
+    Ok(Keys { ring, file, generated: None })
+}
+
+/// Reads the secrets of a key file.
+///
+/// # Errors
+/// As [`load`].
+pub fn read_ring(file: &Path) -> Result<KeyRing, Error> {
+    let secrets = keys::read(file)?.into_iter().map(|key| match key {
+        WrittenKey::Secret(secret) => Ok(secret),
+        WrittenKey::Passphrase(secret) => {
+            warn!(file = %file.display(), "{}", keys::PASSPHRASE_WARNING);
+            Ok(secret)
+        }
+        WrittenKey::Edge(edge, _) => {
+            Err(Error::in_file(file, format_args!("has the key of edge {edge}; a balancer needs the cluster's")))
+        }
+    });
+    secrets.collect()
+}
+
+/// Reads the operators' token from `configured`, or from the file `token` in the folder `state`, which is made if it is
+/// not there.
+///
+/// # Errors
+/// [`Error`], which names the file.
+pub fn load_token(configured: Option<&Path>, state: &Path) -> Result<Token, Error> {
+    let file = configured.map_or_else(|| state.join("token"), Path::to_owned);
+    if configured.is_none() && !file.exists() {
+        create(&file, &keys::generate().to_base64())?;
+    }
+    let text = fs::read_to_string(&file).map_err(|error| Error::unreadable(&file, &error))?;
+    Token::parse(&text).ok_or_else(|| {
+        let least = Token::MIN_LENGTH;
+        Error::in_file(
+            &file,
+            format_args!("holds no token: expected a line of at least {least} characters without spaces"),
+        )
+    })
+}
+
+fn create(file: &Path, line: &str) -> Result<(), Error> {
+    keys::create(file, line).map_err(|error| {
+        Error::in_file(file, format_args!("cannot be created: {error}; choose another folder with --state"))
+    })
 }
 
 #[cfg(test)]
@@ -50,10 +96,25 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_key_file_is_never_made() {
+    fn a_configured_file_is_never_made() {
         let state = tempfile::tempdir().unwrap();
         let file = state.path().join("other");
-        assert!(load(Some(&file), state.path()).is_err());
+        assert!(load(Some(&file), state.path()).is_err() && load_token(Some(&file), state.path()).is_err());
         assert!(!file.exists());
+    }
+
+    #[test]
+    fn the_key_of_an_edge_is_none_for_a_balancer() {
+        let state = tempfile::tempdir().unwrap();
+        let edge = weir_protocol::EdgeId([7; 16]);
+        let file = state.path().join("key");
+        fs::write(&file, keys::generate().edge_key(edge).to_line(edge)).unwrap();
+        let error = load(None, state.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "key: has the key of edge 07070707-0707-0707-0707-070707070707; a balancer needs the cluster's"
+            ),
+            "{error}"
+        );
     }
 }

@@ -9,6 +9,7 @@
 //! | `[reports]`    | [`reports`]  |
 //! | `[admin]`      | [`admin`]    |
 //! | `[http]`       | [`http`]     |
+//! | `[redirect]`   | [`redirect`] |
 //! | `[limits]`     | [`limits`]   |
 
 pub mod address;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod listener;
+pub mod redirect;
 pub mod reports;
 pub(crate) mod units;
 
@@ -30,6 +32,7 @@ pub use error::Error;
 pub use http::{Http, ServerInfo};
 pub use limits::Limits;
 pub use listener::Listener;
+pub use redirect::Redirect;
 pub use reports::Reports;
 
 /// Everything that can be configured.
@@ -38,6 +41,9 @@ pub use reports::Reports;
 pub struct Config {
     /// Where the balancer keeps what must survive a restart: its key. Default: see [`weir_program::state::default_folder`].
     pub state: Option<PathBuf>,
+    /// What the balancer calls itself to agents, 1 to 64 printable ASCII characters. Default: the machine's name.
+    #[serde(deserialize_with = "units::name")]
+    pub name: Option<String>,
     /// Where clients come in.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,
@@ -47,6 +53,8 @@ pub struct Config {
     pub admin: Admin,
     /// What is answered over HTTP.
     pub http: Http,
+    /// Where clients may be sent.
+    pub redirect: Redirect,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -110,6 +118,7 @@ mod tests {
         let config = parse(
             r#"
             state = "/srv/weir"
+            name = "lb1"
             [[listener]]
             address = "127.0.0.1:80"
             protocols = ["http"]
@@ -123,7 +132,14 @@ mod tests {
             forget_after = "10m"
             max_clock_skew = "off"
             max_edges = 10
+            command_timeout = "2m"
+            unknown_salts_per_source = 5
+            unknown_salts = 50
+            [redirect]
+            hosts = [".Example.com"]
+            networks = ["10.0.0.0/8", "2001:db8::/32"]
             [admin]
+            token_file = "/etc/weir/token"
             address = "127.0.0.1:9000"
             connections = 8
             [http]
@@ -154,6 +170,7 @@ mod tests {
         assert_eq!(config.reports.timeout, Duration::from_millis(7500));
         assert_eq!(config.reports.max_clock_skew, None);
         assert_eq!(config.http.server_info, ServerInfo::Off);
+        assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
         assert_eq!(config.limits.linger, Duration::from_millis(500));
     }
 
@@ -166,7 +183,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `listener`, `reports`, `admin`, `http`, `limits`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `limits`"
         );
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use weir_protocol::receiver::{self, SaltLimits};
 
 use crate::config::address::ListenAddress;
 use crate::config::units;
@@ -30,6 +31,18 @@ pub struct Reports {
     /// How many edges may be known at a time, 1 to 1000000; each takes less than 1 KiB. Default: 100000.
     #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
     pub max_edges: usize,
+    /// How long an edge may take to obey an operator's command before it is given up: an edge that comes back after an
+    /// hour must not be surprised. Default: `"60s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub command_timeout: Duration,
+    /// How many unknown boot salts of one source (an IPv4 address, or a /64 of IPv6) are looked at per second, 1 to
+    /// 1000000: keys must be derived for each. Edges behind one address share it while they join. Default: 100.
+    #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
+    pub unknown_salts_per_source: usize,
+    /// How many of all sources together, 1 to 1000000; each takes some microseconds of the control thread. Edges that
+    /// are known do not suffer when it is reached. Default: 20000.
+    #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
+    pub unknown_salts: usize,
 }
 
 impl Default for Reports {
@@ -41,6 +54,23 @@ impl Default for Reports {
             forget_after: Duration::from_secs(24 * 3600),
             max_clock_skew: Some(Duration::from_secs(60)),
             max_edges: 100_000,
+            command_timeout: Duration::from_secs(60),
+            unknown_salts_per_source: 100,
+            unknown_salts: 20_000,
+        }
+    }
+}
+
+impl Reports {
+    /// As the receiver takes them.
+    #[must_use]
+    pub fn receiver_limits(&self) -> receiver::Limits {
+        // Both are at most a million.
+        let rate = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+        receiver::Limits {
+            max_clock_skew: self.max_clock_skew,
+            max_edges: self.max_edges,
+            salts: SaltLimits { per_source: rate(self.unknown_salts_per_source), total: rate(self.unknown_salts) },
         }
     }
 }

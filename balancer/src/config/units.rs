@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use weir_program::units::parse_duration;
+use weir_protocol::report::MAX_NAME_LENGTH;
 
 /// Reads a duration such as `"2.5s"`.
 pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -30,4 +31,14 @@ where
         return Ok(value);
     }
     Err(D::Error::custom(format_args!("out of range: expected {LEAST} to {MOST}")))
+}
+
+/// Reads a name: 1 to 64 printable ASCII characters, as the report protocol has them.
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.is_empty() || text.len() > MAX_NAME_LENGTH || !text.bytes().all(printable) {
+        return Err(D::Error::custom(format_args!("expected 1 to {MAX_NAME_LENGTH} printable ASCII characters")));
+    }
+    Ok(Some(text))
 }

@@ -4,13 +4,17 @@
 //! [`Snapshot`] of it. What changes with every report lives in atomics that snapshots share, so that a snapshot is made
 //! only when an edge joins, leaves, or describes itself differently.
 //!
-//! | module       | what it holds                                            |
-//! |--------------|----------------------------------------------------------|
-//! | [`edge`]     | one edge: what it says of itself, its load and liveness  |
-//! | [`selector`] | which edge gets this client                              |
-//! | [`time`]     | a moment, as a number                                    |
+//! | module              | what it holds                                        |
+//! |---------------------|------------------------------------------------------|
+//! | [`edge`]            | one edge: what it says of itself, load and liveness  |
+//! | [`selector`]        | which edge gets this client                          |
+//! | [`redirect_limits`] | where clients may be sent                            |
+//! | [`commands`]        | what operators want of edges                         |
+//! | [`time`]            | a moment, as a number                                |
 
+pub mod commands;
 pub mod edge;
+pub mod redirect_limits;
 pub mod selector;
 pub mod time;
 
@@ -21,9 +25,11 @@ use std::time::Duration;
 
 use weir_protocol::{EdgeId, Report};
 
-pub use edge::{Edge, State};
+pub use commands::Commands;
+pub use edge::{Edge, Origin, State};
+pub use redirect_limits::RedirectLimits;
 pub use selector::{Protocol, Refusal, pick};
-pub use time::Time;
+pub use time::{Moment, Time};
 
 /// How long an edge is believed, and remembered.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +44,7 @@ pub struct Lifetimes {
 #[derive(Debug)]
 pub struct Fleet {
     lifetimes: Lifetimes,
+    limits: RedirectLimits,
     /// Ordered, so that every listing shows the edges in the same order.
     edges: BTreeMap<EdgeId, Arc<Edge>>,
     changed: bool,
@@ -55,6 +62,10 @@ pub struct Snapshot {
 pub enum Change {
     /// Never met before.
     Joined,
+    /// It names a host that clients may not be sent to, and gets none.
+    Disallowed,
+    /// Another sender with its GUID is heard.
+    Duplicate(IpAddr),
     /// Its state is another now.
     State(State),
     /// Not heard of for so long that it is no longer listed.
@@ -64,25 +75,38 @@ pub enum Change {
 impl Fleet {
     /// A fleet without edges.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes) -> Self {
-        Self { lifetimes, edges: BTreeMap::new(), changed: false }
+    pub fn new(lifetimes: Lifetimes, limits: RedirectLimits) -> Self {
+        Self { lifetimes, limits, edges: BTreeMap::new(), changed: false }
     }
 
-    /// Takes in a report that the edge `id` sent from `source`, received at `now`.
-    pub fn apply(&mut self, id: EdgeId, report: &Report<'_>, source: IpAddr, now: Time) -> Option<Change> {
+    /// Takes in a report of the edge `id`, received at `now`.
+    pub fn apply(&mut self, id: EdgeId, report: &Report<'_>, origin: Origin, now: Moment) -> Option<Change> {
         let Some(known) = self.edges.get_mut(&id) else {
-            self.edges.insert(id, Arc::new(Edge::new(id, report, source, now)));
+            let edge = Edge::new(id, report, origin, &self.limits, now);
+            let change = if edge.is_allowed() { Change::Joined } else { Change::Disallowed };
+            self.edges.insert(id, Arc::new(edge));
             self.changed = true;
-            return Some(Change::Joined);
+            return Some(change);
         };
         let before = known.state();
         known.update(report, now);
-        if !known.describes(report, source) {
-            *known = Arc::new(known.with_description(report, source));
-            self.changed = true;
-        }
         let after = known.state();
+        if !known.describes(report, origin) {
+            let renewed = known.with_description(report, origin, &self.limits);
+            let change = renewed.change_from(known);
+            *known = Arc::new(renewed);
+            self.changed = true;
+            if change.is_some() {
+                return change;
+            }
+        }
         (after != before).then_some(Change::State(after))
+    }
+
+    /// Whether the edge is known.
+    #[must_use]
+    pub fn knows(&self, id: EdgeId) -> bool {
+        self.edges.contains_key(&id)
     }
 
     /// Lets time pass: edges that were silent for too long time out, and are forgotten at last.
@@ -124,7 +148,12 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    pub(crate) const SOURCE: Origin = Origin {
+        source: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        key_id: weir_protocol::key::KeyId([1; 4]),
+        duplicate: None,
+    };
+    pub(crate) const ANYWHERE: RedirectLimits = RedirectLimits { hosts: Vec::new(), networks: Vec::new() };
     const LIFETIMES: Lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
 
     pub(crate) fn report() -> Report<'static> {
@@ -142,7 +171,7 @@ pub(crate) mod tests {
     }
 
     fn fleet() -> Fleet {
-        Fleet::new(LIFETIMES)
+        Fleet::new(LIFETIMES, ANYWHERE)
     }
 
     fn swept(fleet: &mut Fleet, now: Time) -> Vec<(EdgeId, Change)> {
@@ -155,25 +184,25 @@ pub(crate) mod tests {
     fn a_snapshot_is_made_only_when_the_set_or_a_description_changes() {
         let mut fleet = fleet();
         assert!(fleet.take_snapshot().is_none());
-        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0)), Some(Change::Joined));
+        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0).into()), Some(Change::Joined));
         assert_eq!(fleet.take_snapshot().unwrap().edges.len(), 1);
-        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(2500)), None);
+        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(2500).into()), None);
         assert!(fleet.take_snapshot().is_none());
         let mut renamed = report();
         renamed.redirect = Some(Host::new("edge1").unwrap());
-        fleet.apply(id(1), &renamed, SOURCE, at(5000));
+        fleet.apply(id(1), &renamed, SOURCE, at(5000).into());
         assert_eq!(fleet.take_snapshot().unwrap().edges[0].redirect(), "edge1");
     }
 
     #[test]
     fn load_and_state_reach_a_snapshot_that_was_made_before() {
         let mut fleet = fleet();
-        fleet.apply(id(1), &report(), SOURCE, at(0));
+        fleet.apply(id(1), &report(), SOURCE, at(0).into());
         let snapshot = fleet.take_snapshot().unwrap();
         let mut busy = report();
         busy.load.connections = Some(7);
         busy.status = Status::Paused;
-        assert_eq!(fleet.apply(id(1), &busy, SOURCE, at(10)), Some(Change::State(State::Paused)));
+        assert_eq!(fleet.apply(id(1), &busy, SOURCE, at(10).into()), Some(Change::State(State::Paused)));
         assert_eq!(snapshot.edges[0].connections(), Some(7));
         assert_eq!(snapshot.count(State::Paused), 1);
     }
@@ -181,11 +210,11 @@ pub(crate) mod tests {
     #[test]
     fn a_silent_edge_times_out_once_and_comes_back_with_its_next_report() {
         let mut fleet = fleet();
-        fleet.apply(id(1), &report(), SOURCE, at(0));
+        fleet.apply(id(1), &report(), SOURCE, at(0).into());
         assert_eq!(swept(&mut fleet, at(5000)), []);
         assert_eq!(swept(&mut fleet, at(5001)), [(id(1), Change::State(State::TimedOut))]);
         assert_eq!(swept(&mut fleet, at(5100)), []);
-        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(6000)), Some(Change::State(State::Running)));
+        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(6000).into()), Some(Change::State(State::Running)));
     }
 
     #[test]
@@ -193,18 +222,32 @@ pub(crate) mod tests {
         let mut fleet = fleet();
         let mut last = report();
         last.status = Status::Stopping;
-        fleet.apply(id(1), &last, SOURCE, at(0));
+        fleet.apply(id(1), &last, SOURCE, at(0).into());
         assert_eq!(swept(&mut fleet, at(60_000)), []);
     }
 
     #[test]
     fn an_edge_is_listed_until_it_is_forgotten() {
         let mut fleet = fleet();
-        fleet.apply(id(1), &report(), SOURCE, at(0));
+        fleet.apply(id(1), &report(), SOURCE, at(0).into());
         fleet.take_snapshot();
         swept(&mut fleet, at(3_600_000));
         assert!(fleet.take_snapshot().is_none());
         assert_eq!(swept(&mut fleet, at(3_600_001)), [(id(1), Change::Forgotten)]);
         assert_eq!(fleet.take_snapshot().unwrap().edges.len(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_an_edge_is_noticed_once_and_so_is_an_edge_that_is_not_allowed() {
+        let mut fleet = fleet();
+        fleet.apply(id(1), &report(), SOURCE, at(0).into());
+        let elsewhere: IpAddr = "192.0.2.7".parse().unwrap();
+        let copied = Origin { duplicate: Some(elsewhere), ..SOURCE };
+        assert_eq!(fleet.apply(id(1), &report(), copied, at(1).into()), Some(Change::Duplicate(elsewhere)));
+        assert_eq!(fleet.apply(id(1), &report(), copied, at(2).into()), None);
+        let nowhere = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
+        let mut fleet = Fleet::new(LIFETIMES, nowhere);
+        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0).into()), Some(Change::Disallowed));
+        assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(1).into()), None);
     }
 }

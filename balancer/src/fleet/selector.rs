@@ -87,7 +87,7 @@ pub const POLICY: &str = "least-connections";
 /// The age is looked at here too, so that an edge gets nobody from the moment of its timeout on, not from the next sweep.
 #[must_use]
 pub fn is_available(edge: &Edge, now: Time, timeout: Duration) -> bool {
-    edge.state() == State::Running && now - edge.reported_at() <= timeout
+    edge.state() == State::Running && edge.is_allowed() && now - edge.reported_at() <= timeout
 }
 
 /// Picks the edge for a client that speaks `protocol` (any, when unknown) and counts the hand-out.
@@ -155,12 +155,13 @@ mod tests {
     use weir_protocol::report::{Endpoint, Status};
 
     use super::*;
-    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::RedirectLimits;
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
     fn snapshot(reports: &[Report<'_>]) -> Snapshot {
-        let edge = |(index, report)| Arc::new(Edge::new(id(index), report, SOURCE, at(0)));
+        let edge = |(index, report)| Arc::new(Edge::new(id(index), report, SOURCE, &ANYWHERE, at(0).into()));
         Snapshot { edges: (1_u8..).zip(reports).map(edge).collect() }
     }
 
@@ -235,6 +236,13 @@ mod tests {
     #[test]
     fn without_edges_the_refusal_says_so() {
         assert_eq!(picked(&Snapshot::default(), 0), Err(Refusal::NoEdge));
+    }
+
+    #[test]
+    fn an_edge_that_names_a_host_outside_the_limits_gets_nobody() {
+        let limits = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
+        let edge = Arc::new(Edge::new(id(1), &report(), SOURCE, &limits, at(0).into()));
+        assert_eq!(picked(&Snapshot { edges: [edge].into() }, 0), Err(Refusal::NoneAvailable));
     }
 
     proptest! {

@@ -49,3 +49,19 @@ impl Add<Duration> for Time {
         Self(self.0.saturating_add(Self::after_origin(duration).0))
     }
 }
+
+/// A moment on both clocks: the monotonic one, and the time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// What ages and timeouts are counted in.
+    pub monotonic: Time,
+    /// Milliseconds since the Unix epoch, to compare the clocks of edges with.
+    pub unix: u64,
+}
+
+/// At the Unix epoch, for where the time of day does not matter.
+impl From<Time> for Moment {
+    fn from(monotonic: Time) -> Self {
+        Self { monotonic, unix: 0 }
+    }
+}

@@ -122,11 +122,11 @@ mod tests {
     use weir_protocol::Report;
 
     use super::*;
-    use crate::fleet::tests::{SOURCE, at, id};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id};
 
     /// A front over a fleet of edges that sent these reports just now.
     pub(super) fn front(reports: &[Report<'_>], server_info: ServerInfo) -> Front {
-        let edge = |(byte, report)| Arc::new(Edge::new(id(byte), report, SOURCE, at(0)));
+        let edge = |(byte, report)| Arc::new(Edge::new(id(byte), report, SOURCE, &ANYWHERE, at(0).into()));
         let snapshot = Snapshot { edges: (1..).zip(reports).map(edge).collect() };
         let shared = Shared {
             fleet: Arc::new(ArcSwap::from_pointee(snapshot)),

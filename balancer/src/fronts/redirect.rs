@@ -77,13 +77,13 @@ mod tests {
     use weir_protocol::report::Endpoint;
 
     use super::*;
-    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     fn target(endpoints: &[Endpoint<'static>], scheme: &str, port: Option<u16>) -> String {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
         report.endpoints.extend(endpoints.iter().copied());
-        let edge = Edge::new(id(1), &report, SOURCE, at(0));
+        let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(scheme)).unwrap();
         Target::new(&edge, protocol, Asked { scheme, port }).to_string()
     }

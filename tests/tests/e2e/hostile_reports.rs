@@ -134,7 +134,8 @@ fn replayed_reports_of_an_earlier_start_are_refused() {
     stage.agent.restart();
     let _first = stage.proxy.next_report();
     stage.balancer.await_running(2);
-    stage.assert_refused(&earlier, "boot");
+    // So young a recording could as well come from a copy of the installation.
+    stage.assert_refused(&earlier, "duplicate");
 }
 
 #[test]

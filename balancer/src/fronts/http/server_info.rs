@@ -85,18 +85,18 @@ mod tests {
     use weir_protocol::report::Status;
 
     use super::*;
-    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     #[test]
     fn the_pool_is_shown_byte_for_byte() {
         let mut running = report();
         running.redirect = Host::new("10.0.0.13").ok();
         running.load.connections = Some(13);
-        let edge = Edge::new(id(0x11), &running, SOURCE, at(0));
+        let edge = Edge::new(id(0x11), &running, SOURCE, &ANYWHERE, at(0).into());
         edge.hand_out();
         let mut paused = report();
         paused.status = Status::Paused;
-        let other = Edge::new(id(0x22), &paused, SOURCE, at(518));
+        let other = Edge::new(id(0x22), &paused, SOURCE, &ANYWHERE, at(518).into());
         let snapshot = Snapshot { edges: [edge, other].map(Arc::new).into() };
         assert_eq!(
             xml(&snapshot, at(1203)),

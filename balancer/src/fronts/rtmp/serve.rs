@@ -86,12 +86,12 @@ mod tests {
 
     use super::super::connect::ObjectEncoding;
     use super::*;
-    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     fn url(app: &str, tc_url: Option<&str>) -> String {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
-        let edge = Edge::new(id(1), &report, SOURCE, at(0));
+        let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let client = Client { address: "127.0.0.1:50000".parse().unwrap(), listener_port: 19350 };
         let connect = Connect {
             transaction: 1.0,

@@ -1,0 +1,177 @@
+//! `/api/v1`: the edges, and what operators want of them, as JSON.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use weir_program::units::parse_duration;
+use weir_protocol::{EdgeId, Order};
+
+use crate::fleet::selector::is_available;
+use crate::fleet::{Edge, Snapshot, Time};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Show all edges.
+    Edges,
+    /// Have an edge do something.
+    Order(EdgeId, Order),
+}
+
+/// Why a call is none: the status, and a sentence.
+pub(super) type Wrong = (StatusCode, String);
+
+/// Reads a request whose path begins with `/api/v1/`; `path` is what follows.
+pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Call, Wrong> {
+    let not_found = || (StatusCode::NOT_FOUND, "There is no such call.".to_owned());
+    let parts: Vec<&str> = path.split('/').collect();
+    match (parts.as_slice(), method) {
+        (["edges"], &Method::GET | &Method::HEAD) => Ok(Call::Edges),
+        (["edges", guid, verb], &Method::POST) => {
+            let edge = guid.parse().map_err(|error| (StatusCode::BAD_REQUEST, format!("{guid}: {error}.")))?;
+            let order = match *verb {
+                "pause" => Order::Pause,
+                "unpause" => Order::Unpause,
+                "drain" => Order::Drain { deadline: deadline(query)? },
+                _ => return Err(not_found()),
+            };
+            Ok(Call::Order(edge, order))
+        }
+        (["edges"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
+            Err((StatusCode::METHOD_NOT_ALLOWED, "Edges are shown with GET, and commanded with POST.".to_owned()))
+        }
+        _ => Err(not_found()),
+    }
+}
+
+fn deadline(query: Option<&str>) -> Result<Option<Duration>, Wrong> {
+    let mut deadline = None;
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let value = pair.strip_prefix("deadline=");
+        let value =
+            value.ok_or_else(|| (StatusCode::BAD_REQUEST, format!("unknown parameter `{pair}`: expected deadline")))?;
+        deadline =
+            Some(parse_duration(value).map_err(|error| (StatusCode::BAD_REQUEST, format!("deadline: {error}")))?);
+    }
+    Ok(deadline)
+}
+
+/// All edges.
+#[derive(Debug, Serialize)]
+pub(super) struct Edges {
+    edges: Vec<Shown>,
+}
+
+/// One edge. Times are in milliseconds.
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    redirect: String,
+    state: &'static str,
+    reasons: Vec<&'static str>,
+    /// Whether it gets clients now.
+    available: bool,
+    /// Whether every host that it names is within the limits.
+    redirect_allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_deadline: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<u64>,
+    out_bits_per_second: u64,
+    weight: f32,
+    hand_outs: u64,
+    hand_outs_since_report: u64,
+    last_report: u64,
+    source: String,
+    key_id: String,
+    clock_skew: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<String>,
+}
+
+impl Edges {
+    /// The fleet at `now`.
+    pub(super) fn new(snapshot: &Snapshot, now: Time, timeout: Duration) -> Self {
+        Self { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now, timeout)).collect() }
+    }
+}
+
+impl Shown {
+    fn new(edge: &Edge, now: Time, timeout: Duration) -> Self {
+        let origin = edge.origin();
+        Self {
+            id: edge.id.to_string(),
+            redirect: edge.redirect().to_owned(),
+            state: edge.state().name(),
+            reasons: edge.reasons().names().collect(),
+            available: is_available(edge, now, timeout),
+            redirect_allowed: edge.is_allowed(),
+            drain_deadline: edge.drain_until().map(|until| milliseconds(until - now)),
+            connections: edge.connections(),
+            out_bits_per_second: edge.out_bits_per_second(),
+            weight: edge.weight(),
+            hand_outs: edge.hand_outs(),
+            hand_outs_since_report: edge.hand_outs_since_report(),
+            last_report: milliseconds(now - edge.reported_at()),
+            source: origin.source.to_string(),
+            key_id: origin.key_id.to_string(),
+            clock_skew: edge.clock_skew_milliseconds(),
+            duplicate: origin.duplicate.map(|other| other.to_string()),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use weir_protocol::report::{Reasons, Status};
+
+    use super::*;
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
+
+    const GUID: &str = "01010101-0101-0101-0101-010101010101";
+
+    fn called(method: &str, path: &str, query: Option<&str>) -> Result<Call, u16> {
+        parse(&method.parse().unwrap(), path, query).map_err(|(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn calls_are_told_by_path_and_method() {
+        let order = |verb: &str, query| called("POST", &format!("edges/{GUID}/{verb}"), query);
+        assert_eq!(called("GET", "edges", None), Ok(Call::Edges));
+        assert_eq!(order("pause", None), Ok(Call::Order(id(1), Order::Pause)));
+        assert_eq!(order("unpause", None), Ok(Call::Order(id(1), Order::Unpause)));
+        assert_eq!(order("drain", None), Ok(Call::Order(id(1), Order::Drain { deadline: None })));
+        let deadline = Some(Duration::from_secs(600));
+        assert_eq!(order("drain", Some("deadline=10m")), Ok(Call::Order(id(1), Order::Drain { deadline })));
+        assert_eq!(order("drain", Some("deadline=soon")), Err(400));
+        assert_eq!(order("drain", Some("dedline=10m")), Err(400));
+        assert_eq!(order("explode", None), Err(404));
+        assert_eq!(called("POST", "edges/edge1/pause", None), Err(400));
+        assert_eq!(called("GET", &format!("edges/{GUID}/pause"), None), Err(405));
+        assert_eq!(called("DELETE", "edges", None), Err(405));
+        assert_eq!(called("GET", "", None), Err(404));
+    }
+
+    #[test]
+    fn an_edge_is_shown_with_why_it_gets_no_clients() {
+        let mut paused = report();
+        paused.status = Status::Paused;
+        paused.reasons = Reasons::OPERATOR.with(Reasons::CAPACITY);
+        let edge = Arc::new(Edge::new(id(1), &paused, SOURCE, &ANYWHERE, at(0).into()));
+        let edges = Edges::new(&Snapshot { edges: [edge].into() }, at(1500), Duration::from_secs(5));
+        let shown = serde_json::to_value(&edges).unwrap();
+        let shown = &shown["edges"][0];
+        assert_eq!(shown["id"], GUID);
+        assert_eq!(shown["state"], "paused");
+        assert_eq!(shown["reasons"], serde_json::json!(["operator", "capacity"]));
+        assert_eq!((&shown["available"], &shown["last_report"]), (&false.into(), &1500.into()));
+        assert_eq!(shown.get("duplicate"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Where clients may be sent: so that one stolen key makes no open redirector of a balancer.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// The hosts and networks that an edge's redirect address must be in. Without any, every address will do.
+#[derive(Clone, Debug, Default)]
+pub struct RedirectLimits {
+    /// Names: a host is in one when it is the name itself or ends in a dot and the name. Lower case, without a leading dot.
+    pub hosts: Vec<String>,
+    /// Networks.
+    pub networks: Vec<IpNet>,
+}
+
+impl RedirectLimits {
+    /// Whether clients may be sent to `host`: a name, or an address, IPv6 with or without brackets.
+    #[must_use]
+    pub fn allow(&self, host: &str) -> bool {
+        if self.hosts.is_empty() && self.networks.is_empty() {
+            return true;
+        }
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return self.networks.iter().any(|network| network.contains(&address.to_canonical()));
+        }
+        // A name with a dot at its end is the same name (RFC 1034 section 3.1).
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        // Clients take `2130706433` and `0x7f.1` for addresses: what ends in a number is no name (WHATWG URL, host parsing).
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let is_name = !last.starts_with(|first: char| first.is_ascii_digit());
+        let is_in = |host: &String| {
+            name.strip_suffix(host.as_str()).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        is_name && self.hosts.iter().any(is_in)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> RedirectLimits {
+        RedirectLimits {
+            hosts: vec!["edge.example.com".to_owned()],
+            networks: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        }
+    }
+
+    #[test]
+    fn only_the_given_hosts_and_networks_are_allowed() {
+        for host in [
+            "edge.example.com",
+            "a.edge.example.com",
+            "A.Edge.Example.COM.",
+            "10.1.2.3",
+            "[2001:db8::1]",
+            "2001:db8::1",
+        ] {
+            assert!(limits().allow(host), "{host}");
+        }
+        for host in [
+            "evil.com",
+            "evil-edge.example.com",
+            "edge.example.com.evil.com",
+            "example.com",
+            "11.0.0.1",
+            "::1",
+            "2130706433",
+            "0x0a000001",
+            "0x7f.1",
+        ] {
+            assert!(!limits().allow(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn without_limits_every_host_is_allowed() {
+        assert!(RedirectLimits::default().allow("anything.at.all"));
+    }
+}
