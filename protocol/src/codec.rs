@@ -84,6 +84,7 @@ type Output<'o> = Encoder<Cursor<&'o mut [u8]>>;
 
 fn encode_report(e: &mut Output<'_>, report: &Report<'_>) -> EncodeResult {
     let optional = [
+        !report.reasons.is_empty(),
         report.redirect.is_some(),
         !report.endpoints.is_empty(),
         report.real_server.is_some(),
@@ -97,9 +98,11 @@ fn encode_report(e: &mut Output<'_>, report: &Report<'_>) -> EncodeResult {
         report.last_command.is_some(),
         report.drain_deadline.is_some(),
     ];
-    e.map(5 + count(&optional))?;
+    e.map(4 + count(&optional))?;
     e.u32(key::STATUS)?.u8(report.status as u8)?;
-    e.u32(key::REASONS)?.u8(report.reasons.0)?;
+    if !report.reasons.is_empty() {
+        e.u32(key::REASONS)?.u8(report.reasons.0)?;
+    }
     e.u32(key::BOOT_TIME)?.u64(report.boot_time)?;
     e.u32(key::SEND_TIME)?.u64(report.send_time)?;
     e.u32(key::INTERVAL)?.u64(milliseconds(report.interval))?;
@@ -546,7 +549,7 @@ mod tests {
         let report = Report::new(1, 2, Duration::from_millis(2500));
         let bytes = encoded(&report);
         assert_eq!(decode(&bytes).unwrap(), report);
-        assert_eq!(bytes, [0xa5, 0, 0, 1, 0, 2, 1, 3, 2, 4, 0x19, 0x09, 0xc4], "the format is fixed");
+        assert_eq!(bytes, [0xa4, 0, 0, 2, 1, 3, 2, 4, 0x19, 0x09, 0xc4], "the format is fixed");
     }
 
     #[test]

@@ -148,7 +148,9 @@ impl FromStr for WrittenKey {
             let mut parts = rest.splitn(3, ':');
             let mut part = || parts.next().ok_or(ParseKeyError::Edge);
             let edge = part()?.parse().map_err(|_| ParseKeyError::Edge)?;
-            let id = u32::from_str_radix(part()?, 16).map_err(|_| ParseKeyError::Edge)?;
+            let id = part()?;
+            let digits = id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let id = u32::from_str_radix(id, 16).ok().filter(|_| digits).ok_or(ParseKeyError::Edge)?;
             let key = parse_base64(part()?)?;
             return Ok(Self::Edge(edge, EdgeKey { id: KeyId(id.to_be_bytes()), key }));
         }

@@ -82,7 +82,6 @@ FULL_REPORT: Vector = {
 }
 LOADED_REPORT: Vector = {
     **MINIMAL_REPORT,
-    "reasons": 0,
     "interval": 3600000,
     "redirect_address": "2001:db8::2",
     "real_server_address": "20010db8000000000000000000000002",
@@ -91,9 +90,8 @@ LOADED_REPORT: Vector = {
 }
 LONGEST_REPORT: Vector = {
     **MINIMAL_REPORT,
-    "reasons": 0,
     "redirect_address": "a" * 63 + "." + "b" * 63 + "." + "c" * 63 + "." + "d" * 61,
-    "tags": ["t" * 64] * 12 + ["t" * 17],
+    "tags": ["t" * 64] * 12 + ["t" * 19],
     "agent_version": "1",
 }
 MINIMAL_ACK: Vector = {"answered_counter": 1, "answered_salt": SALT.hex()}
@@ -111,7 +109,7 @@ def generate() -> dict[str, Any]:
         ],
         "passphrases": [
             {"text": text, "secret": parsed.secret.hex(), "key_id": parsed.key_id.hex()}
-            for text in ("passphrase", "a", "With spaces & signs: ~!\"#$%'()*,-.0123")
+            for text in ("passphrase", "a", "Signs:&;~!\"#$%'()*,-.0123")
             if isinstance(parsed := parse_key(text), Secret)
         ],
         "edge_keys": [
@@ -144,6 +142,7 @@ def generate() -> dict[str, Any]:
                 ("too short for a secret", "c2VjcmV0cw=="),
                 ("a passphrase with a plus sign", "one+two"),
                 ("a passphrase with a slash", "one/two"),
+                ("a passphrase with a space", "open sesame"),
                 ("a passphrase with a control character", "one\ttwo"),
                 ("a passphrase that is not ASCII", "schl\u00fcssel"),
                 ("an edge key that is cut off", edge_key.text()[:-8]),

@@ -155,16 +155,16 @@ _EDGE_KEY = re.compile(r"edge:([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{
 
 
 def parse_key(line: str) -> Key:
-    """A key from its text, in any of the three forms. A line terminator at the end is not part of it."""
-    text = line.rstrip("\r\n")
+    """A key from its text, in any of the three forms. White space around it is not part of it."""
+    text = line.strip()
     if match := _EDGE_KEY.fullmatch(text):
         return EdgeKey(UUID(match[1]), bytes.fromhex(match[2]), _base64_key(match[3]))
     if len(text) == 44:
         return Secret(_base64_key(text))
-    if not 1 <= len(text) <= 40 or re.search(r"[=+/]|[^ -~]", text):
+    if not 1 <= len(text) <= 40 or text.startswith("edge:") or re.search(r"[=+/]|[^!-~]", text):
         raise KeyTextError(
             "not a key: a secret has 44 characters of base64, an edge key the form edge:GUID:KEYID:BASE64, "
-            "a passphrase 1 to 40 printable ASCII characters without = + /"
+            "a passphrase 1 to 40 visible ASCII characters without = + /"
         )
     return Secret.from_passphrase(text)
 

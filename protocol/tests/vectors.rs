@@ -1,0 +1,259 @@
+//! `docs/protocol-vectors.json`, which another implementation wrote from the specification: both must agree on every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use weir_protocol::key::WrittenKey;
+use weir_protocol::receiver::Limits;
+use weir_protocol::{Ack, Arrival, EdgeId, Order, Receiver, Rejection, Report, Secret, Sender, codec};
+
+fn group(name: &str) -> Vec<Value> {
+    let vectors: Value = serde_json::from_str(include_str!("../../docs/protocol-vectors.json")).unwrap();
+    let group = vectors[name].as_array().expect(name).clone();
+    assert!(!group.is_empty(), "{name}");
+    group
+}
+
+fn text<'v>(vector: &'v Value, field: &str) -> &'v str {
+    vector[field].as_str().expect(field)
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn array<const N: usize>(hex: &str) -> [u8; N] {
+    bytes(hex).try_into().unwrap()
+}
+
+fn secret(vector: &Value) -> Secret {
+    Secret::from_random(array(text(vector, "secret")))
+}
+
+fn receiver(secret: Secret) -> Receiver {
+    let limits = Limits { max_clock_skew: None, ..Limits::default() };
+    Receiver::new([secret].into_iter().collect(), limits, [9; 16])
+}
+
+fn open(receiver: &mut Receiver, datagram: &[u8]) -> Result<(), Rejection> {
+    let arrival = Arrival { source: "127.0.0.1:1".parse().unwrap(), monotonic: Duration::ZERO, unix: 0 };
+    receiver.open(&mut datagram.to_vec(), &arrival).map(drop)
+}
+
+#[test]
+fn keys_and_their_ids_agree() {
+    for vector in group("secrets") {
+        let secret = secret(&vector);
+        assert_eq!(secret.to_base64(), text(&vector, "text"));
+        assert_eq!(secret.id().to_string(), text(&vector, "key_id"));
+    }
+    for vector in group("passphrases") {
+        let WrittenKey::Passphrase(stretched) = text(&vector, "text").parse().unwrap() else { panic!("{vector}") };
+        assert_eq!(stretched, secret(&vector));
+    }
+    for vector in group("edge_keys") {
+        let edge = EdgeId(array(text(&vector, "edge_id")));
+        assert_eq!(secret(&vector).edge_key(edge).to_line(edge), text(&vector, "text"));
+    }
+    for vector in group("invalid_keys") {
+        assert!(text(&vector, "text").parse::<WrittenKey>().is_err(), "{vector}");
+    }
+}
+
+#[test]
+fn reports_agree_in_every_byte() {
+    for vector in group("reports") {
+        let (cbor, datagram) = (bytes(text(&vector, "cbor")), bytes(text(&vector, "datagram")));
+        let report = codec::decode(&cbor).unwrap();
+        assert_eq!(report_as_json(&report), vector["body"], "{}", vector["name"]);
+        // A datagram that passes every check but that it is the first.
+        assert_eq!(open(&mut receiver(secret(&vector)), &datagram), Err(Rejection::Unconfirmed), "{}", vector["name"]);
+
+        let edge = EdgeId(array(text(&vector, "edge_id")));
+        let mut sender = Sender::new(secret(&vector).edge_key(edge), edge, array(text(&vector, "salt")));
+        let counter = vector["counter"].as_u64().unwrap();
+        if counter < 1000 {
+            for _ in 1..counter {
+                let _ = sender.seal(&report).unwrap();
+            }
+            assert_eq!(hex(sender.seal(&report).unwrap()), hex(&datagram), "{}", vector["name"]);
+        }
+    }
+}
+
+#[test]
+fn acks_agree_in_every_byte() {
+    for vector in group("acks") {
+        let cbor = bytes(text(&vector, "cbor"));
+        let ack = codec::decode_ack(&cbor).unwrap();
+        assert_eq!(ack_as_json(&ack), vector["body"], "{}", vector["name"]);
+        let mut output = [0; 200];
+        let length = codec::encode_ack(&ack, &mut output).unwrap();
+        assert_eq!(hex(&output[..length]), hex(&cbor), "{}", vector["name"]);
+
+        let edge = EdgeId(array(text(&vector, "edge_id")));
+        let mut sender = Sender::new(secret(&vector).edge_key(edge), edge, ack.salt);
+        if ack.counter < 1000 {
+            let report = Report::new(1, 1, Duration::from_secs(1));
+            for _ in 0..ack.counter {
+                let _ = sender.seal(&report).unwrap();
+            }
+            assert_eq!(sender.open_ack(&mut bytes(text(&vector, "datagram"))), Ok(ack), "{}", vector["name"]);
+        }
+    }
+}
+
+#[test]
+fn other_encodings_of_the_same_are_read_too() {
+    for vector in group("other_encodings") {
+        let cbor = bytes(text(&vector, "cbor"));
+        let body = match text(&vector, "kind") {
+            "report" => report_as_json(&codec::decode(&cbor).unwrap_or_else(|error| panic!("{vector}: {error}"))),
+            _ => ack_as_json(&codec::decode_ack(&cbor).unwrap_or_else(|error| panic!("{vector}: {error}"))),
+        };
+        assert_eq!(body, vector["body"], "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn invalid_bodies_are_refused() {
+    for vector in group("invalid_bodies") {
+        let cbor = bytes(text(&vector, "cbor"));
+        let is_refused = match text(&vector, "kind") {
+            "report" => codec::decode(&cbor).is_err(),
+            _ => codec::decode_ack(&cbor).is_err(),
+        };
+        assert!(is_refused, "{vector}");
+    }
+}
+
+#[test]
+fn invalid_datagrams_are_rejected_for_the_same_reason() {
+    for vector in group("invalid_datagrams") {
+        let datagram = bytes(text(&vector, "datagram"));
+        let mut receiver = receiver(secret(&vector));
+        let last_counter = vector["last_counter"].as_u64().unwrap();
+        if last_counter > 0 {
+            let edge = EdgeId(datagram[12..28].try_into().unwrap());
+            let mut sender = Sender::new(secret(&vector).edge_key(edge), edge, datagram[28..44].try_into().unwrap());
+            for _ in 0..last_counter {
+                let _ = open(&mut receiver, sender.seal(&Report::new(1, 1, Duration::from_secs(1))).unwrap());
+            }
+        }
+        let reason = open(&mut receiver, &datagram).err().map(Rejection::reason);
+        // The first report of an edge is believed as far as it goes.
+        let reason = reason.filter(|reason| *reason != "unconfirmed");
+        assert_eq!(reason, vector["reason"].as_str(), "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn an_ack_leaves_out_the_same_when_the_report_is_short() {
+    for vector in group("fitting_acks") {
+        let body = &vector["body"];
+        let report_length = usize::try_from(vector["report_length"].as_u64().unwrap()).unwrap();
+        let id = body["command"]["id"].as_u64().unwrap();
+        let deadline = body["command"]["deadline"].as_u64().map(Duration::from_millis);
+        let command = weir_protocol::Command { id, order: Order::Drain { deadline } };
+        let edge = EdgeId([7; 16]);
+        let secret = Secret::from_random([1; 32]);
+        let salt = array(text(body, "answered_salt"));
+        let (mut receiver, mut sender) = (receiver(secret.clone()), Sender::new(secret.edge_key(edge), edge, salt));
+        let counter = body["answered_counter"].as_u64().unwrap();
+        if counter > 1000 {
+            continue;
+        }
+        for _ in 0..counter {
+            let _ = open(&mut receiver, sender.seal(&Report::new(1, 1, Duration::from_secs(1))).unwrap());
+        }
+        let mut output = [0; weir_protocol::datagram::MAX_LENGTH];
+        let ack = receiver.acknowledge(edge, body["name"].as_str(), Some(command), report_length, &mut output);
+        let fitting = ack.map(|ack| ack_as_json(&sender.open_ack(&mut ack.to_vec()).unwrap()));
+        assert_eq!(fitting.unwrap_or(Value::Null), vector["fitting"], "{}", vector["name"]);
+    }
+}
+
+/// A map with those of the fields that are known.
+fn known(fields: Vec<(&str, Option<Value>)>) -> Value {
+    let known = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(known.collect::<Map<_, _>>())
+}
+
+fn list<T: Into<Value>>(entries: impl ExactSizeIterator<Item = T>) -> Option<Value> {
+    (entries.len() > 0).then(|| Value::Array(entries.map(Into::into).collect()))
+}
+
+fn milliseconds(duration: Duration) -> Value {
+    u64::try_from(duration.as_millis()).unwrap().into()
+}
+
+fn report_as_json(report: &Report<'_>) -> Value {
+    let endpoint = |endpoint: &weir_protocol::report::Endpoint<'_>| json!({ "scheme": endpoint.scheme, "host": endpoint.host.map(weir_protocol::Host::as_str), "port": endpoint.port });
+    let real_server = report.real_server.map(|address| match address {
+        IpAddr::V4(address) => hex(&address.octets()),
+        IpAddr::V6(address) => hex(&address.octets()),
+    });
+    let load = &report.load;
+    let utilisations = known(load.utilisations.iter().map(|(name, value)| (*name, Some(json!(value)))).collect());
+    let load = known(vec![
+        ("connections", load.connections.map(Into::into)),
+        ("accepted", load.accepted.map(Into::into)),
+        ("accepted_estimated", load.accepted_is_estimate.then_some(true.into())),
+        ("incoming_bps", load.in_bits_per_second.map(Into::into)),
+        ("outgoing_bps", load.out_bits_per_second.map(Into::into)),
+        ("cpu", load.cpu.map(|cpu| json!(cpu))),
+        ("utilisations", utilisations.as_object().filter(|map| !map.is_empty()).map(|map| json!(map))),
+    ]);
+    let capacity = known(vec![
+        ("connections", report.capacity.connections.map(Into::into)),
+        ("outgoing_bps", report.capacity.bits_per_second.map(Into::into)),
+    ]);
+    let not_empty = |map: Value| map.as_object().is_some_and(|map| !map.is_empty()).then_some(map);
+    known(vec![
+        ("status", Some(report.status.name().into())),
+        ("reasons", (!report.reasons.is_empty()).then(|| report.reasons.0.into())),
+        ("boot_time", Some(report.boot_time.into())),
+        ("send_time", Some(report.send_time.into())),
+        ("interval", Some(milliseconds(report.interval))),
+        ("redirect_address", report.redirect.map(|host| host.as_str().into())),
+        ("endpoints", list(report.endpoints.iter().map(endpoint))),
+        ("real_server_address", real_server.map(Into::into)),
+        ("zone", report.zone.map(Into::into)),
+        ("tags", list(report.tags.iter().copied())),
+        ("weight", report.weight.map(|weight| json!(weight))),
+        ("load", not_empty(load)),
+        ("capacity", not_empty(capacity)),
+        ("hottest_streams", list(report.hot_streams.iter().copied())),
+        ("agent_version", report.agent_version.map(Into::into)),
+        ("last_command", report.last_command.map(Into::into)),
+        ("drain_deadline", report.drain_deadline.map(milliseconds)),
+    ])
+}
+
+fn ack_as_json(ack: &Ack<'_>) -> Value {
+    let command = ack.command.map(|command| {
+        let (kind, deadline) = match command.order {
+            Order::Pause => ("pause", None),
+            Order::Unpause => ("unpause", None),
+            Order::Drain { deadline } => ("drain", deadline),
+        };
+        known(vec![
+            ("id", Some(command.id.into())),
+            ("kind", Some(kind.into())),
+            ("deadline", deadline.map(milliseconds)),
+        ])
+    });
+    known(vec![
+        ("answered_counter", Some(ack.counter.into())),
+        ("answered_salt", Some(hex(&ack.salt).into())),
+        ("name", ack.balancer.map(Into::into)),
+        ("command", command),
+    ])
+}
