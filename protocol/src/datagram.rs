@@ -20,7 +20,7 @@ use sha2::Sha256;
 
 use crate::edge_id::EdgeId;
 use crate::key::{KeyId, SALT_LENGTH, SessionKeys};
-use crate::receiver::Rejection;
+use crate::rejection::Rejection;
 
 /// Most bytes in a datagram: it passes every path of today's Internet unfragmented (1280 bytes is IPv6's least MTU,
 /// RFC 8200 section 5, less 80 for IP, UDP and a tunnel).

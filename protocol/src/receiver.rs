@@ -8,10 +8,12 @@ use crate::ack::{Ack, Command};
 use crate::codec;
 use crate::datagram::{self, HEADER_LENGTH, Header, Kind, MAX_LENGTH, OVERHEAD};
 use crate::edge_id::EdgeId;
-use crate::key::{KeyId, KeyRing, SALT_LENGTH, SessionKeys};
+use crate::key::{KeyId, KeyRing, SALT_LENGTH};
 pub use crate::rate::SaltLimits;
 use crate::rate::Salts;
-use crate::report::{Report, Status};
+use crate::rejection::Rejection;
+use crate::report::Report;
+use crate::session::{KnownSender, Session};
 
 /// Limits of a [`Receiver`].
 #[derive(Clone, Copy, Debug)]
@@ -28,100 +30,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_clock_skew: Some(Duration::from_secs(60)), max_edges: 100_000, salts: SaltLimits::default() }
-    }
-}
-
-/// Why a datagram is not believed; in the order of the checks, the cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// Shorter than any report, or longer than 1200 bytes.
-    #[error("the length is not that of a report")]
-    Length,
-    /// Not of this protocol.
-    #[error("the magic number is wrong")]
-    Magic,
-    /// A version of the protocol that is not spoken here.
-    #[error("the version is not 1")]
-    Version,
-    /// Not a report.
-    #[error("the kind is not that of a report")]
-    Kind,
-    /// The balancer holds no secret with this id.
-    #[error("the key id is unknown")]
-    KeyId,
-    /// More unknown salts than [`SaltLimits`] allow.
-    #[error("too many unknown salts")]
-    Rate,
-    /// Another key than it says, or changed on the way.
-    #[error("the signature is wrong")]
-    Signature,
-    /// Seen before, or overtaken by a newer one.
-    #[error("the counter did not grow")]
-    Counter,
-    /// The tag is wrong although the signature is right: a sender with a defect.
-    #[error("the body does not decrypt")]
-    Decryption,
-    /// Decrypted, but no report.
-    #[error("the body is not a report")]
-    Body,
-    /// A recording of an earlier start of the sender.
-    #[error("the boot salt is not newer than the one known")]
-    Boot,
-    /// A second sender with the GUID of one that is still heard: a copied installation, or, for a few seconds, an agent
-    /// that was killed and started again.
-    #[error("another sender with this GUID is still heard")]
-    Duplicate,
-    /// The clock of an edge not met before is too far off.
-    #[error("the clock of the edge is off by more than allowed")]
-    Skew,
-    /// As many edges as allowed are known already.
-    #[error("too many edges")]
-    Edges,
-    /// The first report of an edge not met before: the second makes it known.
-    #[error("an edge not met before is believed at its second report")]
-    Unconfirmed,
-}
-
-impl Rejection {
-    /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 15] = [
-        Self::Length,
-        Self::Magic,
-        Self::Version,
-        Self::Kind,
-        Self::KeyId,
-        Self::Rate,
-        Self::Signature,
-        Self::Counter,
-        Self::Decryption,
-        Self::Body,
-        Self::Boot,
-        Self::Duplicate,
-        Self::Skew,
-        Self::Edges,
-        Self::Unconfirmed,
-    ];
-
-    /// A stable name for metrics and logs.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Length => "length",
-            Self::Magic => "magic",
-            Self::Version => "version",
-            Self::Kind => "kind",
-            Self::KeyId => "key-id",
-            Self::Rate => "rate",
-            Self::Signature => "signature",
-            Self::Counter => "counter",
-            Self::Decryption => "decryption",
-            Self::Body => "body",
-            Self::Boot => "boot",
-            Self::Duplicate => "duplicate",
-            Self::Skew => "skew",
-            Self::Edges => "edges",
-            Self::Unconfirmed => "unconfirmed",
-        }
     }
 }
 
@@ -163,43 +71,6 @@ pub struct Receiver {
     /// The counter of the last ack.
     ack_counter: u64,
 }
-
-/// What is remembered of one edge.
-#[derive(Debug)]
-struct Session {
-    sender: KnownSender,
-    ack_keys: SessionKeys,
-    /// Whether a second report has confirmed the first.
-    confirmed: bool,
-    /// The interval that the last report announced.
-    interval: Duration,
-    /// Whether the last report said that the sender stops.
-    stopped: bool,
-    /// Another sender with the same GUID. Seldom there, so it takes no space otherwise.
-    challenger: Option<Box<KnownSender>>,
-}
-
-/// One start of one agent.
-#[derive(Debug)]
-struct KnownSender {
-    key_id: KeyId,
-    salt: [u8; SALT_LENGTH],
-    keys: SessionKeys,
-    /// The highest counter seen under this salt.
-    counter: u64,
-    /// When it started, by its own clock.
-    boot_time: u64,
-    /// When and where it was last heard.
-    heard_at: Duration,
-    source: SocketAddr,
-}
-
-/// A sender counts as alive for this many of its intervals: its next report is due after one, and a quarter is for the
-/// network.
-const ALIVE_INTERVALS: f64 = 1.25;
-
-/// Another sender with the same GUID is shown for this many intervals after it was last heard.
-const DUPLICATE_INTERVALS: u32 = 3;
 
 impl Receiver {
     /// A receiver that has met nobody. `ack_salt` is 16 bytes of a cryptographic random source.
@@ -320,75 +191,6 @@ impl Receiver {
     }
 }
 
-impl Session {
-    fn new(sender: KnownSender, ack_keys: SessionKeys, report: &Report<'_>) -> Self {
-        let mut session =
-            Self { sender, ack_keys, confirmed: false, interval: Duration::ZERO, stopped: false, challenger: None };
-        session.take_in(report);
-        session.confirmed = false;
-        session
-    }
-
-    fn take_in(&mut self, report: &Report<'_>) {
-        self.confirmed = true;
-        self.interval = report.interval;
-        self.stopped = report.status == Status::Stopping;
-    }
-
-    /// Whether the sender may still be running.
-    fn is_alive(&self, now: Duration) -> bool {
-        let silent = now.saturating_sub(self.sender.heard_at);
-        !self.stopped && self.confirmed && silent <= self.interval.mul_f64(ALIVE_INTERVALS)
-    }
-
-    /// Where another sender is that was heard lately.
-    fn duplicate(&self, now: Duration) -> Option<SocketAddr> {
-        let challenger = self.challenger.as_deref()?;
-        let silent = now.saturating_sub(challenger.heard_at);
-        (silent <= self.interval * DUPLICATE_INTERVALS).then_some(challenger.source)
-    }
-}
-
-impl KnownSender {
-    fn new(header: &Header, keys: SessionKeys, arrival: &Arrival) -> Self {
-        Self {
-            key_id: header.key_id,
-            salt: header.salt,
-            keys,
-            counter: 0,
-            boot_time: 0,
-            heard_at: arrival.monotonic,
-            source: arrival.source,
-        }
-    }
-
-    fn is_of(&self, header: &Header) -> bool {
-        self.salt == header.salt && self.key_id == header.key_id
-    }
-
-    /// Opens a datagram of this sender, and remembers that it was heard.
-    fn open<'d>(
-        &mut self,
-        header: &Header,
-        datagram: &'d mut [u8],
-        arrival: &Arrival,
-    ) -> Result<Report<'d>, Rejection> {
-        if !datagram::verify(&self.keys, datagram) {
-            return Err(Rejection::Signature);
-        }
-        if header.counter <= self.counter {
-            return Err(Rejection::Counter);
-        }
-        let body = datagram::decrypt(&self.keys, header.counter, datagram).ok_or(Rejection::Decryption)?;
-        let report = codec::decode(body).map_err(|_| Rejection::Body)?;
-        self.counter = header.counter;
-        self.boot_time = report.boot_time;
-        self.heard_at = arrival.monotonic;
-        self.source = arrival.source;
-        Ok(report)
-    }
-}
-
 impl Limits {
     /// Whether an edge that was not met before may join.
     fn admit(&self, report: &Report<'_>, now: u64, edges: usize) -> Result<(), Rejection> {
@@ -411,6 +213,7 @@ mod tests {
     use super::*;
     use crate::ack::Order;
     use crate::key::Secret;
+    use crate::report::Status;
     use crate::sender::Sender;
 
     const NOW: u64 = 1_790_000_000_000;
@@ -629,15 +432,6 @@ mod tests {
         assert_eq!(open(&mut receiver(), &datagram[..100]), Err(Rejection::Length));
         assert_eq!(open(&mut receiver(), &[0; MAX_LENGTH + 1]), Err(Rejection::Length));
         assert_eq!(open(&mut receiver(), &datagram[..datagram.len() - 1]), Err(Rejection::Signature));
-    }
-
-    #[test]
-    fn every_reason_has_a_name_of_its_own_and_stands_where_it_counts() {
-        let mut names = Rejection::ALL.map(Rejection::reason).to_vec();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), Rejection::ALL.len());
-        assert!(Rejection::ALL.iter().enumerate().all(|(index, rejection)| *rejection as usize == index));
     }
 
     const COMMAND: Command = Command { id: 5, order: Order::Pause };

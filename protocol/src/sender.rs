@@ -5,7 +5,7 @@ use crate::codec::{self, TooLong};
 use crate::datagram::{self, HEADER_LENGTH, Header, Kind, MAX_BODY_LENGTH, MAX_LENGTH};
 use crate::edge_id::EdgeId;
 use crate::key::{EdgeKey, SALT_LENGTH, SessionKeys};
-use crate::receiver::Rejection;
+use crate::rejection::Rejection;
 use crate::report::Report;
 
 /// Seals the reports of one edge for one target.
