@@ -396,7 +396,7 @@ fn require(seen: u64, keys: &[u32]) -> Result<(), DecodeError> {
     missing.map_or(Ok(()), |key| Err(DecodeError::Missing(*key)))
 }
 
-/// Reads a map; `field` reads the value of a key that it knows and returns true. Returns the keys seen below 64, as bits.
+/// Reads a map; `field` reads the value of a key that it knows and returns true. Returns the known keys that were there, as bits.
 fn decode_map<'b>(
     d: &mut Decoder<'b>,
     mut field: impl FnMut(&mut Decoder<'b>, u32) -> Result<bool, DecodeError>,
@@ -405,14 +405,16 @@ fn decode_map<'b>(
     for _ in 0..d.map()?.ok_or(DecodeError::Indefinite)? {
         // A key that is too large for those that are known is skipped like any other that is not.
         let key = u32::try_from(d.u64()?).unwrap_or(u32::MAX);
+        if !field(d, key)? {
+            d.skip()?;
+            continue;
+        }
+        // Keys that are known are far below 64.
         let bit = 1_u64.checked_shl(key).unwrap_or(0);
         if seen & bit != 0 {
             return Err(DecodeError::Duplicate);
         }
         seen |= bit;
-        if !field(d, key)? {
-            d.skip()?;
-        }
     }
     Ok(seen)
 }
@@ -555,7 +557,8 @@ mod tests {
     #[test]
     fn keys_of_later_versions_are_skipped() {
         let mut bytes = encoded(&Report::new(1, 2, Duration::from_millis(2500)));
-        bytes[0] += 3;
+        bytes[0] += 5;
+        bytes.extend([0x18, 40, 1, 0x18, 40, 2]); // 40: 1, twice
         bytes.extend([0x1b, 255, 255, 255, 255, 255, 255, 255, 255, 0]); // 2^64 - 1: 0
         bytes.extend([0x18, 99, 0x82, 1, 0xa1, 1, 0x81, 0x61, b'x']); // 99: [1, {1: ["x"]}]
         bytes.extend([0x1a, 0, 1, 0, 0, 0xf6]); // 65536: null

@@ -137,6 +137,10 @@ impl Receiver {
         let is_later = challenger.boot_time > session.sender.boot_time;
         if is_later && !session.is_alive(arrival.monotonic) {
             let was_confirmed = session.confirmed;
+            // Nobody has been believed under this edge id yet: the newcomer is met for the first time too.
+            if !was_confirmed && self.limits.is_skewed(&report, arrival.unix) {
+                return Err(Rejection::Skew);
+            }
             let ack_keys = secret.edge_key(header.edge).ack_keys(&self.ack_salt);
             *session = Session::new(*challenger, ack_keys, &report);
             session.confirmed = was_confirmed;
@@ -390,6 +394,16 @@ mod tests {
         assert_eq!(open(&mut receiver, &off), Err(Rejection::Skew));
         assert_eq!(open(&mut receiver, sender.seal(&report(NOW + 60_000)).unwrap()), Err(Rejection::Unconfirmed));
         assert_eq!(open(&mut receiver, sender.seal(&report(0)).unwrap()), Ok(true));
+    }
+
+    #[test]
+    fn a_recording_cannot_take_the_place_of_an_edge_that_is_not_confirmed() {
+        let (mut receiver, mut recorded) = (receiver(), sender(2));
+        assert_eq!(open(&mut receiver, &sealed(&mut sender(1), NOW)), Err(Rejection::Unconfirmed));
+        let an_hour_old = Report::new(NOW + 1, NOW - 3_600_000, INTERVAL);
+        for _ in 0..2 {
+            assert_eq!(open(&mut receiver, recorded.seal(&an_hour_old).unwrap()), Err(Rejection::Skew));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything a contributor to Weir runs: `cargo xtask test`.
 #![forbid(unsafe_code)]
 
+mod fuzz;
 mod packages;
 mod step;
 
@@ -10,13 +11,21 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  test   install what the tests use, then check format and lints, and run every test
+  test             install what the tests use, then check format and lints, run every test, and fuzz for a minute
+  bench reports    measure how fast reports are taken in
+  fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
+        ["bench", what] => bench(what),
+        ["fuzz"] => fuzz::run(FUZZ_SECONDS),
+        ["fuzz", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(seconds),
+            Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
+        },
         ["--help" | "-h" | "help"] => {
             step::say(USAGE);
             Ok(())
@@ -33,6 +42,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// For how long all targets together are fuzzed by hand, and in a test run.
+const FUZZ_SECONDS: u32 = 600;
+const FUZZ_SECONDS_IN_TEST: u32 = 60;
+
+/// Measures; what is measured goes to the terminal and to `target/bench/`.
+fn bench(what: &str) -> Result<(), String> {
+    step::cargo(&["run", "--release", "--package", "weir-bench", "--", what])
+}
+
 /// Everything, the cheapest first. Stops at the first failure.
 fn test() -> Result<(), String> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
@@ -43,5 +61,6 @@ fn test() -> Result<(), String> {
     // The end-to-end tests start the programs; cargo builds only those of the package under test.
     step::run("programs", || step::cargo(&["build", "--workspace", "--bins"]))?;
     step::run("unit tests", || step::cargo(&["test", "--workspace", "--exclude", "weir-tests"]))?;
-    step::run("end-to-end tests", || step::cargo(&["test", "--package", "weir-tests"]))
+    step::run("end-to-end tests", || step::cargo(&["test", "--package", "weir-tests"]))?;
+    step::run("fuzzing", || fuzz::check().and_then(|()| fuzz::run(FUZZ_SECONDS_IN_TEST)))
 }

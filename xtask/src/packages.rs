@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::step;
 
-const PACKAGES: [&str; 22] = [
+const PACKAGES: [&str; 24] = [
     // Clients.
     "curl",
     "ffmpeg",
@@ -29,7 +29,9 @@ const PACKAGES: [&str; 22] = [
     "python3-gi",
     // What the tests themselves need.
     "ca-certificates",
+    "g++",
     "gcc",
+    "python3-venv",
     "util-linux",
 ];
 

@@ -1,0 +1,253 @@
+//! Holders of keys, one of whom may be hostile, send a few reports to one balancer: what it believes follows the rules.
+//!
+//! [`Step::read`] says how an input is read.
+#![no_main]
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use weir_fuzz::NOW;
+use weir_fuzz::damage::Damage;
+use weir_fuzz::script::Script;
+use weir_fuzz::seal::{Kind, Seal};
+use weir_protocol::receiver::{Limits, SaltLimits};
+use weir_protocol::report::Status;
+use weir_protocol::{Arrival, Command, EdgeId, KeyRing, Order, Receiver, Rejection, Report, Secret, codec, datagram};
+
+/// Fewer than the edges that a script can name.
+const MAX_EDGES: usize = 3;
+/// Few enough for a script to reach.
+const SALTS: SaltLimits = SaltLimits { per_source: 3, total: 5 };
+const SKEW: Duration = Duration::from_secs(60);
+const MAX_STEPS: usize = 24;
+
+fuzz_target!(|input: &[u8]| {
+    let mut script = Script(input);
+    let mut balancer = Balancer::new();
+    for _ in 0..MAX_STEPS {
+        if script.is_over() {
+            break;
+        }
+        balancer.receive(&Step::read(&mut script));
+    }
+});
+
+/// One datagram, and the time that passes before it.
+struct Step<'a> {
+    elapsed: Duration,
+    source: SocketAddr,
+    seal: Seal,
+    body: Vec<u8>,
+    damage: Damage<'a>,
+}
+
+impl<'a> Step<'a> {
+    /// Bytes: time before it, in 100 ms; edge and source; salt; keys; counter; form of the body; what the form takes; and
+    /// damage.
+    fn read(script: &mut Script<'a>) -> Self {
+        let elapsed = Duration::from_millis(u64::from(script.byte()) * 100);
+        let choice = script.byte();
+        let source = SocketAddr::from((Ipv4Addr::new(192, 0, 2, choice / 5), 40_000));
+        let edge = [choice % 5; 16];
+        let salt = [script.byte(); 16];
+        let (secret, claimed) = match script.byte() % 8 {
+            0..=3 => (1, 1),
+            4 | 5 => (2, 2),
+            // Not the balancer's.
+            6 => (3, 3),
+            // Another than it says.
+            _ => (3, 1),
+        };
+        let counter = match script.byte() {
+            // The highest there are.
+            high @ 250.. => u64::MAX - u64::from(u8::MAX - high),
+            low => low.into(),
+        };
+        let seal = Seal { kind: Kind::Report, secret: [secret; 32], claimed: [claimed; 32], edge, salt, counter };
+        let body = read_body(script);
+        let damage = Damage::read(script);
+        Self { elapsed, source, seal, body, damage }
+    }
+}
+
+/// A body: any bytes at all, or a report with the times given and any further fields.
+fn read_body(script: &mut Script<'_>) -> Vec<u8> {
+    let form = script.byte();
+    if form >= 128 {
+        let length = script.number();
+        return script.bytes(length).to_vec();
+    }
+    let boot = NOW + u64::from(script.byte()) * 100;
+    // Up to 128 s either way.
+    let send = NOW.wrapping_add_signed(i64::from(script.byte().cast_signed()) * 1000);
+    let mut report = Report::new(boot, send, Duration::from_millis(2500));
+    report.status = if form & 0x40 == 0 { Status::Running } else { Status::Stopping };
+    let mut body = vec![0; 64];
+    let length = codec::encode(&report, &mut body).expect("such a report has some 30 bytes");
+    body.truncate(length);
+    let fields = form % 16;
+    // A map's first byte counts its keys, up to 23 (RFC 8949 section 3).
+    body[0] += fields;
+    if fields > 0 {
+        let length = script.number();
+        body.extend_from_slice(script.bytes(length));
+    }
+    body
+}
+
+/// A receiver, and what it must remember.
+struct Balancer {
+    receiver: Receiver,
+    elapsed: Duration,
+    edges: HashMap<EdgeId, Known>,
+}
+
+/// The sender that is believed for an edge, and its last report.
+struct Known {
+    secret: [u8; 32],
+    salt: [u8; 16],
+    counter: u64,
+    boot_time: u64,
+    interval: Duration,
+    stopping: bool,
+    heard_at: Duration,
+    /// Whether it was more than the first report of an edge not met before.
+    confirmed: bool,
+}
+
+impl Balancer {
+    fn new() -> Self {
+        let ring: KeyRing = [Secret::from_random([1; 32]), Secret::from_random([2; 32])].into_iter().collect();
+        let limits = Limits { max_clock_skew: Some(SKEW), max_edges: MAX_EDGES, salts: SALTS };
+        let elapsed = Duration::from_secs(1000);
+        Self { receiver: Receiver::new(ring, limits, [9; 16]), elapsed, edges: HashMap::new() }
+    }
+
+    fn receive(&mut self, step: &Step<'_>) {
+        self.elapsed += step.elapsed;
+        let mut datagram = step.damage.apply(&step.seal, &step.body);
+        let length = datagram.len();
+        let changed = datagram != step.seal.datagram(&step.body, None);
+        let forged = step.seal.secret == [3; 32];
+        let arrival = Arrival { source: step.source, monotonic: self.elapsed, unix: self.unix() };
+        let outcome = self.receiver.open(&mut datagram, &arrival);
+        let rejection = outcome.as_ref().err().copied();
+        match outcome {
+            Ok(accepted) => {
+                assert!(!changed && !forged, "a forgery is believed");
+                assert_eq!(accepted.edge, EdgeId(step.seal.edge));
+                assert_eq!(accepted.report, codec::decode(&step.body).expect("only a report is believed"));
+                let booted = accepted.booted;
+                assert_eq!(booted, self.check_accepted(step));
+                self.remember(step, true);
+                self.check_ack(step, length);
+            }
+            Err(Rejection::Unconfirmed) => {
+                assert!(!changed && !forged, "a forgery is remembered");
+                self.check_announced(step);
+                self.remember(step, false);
+            }
+            Err(rejection) if !changed && !forged => check_rejection(step, rejection, length),
+            Err(_) => {}
+        }
+        // A sender that is known and goes on is believed, whatever was sent in its name in between.
+        if !changed
+            && let Some(known) = self.edges.get(&EdgeId(step.seal.edge))
+            && known.is_of(step)
+            && step.seal.counter > known.counter
+        {
+            let is_report = length <= datagram::MAX_LENGTH && codec::decode(&step.body).is_ok();
+            assert!(!is_report, "a known sender is rejected: {rejection:?}");
+        }
+    }
+
+    /// Checks that it was right to believe a report, and says whether its sender has (re)started.
+    fn check_accepted(&self, step: &Step<'_>) -> bool {
+        let known = self.edges.get(&EdgeId(step.seal.edge)).expect("an edge is believed at its second report");
+        if known.is_of(step) {
+            assert!(step.seal.counter > known.counter, "a replay is believed");
+            return !known.confirmed;
+        }
+        assert!(known.confirmed);
+        assert!(step.boot_time() > known.boot_time, "a sender from before is believed");
+        let silent = self.elapsed - known.heard_at;
+        assert!(known.stopping || 4 * silent > 5 * known.interval, "a sender that is heard is taken over from");
+        true
+    }
+
+    /// Checks that it was right to take note of an edge not met before.
+    fn check_announced(&self, step: &Step<'_>) {
+        let sent = codec::decode(&step.body).expect("only a report is remembered").send_time;
+        assert!(Duration::from_millis(sent.abs_diff(self.unix())) <= SKEW, "a clock that is off is believed");
+        if let Some(known) = self.edges.get(&EdgeId(step.seal.edge)) {
+            assert!(!known.confirmed && !known.is_of(step), "an edge is met twice");
+            assert!(step.boot_time() > known.boot_time, "a sender from before is remembered");
+            return;
+        }
+        assert!(self.edges.len() < MAX_EDGES);
+    }
+
+    fn remember(&mut self, step: &Step<'_>, confirmed: bool) {
+        let report = codec::decode(&step.body).expect("only a report is remembered");
+        let known = Known {
+            secret: step.seal.secret,
+            salt: step.seal.salt,
+            counter: step.seal.counter,
+            boot_time: report.boot_time,
+            interval: report.interval,
+            stopping: report.status == Status::Stopping,
+            heard_at: self.elapsed,
+            confirmed,
+        };
+        self.edges.insert(EdgeId(step.seal.edge), known);
+    }
+
+    /// Checks the answer to a report that is believed.
+    fn check_ack(&mut self, step: &Step<'_>, report_length: usize) {
+        let command = Command { id: 7, order: Order::Drain { deadline: Some(Duration::from_secs(60)) } };
+        let mut output = [0; datagram::MAX_LENGTH];
+        let edge = EdgeId(step.seal.edge);
+        let Some(sealed) = self.receiver.acknowledge(edge, Some("balancer"), Some(command), report_length, &mut output)
+        else {
+            return;
+        };
+        assert!(sealed.len() <= report_length, "an ack is longer than what it answers");
+        let body = step.seal.open_ack(sealed).expect("an ack can be opened with the edge's key");
+        let ack = codec::decode_ack(&body).expect("an ack can be read");
+        assert_eq!((ack.counter, ack.salt), (step.seal.counter, step.seal.salt));
+    }
+
+    /// The balancer's clock.
+    fn unix(&self) -> u64 {
+        NOW + u64::try_from(self.elapsed.as_millis()).expect("a script is shorter than that") - 1_000_000
+    }
+}
+
+impl Known {
+    fn is_of(&self, step: &Step<'_>) -> bool {
+        (self.secret, self.salt) == (step.seal.secret, step.seal.salt)
+    }
+}
+
+impl Step<'_> {
+    fn boot_time(&self) -> u64 {
+        codec::decode(&self.body).expect("only a report is believed").boot_time
+    }
+}
+
+/// Checks the reason for which a datagram is rejected that is as its sender made it.
+fn check_rejection(step: &Step<'_>, rejection: Rejection, length: usize) {
+    match rejection {
+        Rejection::Length => assert!(!(datagram::MIN_LENGTH..=datagram::MAX_LENGTH).contains(&length)),
+        Rejection::Body => assert!(codec::decode(&step.body).is_err()),
+        Rejection::Magic
+        | Rejection::Version
+        | Rejection::Kind
+        | Rejection::KeyId
+        | Rejection::Signature
+        | Rejection::Decryption => panic!("a genuine datagram is rejected: {rejection}"),
+        _ => {}
+    }
+}
