@@ -89,6 +89,8 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -113,6 +115,23 @@ mod tests {
         assert_eq!(passed(&mut salts, A, SECOND), 300);
         assert_eq!(passed(&mut salts, B, SECOND), 0);
         assert_eq!(passed(&mut salts, B, 2 * SECOND), 150);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_rhythm_no_more_pass_than_the_rate_and_one_burst(
+            pauses in proptest::collection::vec(0_u64..200, 1..300), rate in 1_u32..50,
+        ) {
+            let mut salts = Salts::new(SaltLimits { per_source: rate, total: 1_000_000 });
+            let mut now = SECOND;
+            let mut passed = 0_u32;
+            for pause in &pauses {
+                now += Duration::from_millis(*pause);
+                passed += u32::from(salts.take(A, now));
+            }
+            let elapsed = (now - SECOND + BURST).as_secs_f64();
+            prop_assert!(f64::from(passed) <= elapsed * f64::from(rate) + 1.0, "{} in {} s", passed, elapsed);
+        }
     }
 
     #[test]
