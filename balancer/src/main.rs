@@ -67,10 +67,13 @@ fn bind(config: Config, ring: KeyRing, token: Token) -> Result<Server, Failure> 
 
 /// Reads the key file again. A file that is wrong changes nothing.
 async fn exchange_keys(file: &Path, requests: &mpsc::Sender<Request>) {
-    match keys::read_ring(file) {
+    let file = file.to_owned();
+    // A passphrase takes its time on purpose, and reports must not wait for it.
+    match tokio::task::spawn_blocking(move || keys::read_ring(&file)).await {
         // Without an intake the balancer is stopping.
-        Ok(ring) => drop(requests.send(Request::SetKeys(ring)).await),
-        Err(error) => error!(%error, "the keys stay as they were"),
+        Ok(Ok(ring)) => drop(requests.send(Request::SetKeys(ring)).await),
+        Ok(Err(error)) => error!(%error, "the keys stay as they were"),
+        Err(error) => error!(%error, "the keys cannot be read"),
     }
 }
 

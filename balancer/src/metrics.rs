@@ -70,7 +70,7 @@ impl Metrics {
             key_edges: register(
                 &registry,
                 IntGaugeVec::new(
-                    Opts::new("weir_key_edges", "Edges that are not timed out, by the id of the key that they use."),
+                    Opts::new("weir_key_edges", "Edges that report, by the id of the key that they use."),
                     &["key"],
                 ),
             ),
@@ -160,7 +160,8 @@ impl Metrics {
         for key in known {
             self.key_edges.with_label_values(&[&key.to_string()]).set(0);
         }
-        let heard = snapshot.edges.iter().filter(|edge| edge.state() != State::TimedOut);
+        let gone = |state| matches!(state, State::TimedOut | State::Stopping);
+        let heard = snapshot.edges.iter().filter(|edge| !gone(edge.state()));
         for edge in heard {
             self.key_edges.with_label_values(&[&edge.origin().key_id.to_string()]).inc();
         }

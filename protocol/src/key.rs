@@ -173,6 +173,12 @@ fn parse_base64(text: &str) -> Result<[u8; KEY_LENGTH], ParseKeyError> {
     bytes.try_into().map_err(|_| ParseKeyError::Length(length))
 }
 
+/// The line up to a `#` at its beginning or after white space: in a passphrase a `#` is a character like any other.
+fn without_comment(line: &str) -> &str {
+    let begins = |(at, _): &(usize, &str)| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    line.match_indices('#').find(begins).map_or(line, |(at, _)| &line[..at])
+}
+
 /// Reads a key file: a key a line, with `#` comments and empty lines.
 ///
 /// # Errors
@@ -180,7 +186,7 @@ fn parse_base64(text: &str) -> Result<[u8; KEY_LENGTH], ParseKeyError> {
 pub fn parse_key_file(text: &str) -> Result<Vec<WrittenKey>, (usize, ParseKeyError)> {
     let mut keys = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
+        let line = without_comment(line).trim();
         if !line.is_empty() {
             keys.push(line.parse().map_err(|error| (index + 1, error))?);
         }
@@ -316,6 +322,8 @@ mod tests {
         assert!(
             matches!(&keys[..], [WrittenKey::Secret(a), WrittenKey::Secret(b)] if (a, b) == (&secret(1), &secret(2)))
         );
+        let keys = parse_key_file("ab#cd # a passphrase\n").unwrap();
+        assert!(matches!(&keys[..], [WrittenKey::Passphrase(key)] if *key == Secret::from_passphrase("ab#cd")));
         let error = |text| parse_key_file(text).unwrap_err();
         assert_eq!(error("# c\nxx="), (2, ParseKeyError::NotBase64));
         assert_eq!(error("# nothing\n"), (1, ParseKeyError::Missing));

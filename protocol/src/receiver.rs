@@ -1,6 +1,7 @@
 //! The balancer's end: which datagram is believed, and why another is rejected.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Receiver {
     ring: KeyRing,
     limits: Limits,
     sessions: HashMap<EdgeId, Session>,
+    /// When edges that have reported once only are forgotten again, the soonest first.
+    announced: BinaryHeap<Reverse<(Duration, EdgeId)>>,
     salts: Salts,
     /// The balancer's own boot salt, for its acks.
     ack_salt: [u8; SALT_LENGTH],
@@ -72,12 +75,15 @@ pub struct Receiver {
     ack_counter: u64,
 }
 
+/// For how many of its intervals an edge that reported once is remembered: long enough for one lost report.
+const ANNOUNCED_INTERVALS: u32 = 3;
+
 impl Receiver {
     /// A receiver that has met nobody. `ack_salt` is 16 bytes of a cryptographic random source.
     #[must_use]
     pub fn new(ring: KeyRing, limits: Limits, ack_salt: [u8; SALT_LENGTH]) -> Self {
         let salts = Salts::new(limits.salts);
-        Self { ring, limits, sessions: HashMap::new(), salts, ack_salt, ack_counter: 0 }
+        Self { ring, limits, sessions: HashMap::new(), announced: BinaryHeap::new(), salts, ack_salt, ack_counter: 0 }
     }
 
     /// Exchanges the secrets. Edges whose secret is not among the new ones are no longer believed.
@@ -102,9 +108,11 @@ impl Receiver {
         let Some(session) = self.sessions.get_mut(&header.edge) else {
             let (mut sender, key) = derive(&mut self.salts)?;
             let report = sender.open(&header, datagram, arrival)?;
+            self.forget_announced(arrival.monotonic);
             self.limits.admit(&report, arrival.unix, self.sessions.len())?;
             let session = Session::new(sender, key.ack_keys(&self.ack_salt), &report);
             self.sessions.insert(header.edge, session);
+            self.announced.push(Reverse((arrival.monotonic + report.interval * ANNOUNCED_INTERVALS, header.edge)));
             return Err(Rejection::Unconfirmed);
         };
         if session.sender.is_of(&header) {
@@ -185,6 +193,19 @@ impl Receiver {
         };
         let length = datagram::seal(&header, &session.ack_keys, body_length, output);
         Some(&output[..length])
+    }
+
+    /// Forgets edges that reported once and never again: they must not keep others out.
+    fn forget_announced(&mut self, now: Duration) {
+        while let Some(Reverse((due, edge))) = self.announced.peek().copied() {
+            if due > now {
+                return;
+            }
+            self.announced.pop();
+            if self.sessions.get(&edge).is_some_and(|session| !session.confirmed) {
+                self.sessions.remove(&edge);
+            }
+        }
     }
 
     /// Forgets an edge that is gone for good, so that its memory can be used for another.

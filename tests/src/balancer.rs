@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -54,6 +55,14 @@ impl Balancer {
         Self::await_addresses(command, state)
     }
 
+    /// Starts one that holds this key.
+    #[must_use]
+    pub fn with_key(key: &str, config: Option<&str>) -> Self {
+        let state = folder();
+        fs::write(state.path().join("key"), format!("{key}\n")).expect("write the key");
+        Self::start_in(state, config)
+    }
+
     /// Starts the demonstration: a balancer and three edges in one process.
     #[must_use]
     pub fn demo() -> Self {
@@ -90,6 +99,19 @@ impl Balancer {
         self.state.path().join("key")
     }
 
+    /// Gives it other keys, one a line, and asks it to read them.
+    pub fn set_keys(&self, keys: &[&str]) {
+        fs::write(self.key_file(), keys.join("\n") + "\n").expect("write the keys");
+        self.process.hang_up();
+    }
+
+    /// The token for its API.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let text = fs::read_to_string(self.state.path().join("token")).expect("a token in the state folder");
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// A URL of the clients' port; `path` starts with a slash.
     #[must_use]
     pub fn url(&self, scheme: &str, path: &str) -> String {
@@ -115,6 +137,12 @@ impl Balancer {
         ServerInfo::parse(&page).expect("well-formed server information")
     }
 
+    /// Reports refused so far for this reason.
+    #[must_use]
+    pub fn rejected(&self, reason: &str) -> f64 {
+        self.metrics().sum("weir_reports_rejected_total", &[("reason", reason)])
+    }
+
     /// Waits until exactly `count` edges can take clients.
     #[track_caller]
     pub fn await_running(&self, count: usize) {
@@ -126,7 +154,18 @@ impl Balancer {
     /// Waits until the fleet is as `accept` wants it.
     #[track_caller]
     pub fn await_fleet(&self, what: &str, accept: impl Fn(&[ServerInfo]) -> bool) -> Vec<ServerInfo> {
-        eventually(what, PATIENCE, || {
+        self.await_fleet_within(PATIENCE, what, accept)
+    }
+
+    /// [`Balancer::await_fleet`], where how long it takes is the question.
+    #[track_caller]
+    pub fn await_fleet_within(
+        &self,
+        within: Duration,
+        what: &str,
+        accept: impl Fn(&[ServerInfo]) -> bool,
+    ) -> Vec<ServerInfo> {
+        eventually(what, within, || {
             let fleet = self.server_info();
             if accept(&fleet) { Ok(fleet) } else { Err(format!("{fleet:?}")) }
         })

@@ -18,15 +18,24 @@ pub fn agent() -> PathBuf {
 /// A program of this workspace. Cargo names a package's binaries only to that package's own tests, so they are looked
 /// for beside this test: `target/<profile>/deps/e2e-…` → `target/<profile>/NAME`.
 fn own(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("the path of the running test");
-    let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
-    let path = profile.join(name);
+    let path = profile().join(name);
     assert!(
         path.is_file(),
         "{} does not exist: build it with `cargo build --workspace --bins`, or run everything with `cargo xtask test`",
         path.display()
     );
     path
+}
+
+/// The folder that cargo builds into, for what the tests build themselves.
+#[must_use]
+pub fn target() -> PathBuf {
+    profile().parent().expect("a profile's folder lies in another").to_owned()
+}
+
+fn profile() -> PathBuf {
+    let test = env::current_exe().expect("the path of the running test");
+    test.ancestors().nth(2).expect("a test lies in target/<profile>/deps").to_owned()
 }
 
 /// A program of the system.

@@ -21,9 +21,17 @@ pub struct Answer {
 /// # Errors
 /// When the connection fails, is silent for too long, or what comes back is not HTTP.
 pub fn get(server: SocketAddr, target: &str) -> io::Result<Answer> {
+    send(server, "GET", target, "")
+}
+
+/// A request without a body; `headers` are whole lines, each with its end.
+///
+/// # Errors
+/// As [`get`].
+pub fn send(server: SocketAddr, method: &str, target: &str, headers: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "{method} {target} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n{headers}\r\n")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes))

@@ -8,7 +8,9 @@
 //! * [`balancer`], [`agent`], [`connections`]: the programs under test, and the load that an agent sees
 //! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS
 //! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML
-//! * [`http`], [`metrics`], [`server_info`]: what the balancer says of itself
+//! * [`http`], [`metrics`], [`server_info`], [`json`]: what the programs say of themselves
+//! * [`operator`]: pause, unpause and drain, at a balancer and on an edge
+//! * [`second`]: the report protocol's second implementation
 //! * [`udp_proxy`]: stands between an agent and a balancer, to record and to forge reports
 //! * [`hostile`]: clients that mean harm
 //!
@@ -27,9 +29,12 @@ pub mod connections;
 pub mod edges;
 pub mod hostile;
 pub mod http;
+pub mod json;
 pub mod loopback;
 pub mod metrics;
+pub mod operator;
 pub mod process;
+pub mod second;
 pub mod server_info;
 pub mod udp_proxy;
 pub mod wait;

@@ -98,6 +98,11 @@ impl Process {
         self.finish(within)
     }
 
+    /// Asks it to read its files again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Kills it (SIGKILL): it has no time for last words.
     pub fn kill(&mut self) -> Finished {
         self.signal(Signal::KILL);

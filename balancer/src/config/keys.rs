@@ -42,12 +42,12 @@ pub fn load(configured: Option<&Path>, state: &Path) -> Result<Keys, Error> {
 /// # Errors
 /// As [`load`].
 pub fn read_ring(file: &Path) -> Result<KeyRing, Error> {
-    let secrets = keys::read(file)?.into_iter().map(|key| match key {
-        WrittenKey::Secret(secret) => Ok(secret),
-        WrittenKey::Passphrase(secret) => {
-            warn!(file = %file.display(), "{}", keys::PASSPHRASE_WARNING);
-            Ok(secret)
-        }
+    let keys = keys::read(file)?;
+    if keys.iter().any(|key| matches!(key, WrittenKey::Passphrase(_))) {
+        warn!(file = %file.display(), "{}", keys::PASSPHRASE_WARNING);
+    }
+    let secrets = keys.into_iter().map(|key| match key {
+        WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret) => Ok(secret),
         WrittenKey::Edge(edge, _) => {
             Err(Error::in_file(file, format_args!("has the key of edge {edge}; a balancer needs the cluster's")))
         }

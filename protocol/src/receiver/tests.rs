@@ -205,6 +205,21 @@ fn the_number_of_edges_is_limited_and_a_forgotten_one_makes_room() {
 }
 
 #[test]
+fn an_edge_that_reports_once_and_never_again_keeps_nobody_out() {
+    let mut receiver = with_limits(Limits { max_edges: 1, ..Limits::default() });
+    let mut second = sender_of(EdgeId([8; 16]), 1);
+    assert_eq!(open_at(&mut receiver, &sealed(&mut sender(1), NOW), 0), Err(Rejection::Unconfirmed));
+    assert_eq!(open_at(&mut receiver, &sealed(&mut second, NOW), 7499), Err(Rejection::Edges));
+    assert_eq!(open_at(&mut receiver, &sealed(&mut second, NOW), 7500), Err(Rejection::Unconfirmed));
+    assert_eq!(open_at(&mut receiver, &sealed(&mut second, NOW), 7600), Ok(true));
+    assert_eq!(
+        open_at(&mut receiver, &sealed(&mut sender(1), NOW), 60_000),
+        Err(Rejection::Edges),
+        "a known one stays"
+    );
+}
+
+#[test]
 fn unknown_salts_are_limited_and_edges_that_are_known_do_not_suffer() {
     let salts = SaltLimits { per_source: 1, total: 1000 };
     let mut receiver = with_limits(Limits { salts, ..Limits::default() });

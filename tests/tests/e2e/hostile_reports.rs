@@ -1,5 +1,8 @@
 //! Forged, damaged and repeated reports are refused, counted by reason, and change nothing.
 
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
 use weir_tests::clients::ask;
@@ -152,4 +155,26 @@ fn a_wrong_key_is_refused() {
     assert_eq!(fleet.len(), 2, "{fleet:?}");
     assert!(fleet.iter().all(|edge| edge.redirect != stranger.address.to_string()), "{fleet:?}");
     assert_eq!(ask(&stage.balancer), stage.agent.address.to_string());
+}
+
+#[test]
+fn a_stranger_gets_no_answer() {
+    let stage = Stage::set();
+    let report = stage.proxy.next_report();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let total = || stage.balancer.metrics().sum("weir_reports_rejected_total", &[]);
+    let before = total();
+    // Damaged, cut short, played back, and nothing but noise.
+    let datagrams = [&flipped(&report, HEADER), &report[..report.len() - 1], &report, &[0x5a; 200]];
+    for datagram in datagrams {
+        stranger.send_to(datagram, stage.balancer.reports).unwrap();
+    }
+    eventually("all are refused", PATIENCE, || {
+        let refused = total() - before;
+        if refused >= 4.0 { Ok(()) } else { Err(stage.all_rejected()) }
+    });
+    // Whatever was to be answered has been: an ack leaves before the report after it is looked at.
+    stranger.set_nonblocking(true).unwrap();
+    let answer = stranger.recv(&mut [0; 2000]);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::WouldBlock);
 }

@@ -4,13 +4,19 @@
 
 mod bad_input;
 mod bad_start;
+mod commands;
 mod demo;
+mod duplicate_guid;
+mod early_reports;
 mod first_start;
 mod harness;
 mod hls_redirect;
 mod hostile_reports;
 mod http_redirect;
+mod keys;
+mod redirect_limits;
 mod rtmp_publish_moves_choice;
 mod rtmp_rejection;
 mod rtsp_players;
+mod second_implementation;
 mod server_info;

@@ -1,0 +1,99 @@
+//! The report protocol is what its page says: a second implementation, written from the page alone, speaks with both
+//! programs.
+
+use std::fs;
+use std::time::Duration;
+
+use weir_tests::agent::AgentBuilder;
+use weir_tests::balancer::{Balancer, folder};
+use weir_tests::clients::ask;
+use weir_tests::json;
+use weir_tests::loopback;
+use weir_tests::process::{Process, run};
+use weir_tests::second::{self, await_event};
+use weir_tests::wait::PATIENCE;
+
+/// For its own tests, which start its programs and try Argon2id in Python.
+const TESTS: Duration = Duration::from_secs(60);
+
+const GUID: &str = "6f1c0d52-8a3e-4b97-9c41-d20e7b35a8f6";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+#[test]
+fn its_own_tests_pass() {
+    let tests = run(second::python(&["-m", "unittest"]), TESTS).expect_success();
+    // It prints to standard error, and would call no tests at all a success.
+    assert!(tests.stderr.contains("\nOK") && !tests.stderr.contains("Ran 0 tests"), "{}", tests.stderr);
+}
+
+#[test]
+fn it_agrees_with_the_vectors() {
+    let checked = run(second::python(&["vectors.py", "../../docs/protocol-vectors.json"]), TESTS).expect_success();
+    assert!(checked.stdout.ends_with(" vectors, 0 differences\n"), "{}", checked.stdout);
+    assert!(!checked.stdout.starts_with("0 "), "{}", checked.stdout);
+}
+
+/// Its agent, with three connections.
+fn agent_of(balancer: &Balancer, redirect: &str) -> Process {
+    let key = fs::read_to_string(balancer.key_file()).expect("a key file in the state folder");
+    let options = ["--target", &balancer.reports.to_string(), "--key", key.trim(), "--guid", GUID];
+    let more = ["--redirect-address", redirect, "--connections", "3", "--interval", "300"];
+    second::start("agent.py", &[&options[..], &more].concat())
+}
+
+#[test]
+fn its_agent_reports_to_the_balancer_and_obeys() {
+    let balancer = Balancer::with_config("name = \"ours\"\n");
+    let redirect = loopback::address().to_string();
+    let mut agent = agent_of(&balancer, &redirect);
+    balancer.await_running(1);
+    let edge = &balancer.server_info()[0];
+    assert_eq!((edge.server_id.as_str(), &edge.redirect, edge.connect_count), (GUID, &redirect, 3));
+    assert_eq!(ask(&balancer), redirect);
+    let _ = await_event(&agent, "ack", |line| json::member(line, "balancer") == Some("ours"));
+
+    for (order, kind, state) in
+        [("pause", "pause", "paused"), ("drain?deadline=10m", "drain", "draining"), ("unpause", "unpause", "running")]
+    {
+        balancer.order(GUID, order);
+        let _ = await_event(&agent, "command", |line| json::member(line, "kind") == Some(kind));
+        balancer.await_edge(PATIENCE, order, GUID, |edge| edge.state == state);
+    }
+    // Confirmed, so that it is not sent again.
+    let obeyed = |log: &str| (log.matches("edge obeyed").count() == 3).then_some(());
+    balancer.process.await_output(&balancer.process.stderr, "that each order was obeyed", obeyed);
+
+    let _ = agent.terminate().expect_success();
+    balancer.await_fleet("it has stopped", |fleet| fleet[0].status == "STOPPED");
+    assert!(!agent.stdout.text().contains("\"rejected\""), "each ack was good: {}", agent.stdout.text());
+}
+
+#[test]
+fn the_agent_reports_to_its_balancer_and_obeys() {
+    let peer = second::start("balancer.py", &["--key", KEY, "--name", "peer", "--command", "drain:60000"]);
+    let listening = await_event(&peer, "listening", |_| true);
+    let port = json::number(&listening, "port").unwrap().expect("a port");
+    let state = folder();
+    let key_file = state.path().join("key");
+    fs::write(&key_file, KEY).unwrap();
+    let target = format!("127.0.0.1:{port}").parse().unwrap();
+    let mut agent = AgentBuilder::to(target, &key_file).load(7).max_connections(100).endpoint("rtmp", 1935).start();
+
+    let first = await_event(&peer, "report", |_| true);
+    let says = |name| json::member(&first, name).unwrap_or("nothing");
+    assert_eq!((says("edge_id"), says("status")), (agent.guid().as_str(), "running"), "{first}");
+    assert_eq!((says("redirect_address"), says("interval")), (agent.address.to_string().as_str(), "500"), "{first}");
+    assert!(says("load").contains("\"connections\": 7"), "{first}");
+    assert!(says("capacity").contains("\"connections\": 100"), "{first}");
+    assert!(says("endpoints").contains("\"rtmp\"") && says("endpoints").contains("1935"), "{first}");
+
+    let obeyed = await_event(&peer, "report", |line| json::number(line, "last_command") == Ok(Some(1)));
+    assert_eq!(json::member(&obeyed, "status"), Some("draining"), "{obeyed}");
+    let left = json::number(&obeyed, "drain_deadline").unwrap().expect("a deadline");
+    assert!((50_000..=60_000).contains(&left), "{obeyed}");
+    let status = agent.await_status("its balancer has answered", |status| status.targets[0].acked.is_some());
+    assert_eq!((status.status.as_str(), status.targets[0].balancer.as_deref()), ("draining", Some("peer")));
+
+    let _ = agent.terminate().expect_success();
+    let _ = await_event(&peer, "report", |line| json::member(line, "status") == Some("stopping"));
+}
