@@ -1,0 +1,47 @@
+//! What Weir costs, measured: `cargo xtask bench reports`.
+//!
+//! Figures go to the terminal and to `target/bench/`. A bound that is missed is marked, and no failure: machines differ.
+#![forbid(unsafe_code)]
+
+mod outcome;
+mod reports;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures what Weir costs.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How fast reports are taken in, and what an edge takes.
+    Reports,
+    /// Holds so many edges, and prints the bytes that each takes. A process of its own, so that nothing else is counted.
+    #[command(hide = true)]
+    Memory {
+        /// How many.
+        edges: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let written = match Arguments::parse().what {
+        What::Reports => outcome::write("reports", &reports::run()),
+        What::Memory { edges } => {
+            weir_program::say(reports::memory::bytes_per_edge(edges));
+            Ok(())
+        }
+    };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            weir_program::say(format_args!("the results cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What was measured, for people and for programs.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+use weir_program::say;
+
+/// One figure.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    /// What it is to reach, if anything.
+    pub(crate) bound: Option<f64>,
+    /// Which way is better: `higher` or `lower`.
+    pub(crate) better: &'static str,
+}
+
+impl Outcome {
+    /// A figure of which more is better.
+    pub(crate) fn higher(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
+        Self { name: name.to_owned(), value, unit, bound, better: "higher" }.shown()
+    }
+
+    /// A figure of which less is better.
+    pub(crate) fn lower(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
+        Self { name: name.to_owned(), value, unit, bound, better: "lower" }.shown()
+    }
+
+    /// Shows the figure at once: who measures for a minute wants to see that something happens.
+    fn shown(self) -> Self {
+        let verdict = match (self.bound, self.better) {
+            (None, _) => String::new(),
+            (Some(bound), "higher") if self.value >= bound => format!("at least {bound}"),
+            (Some(bound), "lower") if self.value <= bound => format!("at most {bound}"),
+            (Some(bound), _) => format!("MISSED: {bound} is to be reached"),
+        };
+        let digits = if self.value < 100.0 { 2 } else { 0 };
+        let line = format!("{:<44} {:>12.digits$} {:<18} {verdict}", self.name, self.value, self.unit);
+        say(line.trim_end());
+        self
+    }
+}
+
+/// Writes the results to `target/bench/NAME.json`.
+pub(crate) fn write(name: &str, results: &[Outcome]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join(format!("{name}.json"));
+    let results = serde_json::json!({ "results": results });
+    fs::write(&file, serde_json::to_vec_pretty(&results)?)?;
+    say(format_args!("\nwritten to target/bench/{name}.json"));
+    Ok(())
+}

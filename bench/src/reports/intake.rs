@@ -1,0 +1,146 @@
+//! What a report costs on one core, without a socket.
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, RedirectLimits, Time};
+use weir_program::clock::unix_milliseconds;
+use weir_protocol::datagram::MAX_LENGTH;
+use weir_protocol::{EdgeId, Receiver, Rejection};
+
+use crate::outcome::Outcome;
+use crate::reports::load;
+
+/// Edges that report in turn: more than a core's caches hold.
+const EDGES: u32 = 10_000;
+/// Reports of each.
+const ROUNDS: usize = 20;
+const PER_SECOND: &str = "reports/s";
+
+/// Measures sealing, opening, applying, answering, and each way to be rejected.
+pub(super) fn measure(bound: f64) -> Vec<Outcome> {
+    let now = unix_milliseconds();
+    let report = load::report(now);
+    let mut senders: Vec<_> = (0..EDGES).map(load::sender).collect();
+    let mut datagrams = Vec::with_capacity(EDGES as usize * ROUNDS);
+    let sealing = Instant::now();
+    for _ in 0..ROUNDS {
+        for sender in &mut senders {
+            datagrams.extend(sender.seal(&report).map(<[u8]>::to_vec));
+        }
+    }
+    let mut results = vec![Outcome::higher("seal", rate(datagrams.len(), sealing.elapsed()), PER_SECOND, None)];
+
+    let mut receiver = load::receiver(EDGES as usize);
+    let arrival = load::arrival(now);
+    let (announced, mut rest) = datagrams.split_at_mut(EDGES as usize);
+    results.push(timed("first contact", announced, |datagram| {
+        receiver.open(datagram, &arrival).is_err_and(|rejection| rejection == Rejection::Unconfirmed)
+    }));
+    let mut part = |rounds: usize| {
+        let (part, others) = std::mem::take(&mut rest).split_at_mut(EDGES as usize * rounds);
+        rest = others;
+        part
+    };
+    results.push(timed("open", part(5), |datagram| receiver.open(datagram, &arrival).is_ok()));
+
+    let mut intake = Intake { receiver, fleet: fleet(), output: [0; MAX_LENGTH] };
+    // The first time an edge is made.
+    for datagram in part(1) {
+        intake.take_in(datagram, now);
+    }
+    let (count, elapsed) = run(part(6), |datagram| intake.take_in(datagram, now).is_some());
+    results.push(Outcome::higher("open and apply", rate(count, elapsed), PER_SECOND, Some(bound)));
+    results.push(timed("open, apply and seal the ack", part(6), |datagram| {
+        intake.take_in(datagram, now).is_some_and(|edge| intake.acknowledge(edge, datagram.len()))
+    }));
+    results.extend(rejections(&mut intake.receiver, &mut senders, now));
+    results
+}
+
+fn fleet() -> Fleet {
+    let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
+    Fleet::new(lifetimes, RedirectLimits::default())
+}
+
+/// The balancer's intake, but for its socket.
+struct Intake {
+    receiver: Receiver,
+    fleet: Fleet,
+    output: [u8; MAX_LENGTH],
+}
+
+impl Intake {
+    fn take_in(&mut self, datagram: &mut [u8], now: u64) -> Option<EdgeId> {
+        let accepted = self.receiver.open(datagram, &load::arrival(now)).ok()?;
+        let origin = Origin { source: Ipv4Addr::LOCALHOST.into(), key_id: accepted.key_id, duplicate: None };
+        let moment = Moment { monotonic: Time::ORIGIN, unix: now };
+        black_box(self.fleet.apply(accepted.edge, &accepted.report, origin, moment));
+        Some(accepted.edge)
+    }
+
+    fn acknowledge(&mut self, edge: EdgeId, length: usize) -> bool {
+        self.receiver.acknowledge(edge, Some("balancer-1"), None, length, &mut self.output).is_some()
+    }
+}
+
+/// Each way to be rejected is to be at least as fast as being accepted, but for those that derive keys.
+fn rejections(receiver: &mut Receiver, senders: &mut [weir_protocol::Sender], now: u64) -> Vec<Outcome> {
+    let report = load::report(now);
+    let arrival = load::arrival(now);
+    let mut changed = |at: usize, change: fn(u8) -> u8| -> Vec<Vec<u8>> {
+        let fresh = senders.iter_mut().filter_map(|sender| sender.seal(&report).map(<[u8]>::to_vec).ok());
+        let change_at = |mut datagram: Vec<u8>| {
+            let at = at.min(datagram.len() - 1);
+            datagram[at] = change(datagram[at]);
+            datagram
+        };
+        fresh.map(change_at).collect()
+    };
+    let invert: fn(u8) -> u8 = |byte| !byte;
+    let cases = [
+        ("length", changed(0, |byte| byte), Rejection::Length),
+        ("magic", changed(0, invert), Rejection::Magic),
+        ("version", changed(4, invert), Rejection::Version),
+        ("kind", changed(5, invert), Rejection::Kind),
+        ("key id", changed(8, invert), Rejection::KeyId),
+        ("signature, known salt", changed(usize::MAX, invert), Rejection::Signature),
+        ("signature, unknown salt", changed(30, invert), Rejection::Signature),
+        ("counter", changed(0, |byte| byte), Rejection::Counter),
+    ];
+    let mut results = Vec::new();
+    for (name, mut datagrams, expected) in cases {
+        if expected == Rejection::Length {
+            datagrams.iter_mut().for_each(|datagram| datagram.truncate(90));
+        }
+        if expected == Rejection::Counter {
+            for datagram in &datagrams {
+                let _ = receiver.open(&mut datagram.clone(), &arrival);
+            }
+        }
+        let name = format!("reject: {name}");
+        results.push(timed(&name, &mut datagrams, |datagram| {
+            receiver.open(datagram, &arrival).is_err_and(|rejection| rejection == expected)
+        }));
+    }
+    results
+}
+
+/// The rate at which `work` is done on all of `datagrams`.
+fn timed(name: &str, datagrams: &mut [Vec<u8>], work: impl FnMut(&mut Vec<u8>) -> bool) -> Outcome {
+    let (count, elapsed) = run(datagrams, work);
+    Outcome::higher(name, rate(count, elapsed), PER_SECOND, None)
+}
+
+/// How many `work` succeeded on, which should be all, and how long it took.
+fn run(datagrams: &mut [Vec<u8>], mut work: impl FnMut(&mut Vec<u8>) -> bool) -> (usize, Duration) {
+    let start = Instant::now();
+    let count = datagrams.iter_mut().filter_map(|datagram| work(datagram).then_some(())).count();
+    (count, start.elapsed())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn rate(count: usize, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64()
+}

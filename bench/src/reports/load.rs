@@ -1,0 +1,57 @@
+//! A fleet of agents, as far as a balancer can tell.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use weir_protocol::report::Endpoint;
+use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
+
+/// The cluster's secret.
+pub(super) fn secret() -> Secret {
+    Secret::from_random([7; 32])
+}
+
+/// A balancer's receiver that has met nobody, and looks at every salt.
+pub(super) fn receiver(max_edges: usize) -> Receiver {
+    use weir_protocol::receiver::{Limits, SaltLimits};
+
+    let salts = SaltLimits { per_source: u32::MAX, total: u32::MAX };
+    let limits = Limits { max_edges, salts, ..Limits::default() };
+    Receiver::new([secret()].into_iter().collect(), limits, [9; 16])
+}
+
+/// The agent of the edge with this number.
+pub(super) fn sender(number: u32) -> Sender {
+    let edge = edge(number);
+    let mut salt = [0; 16];
+    salt[..4].copy_from_slice(&number.to_be_bytes());
+    Sender::new(secret().edge_key(edge), edge, salt)
+}
+
+fn edge(number: u32) -> EdgeId {
+    let mut id = [0xed; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    EdgeId(id)
+}
+
+/// What such an agent reports: what a real one does, with two endpoints and a zone.
+pub(super) fn report(now: u64) -> Report<'static> {
+    let mut report = Report::new(now - 1000, now, Duration::from_millis(2500));
+    report.redirect = Host::new("edge-17.eu-west.example.com").ok();
+    report.endpoints.push(Endpoint { scheme: "rtmp", host: None, port: 1935 });
+    report.endpoints.push(Endpoint { scheme: "https", host: None, port: 443 });
+    report.zone = Some("eu-west-1");
+    report.load.connections = Some(1234);
+    report.load.accepted = Some(987_654);
+    report.load.in_bits_per_second = Some(12_000_000);
+    report.load.out_bits_per_second = Some(4_900_000_000);
+    report.load.cpu = Some(0.37);
+    report.agent_version = Some("0.1.0");
+    report
+}
+
+/// A datagram that arrives now.
+pub(super) fn arrival(now: u64) -> Arrival {
+    let source: SocketAddr = ([127, 0, 0, 1], 5000).into();
+    Arrival { source, monotonic: Duration::from_secs(1), unix: now }
+}
