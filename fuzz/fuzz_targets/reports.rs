@@ -117,6 +117,13 @@ struct Known {
     confirmed: bool,
 }
 
+impl Known {
+    /// Whether it was announced so long ago, and never confirmed, that its place may have been given to another.
+    fn may_be_forgotten(&self, now: Duration) -> bool {
+        !self.confirmed && now >= self.heard_at + 3 * self.interval
+    }
+}
+
 impl Balancer {
     fn new() -> Self {
         let ring: KeyRing = [Secret::from_random([1; 32]), Secret::from_random([2; 32])].into_iter().collect();
@@ -157,6 +164,7 @@ impl Balancer {
             && let Some(known) = self.edges.get(&EdgeId(step.seal.edge))
             && known.is_of(step)
             && step.seal.counter > known.counter
+            && !known.may_be_forgotten(self.elapsed)
         {
             let is_report = length <= datagram::MAX_LENGTH && codec::decode(&step.body).is_ok();
             assert!(!is_report, "a known sender is rejected: {rejection:?}");
@@ -181,12 +189,13 @@ impl Balancer {
     fn check_announced(&self, step: &Step<'_>) {
         let sent = codec::decode(&step.body).expect("only a report is remembered").send_time;
         assert!(Duration::from_millis(sent.abs_diff(self.unix())) <= SKEW, "a clock that is off is believed");
-        if let Some(known) = self.edges.get(&EdgeId(step.seal.edge)) {
+        let remembered = |known: &&Known| !known.may_be_forgotten(self.elapsed);
+        if let Some(known) = self.edges.get(&EdgeId(step.seal.edge)).filter(remembered) {
             assert!(!known.confirmed && !known.is_of(step), "an edge is met twice");
             assert!(step.boot_time() > known.boot_time, "a sender from before is remembered");
             return;
         }
-        assert!(self.edges.len() < MAX_EDGES);
+        assert!(self.edges.values().filter(remembered).count() < MAX_EDGES);
     }
 
     fn remember(&mut self, step: &Step<'_>, confirmed: bool) {

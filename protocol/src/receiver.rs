@@ -202,7 +202,12 @@ impl Receiver {
                 return;
             }
             self.announced.pop();
-            if self.sessions.get(&edge).is_some_and(|session| !session.confirmed) {
+            let Some(session) = self.sessions.get(&edge).filter(|session| !session.confirmed) else { continue };
+            // Another sender may have announced itself in its place meanwhile.
+            let due = session.sender.heard_at + session.interval * ANNOUNCED_INTERVALS;
+            if due > now {
+                self.announced.push(Reverse((due, edge)));
+            } else {
                 self.sessions.remove(&edge);
             }
         }

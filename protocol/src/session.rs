@@ -18,7 +18,7 @@ pub(crate) struct Session {
     /// Whether a second report has confirmed the first.
     pub(crate) confirmed: bool,
     /// The interval that the last report announced.
-    interval: Duration,
+    pub(crate) interval: Duration,
     /// Whether the last report said that the sender stops.
     stopped: bool,
     /// Another sender with the same GUID. Seldom there, so it takes no space otherwise.
@@ -36,7 +36,7 @@ pub(crate) struct KnownSender {
     /// When it started, by its own clock.
     pub(crate) boot_time: u64,
     /// When and where it was last heard.
-    heard_at: Duration,
+    pub(crate) heard_at: Duration,
     source: SocketAddr,
 }
 

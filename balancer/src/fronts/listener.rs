@@ -60,13 +60,19 @@ pub fn bind_alone(address: ListenAddress) -> io::Result<StdListener> {
     })
 }
 
-/// Binds a UDP socket.
+/// Bytes of reports that may wait for the control thread: those of some 10,000 edges that report in one moment, as when
+/// a switch comes back. The system may allow less (`net.core.rmem_max`).
+const REPORT_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Binds the UDP socket for reports.
 ///
 /// # Errors
 /// As [`bind`].
 pub fn bind_udp(address: ListenAddress) -> io::Result<std::net::UdpSocket> {
     first_that_binds(address, |address| {
         let socket = socket(address, Type::DGRAM, SocketProtocol::UDP)?;
+        // What is lost for want of room comes again with the next report.
+        let _ = socket.set_recv_buffer_size(REPORT_BUFFER);
         socket.bind(&address.into())?;
         Ok(socket.into())
     })
