@@ -18,7 +18,7 @@ pub enum Rejection {
     /// The balancer holds no secret with this id.
     #[error("the key id is unknown")]
     KeyId,
-    /// More unknown salts than [`SaltLimits`] allow.
+    /// More unknown salts than [`SaltLimits`](crate::receiver::SaltLimits) allow.
     #[error("too many unknown salts")]
     Rate,
     /// Another key than it says, or changed on the way.
