@@ -10,7 +10,7 @@ use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::{EdgeId, Receiver, Rejection};
 
 use crate::outcome::Outcome;
-use crate::reports::load;
+use crate::reports::{load, rejections};
 
 /// Edges that report in turn: more than a core's caches hold.
 const EDGES: u32 = 10_000;
@@ -55,7 +55,7 @@ pub(super) fn measure(bound: f64) -> Vec<Outcome> {
     results.push(timed("open, apply and seal the ack", part(6), |datagram| {
         intake.take_in(datagram, now).is_some_and(|edge| intake.acknowledge(edge, datagram.len()))
     }));
-    results.extend(rejections(&mut intake.receiver, &mut senders, now));
+    results.extend(rejections::measure(&mut intake.receiver, &mut senders, now));
     results
 }
 
@@ -85,50 +85,8 @@ impl Intake {
     }
 }
 
-/// Each way to be rejected is to be at least as fast as being accepted, but for those that derive keys.
-fn rejections(receiver: &mut Receiver, senders: &mut [weir_protocol::Sender], now: u64) -> Vec<Outcome> {
-    let report = load::report(now);
-    let arrival = load::arrival(now);
-    let mut changed = |at: usize, change: fn(u8) -> u8| -> Vec<Vec<u8>> {
-        let fresh = senders.iter_mut().filter_map(|sender| sender.seal(&report).map(<[u8]>::to_vec).ok());
-        let change_at = |mut datagram: Vec<u8>| {
-            let at = at.min(datagram.len() - 1);
-            datagram[at] = change(datagram[at]);
-            datagram
-        };
-        fresh.map(change_at).collect()
-    };
-    let invert: fn(u8) -> u8 = |byte| !byte;
-    let cases = [
-        ("length", changed(0, |byte| byte), Rejection::Length),
-        ("magic", changed(0, invert), Rejection::Magic),
-        ("version", changed(4, invert), Rejection::Version),
-        ("kind", changed(5, invert), Rejection::Kind),
-        ("key id", changed(8, invert), Rejection::KeyId),
-        ("signature, known salt", changed(usize::MAX, invert), Rejection::Signature),
-        ("signature, unknown salt", changed(30, invert), Rejection::Signature),
-        ("counter", changed(0, |byte| byte), Rejection::Counter),
-    ];
-    let mut results = Vec::new();
-    for (name, mut datagrams, expected) in cases {
-        if expected == Rejection::Length {
-            datagrams.iter_mut().for_each(|datagram| datagram.truncate(90));
-        }
-        if expected == Rejection::Counter {
-            for datagram in &datagrams {
-                let _ = receiver.open(&mut datagram.clone(), &arrival);
-            }
-        }
-        let name = format!("reject: {name}");
-        results.push(timed(&name, &mut datagrams, |datagram| {
-            receiver.open(datagram, &arrival).is_err_and(|rejection| rejection == expected)
-        }));
-    }
-    results
-}
-
 /// The rate at which `work` is done on all of `datagrams`.
-fn timed(name: &str, datagrams: &mut [Vec<u8>], work: impl FnMut(&mut Vec<u8>) -> bool) -> Outcome {
+pub(super) fn timed(name: &str, datagrams: &mut [Vec<u8>], work: impl FnMut(&mut Vec<u8>) -> bool) -> Outcome {
     let (count, elapsed) = run(datagrams, work);
     Outcome::higher(name, rate(count, elapsed), PER_SECOND, None)
 }

@@ -28,6 +28,14 @@ pub(super) fn sender(number: u32) -> Sender {
     Sender::new(secret().edge_key(edge), edge, salt)
 }
 
+/// An earlier start of that agent, or a copy of it.
+pub(super) fn other_sender(number: u32) -> Sender {
+    let edge = edge(number);
+    let mut salt = [0xff; 16];
+    salt[..4].copy_from_slice(&number.to_be_bytes());
+    Sender::new(secret().edge_key(edge), edge, salt)
+}
+
 fn edge(number: u32) -> EdgeId {
     let mut id = [0xed; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());

@@ -4,6 +4,7 @@ mod flood;
 mod intake;
 mod load;
 pub(crate) mod memory;
+mod rejections;
 mod socket;
 
 use std::process::Command;

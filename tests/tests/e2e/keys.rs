@@ -133,9 +133,10 @@ fn a_key_is_exchanged_while_the_cluster_runs() {
     agents[0].restart();
     await_use(&balancer, &key_id, 1.0);
     balancer.await_running(2);
-    let edges = balancer.edges();
-    let switched = edges.iter().find(|edge| edge.id == agents[0].guid()).expect("the edge is known");
-    assert_ne!(switched.key_id, key_id);
+    let switched = eventually("the edge uses the new key", PATIENCE, || {
+        let edge = balancer.edges().into_iter().find(|edge| edge.id == agents[0].guid()).expect("the edge is known");
+        if edge.key_id == key_id { Err(edge.key_id) } else { Ok(edge) }
+    });
     await_use(&balancer, &switched.key_id, 1.0);
 
     // Whoever has not switched by now is left behind.
