@@ -10,13 +10,19 @@
 //! | [`selector`]        | which edge gets this client                          |
 //! | [`redirect_limits`] | where clients may be sent                            |
 //! | [`commands`]        | what operators want of edges                         |
+//! | [`zones`]           | which zone a client is in, and where it spills       |
+//! | [`network_table`]   | a zone by longest prefix match                       |
+//! | [`territory`]       | countries and continents                             |
 //! | [`time`]            | a moment, as a number                                |
 
 pub mod commands;
 pub mod edge;
+pub mod network_table;
 pub mod redirect_limits;
 pub mod selector;
+pub mod territory;
 pub mod time;
+pub mod zones;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +36,7 @@ pub use edge::{Edge, Origin, State};
 pub use redirect_limits::RedirectLimits;
 pub use selector::{Protocol, Refusal, pick};
 pub use time::{Moment, Time};
+pub use zones::{ClientZones, Spill, ZoneId, Zones};
 
 /// How long an edge is believed, and remembered.
 #[derive(Clone, Copy, Debug)]
