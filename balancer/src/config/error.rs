@@ -17,12 +17,16 @@ impl Error {
     pub(super) fn in_text(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = explain(error.message());
         match error.span() {
-            Some(span) => {
-                let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
-                Self(format!("{}:{line}: {message}", path.display()))
-            }
+            Some(span) => Self::at(path, text, span.start, message),
             None => Self::in_file(path, message),
         }
+    }
+
+    /// What stands at this byte of the text is wrong.
+    pub(super) fn at(path: &Path, text: &str, offset: usize, message: impl fmt::Display) -> Self {
+        let before = text.as_bytes().iter().take(offset);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        Self(format!("{}:{line}: {message}", path.display()))
     }
 
     /// Something else is wrong with the file.
@@ -45,11 +49,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Makes serde's sentence about an unknown field one about a key, and says which key was probably meant.
+/// Makes serde's sentence about an unknown or missing field one about a key, and says which key was probably meant.
 ///
 /// serde hands out the known keys in this sentence only; a sentence of another form is passed on as it is.
 fn explain(message: &str) -> String {
     let message = message.lines().next().unwrap_or_default();
+    if let Some(missing) = message.strip_prefix("missing field ") {
+        return format!("the key {missing} is missing: add it");
+    }
     let Some((unknown, expected)) =
         message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "))
     else {

@@ -11,10 +11,13 @@
 //! | `[http]`       | [`http`]     |
 //! | `[redirect]`   | [`redirect`] |
 //! | `[limits]`     | [`limits`]   |
+//! | `[geoip]`      | [`geoip`]    |
+//! | `[[zone]]`     | [`zone`]     |
 
 pub mod address;
 pub mod admin;
 mod error;
+pub mod geoip;
 pub mod http;
 pub mod keys;
 pub mod limits;
@@ -22,6 +25,7 @@ pub mod listener;
 pub mod redirect;
 pub mod reports;
 pub(crate) mod units;
+pub mod zone;
 
 use std::path::{Path, PathBuf};
 
@@ -29,11 +33,15 @@ use serde::Deserialize;
 
 pub use admin::Admin;
 pub use error::Error;
+pub use geoip::Geoip;
 pub use http::{Http, ServerInfo};
 pub use limits::Limits;
 pub use listener::Listener;
 pub use redirect::Redirect;
 pub use reports::Reports;
+pub use zone::Zone;
+
+use crate::fleet::Zones;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -57,6 +65,11 @@ pub struct Config {
     pub redirect: Redirect,
     /// What one client may cost.
     pub limits: Limits,
+    /// What tells the country of a client.
+    pub geoip: Geoip,
+    /// Where clients and edges are.
+    #[serde(rename = "zone")]
+    pub zones: Vec<Zone>,
 }
 
 impl Config {
@@ -74,7 +87,17 @@ impl Config {
     /// # Errors
     /// [`Error`], which names the file and the line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))
+        let config: Self = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))?;
+        config.zones().map_err(|error| Error::at(path, text, error.offset, &error))?;
+        Ok(config)
+    }
+
+    /// The zones, as the fleet takes them.
+    ///
+    /// # Errors
+    /// When a section is wrong or contradicts another. Those of a configuration that was parsed are checked.
+    pub fn zones(&self) -> Result<Zones, zone::Error> {
+        zone::zones(&self.zones, &self.geoip)
     }
 
     /// The listeners, or the default one when none is configured.
@@ -163,6 +186,16 @@ mod tests {
             body = 0
             frames = 0
             requests = 2
+            [geoip]
+            file = "/usr/share/GeoIP/GeoLite2-Country.mmdb"
+            [[zone]]
+            name = "eu"
+            networks = ["192.0.2.0/24", "2001:db8::/32"]
+            countries = ["DE", "FR"]
+            continents = ["EU"]
+            spill = ["us", "*"]
+            [[zone]]
+            name = "us"
             "#,
         )
         .unwrap();
@@ -172,6 +205,7 @@ mod tests {
         assert_eq!(config.http.server_info, ServerInfo::Off);
         assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
         assert_eq!(config.limits.linger, Duration::from_millis(500));
+        assert_eq!(config.zones().unwrap().of("192.0.2.1".parse().unwrap()), config.zones().unwrap().id("eu"));
     }
 
     #[test]
@@ -183,7 +217,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `limits`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `limits`, `geoip`, `zone`"
         );
     }
 

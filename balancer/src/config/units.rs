@@ -35,10 +35,14 @@ where
 
 /// Reads a name: 1 to 64 printable ASCII characters, as the report protocol has them.
 pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    parse_name(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// As [`name`]; the error is a sentence that says what is expected.
+pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if text.is_empty() || text.len() > MAX_NAME_LENGTH || !text.bytes().all(printable) {
-        return Err(D::Error::custom(format_args!("expected 1 to {MAX_NAME_LENGTH} printable ASCII characters")));
+        return Err(format!("expected 1 to {MAX_NAME_LENGTH} printable ASCII characters"));
     }
-    Ok(Some(text))
+    Ok(text.to_owned())
 }
