@@ -12,6 +12,7 @@
 //! |-------------|------------------------------------------------------------------------|
 //! | [`config`]  | TOML in, checked types out; keys                                       |
 //! | [`fleet`]   | the domain, pure: every edge, and which gets the next client           |
+//! | [`geoip`]   | the zones of countries, out of a database                              |
 //! | [`intake`]  | reports from the socket into the fleet                                 |
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod fleet;
 pub mod fronts;
+pub mod geoip;
 pub mod intake;
 pub mod metrics;
 pub mod server;
