@@ -7,12 +7,14 @@ mod greeting;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::error;
+use tracing::{error, info};
 use weir_balancer::admin::token::Token;
 use weir_balancer::config::keys;
+use weir_balancer::geoip::CurrentZones;
 use weir_balancer::intake::Request;
 use weir_balancer::{Config, Server, server};
 use weir_program::start::{self, Failure, Outcome, asked_to_stop, say};
@@ -37,6 +39,9 @@ async fn run(arguments: Run) -> Outcome {
     let state = config.state_folder();
     let keys = keys::load(config.reports.key_file.as_deref(), &state).map_err(Failure::configuration)?;
     let token = keys::load_token(config.admin.token_file.as_deref(), &state).map_err(Failure::configuration)?;
+    let zones = config.zones().map_err(Failure::configuration)?;
+    let zones = CurrentZones::load(zones, config.geoip.file.clone()).map_err(Failure::configuration)?;
+    let zones = Arc::new(zones);
     server::fit_to_open_files(&mut config);
     let mut reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
     let server = bind(config, keys.ring, token)?;
@@ -45,6 +50,7 @@ async fn run(arguments: Run) -> Outcome {
     tokio::spawn(async move {
         while reload.recv().await.is_some() {
             exchange_keys(&key_file, &requests).await;
+            renew_zones(&zones).await;
         }
     });
     let reports = server.reports_address().map_err(Failure::unavailable)?;
@@ -74,6 +80,18 @@ async fn exchange_keys(file: &Path, requests: &mpsc::Sender<Request>) {
         Ok(Ok(ring)) => drop(requests.send(Request::SetKeys(ring)).await),
         Ok(Err(error)) => error!(%error, "the keys stay as they were"),
         Err(error) => error!(%error, "the keys cannot be read"),
+    }
+}
+
+/// Reads the database of countries again. A file that is wrong changes nothing.
+async fn renew_zones(zones: &Arc<CurrentZones>) {
+    let zones = Arc::clone(zones);
+    // A large database takes its time, and reports must not wait for it.
+    match tokio::task::spawn_blocking(move || zones.renew()).await {
+        Ok(Ok(Some(ranges))) => info!(ranges, "countries read again"),
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => error!(%error, "the countries stay as they were"),
+        Err(error) => error!(%error, "the countries cannot be read"),
     }
 }
 

@@ -4,6 +4,10 @@
 //! table that holds the configured ones. So a look-up costs the same for both, memory is taken for the zones rather than for
 //! the database, and a damaged file is found out while the old table still serves.
 
+mod current;
+#[cfg(test)]
+mod writer;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -12,12 +16,11 @@ use ipnet::IpNet;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 use serde::Deserialize;
 
+pub use current::CurrentZones;
+
 use crate::config::Error;
 use crate::fleet::network_table::NetworkTable;
 use crate::fleet::{ZoneId, Zones};
-
-#[cfg(test)]
-mod writer;
 
 /// Reads the file, and finds the networks of the countries and continents of `zones`.
 ///
