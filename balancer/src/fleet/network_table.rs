@@ -15,8 +15,8 @@ use crate::fleet::zones::ZoneId;
 /// Networks and their zones. IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2) count as IPv4.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkTable {
-    v4: Ranges<u32>,
-    v6: Ranges<u128>,
+    v4: Ranges,
+    v6: WideRanges,
 }
 
 impl NetworkTable {
@@ -30,10 +30,7 @@ impl NetworkTable {
                 IpNet::V6(network) => v6.push((network.network().into(), network.broadcast().into(), zone)),
             }
         }
-        Self {
-            v4: Ranges::new(v4, |last: u32| last.checked_add(1)),
-            v6: Ranges::new(v6, |last: u128| last.checked_add(1)),
-        }
+        Self { v4: Ranges::new(v4), v6: WideRanges::new(v6) }
     }
 
     /// The zone of the smallest network that holds `address`. Allocates nothing, takes no lock.
@@ -48,7 +45,7 @@ impl NetworkTable {
     /// How many ranges were laid out: what the table takes is 8 bytes for each of IPv4, and 20 of IPv6.
     #[must_use]
     pub fn ranges(&self) -> usize {
-        self.v4.starts.len() + self.v6.starts.len()
+        self.v4.starts.len() + self.v6.highs.len()
     }
 }
 
@@ -64,37 +61,82 @@ pub fn canonical(network: IpNet) -> IpNet {
     as_v4().unwrap_or(network)
 }
 
-/// All addresses, cut into ranges.
+/// The addresses of IPv4, cut into ranges.
 #[derive(Clone, Debug, Default)]
-struct Ranges<A> {
+struct Ranges {
     /// Where each range begins, in order; it reaches to where the next one begins. Before the first there is no zone.
-    starts: Box<[A]>,
+    starts: Box<[u32]>,
     /// The zone of each range; an array of its own, so that the search touches as little memory as can be.
     zones: Box<[Option<ZoneId>]>,
 }
 
-impl<A: Copy + Ord> Ranges<A> {
-    /// Lays out networks, given by first and last address; `after` is the address after another.
-    fn new(mut networks: Vec<(A, A, ZoneId)>, after: impl Fn(A) -> Option<A>) -> Self {
-        // An outer network comes before those inside it.
-        networks.sort_by_key(|&(first, last, _)| (first, Reverse(last)));
-        let mut cuts = Cuts(Vec::new());
-        // The networks around the place that was reached, the innermost last.
-        let mut around: Vec<(A, ZoneId)> = Vec::new();
-        for (first, last, zone) in networks {
-            cuts.leave(&mut around, &after, |end| end < first);
-            cuts.cut(first, Some(zone));
-            around.push((last, zone));
-        }
-        cuts.leave(&mut around, &after, |_| true);
-        let (starts, zones): (Vec<A>, Vec<_>) = cuts.0.into_iter().unzip();
+impl Ranges {
+    fn new(networks: Vec<(u32, u32, ZoneId)>) -> Self {
+        let (starts, zones): (Vec<_>, Vec<_>) = cut_up(networks, |last| last.checked_add(1)).into_iter().unzip();
         Self { starts: starts.into(), zones: zones.into() }
     }
 
-    fn of(&self, address: A) -> Option<ZoneId> {
+    fn of(&self, address: u32) -> Option<ZoneId> {
         let begun = self.starts.partition_point(|start| *start <= address);
         *self.zones.get(begun.checked_sub(1)?)?
     }
+}
+
+/// The same of IPv6, in halves: hardly any range begins within a /64, and to search numbers of 64 bits was measured to be
+/// five times as fast as to search those of 128, which no processor compares in one step.
+#[derive(Clone, Debug, Default)]
+struct WideRanges {
+    highs: Box<[u64]>,
+    lows: Box<[u64]>,
+    zones: Box<[Option<ZoneId>]>,
+}
+
+impl WideRanges {
+    fn new(networks: Vec<(u128, u128, ZoneId)>) -> Self {
+        let cuts = cut_up(networks, |last| last.checked_add(1));
+        Self {
+            highs: cuts.iter().map(|(start, _)| halves(*start).0).collect(),
+            lows: cuts.iter().map(|(start, _)| halves(*start).1).collect(),
+            zones: cuts.iter().map(|(_, zone)| *zone).collect(),
+        }
+    }
+
+    fn of(&self, address: u128) -> Option<ZoneId> {
+        let (high, low) = halves(address);
+        let last = self.highs.partition_point(|start| *start <= high).checked_sub(1)?;
+        if self.highs[last] < high || self.lows[last] <= low {
+            return self.zones[last];
+        }
+        // Ranges begin within the /64 of the address, and the last of them behind it.
+        let first = self.highs[..last].partition_point(|start| *start < high);
+        let begun = first + self.lows[first..last].partition_point(|start| *start <= low);
+        self.zones[begun.checked_sub(1)?]
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "halves are meant")]
+const fn halves(bits: u128) -> (u64, u64) {
+    ((bits >> 64) as u64, bits as u64)
+}
+
+/// Lays out networks, given by first and last address: where ranges begin, in order, and their zones. `after` is the
+/// address after another.
+fn cut_up<A: Copy + Ord>(
+    mut networks: Vec<(A, A, ZoneId)>,
+    after: impl Fn(A) -> Option<A>,
+) -> Vec<(A, Option<ZoneId>)> {
+    // An outer network comes before those inside it.
+    networks.sort_by_key(|&(first, last, _)| (first, Reverse(last)));
+    let mut cuts = Cuts(Vec::new());
+    // The networks around the place that was reached, the innermost last.
+    let mut around: Vec<(A, ZoneId)> = Vec::new();
+    for (first, last, zone) in networks {
+        cuts.leave(&mut around, &after, |end| end < first);
+        cuts.cut(first, Some(zone));
+        around.push((last, zone));
+    }
+    cuts.leave(&mut around, &after, |_| true);
+    cuts.0
 }
 
 /// Where the answer changes, and to what.
@@ -170,6 +212,17 @@ mod tests {
     }
 
     #[test]
+    fn networks_within_one_64_are_told_apart() {
+        let table = table(&[("2001:db8::/32", 0), ("2001:db8::10/124", 1), ("2001:db8::30/124", 2)]);
+        for (address, zone) in
+            [("::1", 0), ("::10", 1), ("::1f", 1), ("::20", 0), ("::30", 2), ("::40", 0), (":1::", 0)]
+        {
+            assert_eq!(of(&table, &format!("2001:db8{address}")), Some(zone), "{address}");
+        }
+        assert_eq!(of(&table, "2001:db7:ffff:ffff::10"), None);
+    }
+
+    #[test]
     fn neighbours_of_one_zone_take_one_range() {
         let halves = table(&[("10.0.0.0/9", 0), ("10.128.0.0/9", 0), ("10.3.0.0/16", 0)]);
         // One begins, and one ends.
@@ -185,11 +238,11 @@ mod tests {
     /// Addresses near to each other, so that networks nest and addresses hit them.
     fn address() -> impl Strategy<Value = IpAddr> {
         let near = prop_oneof![0..4_u32, 0..0x0003_0000_u32, (u32::MAX - 0x0003_0000)..=u32::MAX, any::<u32>()];
-        let wide = |near: u32| u128::from(near) << 96 | u128::from(near);
+        let wide = |(high, low): (u32, u32)| u128::from(high) << 96 | u128::from(high % 4) << 64 | u128::from(low);
         prop_oneof![
             near.clone().prop_map(|bits| Ipv4Addr::from(bits).into()),
             near.clone().prop_map(|bits| Ipv4Addr::from(bits).to_ipv6_mapped().into()),
-            near.prop_map(move |bits| Ipv6Addr::from(wide(bits)).into()),
+            (near.clone(), near).prop_map(move |bits| Ipv6Addr::from(wide(bits)).into()),
         ]
     }
 
