@@ -8,6 +8,7 @@
 //! | [`report`]    | what a report says: state, load, capacity, addresses                        |
 //! | [`ack`]       | what a balancer answers                                                     |
 //! | [`codec`]     | both as CBOR, and back                                                      |
+//! | [`stream`]    | which stream a path names, as the hash that both ends know it by            |
 //! | [`host`]      | host names and addresses that are safe to hand to a client                  |
 //! | [`edge_id`]   | the GUID that names an edge                                                 |
 //! | [`key`]       | the cluster's secrets, an edge's own key, and how they are written down     |
@@ -31,6 +32,7 @@ pub mod rejection;
 pub mod report;
 pub mod sender;
 mod session;
+pub mod stream;
 
 pub use ack::{Ack, Command, Order};
 pub use edge_id::EdgeId;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use weir_protocol::key::WrittenKey;
 use weir_protocol::receiver::Limits;
-use weir_protocol::{Ack, Arrival, EdgeId, Order, Receiver, Rejection, Report, Secret, Sender, codec};
+use weir_protocol::{Ack, Arrival, EdgeId, Order, Receiver, Rejection, Report, Secret, Sender, codec, stream};
 
 fn group(name: &str) -> Vec<Value> {
     let vectors: Value = serde_json::from_str(include_str!("../../docs/protocol-vectors.json")).unwrap();
@@ -177,6 +177,16 @@ fn an_ack_leaves_out_the_same_when_the_report_is_short() {
         let ack = receiver.acknowledge(edge, body["name"].as_str(), Some(command), report_length, &mut output);
         let fitting = ack.map(|ack| ack_as_json(&sender.open_ack(&mut ack.to_vec()).unwrap()));
         assert_eq!(fitting.unwrap_or(Value::Null), vector["fitting"], "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn paths_name_the_same_streams_by_the_same_hashes() {
+    for vector in group("streams") {
+        assert_eq!(stream::of_path(text(&vector, "path")), vector["hash"].as_u64(), "{vector}");
+        if let Some((application, name)) = vector["stream"].as_str().and_then(|stream| stream.split_once('/')) {
+            assert_eq!(Some(stream::hash(application, name)), vector["hash"].as_u64(), "{vector}");
+        }
     }
 }
 

@@ -130,6 +130,8 @@ class Vectors(TestCase):
         self.assertEqual(self.check_one("invalid_datagrams", rejected), [])
         self.assertNotEqual(self.check_one("invalid_datagrams", {**rejected, "reason": "magic"}), [])
         self.assertNotEqual(self.check_one("invalid_datagrams", {**rejected, "reason": None}), [])
+        stream = vectors.generate()["streams"][0]
+        self.assertNotEqual(self.check_one("streams", {**stream, "hash": stream["hash"] + 1}), [])
 
     def check_one(self, group: str, vector: vectors.Vector) -> list[str]:
         return list(vectors.check({"version": 1, **dict.fromkeys(vectors.CHECKS, ()), group: [vector]}))

@@ -35,6 +35,8 @@ from weir_report import (
     parse_key,
     seal,
     session_keys,
+    stream_hash,
+    stream_of_path,
     to_json,
 )
 
@@ -168,6 +170,7 @@ def generate() -> dict[str, Any]:
         "fitting_acks": list(fitting_acks()),
         "invalid_bodies": list(invalid_bodies()),
         "invalid_datagrams": list(invalid_datagrams()),
+        "streams": list(streams()),
     }
 
 
@@ -412,6 +415,40 @@ def invalid_datagrams() -> Iterator[Vector]:
         }
 
 
+def streams() -> Iterator[Vector]:
+    """Paths of URLs, and the stream that each names."""
+    for path in (
+        "/live/cam1",
+        "live/cam1",
+        "//live//cam1/",
+        "/live/cam1.m3u8",
+        "/live/cam1/index.m3u8",
+        "/live/cam1/720p/segment.7.ts",
+        "/live/cam1.m3u8?token=/a.b/c",
+        "/live/cam1#/a",
+        "/live/cam1.",
+        "/live/cam.1.m3u8",
+        "/live/cam.1/index.m3u8",
+        "/live/.m3u8",
+        "/live/..m3u8",
+        "/live.tv/cam1",
+        "/vod/mp4:sample.mp4",
+        "/vod/mp4:sample.mp4/playlist.m3u8",
+        "/live/cam%2e1%20%2F",
+        "/live/Cam 1",
+        "/live/z\u00fcrich.ts",
+        "",
+        "/",
+        "*",
+        "/live",
+        "/live/",
+        "/live?/cam1",
+        "/live/?cam1",
+    ):
+        stream = stream_of_path(path)
+        yield {"path": path, "stream": stream, "hash": None if stream is None else stream_hash(stream)}
+
+
 def changed_kind(data: bytes) -> bytes:
     return data[:5] + bytes([Kind.REPORT]) + data[6:]
 
@@ -502,6 +539,12 @@ def check_invalid_datagram(vector: Vector) -> Iterator[str]:
     yield from differs("reason", reason, vector["reason"])
 
 
+def check_stream(vector: Vector) -> Iterator[str]:
+    stream = stream_of_path(vector["path"])
+    yield from differs("stream", stream, vector["stream"])
+    yield from differs("hash", None if stream is None else stream_hash(stream), vector["hash"])
+
+
 def secret_of(vector: Vector) -> Secret:
     return Secret(bytes.fromhex(vector["secret"]))
 
@@ -527,6 +570,7 @@ CHECKS: dict[str, Callable[[Vector], Iterator[str]]] = {
     "fitting_acks": check_fitting,
     "invalid_bodies": check_invalid_body,
     "invalid_datagrams": check_invalid_datagram,
+    "streams": check_stream,
 }
 
 

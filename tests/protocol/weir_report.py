@@ -522,6 +522,27 @@ class Report(Map):
         return cls(**{name: special[name](item) if name in special else item for name, item in value.items()})
 
 
+# Streams
+
+
+def stream_of_path(path: str) -> str | None:
+    """The stream that the path of a URL names, as APPLICATION/STREAM."""
+    segments = [segment for segment in re.split("[?#]", path, maxsplit=1)[0].split("/") if segment]
+    if len(segments) < 2:
+        return None
+    application, name = segments[:2]
+    stem, _, _ = name.rpartition(".")
+    return f"{application}/{stem if stem and len(segments) == 2 else name}"
+
+
+def stream_hash(stream: str) -> int:
+    """FNV-1a, 64 bits."""
+    result = 0xCBF29CE484222325
+    for byte in stream.encode():
+        result = (result ^ byte) * 0x100000001B3 & U64_MAX
+    return result
+
+
 # Acks
 
 
