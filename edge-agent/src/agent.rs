@@ -141,10 +141,11 @@ impl Agent {
     /// Lets every target report.
     fn tell(&mut self) {
         let news = self.news();
-        let told = self.tell.send_replace(news);
-        if self.first || told.status != news.status || told.reasons != news.reasons {
+        let is_other = |told: &News| told.status != news.status || told.reasons != news.reasons;
+        if self.first || is_other(&self.tell.borrow()) {
             log(&news);
         }
+        self.tell.send_replace(news);
         let now = self.start.elapsed();
         self.pace.sent(now, u32::from_ne_bytes(random::bytes()));
         // A balancer that has not met this edge believes it at its second report.

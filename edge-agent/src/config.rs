@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use weir_protocol::codec::{self, TooLong};
 use weir_protocol::datagram::MAX_BODY_LENGTH;
-use weir_protocol::report::{Capacity, Load};
+use weir_protocol::report::{Capacity, HotStreams, Load, MAX_HOT_STREAMS};
 use weir_protocol::{EdgeId, Host, Report};
 
 use crate::endpoint::Endpoint;
 use crate::news::News;
-use crate::probe::{Probe, Reading};
+use crate::probe::{Accepted, Probe, Reading};
 use crate::targets::Target;
 
 /// What an agent reports for one edge, and where.
@@ -49,10 +49,11 @@ impl Config {
         let most = Some(u64::MAX);
         let reading = Reading {
             connections: most,
-            accepted: most,
+            accepted: Some(Accepted { total: u64::MAX, is_estimate: true }),
             in_bits_per_second: most,
             out_bits_per_second: most,
             cpu: Some(1.0),
+            hot_streams: Some(HotStreams::from([u64::MAX; MAX_HOT_STREAMS])),
         };
         let news = News { reading, drain_deadline: Some(Duration::from_millis(u64::MAX)), ..News::default() };
         codec::encode(&self.report(&news, most, u64::MAX, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
@@ -73,12 +74,14 @@ impl Config {
         report.capacity = self.capacity;
         report.load = Load {
             connections: news.reading.connections,
-            accepted: news.reading.accepted,
+            accepted: news.reading.accepted.map(|accepted| accepted.total),
+            accepted_is_estimate: news.reading.accepted.is_some_and(|accepted| accepted.is_estimate),
             in_bits_per_second: news.reading.in_bits_per_second,
             out_bits_per_second: news.reading.out_bits_per_second,
             cpu: news.reading.cpu,
             ..Load::default()
         };
+        report.hot_streams = news.reading.hot_streams.clone().unwrap_or_default();
         report.agent_version = Some(env!("CARGO_PKG_VERSION"));
         report
     }

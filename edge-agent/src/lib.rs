@@ -15,6 +15,7 @@
 //! | [`health`]   | whether the probes still see the media server; pure                          |
 //! | [`probe`]    | where load comes from: one module for each kind of media server              |
 //! | [`probes`]   | the probes at work                                                           |
+//! | [`accepted`] | how many connections were accepted, where no media server says so; pure      |
 //! | [`target`]   | the conversation with one target                                             |
 //! | [`sender`]   | that target's socket                                                         |
 //! | [`control`]  | how the running agent is spoken to on its machine                            |
@@ -23,6 +24,7 @@
 //! | [`endpoint`] | what the edge serves where                                                   |
 #![forbid(unsafe_code)]
 
+mod accepted;
 pub mod agent;
 pub mod config;
 pub mod control;

@@ -7,7 +7,7 @@ use weir_protocol::report::{Reasons, Status};
 use crate::probe::Reading;
 
 /// What goes to every target with the next report.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct News {
     pub(crate) status: Status,
     pub(crate) reasons: Reasons,
@@ -105,12 +105,12 @@ mod tests {
     fn a_change_of_state_a_command_and_a_jump_of_load_cannot_wait() {
         let told = with_connections(Some(1000));
         let urgent = |news: News| news.is_urgent_after(&told);
-        assert!(urgent(News { status: Status::Paused, ..told }));
-        assert!(urgent(News { reasons: Reasons::CAPACITY, ..told }));
-        assert!(urgent(News { commands: 1, ..told }));
+        assert!(urgent(News { status: Status::Paused, ..told.clone() }));
+        assert!(urgent(News { reasons: Reasons::CAPACITY, ..told.clone() }));
+        assert!(urgent(News { commands: 1, ..told.clone() }));
         assert!(urgent(with_connections(Some(1101))) && urgent(with_connections(Some(899))));
         assert!(urgent(with_connections(None)), "unknown is not a small change");
-        assert!(!urgent(with_connections(Some(1100))) && !urgent(told));
+        assert!(!urgent(with_connections(Some(1100))) && !urgent(told.clone()));
         assert!(!with_connections(Some(10)).is_urgent_after(&with_connections(Some(0))));
         assert!(with_connections(Some(11)).is_urgent_after(&with_connections(Some(0))));
     }

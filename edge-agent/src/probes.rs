@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
+use crate::accepted::Merged;
 use crate::health::Health;
 use crate::probe::{Probe, Reading};
 
@@ -23,6 +24,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct Probes {
     latest: Vec<watch::Receiver<Option<Latest>>>,
     health: Health,
+    accepted: Merged,
     /// Ended when this is dropped.
     _tasks: JoinSet<()>,
 }
@@ -46,7 +48,7 @@ impl Probes {
             latest.push(receiver);
             tasks.spawn(ask_again_and_again(probe, publish, start, interval.min(PROBE_INTERVAL)));
         }
-        Self { latest, health, _tasks: tasks }
+        Self { latest, health, accepted: Merged::default(), _tasks: tasks }
     }
 
     /// Until each probe has succeeded or failed once.
@@ -70,11 +72,17 @@ impl Probes {
     /// What is known now, and whether every probe has succeeded lately.
     pub(crate) fn read(&mut self, now: Duration) -> (Reading, bool) {
         let mut reading = Reading::default();
+        let mut totals = vec![None; self.latest.len()];
         for (index, latest) in self.latest.iter_mut().enumerate() {
             if let Some(Latest { at, outcome: Ok(known) }) = &*latest.borrow_and_update() {
                 self.health.succeeded(index, *at);
-                reading = reading.or(*known);
+                totals[index] = known.accepted.map(|accepted| accepted.total);
+                reading = reading.or(known.clone());
             }
+        }
+        // The first one's, but so that no restart of a media server, or failure of a probe, shows in it.
+        if let (Some(accepted), Some(total)) = (&mut reading.accepted, self.accepted.observe(&totals)) {
+            accepted.total = total;
         }
         (reading, self.health.is_healthy(now))
     }

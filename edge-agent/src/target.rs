@@ -111,7 +111,7 @@ pub(crate) async fn report(
             }
             continue;
         }
-        let news = *told.borrow_and_update();
+        let news = told.borrow_and_update().clone();
         let is_last = news.status == Status::Stopping;
         for repetition in 0..if is_last { LAST_REPORTS } else { 1 } {
             if repetition > 0 {

@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use weir_edge_agent::agent::Error;
 use weir_edge_agent::control::{self, Request};
-use weir_edge_agent::probe::{Outcome, Probe, Reading};
+use weir_edge_agent::probe::{Accepted, Outcome, Probe, Reading};
 use weir_edge_agent::{Config, Target};
 use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::receiver::Limits;
 use weir_protocol::report::{Capacity, Reasons, Status};
-use weir_protocol::{Arrival, Command, EdgeId, Order, Receiver, Rejection, Secret};
+use weir_protocol::{Arrival, Command, EdgeId, Order, Receiver, Rejection, Report, Secret};
 
 const EDGE: EdgeId = EdgeId([7; 16]);
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -37,6 +37,27 @@ impl Probe for Switched {
         let fails = self.0.load(Ordering::Relaxed);
         Box::pin(async move {
             if fails { Err("switched off".into()) } else { Ok(Reading { connections: Some(7), ..Reading::default() }) }
+        })
+    }
+}
+
+/// A probe of a media server that has accepted so many, and is started anew.
+#[derive(Debug)]
+struct Restarted(Vec<u64>);
+
+impl Probe for Restarted {
+    fn name(&self) -> String {
+        "restarted".to_owned()
+    }
+
+    fn read(&mut self) -> Outcome<'_> {
+        let total = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
+        Box::pin(async move {
+            Ok(Reading {
+                accepted: Some(Accepted { total, is_estimate: true }),
+                hot_streams: Some([7, 3].into_iter().collect()),
+                ..Reading::default()
+            })
         })
     }
 }
@@ -69,28 +90,29 @@ impl Balancer {
         Target { address, key: self.secret.edge_key(EDGE) }
     }
 
-    /// The next report that is believed, and where it came from. The first is not: it announces the edge.
-    async fn next_from(&mut self) -> (Seen, SocketAddr, usize) {
+    /// What `look` sees in the next report that is believed, and where it came from. The first is not: it announces the
+    /// edge.
+    async fn look<T>(&mut self, look: impl Fn(&Report<'_>) -> T) -> (T, SocketAddr, usize) {
         let mut buffer = [0; 2000];
         loop {
             let received = timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
             let (length, source) = received.expect("a report").unwrap();
             let arrival = Arrival { source, monotonic: Duration::ZERO, unix: unix_milliseconds() };
-            let report = match self.receiver.open(&mut buffer[..length], &arrival) {
-                Ok(accepted) => accepted.report,
-                Err(rejection) => {
-                    assert_eq!(rejection, Rejection::Unconfirmed);
-                    continue;
-                }
-            };
-            let seen = Seen {
-                status: report.status,
-                reasons: report.reasons,
-                connections: report.load.connections,
-                last_command: report.last_command,
-            };
-            return (seen, source, length);
+            match self.receiver.open(&mut buffer[..length], &arrival) {
+                Ok(accepted) => return (look(&accepted.report), source, length),
+                Err(rejection) => assert_eq!(rejection, Rejection::Unconfirmed),
+            }
         }
+    }
+
+    async fn next_from(&mut self) -> (Seen, SocketAddr, usize) {
+        self.look(|report| Seen {
+            status: report.status,
+            reasons: report.reasons,
+            connections: report.load.connections,
+            last_command: report.last_command,
+        })
+        .await
     }
 
     async fn next(&mut self) -> Seen {
@@ -111,7 +133,7 @@ impl Balancer {
     }
 }
 
-fn config(targets: Vec<Target>, probe: Switched, interval: Duration) -> Config {
+fn config(targets: Vec<Target>, probe: impl Probe + 'static, interval: Duration) -> Config {
     Config {
         edge: EDGE,
         targets,
@@ -172,6 +194,30 @@ async fn while_its_probe_fails_an_edge_takes_no_clients_and_its_load_is_unknown(
     balancer.await_seen(RUNNING).await;
     fails.store(true, Ordering::Relaxed);
     balancer.await_seen(unhealthy).await;
+}
+
+#[tokio::test]
+async fn the_accepted_total_does_not_run_backwards_when_the_media_server_is_started_anew() {
+    let mut balancer = Balancer::with_secret(1).await;
+    let probe = Restarted(vec![1000, 1000, 1000, 3, 5]);
+    let (_stop, _agent) = start(config(vec![balancer.target()], probe, Duration::from_millis(100)));
+    let mut totals = Vec::new();
+    while totals.last().is_none_or(|total| total % 10 != 5) {
+        let total = |report: &Report<'_>| (report.load.accepted, report.load.accepted_is_estimate);
+        let (total, is_estimate) = timeout(PATIENCE, balancer.look(total)).await.expect("a report").0;
+        assert!(is_estimate);
+        totals.extend(total);
+    }
+    assert_eq!(totals.last(), Some(&1005), "{totals:?}");
+    assert!(totals.is_sorted(), "{totals:?}");
+}
+
+#[tokio::test]
+async fn the_hottest_streams_are_reported() {
+    let mut balancer = Balancer::with_secret(1).await;
+    let (_stop, _agent) = start(config(vec![balancer.target()], Restarted(vec![1]), Duration::from_secs(3600)));
+    let (streams, ..) = balancer.look(|report| report.hot_streams.to_vec()).await;
+    assert_eq!(streams, [7, 3]);
 }
 
 #[tokio::test]

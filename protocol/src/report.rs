@@ -22,6 +22,9 @@ pub const MAX_HOT_STREAMS: usize = 32;
 /// Most bytes in a zone, a tag, a scheme, or the name of a utilisation.
 pub const MAX_NAME_LENGTH: usize = 64;
 
+/// Hashes of streams ([`stream`](crate::stream)), the hottest first.
+pub type HotStreams = ArrayVec<u64, MAX_HOT_STREAMS>;
+
 /// One report of one edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report<'a> {
@@ -52,7 +55,7 @@ pub struct Report<'a> {
     /// How much the edge can carry.
     pub capacity: Capacity,
     /// Hashes of the streams with the most viewers, the hottest first.
-    pub hot_streams: ArrayVec<u64, MAX_HOT_STREAMS>,
+    pub hot_streams: HotStreams,
     /// Version of the agent, for people.
     pub agent_version: Option<&'a str>,
     /// The last command obeyed that came from the balancer that this report goes to.
@@ -196,7 +199,7 @@ pub struct Endpoint<'a> {
 pub struct Load<'a> {
     /// Client connections now, publishers included.
     pub connections: Option<u64>,
-    /// Client connections accepted since the media server started; a running total.
+    /// Client connections accepted: a running total, which does not run backwards between two starts of the sender.
     pub accepted: Option<u64>,
     /// Whether `accepted` is the agent's estimate rather than the media server's count.
     pub accepted_is_estimate: bool,

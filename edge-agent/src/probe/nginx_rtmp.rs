@@ -8,10 +8,13 @@ use hyper::header::HOST;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use tokio::net::TcpStream;
+use weir_protocol::stream;
 
-use super::{Failure, Outcome, Probe, Reading};
+use super::hottest::Hottest;
+use super::{Accepted, Failure, Outcome, Probe, Reading};
 
 /// Longest page that is read, in bytes: some 10,000 streams. A longer one is an error rather than a wrong count.
 const MAX_PAGE_LENGTH: usize = 8 * 1024 * 1024;
@@ -101,7 +104,9 @@ pub enum PageError {
 pub fn parse(page: &str) -> Result<Reading, PageError> {
     let mut reader = Reader::from_str(page);
     let mut path: Vec<String> = Vec::new();
-    let mut reading = Reading::default();
+    // That of the innermost element: what is looked at has no elements in it.
+    let mut text = String::new();
+    let mut page = Page::default();
     let mut found = false;
     loop {
         match reader.read_event()? {
@@ -111,32 +116,70 @@ pub fn parse(page: &str) -> Result<Reading, PageError> {
                 }
                 path.push(element.name().as_ref().to_owned());
                 found |= path == ["rtmp"];
+                text.clear();
             }
-            Event::End(_) => drop(path.pop()),
-            Event::Text(text) => take_in(&mut reading, &path, &text)?,
+            Event::Text(part) => text.push_str(&part),
+            // nginx escapes what HTML would not bear in a name; any other reference is not its own.
+            Event::GeneralRef(reference) => match reference.resolve_char_ref()? {
+                Some(character) => text.push(character),
+                None => text.push_str(resolve_predefined_entity(&reference).unwrap_or_default()),
+            },
+            Event::End(_) => {
+                page.take_in(&path, &text)?;
+                path.pop();
+                text.clear();
+            }
             Event::Eof => break,
             _ => {}
         }
     }
-    if found { Ok(reading) } else { Err(PageError::Foreign) }
+    if found { Ok(page.into_reading()) } else { Err(PageError::Foreign) }
 }
 
-/// Takes in the text of the element at `path`, if it is one of the figures.
-fn take_in(reading: &mut Reading, path: &[String], text: &str) -> Result<(), PageError> {
-    let number = |name| text.trim().parse::<u64>().map_err(|_| PageError::Number(name));
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match path[..] {
-        ["rtmp", "naccepted"] => reading.accepted = Some(number("naccepted")?),
-        ["rtmp", "bw_in"] => reading.in_bits_per_second = Some(number("bw_in")?),
-        ["rtmp", "bw_out"] => reading.out_bits_per_second = Some(number("bw_out")?),
-        ["rtmp", "server", "application", "live" | "play", "nclients"] => {
-            let clients = number("nclients")?;
-            // A page without any of these (`rtmp_stat global`) leaves the connections unknown, not zero.
-            reading.connections = Some(reading.connections.unwrap_or(0).saturating_add(clients));
+/// What was read of a page.
+#[derive(Debug, Default)]
+struct Page {
+    reading: Reading,
+    /// The names of the application and the stream that are being read.
+    application: String,
+    stream: String,
+    streams: Hottest,
+}
+
+impl Page {
+    /// Takes in the text of the element at `path`, if it is one of those looked at.
+    fn take_in(&mut self, path: &[String], text: &str) -> Result<(), PageError> {
+        let number = |name| text.trim().parse::<u64>().map_err(|_| PageError::Number(name));
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let reading = &mut self.reading;
+        match path[..] {
+            ["rtmp", "naccepted"] => {
+                reading.accepted = Some(Accepted { total: number("naccepted")?, is_estimate: false });
+            }
+            ["rtmp", "bw_in"] => reading.in_bits_per_second = Some(number("bw_in")?),
+            ["rtmp", "bw_out"] => reading.out_bits_per_second = Some(number("bw_out")?),
+            ["rtmp", "server", "application", "name"] => text.clone_into(&mut self.application),
+            ["rtmp", "server", "application", "live" | "play", "stream", "name"] => text.clone_into(&mut self.stream),
+            ["rtmp", "server", "application", "live" | "play", "stream", "nclients"] => {
+                // What clients ask for is such a path.
+                let stream = stream::of_path(&format!("{}/{}", self.application, self.stream));
+                self.streams.add(stream, number("nclients")?);
+            }
+            ["rtmp", "server", "application", "live" | "play", "nclients"] => {
+                let clients = number("nclients")?;
+                // A page without any of these (`rtmp_stat global`) leaves the connections unknown, not zero.
+                reading.connections = Some(reading.connections.unwrap_or(0).saturating_add(clients));
+            }
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    fn into_reading(self) -> Reading {
+        // A page that tells no connections tells no streams either.
+        let hot_streams = self.reading.connections.map(|_| self.streams.hottest());
+        Reading { hot_streams, ..self.reading }
+    }
 }
 
 #[cfg(test)]
@@ -151,10 +194,11 @@ mod tests {
         let page = include_str!("fixtures/nginx-rtmp-1.1.4-all.xml");
         let expected = Reading {
             connections: Some(2),
-            accepted: Some(2),
+            accepted: Some(Accepted { total: 2, is_estimate: false }),
             in_bits_per_second: Some(121_600),
             out_bits_per_second: Some(95_320),
             cpu: None,
+            hot_streams: Some([stream::hash("live", "news<1>&more")].into_iter().collect()),
         };
         assert_eq!(parse(page).unwrap(), expected);
     }
@@ -162,8 +206,23 @@ mod tests {
     #[test]
     fn a_page_without_applications_leaves_the_connections_unknown() {
         let reading = parse(include_str!("fixtures/nginx-rtmp-1.1.4-global.xml")).unwrap();
-        assert_eq!(reading.connections, None);
+        assert_eq!((reading.connections, reading.hot_streams), (None, None));
         assert!(reading.accepted.is_some());
+    }
+
+    #[test]
+    fn the_streams_with_the_most_clients_are_named_as_clients_ask_for_them() {
+        let stream = |name: &str, clients: u64| {
+            format!("<stream><name>{name}</name><client/><nclients>{clients}</nclients></stream>")
+        };
+        let application = |name: &str, kind: &str, streams: &str| {
+            format!("<application><name>{name}</name><{kind}>{streams}<nclients>9</nclients></{kind}></application>")
+        };
+        let live = application("live", "live", &[stream("cam1", 3), stream("cam2", 0), stream("cam3", 5)].concat());
+        let vod = application("vod", "play", &stream("a&amp;b&#x21;.mp4", 4));
+        let reading = parse(&format!("<rtmp><server>{live}{vod}</server></rtmp>")).unwrap();
+        let expected = ["/live/cam3.m3u8", "/vod/a&b!.mp4", "/live/cam1"].map(stream::of_path);
+        assert_eq!(reading.hot_streams.unwrap().into_iter().map(Some).collect::<Vec<_>>(), expected);
     }
 
     #[test]

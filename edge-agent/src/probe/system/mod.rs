@@ -10,7 +10,8 @@ pub mod sock_diag;
 
 use std::time::Instant;
 
-use super::{Failure, Outcome, Probe, Reading};
+use super::{Accepted, Failure, Outcome, Probe, Reading};
+use crate::accepted::Tally;
 
 const INTERFACES: &str = "/proc/net/dev";
 
@@ -23,6 +24,9 @@ pub struct System {
     interface: Option<String>,
     /// What rates are computed against.
     before: Option<Sample>,
+    /// When this began; what the tally counts its time from.
+    began: Instant,
+    tally: Tally,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +46,7 @@ impl System {
         if let Some(name) = interface.as_deref().filter(|name| proc::bytes_of(&interfaces, name).is_none()) {
             return Err(format!("{INTERFACES} has no interface {name}; `ip link` shows which there are"));
         }
-        Ok(Self { ports, interface, before: None })
+        Ok(Self { ports, interface, before: None, began: Instant::now(), tally: Tally::default() })
     }
 
     /// Rates and shares between the last call and this one; unknown at the first.
@@ -80,8 +84,11 @@ impl Probe for System {
             if !self.ports.is_empty() {
                 let ports = self.ports.clone();
                 // The dump blocks for as long as the kernel walks its tables.
-                let count = tokio::task::spawn_blocking(move || sock_diag::count_established(&ports)).await??;
-                reading.connections = Some(count);
+                let established = tokio::task::spawn_blocking(move || sock_diag::established(&ports)).await??;
+                reading.connections = Some(established.count);
+                let total = self.tally.observe(established.count, established.cookies, self.began.elapsed());
+                // Those that come and go between two looks are missed.
+                reading.accepted = Some(Accepted { total, is_estimate: true });
             }
             Ok(reading)
         })
@@ -110,6 +117,22 @@ mod tests {
         assert_eq!(system.read().await.unwrap().connections, Some(3));
         drop(first);
         assert_eq!(system.read().await.unwrap().connections, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_the_place_of_another_is_one_more_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || (TcpStream::connect(address).unwrap(), listener.accept().unwrap());
+        let mut system = System::new(vec![address.port()], None).unwrap();
+        let mut connections = vec![connect(), connect()];
+        for total in 2..10 {
+            let reading = system.read().await.unwrap();
+            assert_eq!(reading.connections, Some(2));
+            assert_eq!(reading.accepted, Some(Accepted { total, is_estimate: true }));
+            connections.remove(0);
+            connections.push(connect());
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Established TCP connections on given ports, counted over netlink (sock_diag(7)).
 //!
 //! The kernel is asked once for IPv4 and once for IPv6, with a filter that it runs itself: of 100,000 connections only
-//! those on the ports come back, and nothing in `/proc` has to be formatted and parsed.
+//! those on the ports come back, and nothing in `/proc` has to be formatted and parsed. Each comes with a cookie, a number
+//! that the kernel gives to no other socket.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -38,37 +39,60 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// which is off by what changed, has to do.
 const ATTEMPTS: usize = 3;
 
-/// Counts the established TCP connections, IPv4 and IPv6, whose local port is one of `ports`.
+/// Most connections whose cookies are kept: 8 MiB for each of the two looks that are compared. An edge with more is rare,
+/// and its connections are still counted.
+const MAX_COOKIES: usize = 1 << 20;
+
+/// Where in a socket's message its cookie is: behind the header, in `struct inet_diag_msg` (linux/inet_diag.h).
+const COOKIE: std::ops::Range<usize> = HEADER_LENGTH + 44..HEADER_LENGTH + 52;
+
+/// Established connections.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Established {
+    /// How many.
+    pub count: u64,
+    /// Their cookies, sorted; `None` when there are more than are kept.
+    pub cookies: Option<Vec<u64>>,
+}
+
+/// The established TCP connections, IPv4 and IPv6, whose local port is one of `ports`.
 ///
 /// # Errors
 /// What the kernel says, such as that it has no `inet_diag` module.
-pub fn count_established(ports: &[u16]) -> io::Result<u64> {
+pub fn established(ports: &[u16]) -> io::Result<Established> {
+    let mut found = Found::default();
     if ports.is_empty() {
-        return Ok(0);
+        return Ok(found.into());
     }
     // AF_INET and AF_INET6. An IPv4 connection to a socket that listens on both is one of IPv6's here.
-    Ok(count_family(2, ports)? + count_family(10, ports)?)
+    for family in [2, 10] {
+        found = find(family, ports, found)?;
+    }
+    Ok(found.into())
 }
 
-fn count_family(family: u8, ports: &[u16]) -> io::Result<u64> {
+/// Adds the connections of a family to those that were found before.
+fn find(family: u8, ports: &[u16], before: Found) -> io::Result<Found> {
     let request = request(family, ports);
     let mut buffer = vec![0; 64 * 1024];
-    let mut count = 0;
+    let mut answer = Answer { found: before, ..Answer::default() };
+    let (count, cookies) = (answer.found.count, answer.found.cookies.len());
     for _ in 0..ATTEMPTS {
         // A socket of its own for each attempt: what is left of one that failed can never be counted in the next.
         let socket = open()?;
         send(&socket, &request, SendFlags::empty())?;
-        let mut answer = Answer::default();
+        answer.found.count = count;
+        answer.found.cookies.truncate(cookies);
+        (answer.interrupted, answer.done) = (false, false);
         while !answer.done {
             let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
             answer.take_in(&buffer[..length])?;
         }
-        count = answer.connections;
         if !answer.interrupted {
             break;
         }
     }
-    Ok(count)
+    Ok(answer.found)
 }
 
 fn open() -> io::Result<OwnedFd> {
@@ -130,10 +154,38 @@ fn filter(ports: &[u16]) -> Vec<u8> {
 /// Most ports that a filter is made for: its jumps and its length have 16 bits. An edge serves a handful.
 pub const MAX_PORTS: usize = 1000;
 
+/// Connections found so far, with the cookies of as many as are kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    count: u64,
+    cookies: Vec<u64>,
+}
+
+impl Found {
+    fn add(&mut self, message: &[u8]) {
+        self.count += 1;
+        let cookie = message.get(COOKIE).and_then(|cookie| cookie.try_into().ok());
+        if let Some(cookie) = cookie.filter(|_| self.cookies.len() < MAX_COOKIES) {
+            // Two numbers of 32 bits in the kernel; which half is which matters to nobody.
+            self.cookies.push(u64::from_ne_bytes(cookie));
+        }
+    }
+}
+
+impl From<Found> for Established {
+    fn from(Found { count, mut cookies }: Found) -> Self {
+        let are_complete = cookies.len() as u64 == count;
+        cookies.sort_unstable();
+        // The walk over the kernel's table may meet a socket twice while the table changes.
+        cookies.dedup();
+        Self { count, cookies: are_complete.then_some(cookies) }
+    }
+}
+
 /// What has come of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
-    connections: u64,
+    found: Found,
     interrupted: bool,
     done: bool,
 }
@@ -149,7 +201,7 @@ impl Answer {
             }
             self.interrupted |= u16::from_ne_bytes([f0, f1]) & INTERRUPTED != 0;
             match u16::from_ne_bytes([k0, k1]) {
-                SOCK_DIAG_BY_FAMILY => self.connections += 1,
+                SOCK_DIAG_BY_FAMILY => self.found.add(&bytes[..length]),
                 // Both carry an error number, negative, or 0 for none.
                 ERROR | DONE => {
                     let code = bytes.get(HEADER_LENGTH..HEADER_LENGTH + 4).and_then(|code| code.try_into().ok());
@@ -182,11 +234,21 @@ mod tests {
     #[test]
     fn sockets_are_counted_until_the_dump_is_done() {
         let mut answer = Answer::default();
-        let two = [message(SOCK_DIAG_BY_FAMILY, 2, &[0; 72]), message(SOCK_DIAG_BY_FAMILY, 2, &[0; 72])].concat();
+        let socket = |cookie: u64| [&[0; 44][..], &cookie.to_ne_bytes(), &[0; 20]].concat();
+        let two = [9, 7].map(|cookie| message(SOCK_DIAG_BY_FAMILY, 2, &socket(cookie))).concat();
         answer.take_in(&two).unwrap();
-        assert_eq!(answer, Answer { connections: 2, interrupted: false, done: false });
+        let found = || Found { count: 2, cookies: vec![9, 7] };
+        assert_eq!(answer, Answer { found: found(), interrupted: false, done: false });
         answer.take_in(&message(DONE, INTERRUPTED, &[0; 4])).unwrap();
-        assert_eq!(answer, Answer { connections: 2, interrupted: true, done: true });
+        assert_eq!(answer, Answer { found: found(), interrupted: true, done: true });
+        assert_eq!(Established::from(answer.found), Established { count: 2, cookies: Some(vec![7, 9]) });
+    }
+
+    #[test]
+    fn with_more_connections_than_are_kept_only_their_number_is_known() {
+        let mut found = Found { count: MAX_COOKIES as u64, cookies: vec![1; MAX_COOKIES] };
+        found.add(&[0; 88]);
+        assert_eq!(Established::from(found), Established { count: MAX_COOKIES as u64 + 1, cookies: None });
     }
 
     #[test]
