@@ -3,6 +3,7 @@
 //! Only the media servers are missing: the load of the edges is made up, and moves so that there is something to see.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -41,7 +42,8 @@ pub(crate) async fn run(arguments: Demo) -> start::Outcome {
     let secret = keys::generate();
     let ring = [secret.clone()].into_iter().collect();
     let token = keys::generate().to_base64();
-    let server = bind(config, ring, Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?)?;
+    let token_shown = Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?;
+    let server = bind(config, ring, token_shown, Arc::default())?;
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     let admin = server.admin_address().map_err(Failure::unavailable)?;
     let clients = server.clients().first().map(|listener| listener.address);

@@ -119,6 +119,9 @@ impl Intake {
             key_id: accepted.key_id,
             duplicate: accepted.duplicate.map(|other| other.ip().to_canonical()),
         };
+        if self.fleet.is_cut_off() {
+            info!("edges are heard again");
+        }
         let change = self.fleet.apply(edge, &accepted.report, origin, now);
         if self.commands.confirm(edge, accepted.report.last_command) {
             info!(%edge, "edge obeyed");
@@ -165,6 +168,7 @@ impl Intake {
 
     fn sweep(&mut self) {
         let now = self.clock.now();
+        let was_cut_off = self.fleet.is_cut_off();
         let receiver = &mut self.receiver;
         self.fleet.sweep(now, |edge, change| {
             if change == Change::Forgotten {
@@ -172,6 +176,11 @@ impl Intake {
             }
             log(edge, change, None);
         });
+        if self.fleet.is_cut_off() && !was_cut_off {
+            warn!(
+                "most edges fell silent at once and nothing arrives: is this machine cut off? The last state is kept"
+            );
+        }
         self.commands.expire(now, |edge, order| warn!(%edge, ?order, "edge does not obey: the order is given up"));
     }
 

@@ -9,11 +9,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 use weir_balancer::admin::token::Token;
 use weir_balancer::config::keys;
+use weir_balancer::fleet::ClientZones;
 use weir_balancer::geoip::CurrentZones;
 use weir_balancer::intake::Request;
 use weir_balancer::{Config, Server, server};
@@ -44,7 +46,7 @@ async fn run(arguments: Run) -> Outcome {
     let zones = Arc::new(zones);
     server::fit_to_open_files(&mut config);
     let mut reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
-    let server = bind(config, keys.ring, token)?;
+    let server = bind(config, keys.ring, token, zones.published())?;
     let requests = server.requests();
     let key_file = keys.file.clone();
     tokio::spawn(async move {
@@ -61,8 +63,8 @@ async fn run(arguments: Run) -> Outcome {
 }
 
 /// Binds every socket and says where it listens.
-fn bind(config: Config, ring: KeyRing, token: Token) -> Result<Server, Failure> {
-    let server = Server::bind(config, ring, token).map_err(Failure::unavailable)?;
+fn bind(config: Config, ring: KeyRing, token: Token, zones: Arc<ArcSwap<ClientZones>>) -> Result<Server, Failure> {
+    let server = Server::bind(config, ring, token, zones).map_err(Failure::unavailable)?;
     for listener in server.clients() {
         say(format_args!("listening on {listener}"));
     }

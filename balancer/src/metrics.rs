@@ -5,12 +5,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use weir_protocol::Rejection;
 use weir_protocol::key::KeyId;
 
-use crate::fleet::selector::POLICY;
-use crate::fleet::{Protocol, Refusal, State};
+use crate::fleet::{Protocol, Reason, Refusal, Snapshot, State, Time};
 
 /// Every counter and gauge.
 #[derive(Debug)]
@@ -28,8 +27,8 @@ pub struct Metrics {
     keys: Mutex<Vec<KeyId>>,
     /// The largest difference between the clock of a running edge and this balancer's; set when asked for.
     clock_skew: Gauge,
-    /// Clients that were given an edge, in the order of [`Protocol::ALL`].
-    hand_outs: Vec<IntCounter>,
+    /// Clients that were given an edge, or a place elsewhere, by [`Protocol::ALL`] and [`Reason::ALL`].
+    hand_outs: Vec<Vec<IntCounter>>,
     /// Clients that were not, by [`Protocol::ALL`] and [`Refusal::ALL`].
     refusals: Vec<Vec<IntCounter>>,
     /// Client connections accepted.
@@ -42,6 +41,15 @@ pub struct Metrics {
     edges: IntGaugeVec,
     /// Client connections of all edges that run; set when asked for.
     edge_connections: IntGauge,
+    /// What corrects the forecast; set when asked for.
+    kappa: Gauge,
+    departure_rate: Gauge,
+    /// The highest and the mean utilisation of the edges that take clients; set when asked for.
+    utilisation: GaugeVec,
+    /// Edges that are full; set when asked for.
+    full_edges: IntGauge,
+    /// Whether this balancer suspects that it is cut off; set when asked for.
+    cut_off: IntGauge,
 }
 
 impl Metrics {
@@ -88,12 +96,15 @@ impl Metrics {
                 .collect(),
             hand_outs: Protocol::ALL
                 .iter()
-                .map(|protocol| hand_outs.with_label_values(&[protocol.name(), POLICY]))
+                .map(|protocol| {
+                    let of = |reason: &Reason| hand_outs.with_label_values(&[protocol.name(), reason.name()]);
+                    Reason::ALL.iter().map(of).collect()
+                })
                 .collect(),
             refusals: Protocol::ALL
                 .iter()
                 .map(|protocol| {
-                    let of = |refusal: &Refusal| refusals.with_label_values(&[protocol.name(), refusal.reason()]);
+                    let of = |refusal: &Refusal| refusals.with_label_values(&[protocol.name(), refusal.name()]);
                     Refusal::ALL.iter().map(of).collect()
                 })
                 .collect(),
@@ -112,6 +123,32 @@ impl Metrics {
                 &registry,
                 IntGauge::new("weir_edge_connections", "Client connections of all running edges, as they reported."),
             ),
+            kappa: register(
+                &registry,
+                Gauge::new("weir_kappa", "Clients that arrive at edges for each that this balancer hands out."),
+            ),
+            departure_rate: register(
+                &registry,
+                Gauge::new("weir_departure_rate", "Share of the sessions that ends per second."),
+            ),
+            utilisation: register(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "weir_utilisation",
+                        "Expected utilisation of the edges that take clients, for their weight.",
+                    ),
+                    &["of"],
+                ),
+            ),
+            full_edges: register(&registry, IntGauge::new("weir_edges_full", "Edges that are at one of their limits.")),
+            cut_off: register(
+                &registry,
+                IntGauge::new(
+                    "weir_cut_off",
+                    "1 while most edges have fallen silent at once and nothing arrives: the last state is kept.",
+                ),
+            ),
             registry,
         }
     }
@@ -125,13 +162,12 @@ impl Metrics {
     }
 
     /// Counts a client that asked for an edge.
-    pub fn count_choice(&self, protocol: Protocol, refusal: Option<Refusal>) {
-        let index = protocol as usize;
-        let counter = match refusal {
-            None => self.hand_outs.get(index),
-            Some(refusal) => self.refusals.get(index).and_then(|of_protocol| of_protocol.get(refusal as usize)),
+    pub fn count_choice(&self, protocol: Protocol, choice: Result<Reason, Refusal>) {
+        let (counters, index) = match choice {
+            Ok(reason) => (&self.hand_outs, reason as usize),
+            Err(refusal) => (&self.refusals, refusal as usize),
         };
-        if let Some(counter) = counter {
+        if let Some(counter) = counters.get(protocol as usize).and_then(|of_protocol| of_protocol.get(index)) {
             counter.inc();
         }
     }
@@ -147,7 +183,22 @@ impl Metrics {
     }
 
     /// Sets the gauges of the fleet.
-    pub fn set_fleet(&self, snapshot: &crate::fleet::Snapshot) {
+    pub fn set_fleet(&self, snapshot: &Snapshot, now: Time) {
+        let outlook = snapshot.outlook(now);
+        self.kappa.set(outlook.kappa.into());
+        self.departure_rate.set(outlook.departure_rate.into());
+        self.cut_off.set(outlook.is_cut_off().into());
+        let expected: Vec<f64> = snapshot
+            .edges
+            .iter()
+            .filter_map(|edge| edge.expect(&outlook).ok())
+            .map(|expected| expected.utilisation.into())
+            .collect();
+        let mean = expected.iter().sum::<f64>() / (expected.len().max(1) as f64);
+        self.utilisation.with_label_values(&["mean"]).set(mean);
+        self.utilisation.with_label_values(&["highest"]).set(expected.into_iter().fold(0.0, f64::max));
+        self.full_edges.set(gauge(snapshot.edges.iter().filter(|edge| edge.is_full()).count()));
+
         for state in State::ALL {
             self.edges.with_label_values(&[state.name()]).set(gauge(snapshot.count(state)));
         }
@@ -211,11 +262,11 @@ mod tests {
             assert!(metrics.render().contains(&line), "{line}");
         }
         for protocol in Protocol::ALL {
-            metrics.count_choice(protocol, None);
-            metrics.count_choice(protocol, Some(Refusal::NoneAvailable));
+            metrics.count_choice(protocol, Ok(Reason::SpillZone));
+            metrics.count_choice(protocol, Err(Refusal::NoneAvailable));
             let name = protocol.name();
             for line in [
-                format!("weir_handouts_total{{protocol=\"{name}\",reason=\"least-connections\"}} 1\n"),
+                format!("weir_handouts_total{{protocol=\"{name}\",reason=\"spill-zone\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-none-available\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-no-edge\"}} 0\n"),
             ] {

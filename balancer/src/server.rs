@@ -24,7 +24,7 @@ use crate::admin::token::Token;
 use crate::clock::Clock;
 use crate::config::address::ListenAddress;
 use crate::config::{Config, Listener};
-use crate::fleet::{Commands, Fleet, Lifetimes, Snapshot};
+use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, Terms};
 use crate::fronts::listener::{self, Bound, Port};
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
@@ -40,6 +40,7 @@ pub struct Server {
     reports: StdUdpSocket,
     admin: StdTcpListener,
     fleet: Arc<ArcSwap<Snapshot>>,
+    zones: Arc<ArcSwap<ClientZones>>,
     token: Token,
     ask: mpsc::Sender<Request>,
     asked: mpsc::Receiver<Request>,
@@ -76,11 +77,12 @@ fn remedy(cause: &io::Error) -> &'static str {
 }
 
 impl Server {
-    /// Binds every socket that `config` names. Nothing is served before [`Server::run`].
+    /// Binds every socket that `config` names. Nothing is served before [`Server::run`]. `zones` are those of `config`,
+    /// with whatever else tells where clients are; they may be exchanged meanwhile.
     ///
     /// # Errors
     /// [`Error::Bind`], which names the address; all other sockets are closed again.
-    pub fn bind(config: Config, ring: KeyRing, token: Token) -> Result<Self, Error> {
+    pub fn bind(config: Config, ring: KeyRing, token: Token, zones: Arc<ArcSwap<ClientZones>>) -> Result<Self, Error> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = config.limits.workers.unwrap_or_else(cores);
         let bind_clients =
@@ -89,7 +91,7 @@ impl Server {
         let reports = listener::bind_udp(config.reports.address).map_err(failed(config.reports.address, "reports"))?;
         let admin = listener::bind_alone(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
         let (ask, asked) = mpsc::channel(QUEUE);
-        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default(), token, ask, asked })
+        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default(), zones, token, ask, asked })
     }
 
     /// The TCP listeners for clients.
@@ -131,17 +133,23 @@ impl Server {
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, ring, workers, clients, reports, admin, fleet, token, ask, asked } = self;
+        let Self { config, ring, workers, clients, reports, admin, fleet, zones, token, ask, asked } = self;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
-        let timeout = config.reports.timeout;
+        let overflow: Vec<_> = config.selection.overflow.iter().cloned().map(Arc::new).collect();
+        let terms = Terms {
+            limits: config.redirect.limits(),
+            rules: config.selection.rules(),
+            zones: Arc::clone(zones.load().zones()),
+        };
+        let selector = Arc::new(Selector::new(terms, overflow.iter().filter_map(|elsewhere| elsewhere.protocol())));
 
         metrics.set_keys(ring.ids().collect());
         let intake = Intake {
             socket: UdpSocket::from_std(reports)?,
             receiver: Receiver::new(ring, config.reports.receiver_limits(), random::bytes()),
             fleet: Fleet::new(
-                Lifetimes { timeout, forget_after: config.reports.forget_after },
-                config.redirect.limits(),
+                Lifetimes { timeout: config.reports.timeout, forget_after: config.reports.forget_after },
+                Arc::clone(&selector),
             ),
             commands: Commands::new(config.reports.command_timeout),
             name: config.name.or_else(machine_name),
@@ -152,8 +160,9 @@ impl Server {
         };
         let admin_page = Admin {
             fleet: Arc::clone(&fleet),
+            selector: Arc::clone(&selector),
+            zones: Arc::clone(&zones),
             clock,
-            timeout,
             connections: config.admin.connections,
             metrics: Arc::clone(&metrics),
             token,
@@ -161,8 +170,10 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             fleet,
+            selector,
+            overflow,
+            zones,
             clock,
-            timeout,
             server_info: config.http.server_info,
             limits: config.limits,
             metrics,

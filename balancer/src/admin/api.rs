@@ -7,14 +7,16 @@ use serde::Serialize;
 use weir_program::units::parse_duration;
 use weir_protocol::{EdgeId, Order};
 
-use crate::fleet::selector::is_available;
-use crate::fleet::{Edge, Snapshot, Time};
+use crate::admin::explain::Question;
+use crate::fleet::{Edge, Outlook, Snapshot, Time};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// Show all edges.
     Edges,
+    /// Say what a client would get.
+    Explain(Question),
     /// Have an edge do something.
     Order(EdgeId, Order),
 }
@@ -28,6 +30,7 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
     let parts: Vec<&str> = path.split('/').collect();
     match (parts.as_slice(), method) {
         (["edges"], &Method::GET | &Method::HEAD) => Ok(Call::Edges),
+        (["explain"], &Method::GET | &Method::HEAD) => Ok(Call::Explain(Question::parse(query)?)),
         (["edges", guid, verb], &Method::POST) => {
             let edge = guid.parse().map_err(|error| (StatusCode::BAD_REQUEST, format!("{guid}: {error}.")))?;
             let order = match *verb {
@@ -38,7 +41,7 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
             };
             Ok(Call::Order(edge, order))
         }
-        (["edges"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
+        (["edges" | "explain"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
             Err((StatusCode::METHOD_NOT_ALLOWED, "Edges are shown with GET, and commanded with POST.".to_owned()))
         }
         _ => Err(not_found()),
@@ -78,8 +81,22 @@ struct Shown {
     drain_deadline: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<u64>,
-    out_bits_per_second: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_bits_per_second: Option<u64>,
     weight: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bits_per_second: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    /// Expected by now, with one client more; none when it gets no clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_utilisation: Option<f32>,
+    /// Whether it is at one of its limits.
+    full: bool,
+    /// Whether it is new, and does not get its full share yet.
+    ramping: bool,
     hand_outs: u64,
     hand_outs_since_report: u64,
     last_report: u64,
@@ -92,25 +109,33 @@ struct Shown {
 
 impl Edges {
     /// The fleet at `now`.
-    pub(super) fn new(snapshot: &Snapshot, now: Time, timeout: Duration) -> Self {
-        Self { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now, timeout)).collect() }
+    pub(super) fn new(snapshot: &Snapshot, now: Time) -> Self {
+        let outlook = snapshot.outlook(now);
+        Self { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now, &outlook)).collect() }
     }
 }
 
 impl Shown {
-    fn new(edge: &Edge, now: Time, timeout: Duration) -> Self {
+    fn new(edge: &Edge, now: Time, outlook: &Outlook) -> Self {
         let origin = edge.origin();
+        let expected = edge.expect(outlook).ok();
         Self {
             id: edge.id.to_string(),
             redirect: edge.redirect().to_owned(),
             state: edge.state().name(),
             reasons: edge.reasons().names().collect(),
-            available: is_available(edge, now, timeout),
+            available: expected.is_some(),
             redirect_allowed: edge.is_allowed(),
             drain_deadline: edge.drain_until().map(|until| milliseconds(until - now)),
             connections: edge.connections(),
             out_bits_per_second: edge.out_bits_per_second(),
             weight: edge.weight(),
+            max_connections: edge.capacity().connections,
+            max_bits_per_second: edge.capacity().bits_per_second,
+            zone: edge.zone().map(str::to_owned),
+            expected_utilisation: expected.map(|expected| expected.utilisation),
+            full: edge.is_full(),
+            ramping: edge.is_ramping(),
             hand_outs: edge.hand_outs(),
             hand_outs_since_report: edge.hand_outs_since_report(),
             last_report: milliseconds(now - edge.reported_at()),
@@ -128,12 +153,10 @@ fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use weir_protocol::report::{Reasons, Status};
 
     use super::*;
-    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report, snapshot_of};
 
     const GUID: &str = "01010101-0101-0101-0101-010101010101";
 
@@ -164,8 +187,8 @@ mod tests {
         let mut paused = report();
         paused.status = Status::Paused;
         paused.reasons = Reasons::OPERATOR.with(Reasons::CAPACITY);
-        let edge = Arc::new(Edge::new(id(1), &paused, SOURCE, &ANYWHERE, at(0).into()));
-        let edges = Edges::new(&Snapshot { edges: [edge].into() }, at(1500), Duration::from_secs(5));
+        let edge = Edge::new(id(1), &paused, SOURCE, &ANYWHERE, at(0).into());
+        let edges = Edges::new(&snapshot_of([edge]), at(1500));
         let shown = serde_json::to_value(&edges).unwrap();
         let shown = &shown["edges"][0];
         assert_eq!(shown["id"], GUID);

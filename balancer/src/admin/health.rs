@@ -1,40 +1,45 @@
 //! Whether the balancer can do its work.
 
-use std::time::Duration;
-
-use crate::fleet::selector::is_available;
 use crate::fleet::{Snapshot, Time};
+
+/// After its start a balancer knows the whole fleet once so many intervals have passed: one to hear every edge, and one
+/// since an edge is believed at its second report. Clients who came before would all go to the first edges heard.
+const STARTING_INTERVALS: u32 = 2;
 
 /// One line for people: how many edges take clients.
 ///
 /// # Errors
-/// One line that says why no client can be sent anywhere.
-pub(super) fn ready(snapshot: &Snapshot, now: Time, timeout: Duration) -> Result<String, String> {
+/// One line that says why no client should be sent here.
+pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
     let known = snapshot.edges.len();
-    let available = snapshot.edges.iter().filter(|edge| is_available(edge, now, timeout)).count();
+    let outlook = snapshot.outlook(now);
+    let available = snapshot.edges.iter().filter(|edge| edge.expect(&outlook).is_ok()).count();
+    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default();
     match (known, available) {
         (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
         (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),
+        _ if now - Time::ORIGIN < STARTING_INTERVALS * longest => {
+            Err(format!("not ready: started just now, {known} edges are known so far\n"))
+        }
+        _ if outlook.is_cut_off() => Ok(format!(
+            "ready: {available} of {known} edges take clients, but none is heard: is this machine cut off?\n"
+        )),
         _ => Ok(format!("ready: {available} of {known} edges take clients\n")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::fleet::Edge;
-    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
+    use crate::fleet::Terms;
+    use crate::fleet::tests::{at, report, snapshot_on};
 
     #[test]
-    fn readiness_is_that_some_edge_takes_clients() {
-        let timeout = Duration::from_secs(5);
-        let nobody = Snapshot::default();
-        assert_eq!(ready(&nobody, at(0), timeout), Err("not ready: no edge has reported yet\n".to_owned()));
-        let edge = Arc::new(Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into()));
-        let one = Snapshot { edges: [edge].into() };
-        assert_eq!(ready(&one, at(5000), timeout), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
-        assert_eq!(ready(&one, at(5001), timeout), Err("not ready: none of 1 edges takes clients\n".to_owned()));
+    fn readiness_is_that_some_edge_takes_clients_once_all_can_be_known() {
+        assert_eq!(ready(&Snapshot::default(), at(0)), Err("not ready: no edge has reported yet\n".to_owned()));
+        let one = snapshot_on(&Terms::default(), &[report()]);
+        assert_eq!(ready(&one, at(4999)), Err("not ready: started just now, 1 edges are known so far\n".to_owned()));
+        assert_eq!(ready(&one, at(5000)), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
+        assert_eq!(ready(&one, at(5001)), Err("not ready: none of 1 edges takes clients\n".to_owned()));
     }
 }

@@ -4,9 +4,11 @@
 //! |------------|-------------------------------------------------|
 //! | [`health`] | whether the balancer can do its work            |
 //! | [`api`]    | the edges, and what operators want of them      |
+//! | [`explain`] | what a client would get, and why               |
 //! | [`token`]  | what operators show                             |
 
 mod api;
+mod explain;
 mod health;
 pub mod token;
 
@@ -27,11 +29,13 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
+use weir_program::random;
 
 use crate::admin::api::{Call, Edges};
+use crate::admin::explain::Explained;
 use crate::admin::token::Token;
 use crate::clock::Clock;
-use crate::fleet::Snapshot;
+use crate::fleet::{ClientZones, Selector, Snapshot};
 use crate::intake;
 use crate::metrics::Metrics;
 
@@ -43,10 +47,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     /// Where the fleet is published.
     pub fleet: Arc<ArcSwap<Snapshot>>,
+    /// Chooses from it.
+    pub selector: Arc<Selector>,
+    /// Where clients are.
+    pub zones: Arc<ArcSwap<ClientZones>>,
     /// For what age a report has.
     pub clock: Clock,
-    /// An edge silent for longer gets no clients.
-    pub timeout: Duration,
     /// How many connections are served at a time.
     pub connections: usize,
     /// What is shown at `/metrics`.
@@ -109,12 +115,12 @@ impl Admin {
         }
         match path {
             "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match health::ready(&self.fleet.load(), self.clock.now(), self.timeout) {
+            "/readyz" => match health::ready(&self.fleet.load(), self.clock.now()) {
                 Ok(report) => text(StatusCode::OK, report),
                 Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
             "/metrics" => {
-                self.metrics.set_fleet(&self.fleet.load());
+                self.metrics.set_fleet(&self.fleet.load(), self.clock.now());
                 content(StatusCode::OK, prometheus::TEXT_FORMAT, self.metrics.render())
             }
             _ => text(StatusCode::NOT_FOUND, "Nothing is here. Try /healthz, /readyz, /metrics or /api/v1/edges.\n"),
@@ -130,7 +136,13 @@ impl Admin {
             return refused;
         }
         match api::parse(request.method(), call, request.uri().query()) {
-            Ok(Call::Edges) => json(StatusCode::OK, &Edges::new(&self.fleet.load(), self.clock.now(), self.timeout)),
+            Ok(Call::Edges) => json(StatusCode::OK, &Edges::new(&self.fleet.load(), self.clock.now())),
+            Ok(Call::Explain(question)) => {
+                let (snapshot, zones) = (self.fleet.load(), self.zones.load());
+                let random = u64::from_ne_bytes(random::bytes());
+                let explained = Explained::new(&question, &self.selector, &snapshot, &zones, self.clock.now(), random);
+                json(StatusCode::OK, &explained)
+            }
             Ok(Call::Order(edge, order)) => {
                 let (reply, replied) = oneshot::channel();
                 // Without an intake the balancer is stopping.

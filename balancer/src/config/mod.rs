@@ -10,6 +10,7 @@
 //! | `[admin]`      | [`admin`]    |
 //! | `[http]`       | [`http`]     |
 //! | `[redirect]`   | [`redirect`] |
+//! | `[selection]`  | [`selection`] |
 //! | `[limits]`     | [`limits`]   |
 //! | `[geoip]`      | [`geoip`]    |
 //! | `[[zone]]`     | [`zone`]     |
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod listener;
 pub mod redirect;
 pub mod reports;
+pub mod selection;
 pub(crate) mod units;
 pub mod zone;
 
@@ -39,6 +41,7 @@ pub use limits::Limits;
 pub use listener::Listener;
 pub use redirect::Redirect;
 pub use reports::Reports;
+pub use selection::Selection;
 pub use zone::Zone;
 
 use crate::fleet::Zones;
@@ -63,6 +66,8 @@ pub struct Config {
     pub http: Http,
     /// Where clients may be sent.
     pub redirect: Redirect,
+    /// Which edge a client gets.
+    pub selection: Selection,
     /// What one client may cost.
     pub limits: Limits,
     /// What tells the country of a client.
@@ -118,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fleet::Protocol;
+    use crate::fleet::{Policy, Protocol};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())
@@ -167,6 +172,13 @@ mod tests {
             connections = 8
             [http]
             server_info = "off"
+            [selection]
+            policy = "least-connections"
+            affinity = true
+            ramp = "1m"
+            cpu_limit = 0.9
+            when_full = "best-effort"
+            overflow = ["https://cdn.example.com/weir", "rtmp://backup:1936"]
             [limits]
             workers = 3
             connections = 1000
@@ -205,6 +217,9 @@ mod tests {
         assert_eq!(config.http.server_info, ServerInfo::Off);
         assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
         assert_eq!(config.limits.linger, Duration::from_millis(500));
+        assert_eq!(config.selection.rules().policy, Policy::LeastConnections);
+        assert_eq!(config.selection.rules().cpu_limit, Some(0.9));
+        assert_eq!(config.selection.overflow.len(), 2);
         assert_eq!(config.zones().unwrap().of("192.0.2.1".parse().unwrap()), config.zones().unwrap().id("eu"));
     }
 
@@ -217,7 +232,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `limits`, `geoip`, `zone`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `geoip`, `zone`"
         );
     }
 
@@ -235,6 +250,20 @@ mod tests {
             (
                 "[[listener]]\nprotocols = [\"rtp\"]",
                 "weir.toml:2: `rtp` is not a protocol: expected one of `http`, `rtmp`, `rtsp`",
+            ),
+            (
+                "[selection]\npolicy = \"fastest\"",
+                "weir.toml:2: `fastest` is not a policy: expected one of `least-utilised`, `least-connections`, \
+                 `least-bandwidth`, `round-robin`, `random`, `hash`, `wowza`",
+            ),
+            (
+                "[selection]\ncpu_limit = 90",
+                "weir.toml:2: expected a share of all processors, above 0 to 1, such as 0.9; or \"off\"",
+            ),
+            (
+                "[selection]\noverflow = [\"cdn.example.com\"]",
+                "weir.toml:2: `cdn.example.com` is not the beginning of a URL: expected SCHEME://HOST, such as \
+                 \"https://cdn.example.com\", with a port or path if need be, and no query",
             ),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (

@@ -33,6 +33,19 @@ where
     Err(D::Error::custom(format_args!("out of range: expected {LEAST} to {MOST}")))
 }
 
+/// Reads one of the `known` words, which stand for values. `what` says what a word is, with its article.
+pub(crate) fn named<'de, D, T: Copy>(deserializer: D, what: &str, known: &[(&str, T)]) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let name = String::deserialize(deserializer)?;
+    let found = known.iter().find(|(word, _)| *word == name);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<String> = known.iter().map(|(word, _)| format!("`{word}`")).collect();
+        D::Error::custom(format_args!("`{name}` is not {what}: expected one of {}", words.join(", ")))
+    })
+}
+
 /// Reads a name: 1 to 64 printable ASCII characters, as the report protocol has them.
 pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     parse_name(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)

@@ -113,7 +113,7 @@ mod tests {
     use std::path::Path;
 
     use crate::config::Config;
-    use crate::fleet::Spill;
+    use crate::fleet::zones::Spill;
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())

@@ -2,16 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use weir_protocol::key::KeyId;
-use weir_protocol::report::{self, Reasons, Status};
+use weir_protocol::report::{self, Capacity, Reasons, Status};
 use weir_protocol::{EdgeId, Host, Report};
 
 use crate::fleet::Change;
-use crate::fleet::redirect_limits::RedirectLimits;
-use crate::fleet::selector::Protocol;
+use crate::fleet::forecast::{Observation, Outlook};
+use crate::fleet::load::{Expected, Load, NOMINAL_SESSIONS};
+use crate::fleet::protocol::Protocol;
+use crate::fleet::random::mix;
+use crate::fleet::reason::Exclusion;
+use crate::fleet::terms::Terms;
 use crate::fleet::time::{Moment, Time};
+use crate::fleet::zones::ZoneId;
 
 /// Whether an edge gets clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,7 @@ impl State {
         }
     }
 
-    fn from_u8(value: u8) -> Self {
+    pub(super) fn from_u8(value: u8) -> Self {
         // Only `State as u8` is ever stored; an edge in a state that nobody knows would get no clients.
         Self::ALL.into_iter().find(|state| *state as u8 == value).unwrap_or(Self::TimedOut)
     }
@@ -70,7 +74,9 @@ pub struct Edge {
     /// The GUID that it reports under.
     pub id: EdgeId,
     description: Description,
-    counters: Arc<Counters>,
+    load: Arc<Load>,
+    /// Its place among those that are known, for as long as it is; small, so that it can be kept in few bits.
+    slot: u32,
 }
 
 /// Where a report came from, and under which key.
@@ -94,6 +100,11 @@ struct Description {
     protocols: u8,
     /// Its share of clients relative to other edges.
     weight: f32,
+    capacity: Capacity,
+    /// The zone that it says it is in.
+    zone: Option<Box<str>>,
+    /// The same, when such a zone is configured.
+    zone_id: Option<ZoneId>,
     origin: Origin,
     /// Whether clients may be sent to every host that it names.
     is_allowed: bool,
@@ -110,59 +121,47 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Not known. No edge has this many connections, and no drain lasts this long.
-const UNKNOWN: u64 = u64::MAX;
-
-/// What changes with every report or hand-out. Each is a figure on its own: no order between them is relied upon.
-#[derive(Debug)]
-struct Counters {
-    state: AtomicU8,
-    /// Bits of [`Reasons`].
-    reasons: AtomicU8,
-    /// By how many milliseconds the edge's clock is ahead of this balancer's; negative when it is behind.
-    clock_skew: AtomicI64,
-    /// When its drain ends, in microseconds of [`Time`]; [`UNKNOWN`] when it does not drain, or without a deadline.
-    drain_until: AtomicU64,
-    /// Microseconds of [`Time`].
-    reported_at: AtomicU64,
-    connections: AtomicU64,
-    out_bits_per_second: AtomicU64,
-    /// Clients given this edge by this balancer; a running total.
-    hand_outs: AtomicU64,
-    /// That total when the edge last said how many connections it has.
-    hand_outs_reported: AtomicU64,
-}
+/// What the bandwidth of one session is taken to be, where sessions and bandwidths must be compared for good: the same
+/// for all balancers, so that they agree on the order of edges for a stream. In bits per second.
+const NOMINAL_BITS_PER_SESSION: f32 = 4e6;
 
 impl Edge {
     /// An edge that sent its first report.
     #[must_use]
-    pub fn new(id: EdgeId, report: &Report<'_>, origin: Origin, limits: &RedirectLimits, now: Moment) -> Self {
-        let counters = Counters {
-            state: AtomicU8::new(State::from(report.status) as u8),
-            reasons: AtomicU8::new(0),
-            clock_skew: AtomicI64::new(0),
-            drain_until: AtomicU64::new(UNKNOWN),
-            reported_at: AtomicU64::new(now.monotonic.as_micros()),
-            connections: AtomicU64::new(UNKNOWN),
-            out_bits_per_second: AtomicU64::new(0),
-            hand_outs: AtomicU64::new(0),
-            hand_outs_reported: AtomicU64::new(0),
-        };
-        let edge = Self { id, description: Description::new(report, origin, limits), counters: Arc::new(counters) };
-        edge.update(report, now);
+    pub fn new(id: EdgeId, report: &Report<'_>, origin: Origin, terms: &Terms, now: Moment) -> Self {
+        Self::in_slot(0, id, report, origin, terms, now)
+    }
+
+    pub(super) fn in_slot(
+        slot: u32,
+        id: EdgeId,
+        report: &Report<'_>,
+        origin: Origin,
+        terms: &Terms,
+        now: Moment,
+    ) -> Self {
+        let load = Arc::new(Load::new(now.monotonic));
+        let edge = Self { id, description: Description::new(report, origin, terms), load, slot };
+        edge.update(report, now, terms, 0.0);
         edge
     }
 
     /// Its state, as it was last reported or as time has made it.
     #[must_use]
     pub fn state(&self) -> State {
-        State::from_u8(self.counters.state.load(Ordering::Relaxed))
+        self.load.state()
     }
 
     /// When its last report came in.
     #[must_use]
     pub fn reported_at(&self) -> Time {
-        Time::from_micros(self.counters.reported_at.load(Ordering::Relaxed))
+        self.load.reported_at()
+    }
+
+    /// The time between two of its reports, as it says.
+    #[must_use]
+    pub fn interval(&self) -> std::time::Duration {
+        self.load.interval()
     }
 
     /// What clients are to call it.
@@ -189,43 +188,58 @@ impl Edge {
         self.description.weight
     }
 
+    /// What it says that it can carry.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        self.description.capacity
+    }
+
+    /// The zone that it says it is in.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.description.zone.as_deref()
+    }
+
+    /// Whether a client of the zone is at home here: an edge that names no zone is at home everywhere.
+    #[must_use]
+    pub fn is_in(&self, zone: ZoneId) -> bool {
+        self.description.zone.is_none() || self.description.zone_id == Some(zone)
+    }
+
     /// Client connections, as last reported.
     #[must_use]
     pub fn connections(&self) -> Option<u64> {
-        let connections = self.counters.connections.load(Ordering::Relaxed);
-        (connections != UNKNOWN).then_some(connections)
+        self.load.connections()
     }
 
-    /// Outgoing media in bits per second, as last reported; 0 when unknown.
+    /// Outgoing media in bits per second, as last reported.
     #[must_use]
-    pub fn out_bits_per_second(&self) -> u64 {
-        self.counters.out_bits_per_second.load(Ordering::Relaxed)
+    pub fn out_bits_per_second(&self) -> Option<u64> {
+        self.load.out_bits_per_second()
     }
 
-    /// Clients given this edge since it last said how many connections it has: those that are not in that number yet.
+    /// Clients given this edge since it last said how many connections it has.
     #[must_use]
     pub fn hand_outs_since_report(&self) -> u64 {
-        let reported = self.counters.hand_outs_reported.load(Ordering::Relaxed);
-        self.counters.hand_outs.load(Ordering::Relaxed).saturating_sub(reported)
+        self.load.hand_outs_since_report()
     }
 
     /// Why it takes no clients, as it was last reported.
     #[must_use]
     pub fn reasons(&self) -> Reasons {
-        Reasons(self.counters.reasons.load(Ordering::Relaxed))
+        self.load.reasons()
     }
 
     /// By how many milliseconds its clock is ahead of this balancer's, the way of the report included.
     #[must_use]
     pub fn clock_skew_milliseconds(&self) -> i64 {
-        self.counters.clock_skew.load(Ordering::Relaxed)
+        self.load.clock_skew_milliseconds()
     }
 
     /// When it is to be empty, while it drains with a deadline.
     #[must_use]
     pub fn drain_until(&self) -> Option<Time> {
-        let until = self.counters.drain_until.load(Ordering::Relaxed);
-        (until != UNKNOWN).then(|| Time::from_micros(until))
+        self.load.drain_until()
     }
 
     /// Where its reports come from, and under which key.
@@ -240,42 +254,77 @@ impl Edge {
         self.description.is_allowed
     }
 
+    /// Whether it is at one of its limits.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.load.is_full()
+    }
+
+    /// Whether it is new, and does not get its full share yet.
+    #[must_use]
+    pub fn is_ramping(&self) -> bool {
+        self.load.is_ramping()
+    }
+
     /// Clients given this edge by this balancer, ever.
     #[must_use]
     pub fn hand_outs(&self) -> u64 {
-        self.counters.hand_outs.load(Ordering::Relaxed)
+        self.load.hand_outs()
     }
 
     /// Counts one client given this edge.
-    pub fn hand_out(&self) {
-        self.counters.hand_outs.fetch_add(1, Ordering::Relaxed);
+    pub fn hand_out(&self, now: Time) {
+        self.load.hand_out(now);
     }
 
-    /// Takes in what changes with every report. What the report does not say keeps its last value.
-    pub(super) fn update(&self, report: &Report<'_>, now: Moment) {
-        let counters = &self.counters;
-        counters.reported_at.store(now.monotonic.as_micros(), Ordering::Relaxed);
-        counters.reasons.store(report.reasons.0, Ordering::Relaxed);
-        counters.clock_skew.store(report.send_time.wrapping_sub(now.unix).cast_signed(), Ordering::Relaxed);
-        let drain_until = report.drain_deadline.map_or(UNKNOWN, |left| (now.monotonic + left).as_micros());
-        counters.drain_until.store(drain_until, Ordering::Relaxed);
-        if let Some(connections) = report.load.connections {
-            counters.connections.store(connections.min(UNKNOWN - 1), Ordering::Relaxed);
-            counters.hand_outs_reported.store(counters.hand_outs.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        if let Some(rate) = report.load.out_bits_per_second {
-            counters.out_bits_per_second.store(rate, Ordering::Relaxed);
-        }
-        counters.state.store(State::from(report.status) as u8, Ordering::Relaxed);
+    /// What it is expected to carry with one client more.
+    ///
+    /// # Errors
+    /// Why it gets none.
+    pub fn expect(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
+        self.load.expect(outlook)
     }
 
-    /// Marks it as timed out, unless it has said goodbye; whether that changed anything.
-    pub(super) fn time_out(&self) -> bool {
-        let changes = !matches!(self.state(), State::TimedOut | State::Stopping);
-        if changes {
-            self.counters.state.store(State::TimedOut as u8, Ordering::Relaxed);
-        }
-        changes
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    pub(super) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// A number of its own for hashing, the same at all balancers.
+    pub(super) fn seed(&self) -> u64 {
+        let [a, b] = [0, 8].map(|start| {
+            let mut half = [0; 8];
+            half.copy_from_slice(&self.id.0[start..start + 8]);
+            u64::from_le_bytes(half)
+        });
+        mix(mix(a) ^ b)
+    }
+
+    /// What it can carry, in sessions, as it describes itself: the same at all balancers, whatever the load.
+    pub(super) fn size(&self) -> f32 {
+        let Capacity { connections, bits_per_second } = self.description.capacity;
+        let by_bits = bits_per_second.map(|limit| limit as f32 / NOMINAL_BITS_PER_SESSION);
+        let by_sessions = connections.map(|limit| limit as f32);
+        let sessions = match (by_sessions, by_bits) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => NOMINAL_SESSIONS,
+        };
+        sessions.max(1.0) * self.description.weight
+    }
+
+    /// Takes in what changes with every report.
+    pub(super) fn update(
+        &self,
+        report: &Report<'_>,
+        now: Moment,
+        terms: &Terms,
+        fleet_bits_per_session: f32,
+    ) -> Option<Observation> {
+        self.load.update(report, self.description.is_allowed, now, &terms.rules, fleet_bits_per_session)
     }
 
     /// Whether the report describes the edge as it is described here; without allocating, since it is asked of each report.
@@ -288,6 +337,8 @@ impl Edge {
         same_redirect
             && description.origin == origin
             && report.weight.unwrap_or(1.0).to_bits() == description.weight.to_bits()
+            && report.capacity == description.capacity
+            && report.zone == description.zone.as_deref()
             && report.endpoints.len() == description.endpoints.len()
             && report.endpoints.iter().zip(&description.endpoints).all(|(theirs, ours)| ours.is(theirs))
     }
@@ -302,17 +353,16 @@ impl Edge {
     }
 
     /// The same edge, described anew.
-    pub(super) fn with_description(&self, report: &Report<'_>, origin: Origin, limits: &RedirectLimits) -> Self {
-        Self {
-            id: self.id,
-            description: Description::new(report, origin, limits),
-            counters: Arc::clone(&self.counters),
-        }
+    pub(super) fn with_description(&self, report: &Report<'_>, origin: Origin, terms: &Terms) -> Self {
+        let description = Description::new(report, origin, terms);
+        self.load.allow(description.is_allowed);
+        Self { id: self.id, description, load: Arc::clone(&self.load), slot: self.slot }
     }
 }
 
 impl Description {
-    fn new(report: &Report<'_>, origin: Origin, limits: &RedirectLimits) -> Self {
+    fn new(report: &Report<'_>, origin: Origin, terms: &Terms) -> Self {
+        let limits = &terms.limits;
         let endpoints: Box<[Endpoint]> = report.endpoints.iter().map(Endpoint::from).collect();
         let redirect: Box<str> =
             report.redirect.map_or_else(|| origin.source.to_string().into(), |host| host.as_str().into());
@@ -328,6 +378,9 @@ impl Description {
                 .fold(0, |bits, protocol| bits | protocol.bit()),
             endpoints,
             weight: report.weight.unwrap_or(1.0),
+            capacity: report.capacity,
+            zone: report.zone.map(Into::into),
+            zone_id: report.zone.and_then(|zone| terms.zones.id(zone)),
             origin,
         }
     }
@@ -352,6 +405,7 @@ impl From<&report::Endpoint<'_>> for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::RedirectLimits;
     use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
 
     fn elsewhere() -> Origin {
@@ -383,13 +437,13 @@ mod tests {
     #[test]
     fn hand_outs_count_until_a_report_says_how_many_connections_there_are() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
-        edge.hand_out();
-        edge.hand_out();
+        edge.hand_out(at(0));
+        edge.hand_out(at(0));
         let mut unknown = report();
         unknown.load.connections = None;
-        edge.update(&unknown, at(1).into());
+        edge.update(&unknown, at(1).into(), &ANYWHERE, 0.0);
         assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 2), "unknown is not zero");
-        edge.update(&report(), at(2).into());
+        edge.update(&report(), at(2).into(), &ANYWHERE, 0.0);
         assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 0));
     }
 
@@ -409,13 +463,14 @@ mod tests {
     fn a_new_description_keeps_the_counters() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
         let renamed = edge.with_description(&report(), SOURCE, &ANYWHERE);
-        edge.hand_out();
+        edge.hand_out(at(0));
         assert_eq!(renamed.hand_outs_since_report(), 1);
     }
 
     #[test]
     fn an_edge_that_names_a_host_outside_the_limits_is_not_allowed() {
         let limits = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
+        let limits = Terms { limits, ..Terms::default() };
         let mut inside = report();
         inside.redirect = Host::new("edge1.example.com").ok();
         let allowed = |report: &Report<'_>| Edge::new(id(1), report, SOURCE, &limits, at(0).into()).is_allowed();
@@ -436,7 +491,7 @@ mod tests {
         let edge = Edge::new(id(1), &draining, SOURCE, &ANYWHERE, now);
         assert_eq!((edge.reasons(), edge.drain_until()), (Reasons::OPERATOR, Some(at(61_000))));
         assert_eq!(edge.clock_skew_milliseconds(), -250);
-        edge.update(&report(), now);
+        edge.update(&report(), now, &ANYWHERE, 0.0);
         assert_eq!((edge.reasons(), edge.drain_until()), (Reasons::NONE, None));
     }
 }

@@ -4,22 +4,45 @@
 //! [`Snapshot`] of it. What changes with every report lives in atomics that snapshots share, so that a snapshot is made
 //! only when an edge joins, leaves, or describes itself differently.
 //!
-//! | module              | what it holds                                        |
-//! |---------------------|------------------------------------------------------|
-//! | [`edge`]            | one edge: what it says of itself, load and liveness  |
-//! | [`selector`]        | which edge gets this client                          |
-//! | [`redirect_limits`] | where clients may be sent                            |
-//! | [`commands`]        | what operators want of edges                         |
-//! | [`zones`]           | which zone a client is in, and where it spills       |
-//! | [`network_table`]   | a zone by longest prefix match                       |
-//! | [`territory`]       | countries and continents                             |
-//! | [`time`]            | a moment, as a number                                |
+//! | module              | what it holds                                          |
+//! |---------------------|--------------------------------------------------------|
+//! | [`edge`]            | one edge: what it says of itself                       |
+//! | [`load`]            | its load: as reported, and as expected by now          |
+//! | [`recent`]          | … clients that are on their way to it                  |
+//! | [`forecast`]        | what is learned of the whole fleet to correct reports  |
+//! | [`liveness`]        | whose silence it is                                    |
+//! | [`selector`]        | which edge gets this client                            |
+//! | [`rules`]           | … by which policy                                      |
+//! | [`pool`]            | … of those that it may be sent to                      |
+//! | [`affinity`]        | … or that have its stream                              |
+//! | [`reason`]          | … and why                                              |
+//! | [`explain`]         | the same for people, with what speaks against others   |
+//! | [`zones`]           | where clients are                                      |
+//! | [`network_table`]   | … by their network                                     |
+//! | [`territory`]       | … or by their country                                  |
+//! | [`redirect_limits`] | where clients may be sent                              |
+//! | [`terms`]           | what is configured of all this                         |
+//! | [`commands`]        | what operators want of edges                           |
+//! | [`time`]            | a moment, as a number                                  |
 
+mod affinity;
+mod atomic;
 pub mod commands;
 pub mod edge;
-pub mod network_table;
+pub mod explain;
+mod forecast;
+mod liveness;
+mod load;
+mod network_table;
+mod pool;
+pub mod protocol;
+pub mod random;
+pub mod reason;
+mod recent;
 pub mod redirect_limits;
+pub mod rules;
 pub mod selector;
+pub mod terms;
 pub mod territory;
 pub mod time;
 pub mod zones;
@@ -31,12 +54,24 @@ use std::time::Duration;
 
 use weir_protocol::{EdgeId, Report};
 
+use crate::fleet::forecast::{Correction, Learned};
+use crate::fleet::liveness::Watch;
+use crate::fleet::load::Load;
+use crate::fleet::pool::Pools;
+
 pub use commands::Commands;
 pub use edge::{Edge, Origin, State};
+pub use forecast::Outlook;
+pub use load::Expected;
+pub use network_table::NetworkTable;
+pub use protocol::Protocol;
+pub use reason::{Exclusion, Reason, Refusal};
 pub use redirect_limits::RedirectLimits;
-pub use selector::{Protocol, Refusal, pick};
+pub use rules::{Policy, Rules, WhenFull};
+pub use selector::{Choice, Request, Selector};
+pub use terms::Terms;
 pub use time::{Moment, Time};
-pub use zones::{ClientZones, Spill, ZoneId, Zones};
+pub use zones::{ClientZones, ZoneId, Zones};
 
 /// How long an edge is believed, and remembered.
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +82,35 @@ pub struct Lifetimes {
     pub forget_after: Duration,
 }
 
+/// A balancer has just started, and every edge is new to it, until so many intervals of an edge have passed: one to hear
+/// it, one because an edge is believed at its second report, and one to spare.
+const STARTING_INTERVALS: u32 = 3;
+
 /// Every edge that this balancer knows.
 #[derive(Debug)]
 pub struct Fleet {
     lifetimes: Lifetimes,
-    limits: RedirectLimits,
+    selector: Arc<Selector>,
     /// Ordered, so that every listing shows the edges in the same order.
     edges: BTreeMap<EdgeId, Arc<Edge>>,
+    /// Slots of edges that are forgotten, for those to come.
+    free_slots: Vec<u32>,
+    totals: Totals,
+    correction: Correction,
+    watch: Watch,
+    learned: Arc<Learned>,
+    /// Those of the last snapshot.
+    pools: Arc<Pools>,
+    /// Which edges were full then, as one number.
+    full: u64,
     changed: bool,
+}
+
+/// Sessions and bandwidth of all edges that report both.
+#[derive(Debug, Default)]
+struct Totals {
+    sessions: f64,
+    bits_per_second: f64,
 }
 
 /// The fleet at one moment; load and liveness in it go on changing.
@@ -62,6 +118,12 @@ pub struct Fleet {
 pub struct Snapshot {
     /// Every known edge, in the order of their ids.
     pub edges: Box<[Arc<Edge>]>,
+    /// Their loads, so that a draw has one pointer less to follow.
+    loads: Box<[Arc<Load>]>,
+    /// Which of them is in which slot.
+    places: Box<[u32]>,
+    pools: Arc<Pools>,
+    learned: Arc<Learned>,
 }
 
 /// What a report or the passing of time did to an edge, for the log.
@@ -80,26 +142,52 @@ pub enum Change {
 }
 
 impl Fleet {
-    /// A fleet without edges.
+    /// A fleet without edges, from which `selector` is to choose.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, limits: RedirectLimits) -> Self {
-        Self { lifetimes, limits, edges: BTreeMap::new(), changed: false }
+    pub fn new(lifetimes: Lifetimes, selector: Arc<Selector>) -> Self {
+        Self {
+            lifetimes,
+            selector,
+            edges: BTreeMap::new(),
+            free_slots: Vec::new(),
+            totals: Totals::default(),
+            correction: Correction::new(),
+            watch: Watch::new(lifetimes.timeout),
+            learned: Arc::new(Learned::new(lifetimes.timeout)),
+            pools: Arc::default(),
+            full: 0,
+            changed: false,
+        }
     }
 
     /// Takes in a report of the edge `id`, received at `now`.
     pub fn apply(&mut self, id: EdgeId, report: &Report<'_>, origin: Origin, now: Moment) -> Option<Change> {
+        let time = now.monotonic;
+        self.watch.hear(time);
+        let selector = Arc::clone(&self.selector);
         let Some(known) = self.edges.get_mut(&id) else {
-            let edge = Edge::new(id, report, origin, &self.limits, now);
-            let change = if edge.is_allowed() { Change::Joined } else { Change::Disallowed };
-            self.edges.insert(id, Arc::new(edge));
-            self.changed = true;
-            return Some(change);
+            return Some(self.join(id, report, origin, now));
         };
-        let before = known.state();
-        known.update(report, now);
+        let (before, silent) = (known.state(), time - known.reported_at());
+        self.totals.remove(known);
+        let observation = known.update(report, now, selector.terms(), self.totals.bits_per_session());
+        self.totals.add(known);
+        if let Some(observation) = observation {
+            self.correction.learn(observation, time);
+        }
+        for stream in &report.hot_streams {
+            selector.note_stream(*stream, known.slot(), time);
+        }
+
         let after = known.state();
+        // One lost report makes an edge time out for a moment; that alone makes it no new edge.
+        let was_gone = before != State::TimedOut || silent > 2 * self.lifetimes.timeout;
+        if after == State::Running && before != State::Running && was_gone {
+            known.load().ramp_from(Some(time));
+        }
+        self.changed |= after != before;
         if !known.describes(report, origin) {
-            let renewed = known.with_description(report, origin, &self.limits);
+            let renewed = known.with_description(report, origin, selector.terms());
             let change = renewed.change_from(known);
             *known = Arc::new(renewed);
             self.changed = true;
@@ -108,6 +196,19 @@ impl Fleet {
             }
         }
         (after != before).then_some(Change::State(after))
+    }
+
+    fn join(&mut self, id: EdgeId, report: &Report<'_>, origin: Origin, now: Moment) -> Change {
+        let slot = self.free_slots.pop().unwrap_or_else(|| u32::try_from(self.edges.len()).unwrap_or(u32::MAX));
+        let edge = Edge::in_slot(slot, id, report, origin, self.selector.terms(), now);
+        if now.monotonic - Time::ORIGIN > STARTING_INTERVALS * report.interval {
+            edge.load().ramp_from(Some(now.monotonic));
+        }
+        let change = if edge.is_allowed() { Change::Joined } else { Change::Disallowed };
+        self.totals.add(&edge);
+        self.edges.insert(id, Arc::new(edge));
+        self.changed = true;
+        change
     }
 
     /// Whether the edge is known.
@@ -119,37 +220,148 @@ impl Fleet {
     /// Lets time pass: edges that were silent for too long time out, and are forgotten at last.
     pub fn sweep(&mut self, now: Time, mut changed: impl FnMut(EdgeId, Change)) {
         let lifetimes = self.lifetimes;
-        let before = self.edges.len();
+        if self.watch.look(self.edges.values().map(|edge| edge.reported_at()), now) {
+            // Those that timed out since the last report of all have done nothing wrong.
+            self.edges
+                .values()
+                .filter(|edge| self.watch.gap().silence(edge.reported_at(), now) <= lifetimes.timeout)
+                .for_each(|edge| self.changed |= edge.load().revive());
+        }
+        let gap = self.watch.gap();
+        self.learned.publish(&self.correction, gap);
+
+        let ramp = self.selector.terms().rules.ramp;
+        let mut full = 0;
         self.edges.retain(|id, edge| {
-            let silent = now - edge.reported_at();
-            if silent > lifetimes.timeout && edge.time_out() {
+            let silent = gap.silence(edge.reported_at(), now);
+            if silent > lifetimes.timeout && edge.load().time_out() {
+                self.changed = true;
                 changed(*id, Change::State(State::TimedOut));
             }
+            edge.load().settle_ramp(now, ramp);
             let keep = silent <= lifetimes.forget_after;
             if !keep {
                 changed(*id, Change::Forgotten);
+                self.totals.remove(edge);
+                self.free_slots.push(edge.slot());
+                self.changed = true;
+            } else if edge.is_full() {
+                full ^= random::mix(u64::from(edge.slot()) + 1);
             }
             keep
         });
-        self.changed |= self.edges.len() != before;
+        self.changed |= full != self.full || self.pools.all().any(|pool| pool.is_exhausted());
+        self.full = full;
+        if self.selector.needs_utilisation() {
+            self.measure_pools(now);
+        }
     }
 
     /// The fleet as readers are to see it, if it has changed since this was last asked.
     pub fn take_snapshot(&mut self) -> Option<Snapshot> {
-        std::mem::take(&mut self.changed).then(|| Snapshot { edges: self.edges.values().cloned().collect() })
+        std::mem::take(&mut self.changed).then(|| {
+            let snapshot =
+                Snapshot::new(self.edges.values().cloned().collect(), self.selector.terms(), Arc::clone(&self.learned));
+            self.pools = Arc::clone(&snapshot.pools);
+            snapshot
+        })
+    }
+
+    /// Whether this balancer suspects that it is cut off, since most edges fell silent at once.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.watch.is_cut_off()
+    }
+
+    /// What is learned of the fleet as a whole.
+    #[must_use]
+    pub fn outlook(&self, now: Time) -> Outlook {
+        self.learned.outlook(now)
+    }
+
+    /// Says how utilised each pool is as a whole.
+    fn measure_pools(&self, now: Time) {
+        let outlook = self.learned.outlook(now);
+        let edges: Box<[&Arc<Edge>]> = self.edges.values().collect();
+        for pool in self.pools.all() {
+            let (mut carried, mut size, mut lowest) = (0.0, 0.0, f32::INFINITY);
+            for edge in pool.places().filter_map(|place| edges.get(place as usize)) {
+                if let Ok(expected) = edge.expect(&outlook) {
+                    carried += expected.utilisation * edge.size();
+                    size += edge.size();
+                    lowest = lowest.min(expected.utilisation);
+                }
+            }
+            pool.set_utilisation(carried / size.max(1.0), if size > 0.0 { lowest } else { 0.0 });
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, edge: &Edge) {
+        self.change(edge, 1.0);
+    }
+
+    fn remove(&mut self, edge: &Edge) {
+        self.change(edge, -1.0);
+    }
+
+    fn change(&mut self, edge: &Edge, sign: f64) {
+        if let (Some(sessions), Some(bits)) = (edge.connections(), edge.out_bits_per_second()) {
+            self.sessions += sign * sessions as f64;
+            self.bits_per_second += sign * bits as f64;
+        }
+    }
+
+    /// The average of the fleet.
+    fn bits_per_session(&self) -> f32 {
+        if self.sessions < 1.0 { 0.0 } else { (self.bits_per_second / self.sessions).max(0.0) as f32 }
     }
 }
 
 impl Snapshot {
+    fn new(edges: Box<[Arc<Edge>]>, terms: &Terms, learned: Arc<Learned>) -> Self {
+        let slots = edges.iter().map(|edge| edge.slot() as usize + 1).max().unwrap_or(0);
+        let mut places = vec![u32::MAX; slots].into_boxed_slice();
+        for (place, edge) in (0..).zip(&edges) {
+            places[edge.slot() as usize] = place;
+        }
+        Self {
+            loads: edges.iter().map(|edge| Arc::clone(edge.load())).collect(),
+            pools: Arc::new(Pools::new(&edges, &terms.rules, &terms.zones)),
+            places,
+            edges,
+            learned,
+        }
+    }
+
     /// How many edges are in this state.
     #[must_use]
     pub fn count(&self, state: State) -> usize {
         self.edges.iter().filter(|edge| edge.state() == state).count()
     }
+
+    /// What holds for all edges at this moment.
+    #[must_use]
+    pub fn outlook(&self, now: Time) -> Outlook {
+        self.learned.outlook(now)
+    }
+
+    /// Where the edge in this slot is, if it is here.
+    fn place(&self, slot: u32) -> Option<u32> {
+        self.places.get(slot as usize).copied().filter(|place| *place != u32::MAX)
+    }
+
+    /// Why nobody could be chosen.
+    fn refusal(&self, request: &Request) -> Refusal {
+        if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(request) }
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::LazyLock;
+
     use weir_protocol::Host;
     use weir_protocol::report::Status;
 
@@ -160,7 +372,8 @@ pub(crate) mod tests {
         key_id: weir_protocol::key::KeyId([1; 4]),
         duplicate: None,
     };
-    pub(crate) const ANYWHERE: RedirectLimits = RedirectLimits { hosts: Vec::new(), networks: Vec::new() };
+    /// Terms without any limit.
+    pub(crate) static ANYWHERE: LazyLock<Terms> = LazyLock::new(Terms::default);
     const LIFETIMES: Lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
 
     pub(crate) fn report() -> Report<'static> {
@@ -177,8 +390,26 @@ pub(crate) mod tests {
         EdgeId([byte; 16])
     }
 
+    /// A snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
+    pub(crate) fn snapshot_on(terms: &Terms, reports: &[Report<'_>]) -> Snapshot {
+        let edges = (0_u32..).zip(reports).map(|(slot, report)| {
+            let id = id(u8::try_from(slot + 1).unwrap());
+            Arc::new(Edge::in_slot(slot, id, report, SOURCE, terms, at(0).into()))
+        });
+        Snapshot::new(edges.collect(), terms, Arc::new(Learned::new(LIFETIMES.timeout)))
+    }
+
+    /// A snapshot of these edges.
+    pub(crate) fn snapshot_of(edges: impl IntoIterator<Item = Edge>) -> Snapshot {
+        Snapshot::new(edges.into_iter().map(Arc::new).collect(), &ANYWHERE, Arc::new(Learned::new(LIFETIMES.timeout)))
+    }
+
+    fn fleet_on(terms: &Terms) -> Fleet {
+        Fleet::new(LIFETIMES, Arc::new(Selector::new(terms.clone(), [])))
+    }
+
     fn fleet() -> Fleet {
-        Fleet::new(LIFETIMES, ANYWHERE)
+        fleet_on(&ANYWHERE)
     }
 
     fn swept(fleet: &mut Fleet, now: Time) -> Vec<(EdgeId, Change)> {
@@ -239,7 +470,7 @@ pub(crate) mod tests {
         fleet.apply(id(1), &report(), SOURCE, at(0).into());
         fleet.take_snapshot();
         swept(&mut fleet, at(3_600_000));
-        assert!(fleet.take_snapshot().is_none());
+        assert_eq!(fleet.take_snapshot().unwrap().count(State::TimedOut), 1);
         assert_eq!(swept(&mut fleet, at(3_600_001)), [(id(1), Change::Forgotten)]);
         assert_eq!(fleet.take_snapshot().unwrap().edges.len(), 0);
     }
@@ -253,7 +484,7 @@ pub(crate) mod tests {
         assert_eq!(fleet.apply(id(1), &report(), copied, at(1).into()), Some(Change::Duplicate(elsewhere)));
         assert_eq!(fleet.apply(id(1), &report(), copied, at(2).into()), None);
         let nowhere = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
-        let mut fleet = Fleet::new(LIFETIMES, nowhere);
+        let mut fleet = fleet_on(&Terms { limits: nowhere, ..Terms::default() });
         assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0).into()), Some(Change::Disallowed));
         assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(1).into()), None);
     }

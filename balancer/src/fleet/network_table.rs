@@ -51,7 +51,7 @@ impl NetworkTable {
 
 /// The network without bits beyond its prefix, and as IPv4 if it holds nothing but IPv4-mapped addresses.
 #[must_use]
-pub fn canonical(network: IpNet) -> IpNet {
+pub(super) fn canonical(network: IpNet) -> IpNet {
     let network = network.trunc();
     let mapped = match network.network() {
         IpAddr::V6(address) => address.to_ipv4_mapped(),

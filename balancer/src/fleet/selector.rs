@@ -1,265 +1,392 @@
-//! Which edge gets this client.
+//! Which edge gets this client: filter, affinity, policy, fallback.
 //!
-//! The policy is least connections, by weight, with this balancer's own hand-outs counted in: reports are up to an
-//! interval old, and without that count everybody who comes between two of them would be sent to one edge.
+//! A choice reads a snapshot, allocates nothing and takes no lock. The edges of a pool have passed the filter when the
+//! snapshot was made; what can change since then is looked at again for each edge that is drawn.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::fleet::Snapshot;
-use crate::fleet::edge::{Edge, State};
+use crate::fleet::affinity::{Affinity, TOLERANCE, rendezvous};
+use crate::fleet::edge::Edge;
+use crate::fleet::forecast::Outlook;
+use crate::fleet::load::{Expected, Load};
+use crate::fleet::pool::Pool;
+use crate::fleet::protocol::Protocol;
+use crate::fleet::random::{Random, mix};
+use crate::fleet::reason::{Exclusion, Reason, Refusal};
+use crate::fleet::rules::Policy;
+use crate::fleet::terms::Terms;
 use crate::fleet::time::Time;
+use crate::fleet::zones::ZoneId;
 
-/// What a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP: HLS, DASH and anything else behind a URL.
-    Http,
-    /// RTMP.
-    Rtmp,
-    /// RTSP.
-    Rtsp,
+/// So many edges are drawn, and the best of them is taken: two are far better than one, and beyond four little is won
+/// (docs/selection.md). It is also what keeps a crowd from an edge that seems empty: it gets four times its share at most.
+const DRAWS: usize = 4;
+
+/// Of at most so many edges all are looked at.
+const SMALL: usize = 8;
+
+/// So many rounds of draws are made before every edge is looked at. Draws fail only between a change of state and the
+/// next snapshot, and for edges that ramp up, which the last round lets pass.
+const ROUNDS: usize = 8;
+
+/// What a client wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// What it will speak to the edge; any, when that is not known.
+    pub protocol: Option<Protocol>,
+    /// Where it is.
+    pub zone: Option<ZoneId>,
+    /// The stream that it names, hashed as [`weir_protocol::stream`] does.
+    pub stream: Option<u64>,
+    /// A hash of its address, for [`Policy::Hash`].
+    pub client: u64,
 }
 
-impl Protocol {
-    /// Every protocol.
-    pub const ALL: [Self; 3] = [Self::Http, Self::Rtmp, Self::Rtsp];
-
-    /// Its name in the configuration, metrics and logs.
+impl Request {
+    /// What [`Request::client`] is for a client at this address.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Rtmp => "rtmp",
-            Self::Rtsp => "rtsp",
-        }
+    pub fn client_hash(address: IpAddr) -> u64 {
+        let bits = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        mix(mix((bits >> 64) as u64) ^ bits as u64)
     }
+}
 
-    /// Whether URLs with this scheme speak it, over whatever transport.
+/// Where a client goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice<'s> {
+    /// To this edge.
+    Edge(&'s Arc<Edge>, Reason),
+    /// To the configured place elsewhere.
+    Overflow,
+}
+
+impl Choice<'_> {
+    /// Why.
     #[must_use]
-    pub fn has_scheme(self, scheme: &str) -> bool {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Http => matches!(scheme, "http" | "https"),
-            Self::Rtmp => matches!(scheme, "rtmp" | "rtmps" | "rtmpt" | "rtmpts" | "rtmpe" | "rtmpte"),
-            Self::Rtsp => matches!(scheme, "rtsp" | "rtsps" | "rtspu" | "rtspt"),
+            Self::Edge(_, reason) => *reason,
+            Self::Overflow => Reason::Overflow,
         }
     }
-
-    pub(super) fn bit(self) -> u8 {
-        1 << self as u8
-    }
 }
 
-/// Why a client got no edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No edge is known.
-    #[error("no edge has reported yet")]
-    NoEdge,
-    /// Every known edge is paused, draining, stopping or timed out.
-    #[error("no edge takes clients now")]
-    NoneAvailable,
-    /// Edges take clients, but none of them in this protocol.
-    #[error("no edge serves this protocol")]
-    ProtocolNotServed,
+/// Chooses edges for clients.
+#[derive(Debug)]
+pub struct Selector {
+    terms: Terms,
+    affinity: Option<Affinity>,
+    /// The protocols whose clients can go elsewhere when no edge takes them; any, for those whose protocol is not known.
+    overflow: Box<[Protocol]>,
 }
 
-impl Refusal {
-    /// Every refusal.
-    pub const ALL: [Self; 3] = [Self::NoEdge, Self::NoneAvailable, Self::ProtocolNotServed];
-
-    /// A stable name for metrics and logs.
+impl Selector {
+    /// A selector on these terms; clients of the protocols in `overflow` have a place elsewhere.
     #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::NoEdge => "refused-no-edge",
-            Self::NoneAvailable => "refused-none-available",
-            Self::ProtocolNotServed => "refused-protocol-not-served",
+    pub fn new(terms: Terms, overflow: impl IntoIterator<Item = Protocol>) -> Self {
+        let affinity = terms.rules.affinity.then(Affinity::new);
+        Self { terms, affinity, overflow: overflow.into_iter().collect() }
+    }
+
+    /// The terms that it chooses on.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Chooses, and counts the hand-out. `random` is any random number.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is nobody; nothing is counted then.
+    pub fn pick<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &Request,
+        now: Time,
+        random: u64,
+    ) -> Result<Choice<'s>, Refusal> {
+        let choice = self.choose(snapshot, request, now, random)?;
+        if let Choice::Edge(edge, _) = choice {
+            edge.hand_out(now);
+            if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
+                affinity.note(stream, edge.slot(), now);
+            }
         }
+        Ok(choice)
+    }
+
+    /// Chooses, and counts nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is nobody.
+    pub fn choose<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &Request,
+        now: Time,
+        random: u64,
+    ) -> Result<Choice<'s>, Refusal> {
+        let mut attempt =
+            Attempt { selector: self, snapshot, request, outlook: snapshot.outlook(now), random: Random::new(random) };
+        let found = match request.zone {
+            None => attempt.from_pool(snapshot.pools.anywhere(request.protocol)),
+            Some(zone) => attempt.from_zone(zone),
+        };
+        if let Some((place, reason)) = found {
+            return Ok(Choice::Edge(&snapshot.edges[place as usize], reason));
+        }
+        if request.protocol.map_or(!self.overflow.is_empty(), |protocol| self.overflow.contains(&protocol)) {
+            return Ok(Choice::Overflow);
+        }
+        if let Some(place) = snapshot.pools.last_resort(request.protocol).and_then(|pool| attempt.beyond_limits(pool)) {
+            return Ok(Choice::Edge(&snapshot.edges[place as usize], Reason::BestEffort));
+        }
+        Err(snapshot.refusal(request))
+    }
+
+    /// The edge in this slot reports the stream.
+    pub(super) fn note_stream(&self, stream: u64, slot: u32, now: Time) {
+        if let Some(affinity) = &self.affinity {
+            affinity.note(stream, slot, now);
+        }
+    }
+
+    /// Whether [`Pool::utilisation`] must be kept up.
+    pub(super) fn needs_utilisation(&self) -> bool {
+        self.affinity.is_some()
     }
 }
 
-/// The name of the policy, as the reason of a hand-out in metrics and logs.
-pub const POLICY: &str = "least-connections";
-
-/// Whether an edge may get a client at `now`.
-///
-/// The age is looked at here too, so that an edge gets nobody from the moment of its timeout on, not from the next sweep.
-#[must_use]
-pub fn is_available(edge: &Edge, now: Time, timeout: Duration) -> bool {
-    edge.state() == State::Running && edge.is_allowed() && now - edge.reported_at() <= timeout
+/// One choice in the making.
+struct Attempt<'s> {
+    selector: &'s Selector,
+    snapshot: &'s Snapshot,
+    request: &'s Request,
+    outlook: Outlook,
+    random: Random,
 }
 
-/// Picks the edge for a client that speaks `protocol` (any, when unknown) and counts the hand-out.
-///
-/// `random` is any random number: it decides between edges that are equally loaded.
-///
-/// # Errors
-/// [`Refusal`] when no edge can be given; nothing is counted then.
-pub fn pick(
-    snapshot: &Snapshot,
-    protocol: Option<Protocol>,
-    now: Time,
-    timeout: Duration,
-    random: u64,
-) -> Result<&Arc<Edge>, Refusal> {
-    let mut refusal = if snapshot.edges.is_empty() { Refusal::NoEdge } else { Refusal::NoneAvailable };
-    let mut best: Option<(&Arc<Edge>, f64)> = None;
-    let mut ties = 0;
-    for edge in snapshot.edges.iter().filter(|edge| is_available(edge, now, timeout)) {
-        if protocol.is_some_and(|protocol| !edge.serves(protocol)) {
-            refusal = Refusal::ProtocolNotServed;
-            continue;
-        }
-        let cost = cost(edge);
-        match best {
+/// The best so far, by place; of equals each is as likely.
+struct Best {
+    found: Option<(u32, f32)>,
+    equals: u32,
+}
+
+impl Best {
+    fn new() -> Self {
+        Self { found: None, equals: 0 }
+    }
+
+    fn offer(&mut self, place: u32, cost: f32, random: &mut Random) {
+        match self.found {
             Some((_, least)) if cost > least => {}
-            // Of n equal edges the n-th replaces the one before with probability 1/n, so each is as likely.
-            Some((_, least)) if cost.total_cmp(&least).is_eq() => {
-                ties += 1;
-                if mix(random, ties).is_multiple_of(ties) {
-                    best = Some((edge, cost));
+            // Of n equals the n-th replaces the one before with probability 1/n, so that each is as likely.
+            Some((other, least)) if cost == least => {
+                if other != place {
+                    self.equals += 1;
+                    if random.below(self.equals) == 0 {
+                        self.found = Some((place, cost));
+                    }
                 }
             }
             _ => {
-                ties = 1;
-                best = Some((edge, cost));
+                self.equals = 1;
+                self.found = Some((place, cost));
             }
         }
     }
-    let (edge, _) = best.ok_or(refusal)?;
-    edge.hand_out();
-    Ok(edge)
+
+    fn place(self) -> Option<u32> {
+        self.found.map(|(place, _)| place)
+    }
 }
 
-/// The connections per weight that the edge will have with this client.
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 connections")]
-fn cost(edge: &Edge) -> f64 {
-    let connections = edge.connections().unwrap_or(0).saturating_add(edge.hand_outs_since_report());
-    (connections as f64 + 1.0) / f64::from(edge.weight())
-}
-
-/// One random number from another, by the finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
-/// number generators, OOPSLA 2014).
-fn mix(random: u64, sequence: u64) -> u64 {
-    let mut z = random.wrapping_add(sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use weir_protocol::Report;
-    use weir_protocol::report::{Endpoint, Status};
-
-    use super::*;
-    use crate::fleet::RedirectLimits;
-    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
-
-    const TIMEOUT: Duration = Duration::from_secs(5);
-
-    fn snapshot(reports: &[Report<'_>]) -> Snapshot {
-        let edge = |(index, report)| Arc::new(Edge::new(id(index), report, SOURCE, &ANYWHERE, at(0).into()));
-        Snapshot { edges: (1_u8..).zip(reports).map(edge).collect() }
-    }
-
-    fn with_connections(connections: u64) -> Report<'static> {
-        let mut report = report();
-        report.load.connections = Some(connections);
-        report
-    }
-
-    fn picked(snapshot: &Snapshot, random: u64) -> Result<u8, Refusal> {
-        pick(snapshot, None, at(0), TIMEOUT, random).map(|edge| edge.id.0[0])
-    }
-
-    #[test]
-    fn the_least_connected_edge_gets_the_client() {
-        assert_eq!(picked(&snapshot(&[with_connections(3), with_connections(1), with_connections(2)]), 0), Ok(2));
-    }
-
-    #[test]
-    fn own_hand_outs_count_so_a_burst_between_two_reports_is_spread() {
-        let snapshot = snapshot(&[with_connections(0), with_connections(10), with_connections(20)]);
-        let mut got = [0; 4];
-        for random in 0..60 {
-            got[usize::from(picked(&snapshot, random).unwrap())] += 1;
+impl Attempt<'_> {
+    /// In the client's own zone, or else in those that it may spill to.
+    fn from_zone(&mut self, zone: ZoneId) -> Option<(u32, Reason)> {
+        let pools = &self.snapshot.pools;
+        let protocol = self.request.protocol;
+        let spill = self.selector.terms.zones.spill(zone);
+        if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.from_pool(pool)) {
+            return Some(found);
         }
-        assert_eq!(got, [0, 30, 20, 10], "all have 30 in the end");
+        let others = spill.first.iter().filter_map(|other| pools.in_zone(*other, protocol));
+        let others = others.chain(spill.then_any.then(|| pools.anywhere(protocol)));
+        others.into_iter().find_map(|pool| self.from_pool(pool)).map(|(place, _)| (place, Reason::SpillZone))
     }
 
-    #[test]
-    fn equal_edges_are_chosen_equally_often() {
-        let mut got = [0_u32; 4];
-        for random in 0..3000 {
-            let snapshot = snapshot(&[with_connections(5), with_connections(5), with_connections(5), report()][..3]);
-            got[usize::from(picked(&snapshot, random).unwrap())] += 1;
+    fn from_pool(&mut self, pool: &Pool) -> Option<(u32, Reason)> {
+        if pool.is_empty() {
+            return None;
         }
-        assert!(got[1..].iter().all(|count| count.abs_diff(1000) < 100), "{got:?}");
+        if let (Some(affinity), Some(stream)) = (&self.selector.affinity, self.request.stream)
+            && let Some(found) = self.by_affinity(pool, affinity, stream)
+        {
+            return Some(found);
+        }
+        let found = self.by_policy(pool);
+        if found.is_none() {
+            pool.exhaust();
+        }
+        Some((found?, Reason::Policy))
     }
 
-    #[test]
-    fn an_edge_of_twice_the_weight_gets_twice_the_clients() {
-        let mut heavy = report();
-        heavy.weight = Some(2.0);
-        let snapshot = snapshot(&[report(), heavy]);
-        let heavy = (0..300).filter(|random| picked(&snapshot, *random) == Ok(2)).count();
-        assert!(heavy.abs_diff(200) <= 1, "{heavy}");
+    /// Of the edges that have the stream the least utilised; else the first in the stream's order; in either case none
+    /// that is much busier than the others.
+    fn by_affinity(&mut self, pool: &Pool, affinity: &Affinity, stream: u64) -> Option<(u32, Reason)> {
+        let (mean, lowest) = pool.utilisation();
+        let limit = TOLERANCE * mean.max(lowest);
+        let mut best = Best::new();
+        for slot in affinity.warm(stream, self.outlook.now) {
+            if let Some(place) = self.snapshot.place(slot)
+                && self.is_wanted(place)
+                && let Ok(expected) = self.expect(place)
+                && expected.utilisation <= limit
+            {
+                best.offer(place, expected.utilisation, &mut self.random);
+            }
+        }
+        if let Some(place) = best.place() {
+            return Some((place, Reason::AffinityWarm));
+        }
+        let first = self.first_in_order(pool, stream, |expected| expected.utilisation <= limit);
+        first.map(|place| (place, Reason::AffinityHash))
     }
 
-    #[test]
-    fn paused_draining_stopping_and_silent_edges_get_nobody() {
-        let with_status = |status| {
-            let mut report = report();
-            report.status = status;
-            report
+    /// The first edge in the order of `key` that will do.
+    fn first_in_order(&self, pool: &Pool, key: u64, accept: impl Fn(&Expected) -> bool) -> Option<u32> {
+        let mut first: Option<(u32, f64)> = None;
+        for place in pool.places() {
+            let distance = rendezvous(key, &self.snapshot.edges[place as usize]);
+            if first.is_none_or(|(_, least)| distance < least)
+                && self.expect(place).is_ok_and(|expected| accept(&expected))
+            {
+                first = Some((place, distance));
+            }
+        }
+        first.map(|(place, _)| place)
+    }
+
+    fn by_policy(&mut self, pool: &Pool) -> Option<u32> {
+        match self.selector.terms.rules.policy {
+            Policy::LeastUtilised => self.least(pool, Load::expect, |expected| expected.utilisation),
+            Policy::LeastConnections => self.least(pool, Load::expect, |expected| expected.sessions_per_weight),
+            Policy::LeastBandwidth => self.least(pool, Load::expect, |expected| expected.bits_per_weight),
+            Policy::RoundRobin => self.next_turn(pool),
+            Policy::Random => self.any(pool),
+            Policy::Hash => self.first_in_order(pool, self.request.stream.unwrap_or(self.request.client), |_| true),
+            Policy::Wowza => self.least_as_wowza(pool),
+        }
+    }
+
+    fn beyond_limits(&mut self, pool: &Pool) -> Option<u32> {
+        if pool.is_empty() {
+            return None;
+        }
+        self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation)
+    }
+
+    /// The edge of the least cost: of all, or of a few that are drawn.
+    fn least(
+        &mut self,
+        pool: &Pool,
+        expect: impl Fn(&Load, &Outlook) -> Result<Expected, Exclusion>,
+        cost: impl Fn(&Expected) -> f32,
+    ) -> Option<u32> {
+        let ramp = self.selector.terms.rules.ramp;
+        if pool.len() > SMALL {
+            for round in 1..=ROUNDS {
+                // All are drawn before any is looked at, so that the processor fetches them side by side.
+                let drawn = [(); DRAWS].map(|()| pool.draw(&mut self.random));
+                let mut best = Best::new();
+                for place in drawn {
+                    let load = &self.snapshot.loads[place as usize];
+                    if (round == ROUNDS || self.reaches(load, ramp))
+                        && let Ok(expected) = expect(load, &self.outlook)
+                    {
+                        best.offer(place, cost(&expected), &mut self.random);
+                    }
+                }
+                if let Some(place) = best.place() {
+                    return Some(place);
+                }
+            }
+        }
+        // First those that the ramp lets pass, then any.
+        for ignore_ramp in [false, true] {
+            let mut best = Best::new();
+            for place in pool.places() {
+                let load = &self.snapshot.loads[place as usize];
+                if (ignore_ramp || self.reaches(load, ramp))
+                    && let Ok(expected) = expect(load, &self.outlook)
+                {
+                    best.offer(place, cost(&expected), &mut self.random);
+                }
+            }
+            if let Some(place) = best.place() {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn reaches(&mut self, load: &Load, ramp: std::time::Duration) -> bool {
+        if !load.is_ramping() {
+            return true;
+        }
+        let luck = (self.random.next() >> 40) as f32 / (1_u32 << 24) as f32;
+        load.is_reached(&self.outlook, ramp, luck)
+    }
+
+    /// One after the other; an edge of a smaller weight sits out as many rounds as its share says.
+    fn next_turn(&self, pool: &Pool) -> Option<u32> {
+        let heaviest = pool.heaviest();
+        // Twice round is enough for everybody to have had a chance, unless weights differ more than that.
+        for _ in 0..2 * pool.len() {
+            let (place, round) = pool.next_turn();
+            let share = f64::from(self.snapshot.edges[place as usize].weight()) / f64::from(heaviest);
+            let has_turn = (((round + 1) as f64 * share) as u64) > ((round as f64 * share) as u64);
+            if has_turn && self.expect(place).is_ok() {
+                return Some(place);
+            }
+        }
+        pool.places().find(|place| self.expect(*place).is_ok())
+    }
+
+    fn any(&mut self, pool: &Pool) -> Option<u32> {
+        for _ in 0..DRAWS * ROUNDS {
+            let place = pool.draw(&mut self.random);
+            if self.expect(place).is_ok() {
+                return Some(place);
+            }
+        }
+        pool.places().find(|place| self.expect(*place).is_ok())
+    }
+
+    /// The order of the original: connections and hand-outs since the last report, and then the GUID.
+    fn least_as_wowza(&self, pool: &Pool) -> Option<u32> {
+        let loads = &self.snapshot.loads;
+        let cost = |place: &u32| {
+            let load = &loads[*place as usize];
+            load.connections().unwrap_or(0).saturating_add(load.hand_outs_since_report())
         };
-        let statuses = [Status::Paused, Status::Draining, Status::Stopping].map(with_status);
-        assert_eq!(picked(&snapshot(&statuses), 0), Err(Refusal::NoneAvailable));
-        let silent = snapshot(&[report()]);
-        assert!(pick(&silent, None, at(5000), TIMEOUT, 0).is_ok());
-        assert_eq!(pick(&silent, None, at(5001), TIMEOUT, 0).err(), Some(Refusal::NoneAvailable));
+        // Edges of a snapshot, and of a pool, are in the order of their GUIDs, and the first of equals is taken.
+        pool.places().filter(|place| self.expect(*place).is_ok()).min_by_key(cost)
     }
 
-    #[test]
-    fn a_client_is_sent_only_where_its_protocol_is_served() {
-        let mut rtmp_only = report();
-        rtmp_only.endpoints.push(Endpoint { scheme: "rtmp", host: None, port: 1935 });
-        let snapshot = snapshot(&[rtmp_only]);
-        assert!(pick(&snapshot, Some(Protocol::Rtmp), at(0), TIMEOUT, 0).is_ok());
-        let refused = pick(&snapshot, Some(Protocol::Rtsp), at(0), TIMEOUT, 0).err();
-        assert_eq!(refused, Some(Refusal::ProtocolNotServed));
+    fn expect(&self, place: u32) -> Result<Expected, Exclusion> {
+        self.snapshot.loads[place as usize].expect(&self.outlook)
     }
 
-    #[test]
-    fn without_edges_the_refusal_says_so() {
-        assert_eq!(picked(&Snapshot::default(), 0), Err(Refusal::NoEdge));
-    }
-
-    #[test]
-    fn an_edge_that_names_a_host_outside_the_limits_gets_nobody() {
-        let limits = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
-        let edge = Arc::new(Edge::new(id(1), &report(), SOURCE, &limits, at(0).into()));
-        assert_eq!(picked(&Snapshot { edges: [edge].into() }, 0), Err(Refusal::NoneAvailable));
-    }
-
-    proptest! {
-        #[test]
-        fn the_choice_is_always_available_and_least_loaded(
-            edges in proptest::collection::vec((0_u8..4, 0_u64..50), 0..20), random in any::<u64>(),
-        ) {
-            let reports: Vec<_> = edges.iter().map(|(status, connections)| {
-                let mut report = with_connections(*connections);
-                report.status = Status::try_from(*status).unwrap();
-                report
-            }).collect();
-            let least = edges.iter().filter(|(status, _)| *status == 0).map(|(_, connections)| *connections).min();
-            let snapshot = snapshot(&reports);
-            let chosen = pick(&snapshot, None, at(0), TIMEOUT, random).ok();
-            prop_assert_eq!(chosen.and_then(|edge| edge.connections()), least);
-            prop_assert!(chosen.is_none_or(|edge| edge.state() == State::Running));
-        }
+    /// Whether the edge is one that the client may be sent to at all, when it was not found in a pool.
+    fn is_wanted(&self, place: u32) -> bool {
+        let edge = &self.snapshot.edges[place as usize];
+        self.request.protocol.is_none_or(|protocol| edge.serves(protocol))
+            && self.request.zone.is_none_or(|zone| edge.is_in(zone))
     }
 }

@@ -21,7 +21,6 @@ impl ZoneId {
         self.0 as usize
     }
 
-    #[cfg(test)]
     pub(crate) const fn at(index: u16) -> Self {
         Self(index)
     }

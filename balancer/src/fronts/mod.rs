@@ -28,13 +28,14 @@ mod stream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tracing::debug;
 
 use crate::clock::Clock;
 use crate::config::{Limits, ServerInfo};
-use crate::fleet::{self, Edge, Protocol, Refusal, Snapshot, Time};
+use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
+use crate::fronts::redirect::{Destination, Elsewhere, Place};
 use crate::metrics::Metrics;
 
 /// What all workers share.
@@ -42,10 +43,14 @@ use crate::metrics::Metrics;
 pub struct Shared {
     /// Where the fleet is published.
     pub fleet: Arc<ArcSwap<Snapshot>>,
+    /// Chooses from it.
+    pub selector: Arc<Selector>,
+    /// Where clients go that no edge can take.
+    pub overflow: Vec<Arc<Elsewhere>>,
+    /// Where clients are.
+    pub zones: Arc<ArcSwap<ClientZones>>,
     /// For what age a report has.
     pub clock: Clock,
-    /// An edge silent for longer gets no clients.
-    pub timeout: Duration,
     /// What one client may cost.
     pub limits: Limits,
     /// Who may see the pool.
@@ -77,19 +82,59 @@ impl Front {
     /// After how many seconds a client that got no edge may ask again: about one interval of the reports.
     pub(crate) const RETRY_AFTER_SECONDS: u16 = 3;
 
+    /// Where HTTP and RTSP answers say why a client got what it got. RTMP has no place for it that clients leave alone.
+    pub(crate) const REASON_HEADER: &str = "weir-reason";
+
     /// A worker's view; `random` is any random number.
     #[must_use]
     pub fn new(shared: Arc<Shared>, random: u64) -> Self {
         Self { shared, random: AtomicU64::new(random) }
     }
 
-    /// Picks an edge for a client that came in over `protocol` and will speak `needed` to the edge, and counts it.
-    pub(crate) fn choose(&self, protocol: Protocol, needed: Option<Protocol>) -> Result<Arc<Edge>, Refusal> {
+    /// Chooses for a client that came in over `protocol`, will speak `needed`, and asks for what is at `path` if it has
+    /// said so; and counts it.
+    pub(crate) fn choose(
+        &self,
+        client: Client,
+        protocol: Protocol,
+        needed: Option<Protocol>,
+        path: Option<&str>,
+    ) -> Result<Destination, Refusal> {
         let random = self.random.fetch_add(1, Ordering::Relaxed);
         let snapshot = self.shared.fleet.load();
-        let choice = fleet::pick(&snapshot, needed, self.now(), self.shared.timeout, random).cloned();
-        self.metrics().count_choice(protocol, choice.as_ref().err().copied());
-        choice
+        let request = Request {
+            protocol: needed,
+            zone: self.shared.zones.load().of(client.address.ip()),
+            stream: path.and_then(weir_protocol::stream::of_path),
+            client: Request::client_hash(client.address.ip()),
+        };
+        let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);
+        self.metrics().count_choice(protocol, choice.as_ref().map(Choice::reason).map_err(|refusal| *refusal));
+        let destination = match choice {
+            Ok(Choice::Edge(edge, reason)) => Ok(Destination { place: Place::Edge(Arc::clone(edge)), reason }),
+            Ok(Choice::Overflow) => self.elsewhere(needed),
+            Err(refusal) => Err(refusal),
+        };
+        match &destination {
+            Ok(Destination { place: Place::Edge(edge), reason }) => {
+                debug!(client = %client.address, ?protocol, edge = %edge.id, reason = reason.name(), "hand-out");
+            }
+            Ok(Destination { reason, .. }) => {
+                debug!(client = %client.address, ?protocol, reason = reason.name(), "sent elsewhere");
+            }
+            Err(refusal) => {
+                debug!(client = %client.address, ?protocol, reason = refusal.name(), "refused");
+            }
+        }
+        destination
+    }
+
+    /// The place elsewhere for clients that speak `needed`.
+    fn elsewhere(&self, needed: Option<Protocol>) -> Result<Destination, Refusal> {
+        let fits = |elsewhere: &&Arc<Elsewhere>| needed.is_none() || elsewhere.protocol() == needed;
+        // The selector was told of these very places.
+        let place = self.shared.overflow.iter().find(fits).ok_or(Refusal::NoneAvailable)?;
+        Ok(Destination { place: Place::Elsewhere(Arc::clone(place)), reason: Reason::Overflow })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -119,20 +164,34 @@ impl Front {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use weir_protocol::Report;
 
     use super::*;
-    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id};
+    use crate::fleet::Terms;
+    use crate::fleet::tests::{report, snapshot_on};
+
+    pub(super) const CLIENT: Client =
+        Client { address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50_000), listener_port: 1935 };
 
     /// A front over a fleet of edges that sent these reports just now.
     pub(super) fn front(reports: &[Report<'_>], server_info: ServerInfo) -> Front {
-        let edge = |(byte, report)| Arc::new(Edge::new(id(byte), report, SOURCE, &ANYWHERE, at(0).into()));
-        let snapshot = Snapshot { edges: (1..).zip(reports).map(edge).collect() };
+        front_with(reports, server_info, &[])
+    }
+
+    /// A front that sends clients whom nobody takes to these places.
+    pub(super) fn front_with(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Front {
+        let overflow: Vec<_> = overflow.iter().map(|url| Arc::new(url.parse::<Elsewhere>().unwrap())).collect();
+        let terms = Terms::default();
+        let snapshot = snapshot_on(&terms, reports);
+        let protocols = overflow.iter().filter_map(|elsewhere| elsewhere.protocol());
         let shared = Shared {
             fleet: Arc::new(ArcSwap::from_pointee(snapshot)),
+            selector: Arc::new(Selector::new(terms, protocols)),
+            overflow,
+            zones: Arc::default(),
             clock: Clock::start(),
-            // The clock of these tests is a real one: nothing times out while they run.
-            timeout: Duration::from_secs(3600),
             limits: Limits::default(),
             server_info,
             metrics: Arc::new(Metrics::new()),
@@ -143,13 +202,24 @@ mod tests {
 
     #[test]
     fn a_hand_out_and_a_refusal_are_counted_where_the_client_came_in() {
-        let with_edge = front(&[crate::fleet::tests::report()], ServerInfo::Off);
-        assert!(with_edge.choose(Protocol::Rtsp, Some(Protocol::Rtsp)).is_ok());
-        let counted = "weir_handouts_total{protocol=\"rtsp\",reason=\"least-connections\"} 1\n";
+        let with_edge = front(&[report()], ServerInfo::Off);
+        assert!(with_edge.choose(CLIENT, Protocol::Rtsp, Some(Protocol::Rtsp), None).is_ok());
+        let counted = "weir_handouts_total{protocol=\"rtsp\",reason=\"policy\"} 1\n";
         assert!(with_edge.metrics().render().contains(counted));
         let without = front(&[], ServerInfo::Off);
-        assert_eq!(without.choose(Protocol::Http, None).err(), Some(Refusal::NoEdge));
+        assert_eq!(without.choose(CLIENT, Protocol::Http, None, None).unwrap_err(), Refusal::NoEdge);
         let counted = "weir_refusals_total{protocol=\"http\",reason=\"refused-no-edge\"} 1\n";
         assert!(without.metrics().render().contains(counted));
+    }
+
+    #[test]
+    fn clients_whom_nobody_takes_go_elsewhere_in_their_own_protocol() {
+        let front = front_with(&[], ServerInfo::Off, &["rtmp://backup:1936", "https://cdn.example.com/weir"]);
+        let asked = redirect::Asked { scheme: "http", port: None };
+        let destination = |needed| front.choose(CLIENT, Protocol::Http, needed, None);
+        let http = destination(Some(Protocol::Http)).unwrap();
+        assert_eq!(http.target(Protocol::Http, asked).to_string(), "https://cdn.example.com/weir");
+        assert_eq!(destination(None).unwrap().host(), "backup");
+        assert_eq!(destination(Some(Protocol::Rtsp)).unwrap_err(), Refusal::NoEdge);
     }
 }

@@ -1,10 +1,13 @@
-//! Where a client is sent: scheme, host and port on an edge.
+//! Where a client is sent: scheme, host and port on an edge, or a place elsewhere.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
+use hyper::Uri;
 use weir_protocol::Host;
 
-use crate::fleet::{Edge, Protocol};
+use crate::fleet::{Edge, Protocol, Reason};
 
 /// Where the client thought that it was going.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +18,96 @@ pub struct Asked<'a> {
     pub port: Option<u16>,
 }
 
-/// The beginning of a URL on an edge: shown as `scheme://host` or `scheme://host:port`.
+/// What was chosen for a client.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(super) place: Place,
+    pub(crate) reason: Reason,
+}
+
+#[derive(Debug)]
+pub(super) enum Place {
+    Edge(Arc<Edge>),
+    Elsewhere(Arc<Elsewhere>),
+}
+
+impl Destination {
+    /// The host alone, for clients that know the rest.
+    pub(crate) fn host(&self) -> &str {
+        match &self.place {
+            Place::Edge(edge) => edge.redirect(),
+            Place::Elsewhere(elsewhere) => &elsewhere.host,
+        }
+    }
+
+    /// The beginning of the URL that a client of `protocol` is sent to.
+    pub(crate) fn target<'a>(&'a self, protocol: Protocol, asked: Asked<'a>) -> Target<'a> {
+        match &self.place {
+            Place::Edge(edge) => Target::new(edge, protocol, asked),
+            Place::Elsewhere(elsewhere) => elsewhere.target(),
+        }
+    }
+}
+
+/// A place for clients that no edge can take: the beginning of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+    /// Empty, or from a slash to before the last one.
+    path: String,
+}
+
+/// The text is not the beginning of a URL.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not the beginning of a URL: expected SCHEME://HOST, such as \"https://cdn.example.com\", with a port or \
+     path if need be, and no query"
+)]
+pub struct NotElsewhere(String);
+
+impl FromStr for Elsewhere {
+    type Err = NotElsewhere;
+
+    fn from_str(text: &str) -> Result<Self, NotElsewhere> {
+        let wrong = || NotElsewhere(text.to_owned());
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let known = Protocol::ALL.iter().any(|protocol| protocol.has_scheme(&scheme.to_ascii_lowercase()));
+        let plain = uri.query().is_none() && !authority.as_str().contains('@') && !text.contains('#');
+        if !known || !plain || Host::new(host).is_err() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            scheme: scheme.to_ascii_lowercase(),
+            host: host.to_owned(),
+            port: authority.port_u16(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl Elsewhere {
+    /// The protocol that is spoken there.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Protocol> {
+        Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(&self.scheme))
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { scheme: &self.scheme, host: &self.host, port: self.port, path: &self.path }
+    }
+}
+
+/// The beginning of a URL: shown as `scheme://host` or `scheme://host:port`, and on other places than edges a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     scheme: &'a str,
     host: &'a str,
     port: Option<u16>,
+    path: &'a str,
 }
 
 impl<'a> Target<'a> {
@@ -39,8 +126,9 @@ impl<'a> Target<'a> {
                 scheme: &endpoint.scheme,
                 host: endpoint.host.as_deref().unwrap_or(edge.redirect()),
                 port: Some(endpoint.port),
+                path: "",
             },
-            None => Self { scheme: asked.scheme, host: edge.redirect(), port: asked.port },
+            None => Self { scheme: asked.scheme, host: edge.redirect(), port: asked.port, path: "" },
         }
     }
 }
@@ -54,9 +142,10 @@ impl fmt::Display for Target<'_> {
             Err(_) => f.write_str(self.host)?,
         }
         match self.port {
-            Some(port) if Some(port) != default_port(self.scheme) => write!(f, ":{port}"),
-            _ => Ok(()),
+            Some(port) if Some(port) != default_port(self.scheme) => write!(f, ":{port}")?,
+            _ => {}
         }
+        f.write_str(self.path)
     }
 }
 
@@ -117,5 +206,20 @@ mod tests {
     fn a_default_port_is_not_named() {
         assert_eq!(target(&[endpoint("http", None, 80)], "http", Some(1935)), "http://edge1");
         assert_eq!(target(&[endpoint("rtsp", None, 554)], "rtsp", Some(1935)), "rtsp://edge1");
+    }
+
+    #[test]
+    fn a_place_elsewhere_is_the_beginning_of_a_url() {
+        let shown = |url: &str| url.parse::<Elsewhere>().map(|elsewhere| elsewhere.target().to_string());
+        for (url, expected) in [
+            ("https://cdn.example.com", "https://cdn.example.com"),
+            ("HTTP://cdn.example.com:80/weir/", "http://cdn.example.com/weir"),
+            ("rtmp://[2001:db8::1]:1936", "rtmp://[2001:db8::1]:1936"),
+        ] {
+            assert_eq!(shown(url), Ok(expected.to_owned()), "{url}");
+        }
+        for url in ["", "cdn", "/x", "ftp://cdn", "http://", "http://a@cdn", "http://cdn/?x", "http://cdn/#x"] {
+            assert!(shown(url).is_err(), "{url}");
+        }
     }
 }

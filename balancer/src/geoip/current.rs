@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::config::Error;
-use crate::fleet::network_table::NetworkTable;
+use crate::fleet::NetworkTable;
 use crate::fleet::{ClientZones, Zones};
 use crate::geoip;
 

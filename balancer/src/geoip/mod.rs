@@ -19,7 +19,7 @@ use serde::Deserialize;
 pub use current::CurrentZones;
 
 use crate::config::Error;
-use crate::fleet::network_table::NetworkTable;
+use crate::fleet::NetworkTable;
 use crate::fleet::{ZoneId, Zones};
 
 /// Reads the file, and finds the networks of the countries and continents of `zones`.

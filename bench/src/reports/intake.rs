@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, RedirectLimits, Time};
+use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Time};
 use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::{EdgeId, Receiver, Rejection};
@@ -61,7 +61,7 @@ pub(super) fn measure(bound: f64) -> Vec<Outcome> {
 
 fn fleet() -> Fleet {
     let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
-    Fleet::new(lifetimes, RedirectLimits::default())
+    Fleet::new(lifetimes, load::selector())
 }
 
 /// The balancer's intake, but for its socket.

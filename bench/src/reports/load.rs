@@ -1,10 +1,17 @@
 //! A fleet of agents, as far as a balancer can tell.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use weir_balancer::fleet::{Selector, Terms};
 use weir_protocol::report::Endpoint;
 use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
+
+/// A selector without any rules of its own.
+pub(super) fn selector() -> Arc<Selector> {
+    Arc::new(Selector::new(Terms::default(), []))
+}
 
 /// The cluster's secret.
 pub(super) fn secret() -> Secret {

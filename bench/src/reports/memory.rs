@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, RedirectLimits, Time};
+use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Time};
 use weir_program::clock::unix_milliseconds;
 
 use crate::reports::load;
@@ -15,7 +15,7 @@ pub(crate) fn bytes_per_edge(edges: u32) -> f64 {
     let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
     let before = resident_bytes();
     let mut receiver = load::receiver(edges as usize);
-    let mut fleet = Fleet::new(lifetimes, RedirectLimits::default());
+    let mut fleet = Fleet::new(lifetimes, load::selector());
     for number in 0..edges {
         let mut sender = load::sender(number);
         for _ in 0..2 {

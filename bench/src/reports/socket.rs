@@ -53,7 +53,7 @@ impl Balancer {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let token = Token::parse("not-used-by-anybody-here").expect("a token");
-                let server = Server::bind(config, ring, token).expect("free ports");
+                let server = Server::bind(config, ring, token, Arc::default()).expect("free ports");
                 let addresses = (
                     server.clients()[0].address,
                     server.reports_address().expect("an address"),

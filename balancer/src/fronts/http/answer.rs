@@ -9,9 +9,9 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::debug;
 
-use crate::fleet::{Edge, Protocol};
+use crate::fleet::{Protocol, Refusal};
 use crate::fronts::http::server_info;
-use crate::fronts::redirect::{Asked, Target};
+use crate::fronts::redirect::{Asked, Destination};
 use crate::fronts::{Client, Front};
 
 /// Lets Flash players of any site ask; the original's installation has the same file.
@@ -49,25 +49,28 @@ fn load_balancer<B>(front: &Front, client: Client, request: &Request<B>) -> Answ
     }
     // What the client will speak to the edge is not known here: any edge will do. No new line at the end: clients in the
     // field take everything behind the `=` for the host.
-    let edge = front.choose(Protocol::Http, None);
-    let host = edge.as_ref().map_or("unknown", |edge| edge.redirect());
+    let destination = front.choose(client, Protocol::Http, None, None);
+    let host = destination.as_ref().map_or("unknown", Destination::host);
     let mut answer = content("text/html", format!("redirect={host}"));
     allow_any_origin(&mut answer);
+    say_why(&mut answer, destination.as_ref());
     answer
 }
 
 /// `/redirect/<application>/<path>`: sends the client to the same path on an edge.
 fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) -> Answer {
-    let edge = match front.choose(Protocol::Http, Some(Protocol::Http)) {
-        Ok(edge) => edge,
+    let path = request.uri().path().strip_prefix("/redirect");
+    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), path) {
+        Ok(destination) => destination,
         Err(refusal) => {
             let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, format!("{}.\n", capitalised(&refusal.to_string())));
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(Front::RETRY_AFTER_SECONDS));
             allow_any_origin(&mut answer);
+            say_why(&mut answer, Err(&refusal));
             return answer;
         }
     };
-    let Ok(location) = HeaderValue::try_from(location(&edge, client, request, rest)) else {
+    let Ok(location) = HeaderValue::try_from(location(&destination, client, request, rest)) else {
         return text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n");
     };
     // 302 may turn any method but GET and HEAD into GET; 307 keeps it (RFC 9110 sections 15.4.3 and 15.4.8), and WHIP
@@ -77,15 +80,16 @@ fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) 
     let mut answer = text(status, "");
     answer.headers_mut().insert(LOCATION, location);
     allow_any_origin(&mut answer);
+    say_why(&mut answer, Ok(&destination));
     answer
 }
 
-fn location<B>(edge: &Edge, client: Client, request: &Request<B>, rest: &str) -> String {
+fn location<B>(destination: &Destination, client: Client, request: &Request<B>, rest: &str) -> String {
     let host = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let host = request.uri().authority().cloned().or(host);
     // A client that names no port means the scheme's own; one that names no host came to this listener.
     let port = host.map_or(Some(client.listener_port), |host| host.port_u16());
-    let target = Target::new(edge, Protocol::Http, Asked { scheme: "http", port });
+    let target = destination.target(Protocol::Http, Asked { scheme: "http", port });
     match request.uri().query() {
         Some(query) => format!("{target}/{rest}?{query}"),
         None => format!("{target}/{rest}"),
@@ -118,6 +122,12 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 /// Lets players in web pages of any site read the answer, or follow it.
 fn allow_any_origin(answer: &mut Answer) {
     answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+}
+
+/// Says why the client got what it got, for those who look into it.
+fn say_why(answer: &mut Answer, outcome: Result<&Destination, &Refusal>) {
+    let reason = outcome.map_or_else(|refusal| refusal.name(), |destination| destination.reason.name());
+    answer.headers_mut().insert(Front::REASON_HEADER, HeaderValue::from_static(reason));
 }
 
 fn capitalised(sentence: &str) -> String {

@@ -79,13 +79,11 @@ fn age(age: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use weir_protocol::Host;
     use weir_protocol::report::Status;
 
     use super::*;
-    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report, snapshot_of};
 
     #[test]
     fn the_pool_is_shown_byte_for_byte() {
@@ -93,11 +91,11 @@ mod tests {
         running.redirect = Host::new("10.0.0.13").ok();
         running.load.connections = Some(13);
         let edge = Edge::new(id(0x11), &running, SOURCE, &ANYWHERE, at(0).into());
-        edge.hand_out();
+        edge.hand_out(at(0));
         let mut paused = report();
         paused.status = Status::Paused;
         let other = Edge::new(id(0x22), &paused, SOURCE, &ANYWHERE, at(518).into());
-        let snapshot = Snapshot { edges: [edge, other].map(Arc::new).into() };
+        let snapshot = snapshot_of([edge, other]);
         assert_eq!(
             xml(&snapshot, at(1203)),
             "<LoadBalancerServerInfo>\

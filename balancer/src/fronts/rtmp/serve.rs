@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::{Connect, Redirect, Session, TcUrl, write_rejection};
-use crate::fleet::{Edge, Protocol};
+use crate::fleet::Protocol;
 use crate::fronts::conversation::{Conversation, Progress, hold};
-use crate::fronts::redirect::{Asked, Target};
+use crate::fronts::redirect::{Asked, Destination};
 use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
@@ -49,9 +49,10 @@ impl Conversation for Caller<'_> {
 
 /// Rejects a connect: with the address of an edge, or, when there is none, without.
 fn answer(front: &Front, client: Client, connect: &Connect, output: &mut Vec<u8>) {
-    match front.choose(Protocol::Rtmp, Some(Protocol::Rtmp)) {
-        Ok(edge) => {
-            let url = connect_url(&edge, client, connect);
+    // A connect names an application and no stream: that comes with play or publish, when it is too late to redirect.
+    match front.choose(client, Protocol::Rtmp, Some(Protocol::Rtmp), None) {
+        Ok(destination) => {
+            let url = connect_url(&destination, client, connect);
             debug!(client = %client.address, app = %connect.app.escape_debug(), %url, "rtmp redirect");
             let redirect = Redirect { connect_url: &url, stream_url: None };
             write_rejection(output, connect.transaction, "Redirected to the least loaded server.", Some(redirect));
@@ -63,17 +64,17 @@ fn answer(front: &Front, client: Client, connect: &Connect, output: &mut Vec<u8>
     }
 }
 
-/// What the client is to connect to on `edge`: its own connect URL with another scheme, host and port.
-fn connect_url(edge: &Edge, client: Client, connect: &Connect) -> String {
+/// What the client is to connect to at its destination: its own connect URL with another scheme, host and port.
+fn connect_url(destination: &Destination, client: Client, connect: &Connect) -> String {
     // A tcUrl that is none says nothing: the application has to do.
     let asked = connect.tc_url.as_deref().and_then(|url| TcUrl::parse(url).ok());
     let Some(TcUrl { scheme, port, path, query, .. }) = asked else {
         let asked = Asked { scheme: "rtmp", port: Some(client.listener_port) };
-        return format!("{}/{}", Target::new(edge, Protocol::Rtmp, asked), connect.app);
+        return format!("{}/{}", destination.target(Protocol::Rtmp, asked), connect.app);
     };
     // Schemes are compared regardless of case (RFC 3986 section 3.1); endpoints are in lower case.
     let scheme = scheme.to_ascii_lowercase();
-    let target = Target::new(edge, Protocol::Rtmp, Asked { scheme: &scheme, port });
+    let target = destination.target(Protocol::Rtmp, Asked { scheme: &scheme, port });
     match query {
         Some(query) => format!("{target}{path}?{query}"),
         None => format!("{target}{path}"),
@@ -87,11 +88,14 @@ mod tests {
     use super::super::connect::ObjectEncoding;
     use super::*;
     use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
+    use crate::fleet::{Edge, Reason};
+    use crate::fronts::redirect::Place;
 
     fn url(app: &str, tc_url: Option<&str>) -> String {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
+        let destination = Destination { place: Place::Edge(Arc::new(edge)), reason: Reason::Policy };
         let client = Client { address: "127.0.0.1:50000".parse().unwrap(), listener_port: 19350 };
         let connect = Connect {
             transaction: 1.0,
@@ -102,7 +106,7 @@ mod tests {
             object_encoding: ObjectEncoding::Amf0,
             srs_signature: None,
         };
-        connect_url(&edge, client, &connect)
+        connect_url(&destination, client, &connect)
     }
 
     #[test]

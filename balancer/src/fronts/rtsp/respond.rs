@@ -18,6 +18,9 @@ const PUBLIC: &str = "OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY";
 /// The methods that can succeed here, for the `Allow` header of 405 and 455.
 const ALLOW: &str = "OPTIONS, DESCRIBE";
 
+/// Where it stands why a client got what it got. Clients skip headers that they do not know (RFC 2326 section 12).
+const REASON: &str = "Weir-Reason";
+
 /// A status that this front answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -91,19 +94,23 @@ pub fn options(out: &mut Vec<u8>, cseq: u64, date: &str) {
 /// Sends a client to an edge: 302 at `DESCRIBE`. The caller closes its side of the connection next.
 ///
 /// 302 and no other: 303, 305, 307 and 308 fail in GStreamer and live555.
-pub fn redirect(out: &mut Vec<u8>, cseq: u64, date: &str, location: &Location) {
+///
+/// `reason` says why it is this edge: a word of our own.
+pub fn redirect(out: &mut Vec<u8>, cseq: u64, date: &str, location: &Location, reason: &str) {
     start(out, Status::MovedTemporarily, Some(cseq), date);
     header(out, "Location", location.as_str());
+    header(out, REASON, reason);
     end(out, Connection::Close);
 }
 
 /// Says that no edge can take the client, and after how many seconds it may ask again. The caller
-/// closes its side of the connection next.
-pub fn no_edge(out: &mut Vec<u8>, cseq: u64, date: &str, retry_after_seconds: u32) {
+/// closes its side of the connection next. `reason` is as for [`redirect`].
+pub fn no_edge(out: &mut Vec<u8>, cseq: u64, date: &str, retry_after_seconds: u32, reason: &str) {
     start(out, Status::ServiceUnavailable, Some(cseq), date);
     out.extend_from_slice(b"Retry-After: ");
     number(out, retry_after_seconds.into());
     out.extend_from_slice(b"\r\n");
+    header(out, REASON, reason);
     end(out, Connection::Close);
 }
 
@@ -198,12 +205,13 @@ mod tests {
         let url = "rtsp://edge-1:554/live/stream?token=abc";
         let location = Location::parse(url.to_owned()).expect("a location");
         assert_eq!(
-            built(|out| redirect(out, 2, DATE, &location)),
+            built(|out| redirect(out, 2, DATE, &location, "policy")),
             "RTSP/1.0 302 Moved Temporarily\r\n\
              CSeq: 2\r\n\
              Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
              Server: Weir\r\n\
              Location: rtsp://edge-1:554/live/stream?token=abc\r\n\
+             Weir-Reason: policy\r\n\
              Content-Length: 0\r\n\
              Connection: close\r\n\
              \r\n"
@@ -213,12 +221,13 @@ mod tests {
     #[test]
     fn no_edge_says_when_to_ask_again_and_closes() {
         assert_eq!(
-            built(|out| no_edge(out, 2, DATE, 5)),
+            built(|out| no_edge(out, 2, DATE, 5, "refused-full")),
             "RTSP/1.0 503 Service Unavailable\r\n\
              CSeq: 2\r\n\
              Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
              Server: Weir\r\n\
              Retry-After: 5\r\n\
+             Weir-Reason: refused-full\r\n\
              Content-Length: 0\r\n\
              Connection: close\r\n\
              \r\n"

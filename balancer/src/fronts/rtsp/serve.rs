@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::{Describe, Location, Session, Step, Target, respond};
-use crate::fleet::{Edge, Protocol};
+use crate::fleet::Protocol;
 use crate::fronts::conversation::{Conversation, Progress, hold};
-use crate::fronts::redirect::{self, Asked};
+use crate::fronts::redirect::{Asked, Destination};
 use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
@@ -54,27 +54,28 @@ impl Conversation for Player<'_> {
 
 fn answer_describe(front: &Front, client: Client, describe: &Describe<'_>, date: &str, output: &mut Vec<u8>) {
     let cseq = describe.request.cseq;
-    match front.choose(Protocol::Rtsp, Some(Protocol::Rtsp)) {
-        Ok(edge) => match location(&edge, client, describe.target) {
+    let path = describe.target.path_and_query();
+    match front.choose(client, Protocol::Rtsp, Some(Protocol::Rtsp), path) {
+        Ok(destination) => match location(&destination, client, describe.target) {
             Some(location) => {
                 debug!(client = %client.address, %location, "rtsp redirect");
-                respond::redirect(output, cseq, date, &location);
+                respond::redirect(output, cseq, date, &location, destination.reason.name());
             }
             None => respond::status(output, respond::Status::BadRequest, Some(cseq), date, respond::Connection::Close),
         },
         Err(refusal) => {
             debug!(client = %client.address, %refusal, "rtsp");
-            respond::no_edge(output, cseq, date, Front::RETRY_AFTER_SECONDS.into());
+            respond::no_edge(output, cseq, date, Front::RETRY_AFTER_SECONDS.into(), refusal.name());
         }
     }
 }
 
-/// The stream's URL on `edge`, unless the client's path cannot stand in one.
-fn location(edge: &Edge, client: Client, target: Target<'_>) -> Option<Location> {
+/// The stream's URL at its destination, unless the client's path cannot stand in one.
+fn location(destination: &Destination, client: Client, target: Target<'_>) -> Option<Location> {
     let asked = match target {
         Target::Url(url) => Asked { scheme: url.scheme.as_str(), port: url.port },
         Target::Path(_) | Target::Asterisk => Asked { scheme: "rtsp", port: Some(client.listener_port) },
     };
-    let edge = redirect::Target::new(edge, Protocol::Rtsp, asked);
-    Location::parse(format!("{edge}{}", target.path_and_query()?)).ok()
+    let beginning = destination.target(Protocol::Rtsp, asked);
+    Location::parse(format!("{beginning}{}", target.path_and_query()?)).ok()
 }

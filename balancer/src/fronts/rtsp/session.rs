@@ -9,7 +9,7 @@
 //!         Step::Need => break,                   // send `out`, read on
 //!         Step::Reply(_) => {}                   // send `out` now or with the next
 //!         Step::Describe(describe) => {          // pick an edge, then
-//!             respond::redirect(&mut out, describe.request.cseq, date, &location);
+//!             respond::redirect(&mut out, describe.request.cseq, date, &location, "policy");
 //!             return close_after(out);
 //!         }
 //!         Step::Refuse(_) => return close_after(out),

@@ -40,7 +40,7 @@ fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Taken>, Stri
                     let location = Location::parse(format!("rtsp://edge-1:8554{kept}"))
                         .or_else(|_| Location::parse("rtsp://edge-1:8554/".to_owned()))
                         .expect("a location");
-                    respond::redirect(&mut out, cseq, DATE, &location);
+                    respond::redirect(&mut out, cseq, DATE, &location, "policy");
                     Taken::Describe { cseq, path_and_query: kept.to_owned() }
                 }
             };
@@ -82,6 +82,7 @@ fn moved(path_and_query: &str) -> String {
          Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
          Server: Weir\r\n\
          Location: rtsp://edge-1:8554{path_and_query}\r\n\
+         Weir-Reason: policy\r\n\
          Content-Length: 0\r\n\
          Connection: close\r\n\
          \r\n"

@@ -1,0 +1,138 @@
+//! Which edges have which stream: those that report it, and those that a client was sent to for it a short time ago.
+//!
+//! Sending the viewers of one stream to few edges spares the origin: each edge fetches the stream once. Edges that have
+//! it already are found in a table of fixed size. When none of them will do, every balancer takes the same next one
+//! without asking the others: the first in the stream's own order of edges, by weighted rendezvous hashing (Thaler,
+//! Ravishankar: Using name-based mappings to increase hit rates, 1998; Mosharaf et al.: the score −w / ln h).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::fleet::edge::Edge;
+use crate::fleet::random::mix;
+use crate::fleet::time::Time;
+
+/// An edge may be busier than the others by this factor and still get the clients of its streams: enough for streams to
+/// stay where they are while loads go up and down by a few per cent.
+pub(super) const TOLERANCE: f32 = 1.05;
+
+/// For how long an edge is taken to have a stream after a client was sent there for it, or after it reported the stream.
+const WARM: Duration = Duration::from_secs(60);
+
+/// Entries of one set: a stream is on at most so many edges before the oldest is forgotten. Four cache lines.
+const SET: usize = 32;
+/// Sets: 65,536 entries in all, half a mebibyte.
+const SETS: usize = 2048;
+
+/// Bits of an entry, from below: when, in eighths of a second; which edge; which stream.
+const TIME_BITS: u32 = 20;
+const SLOT_BITS: u32 = 20;
+const TIME_UNIT: u64 = 125_000;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
+
+// As many edges as can be configured.
+const _: () = assert!(SLOT_MASK >= 1_000_000);
+
+/// Which edges have which stream. Shared by all workers without a lock: an entry is one number, and one that is
+/// overwritten at the wrong moment costs one copy of a stream.
+#[derive(Debug)]
+pub(super) struct Affinity {
+    entries: Box<[AtomicU64]>,
+}
+
+impl Affinity {
+    pub(super) fn new() -> Self {
+        Self { entries: (0..SET * SETS).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// The edge in `slot` has the stream, as of now.
+    pub(super) fn note(&self, stream: u64, slot: u32, now: Time) {
+        let (set, tag) = self.set(stream);
+        let time = now.as_micros() / TIME_UNIT & TIME_MASK;
+        let key = tag | u64::from(slot) & SLOT_MASK;
+        let mut oldest = (&set[0], 0);
+        for entry in set {
+            let found = entry.load(Ordering::Relaxed);
+            let age = if found == 0 { TIME_MASK } else { time.wrapping_sub(found) & TIME_MASK };
+            if found >> TIME_BITS == key {
+                oldest = (entry, TIME_MASK);
+                break;
+            }
+            if age > oldest.1 {
+                oldest = (entry, age);
+            }
+        }
+        oldest.0.store(key << TIME_BITS | time, Ordering::Relaxed);
+    }
+
+    /// The slots of edges that have the stream.
+    pub(super) fn warm(&self, stream: u64, now: Time) -> impl Iterator<Item = u32> {
+        let (set, tag) = self.set(stream);
+        let time = now.as_micros() / TIME_UNIT & TIME_MASK;
+        let limit = WARM.as_micros() as u64 / TIME_UNIT;
+        set.iter().filter_map(move |entry| {
+            let found = entry.load(Ordering::Relaxed);
+            let key = found >> TIME_BITS;
+            let is_warm = found != 0 && key & !SLOT_MASK == tag && time.wrapping_sub(found) & TIME_MASK <= limit;
+            is_warm.then_some((key & SLOT_MASK) as u32)
+        })
+    }
+
+    /// Where the stream's entries are, and what tells them from those of others: 35 bits of its hash together.
+    fn set(&self, stream: u64) -> (&[AtomicU64], u64) {
+        let hash = mix(stream);
+        let first = (hash as usize % SETS) * SET;
+        (&self.entries[first..first + SET], hash >> (TIME_BITS + SLOT_BITS) << SLOT_BITS)
+    }
+}
+
+/// How far back the edge stands in the order of this stream, or of whatever `key` is a hash of: the least comes first.
+/// The order is the same at all balancers, and removing an edge changes nothing for the others.
+pub(super) fn rendezvous(key: u64, edge: &Edge) -> f64 {
+    let hash = mix(mix(key) ^ edge.seed());
+    // Above 0 and at most 1, from the upper 53 bits.
+    let uniform = ((hash >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+    -uniform.ln() / f64::from(edge.size())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::at;
+
+    const LAST_SLOT: u32 = (1 << SLOT_BITS) - 1;
+
+    fn warm(affinity: &Affinity, stream: u64, milliseconds: u64) -> Vec<u32> {
+        affinity.warm(stream, at(milliseconds)).collect()
+    }
+
+    #[test]
+    fn an_edge_has_a_stream_for_a_minute() {
+        let affinity = Affinity::new();
+        affinity.note(7, 3, at(1000));
+        affinity.note(7, LAST_SLOT, at(2000));
+        assert_eq!(warm(&affinity, 7, 60_000), [3, LAST_SLOT]);
+        assert_eq!(warm(&affinity, 7, 61_500), [LAST_SLOT]);
+        assert!(warm(&affinity, 8, 2000).is_empty(), "another stream");
+    }
+
+    #[test]
+    fn being_noted_again_keeps_it_warm_and_takes_no_second_entry() {
+        let affinity = Affinity::new();
+        affinity.note(7, 3, at(0));
+        affinity.note(7, 3, at(59_000));
+        assert_eq!(warm(&affinity, 7, 100_000), [3]);
+    }
+
+    #[test]
+    fn of_too_many_edges_the_oldest_is_forgotten() {
+        let affinity = Affinity::new();
+        for slot in 0..33 {
+            affinity.note(7, slot, at(1000 * u64::from(slot)));
+        }
+        let mut kept = warm(&affinity, 7, 33_000);
+        kept.sort_unstable();
+        assert_eq!(kept, (1..33).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,147 @@
+//! What is learned of the whole fleet from its reports, to correct each of them: they are up to an interval old, and this
+//! balancer knows of its own hand-outs only.
+//!
+//! Two numbers do it. κ says how many clients arrive for each that this balancer hands out: other balancers, clients that
+//! come by themselves, and those that never arrive are all in it. The departure rate says which share of the sessions
+//! ends per second. Both come from the running totals in the reports, and no balancer talks to another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::fleet::atomic::AtomicF32;
+use crate::fleet::liveness::Gap;
+use crate::fleet::time::Time;
+
+/// What is learned fades with this time constant: two rounds of reports, so that a change of traffic is followed within
+/// seconds.
+const MEMORY: Duration = Duration::from_secs(5);
+
+/// Fewer hand-outs, or departures, say nothing: their random error is above 18 %. What is known of fewer does not fade.
+const LEAST_EVENTS: f64 = 30.0;
+
+/// κ is kept in this range. Below: four of five clients never arrive. Above: more balancers than anybody runs.
+const KAPPA: std::ops::RangeInclusive<f64> = 0.2..=16.0;
+
+/// Highest departure rate, per second: when everybody leaves at once, the reports say so soon enough.
+const MOST_DEPARTURES: f64 = 0.2;
+
+/// What one report says, compared with the one before it of the same edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Observation {
+    /// Clients that arrived at the edge.
+    pub(super) arrived: f64,
+    /// Clients that this balancer sent there, and that should have arrived in that time.
+    pub(super) own: f64,
+    /// Sessions that ended.
+    pub(super) left: f64,
+    /// Sessions × seconds over that time.
+    pub(super) session_seconds: f64,
+}
+
+/// Learns from all edges' reports.
+#[derive(Clone, Debug)]
+pub(super) struct Correction {
+    arrived: f64,
+    own: f64,
+    left: f64,
+    session_seconds: f64,
+    at: Time,
+}
+
+impl Correction {
+    pub(super) fn new() -> Self {
+        Self { arrived: 0.0, own: 0.0, left: 0.0, session_seconds: 0.0, at: Time::ORIGIN }
+    }
+
+    /// Takes in what a report says.
+    pub(super) fn learn(&mut self, observation: Observation, now: Time) {
+        let fade = (-(now - self.at).as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        self.at = now;
+        let kept = |events: f64| if events > LEAST_EVENTS { fade.max(LEAST_EVENTS / events) } else { 1.0 };
+        let (arrivals, departures) = (kept(self.own), kept(self.left));
+        self.arrived = self.arrived * arrivals + observation.arrived;
+        self.own = self.own * arrivals + observation.own;
+        self.left = self.left * departures + observation.left;
+        self.session_seconds = self.session_seconds * departures + observation.session_seconds;
+    }
+
+    /// Clients that arrive for each that this balancer hands out.
+    pub(super) fn kappa(&self) -> f64 {
+        if self.own < LEAST_EVENTS { 1.0 } else { (self.arrived / self.own).clamp(*KAPPA.start(), *KAPPA.end()) }
+    }
+
+    /// The share of sessions that ends per second.
+    pub(super) fn departure_rate(&self) -> f64 {
+        if self.left < LEAST_EVENTS { 0.0 } else { (self.left / self.session_seconds).min(MOST_DEPARTURES) }
+    }
+}
+
+/// What the control thread has learned, for those who choose.
+#[derive(Debug)]
+pub(super) struct Learned {
+    kappa: AtomicF32,
+    departure_rate: AtomicF32,
+    gap_from: AtomicU64,
+    gap_until: AtomicU64,
+    timeout: Duration,
+}
+
+impl Learned {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self {
+            kappa: AtomicF32::new(1.0),
+            departure_rate: AtomicF32::new(0.0),
+            gap_from: AtomicU64::new(0),
+            gap_until: AtomicU64::new(0),
+            timeout,
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "both are small numbers, and their error is larger")]
+    pub(super) fn publish(&self, correction: &Correction, gap: Gap) {
+        self.kappa.set(correction.kappa() as f32);
+        self.departure_rate.set(correction.departure_rate() as f32);
+        self.gap_from.store(gap.from.as_micros(), Ordering::Relaxed);
+        self.gap_until.store(gap.until.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Everything that a choice at `now` needs to know of the fleet as a whole.
+    pub(super) fn outlook(&self, now: Time) -> Outlook {
+        Outlook {
+            now,
+            kappa: self.kappa.get(),
+            departure_rate: self.departure_rate.get(),
+            gap: Gap {
+                from: Time::from_micros(self.gap_from.load(Ordering::Relaxed)),
+                until: Time::from_micros(self.gap_until.load(Ordering::Relaxed)),
+            },
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Self::new(Duration::MAX)
+    }
+}
+
+/// What holds for all edges at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    pub(super) now: Time,
+    /// Clients that arrive for each that this balancer hands out.
+    pub kappa: f32,
+    /// The share of sessions that ends per second.
+    pub departure_rate: f32,
+    pub(super) gap: Gap,
+    pub(super) timeout: Duration,
+}
+
+impl Outlook {
+    /// Whether this balancer suspects that it is cut off from the edges, rather than all of them from it.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.gap.until > self.now
+    }
+}

@@ -1,0 +1,141 @@
+//! How long an edge has been silent, and whether the silence is its own.
+//!
+//! When most of the fleet falls silent at once and nothing at all arrives, it is more likely that this balancer is cut
+//! off than that all edges died: it keeps the last state. Silence during such a gap is nobody's.
+
+use std::time::Duration;
+
+use crate::fleet::time::Time;
+
+/// A span in which nothing could be heard. `until` lies in the future while it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Gap {
+    pub(super) from: Time,
+    pub(super) until: Time,
+}
+
+impl Gap {
+    /// How long an edge that reported at `reported_at` has been silent at `now`, the gap not counted.
+    pub(super) fn silence(self, reported_at: Time, now: Time) -> Duration {
+        if reported_at > self.from {
+            return now - reported_at;
+        }
+        (now - reported_at).saturating_sub(self.until.min(now) - self.from)
+    }
+}
+
+/// Fewer edges than this may well have died together.
+const LEAST_EDGES: usize = 3;
+
+/// Watches for the silence of all.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    timeout: Duration,
+    heard_at: Time,
+    gap: Gap,
+    cut_off: bool,
+}
+
+impl Watch {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, heard_at: Time::ORIGIN, gap: Gap::default(), cut_off: false }
+    }
+
+    /// A report has come in. Whether that ended a gap.
+    pub(super) fn hear(&mut self, now: Time) -> bool {
+        self.heard_at = now;
+        let ended = std::mem::take(&mut self.cut_off);
+        if ended {
+            self.gap.until = now;
+        }
+        ended
+    }
+
+    /// Looks at when each edge that was alive reported last. Whether a gap began.
+    pub(super) fn look(&mut self, reported_at: impl Iterator<Item = Time>, now: Time) -> bool {
+        // While anything is heard at all, silence is the edges' own.
+        if self.cut_off || now - self.heard_at <= self.timeout / 2 {
+            return false;
+        }
+        let (mut alive, mut silent) = (0, 0);
+        for reported_at in reported_at {
+            // Those that were silent for too long before the others fell silent are not part of it.
+            if self.gap.silence(reported_at, self.heard_at) <= self.timeout {
+                alive += 1;
+                silent += usize::from(self.gap.silence(reported_at, now) > self.timeout);
+            }
+        }
+        self.cut_off = alive >= LEAST_EDGES && silent * 2 > alive;
+        if self.cut_off {
+            self.gap = Gap { from: self.heard_at, until: Time::from_micros(u64::MAX) };
+        }
+        self.cut_off
+    }
+
+    /// Whether this balancer suspects itself.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off
+    }
+
+    /// The last gap, or the one that lasts.
+    pub(super) fn gap(&self) -> Gap {
+        self.gap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::at;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Edges that report every 2.5 s, all heard for the last time at most that long before 10 s.
+    fn reported() -> impl Iterator<Item = Time> {
+        [7_600, 8_000, 8_500, 9_000, 10_000].map(at).into_iter()
+    }
+
+    fn watch() -> Watch {
+        let mut watch = Watch::new(TIMEOUT);
+        watch.hear(at(10_000));
+        watch
+    }
+
+    #[test]
+    fn when_most_fall_silent_and_nothing_is_heard_the_balancer_suspects_itself() {
+        let mut watch = watch();
+        assert!(!watch.look(reported(), at(12_600)), "one of five is silent for too long");
+        assert!(!watch.look(reported(), at(13_400)), "two of five");
+        assert!(watch.look(reported(), at(13_501)));
+        assert!(watch.is_cut_off());
+        assert_eq!(watch.gap().silence(at(7_600), at(60_000)), Duration::from_millis(2400), "the clock stands still");
+    }
+
+    #[test]
+    fn after_the_gap_every_edge_gets_the_rest_of_its_time() {
+        let mut watch = watch();
+        watch.look(reported(), at(14_000));
+        assert!(watch.hear(at(20_000)));
+        assert!(!watch.is_cut_off());
+        assert_eq!(watch.gap().silence(at(9_000), at(21_000)), Duration::from_secs(2));
+        assert_eq!(watch.gap().silence(at(20_000), at(21_000)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn while_one_edge_is_heard_the_others_are_dead() {
+        let mut watch = watch();
+        watch.hear(at(15_000));
+        assert!(!watch.look(reported(), at(16_000)));
+    }
+
+    #[test]
+    fn two_edges_may_die_together() {
+        assert!(!watch().look([9_000, 10_000].map(at).into_iter(), at(16_000)));
+    }
+
+    #[test]
+    fn edges_that_were_dead_before_do_not_count() {
+        let dead = [0, 0, 0, 0, 0, 0].map(at).into_iter();
+        assert!(!watch().look(dead.chain([9_000, 10_000].map(at)), at(16_000)));
+    }
+}

@@ -1,0 +1,432 @@
+//! The load of one edge: what changes with every report or hand-out, and what is expected of it.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use weir_protocol::Report;
+use weir_protocol::report::{Reasons, Status};
+
+use crate::fleet::atomic::AtomicF32;
+use crate::fleet::edge::State;
+use crate::fleet::forecast::{Observation, Outlook};
+use crate::fleet::reason::Exclusion;
+use crate::fleet::recent::Recent;
+use crate::fleet::rules::Rules;
+use crate::fleet::time::{Moment, Time};
+
+/// Not known. No edge has this many connections, and no drain lasts this long.
+const UNKNOWN: u64 = u64::MAX;
+
+/// Sessions that an edge is taken to carry when it names no capacity. Only its proportion to others matters.
+pub(super) const NOMINAL_SESSIONS: f32 = 1000.0;
+
+/// A full edge gets clients again below this share of its limits, so that it does not go to and fro at the limit.
+const NO_LONGER_FULL: f32 = 0.95;
+
+/// An edge is fresh for so many of its intervals …
+const FRESH_INTERVALS: f32 = 2.0;
+/// … and stale beyond so many. In between it counts as busier by one share of itself for each interval.
+const STALE_INTERVALS: f32 = 4.0;
+
+/// What an edge has carried is believed as much as so many sessions of the average of the fleet, when it is estimated
+/// what the next one will take.
+const PRIOR_SESSIONS: f32 = 10.0;
+
+/// Hand-outs that a report is taken to include are kept in so many parts.
+const PARTS: f32 = 256.0;
+
+/// No draw reaches it before this share of its ramp has passed.
+const LEAST_RAMP: f32 = 0.1;
+
+/// Ramps are counted in ticks of this many microseconds.
+const RAMP_TICK: u64 = 100_000;
+
+/// A limit on connections that the edge itself named, rather than [`NOMINAL_SESSIONS`].
+const LIMITS_SESSIONS: u8 = 1;
+/// The edge names hosts that clients may be sent to.
+const IS_ALLOWED: u8 = 2;
+
+/// Each is a figure on its own: no order between them is relied upon, and a choice that sees half of a report is as good
+/// as one a microsecond earlier.
+///
+/// What a draw reads stands first and fills one cache line.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Load {
+    /// Clients given this edge by this balancer; a running total.
+    hand_outs: AtomicU64,
+    /// How many of them the last report is taken to include, in [`PARTS`].
+    included: AtomicU64,
+    /// Microseconds of [`Time`].
+    reported_at: AtomicU64,
+    sessions: AtomicF32,
+    /// One divided by the sessions that it can carry and by its weight; 0 when another limit says what it can carry.
+    inverse_sessions: AtomicF32,
+    bits_per_second: AtomicF32,
+    /// What the next session is expected to take.
+    bits_per_session: AtomicF32,
+    /// As for sessions.
+    inverse_bits: AtomicF32,
+    /// The highest of the utilisations that are not in sessions or bits, divided by the weight.
+    other: AtomicF32,
+    inverse_weight: AtomicF32,
+    /// Milliseconds.
+    interval: AtomicU32,
+    /// When it began to ramp up, in [`RAMP_TICK`]s; 0 when it does not.
+    ramp_from: AtomicU32,
+    status: AtomicU8,
+    timed_out: AtomicU8,
+    full: AtomicU8,
+    flags: AtomicU8,
+
+    // From here on: for each hand-out, each report, and people.
+    recent: Recent,
+    connections: AtomicU64,
+    accepted: AtomicU64,
+    out_bits_per_second: AtomicU64,
+    /// `hand_outs` when the edge last said how many connections it has.
+    hand_outs_reported: AtomicU64,
+    /// By how many milliseconds the edge's clock is ahead of this balancer's; negative when it is behind.
+    clock_skew: AtomicI64,
+    /// When its drain ends, in microseconds of [`Time`]; [`UNKNOWN`] when it does not drain, or without a deadline.
+    drain_until: AtomicU64,
+    /// Bits of [`Reasons`].
+    reasons: AtomicU8,
+}
+
+/// What an edge is expected to carry with one client more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// Sessions.
+    pub sessions: f32,
+    /// Sessions divided by the weight.
+    pub sessions_per_weight: f32,
+    /// Outgoing media, bits per second, divided by the weight.
+    pub bits_per_weight: f32,
+    /// The highest of all utilisations, divided by the weight; higher still when the last report is old.
+    pub utilisation: f32,
+    /// Whether a limit would be passed.
+    pub(super) is_full: bool,
+}
+
+impl Load {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            hand_outs: AtomicU64::new(0),
+            included: AtomicU64::new(0),
+            reported_at: AtomicU64::new(now.as_micros()),
+            sessions: AtomicF32::default(),
+            inverse_sessions: AtomicF32::default(),
+            bits_per_second: AtomicF32::default(),
+            bits_per_session: AtomicF32::default(),
+            inverse_bits: AtomicF32::default(),
+            other: AtomicF32::default(),
+            inverse_weight: AtomicF32::new(1.0),
+            interval: AtomicU32::new(0),
+            ramp_from: AtomicU32::new(0),
+            status: AtomicU8::new(Status::Running as u8),
+            timed_out: AtomicU8::new(0),
+            full: AtomicU8::new(0),
+            flags: AtomicU8::new(0),
+            recent: Recent::default(),
+            connections: AtomicU64::new(UNKNOWN),
+            accepted: AtomicU64::new(UNKNOWN),
+            out_bits_per_second: AtomicU64::new(UNKNOWN),
+            hand_outs_reported: AtomicU64::new(0),
+            clock_skew: AtomicI64::new(0),
+            drain_until: AtomicU64::new(UNKNOWN),
+            reasons: AtomicU8::new(0),
+        }
+    }
+
+    /// Counts one client given this edge.
+    pub(super) fn hand_out(&self, now: Time) {
+        self.hand_outs.fetch_add(1, Ordering::Relaxed);
+        self.recent.count(now);
+    }
+
+    /// What the edge is expected to carry with one client more, or why it gets none.
+    pub(super) fn expect(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
+        let expected = self.expect_beyond_limits(outlook)?;
+        // Stays so until a report shows that there is room again.
+        if expected.is_full {
+            self.full.store(1, Ordering::Relaxed);
+        }
+        if self.is_full() { Err(Exclusion::Full) } else { Ok(expected) }
+    }
+
+    /// The same for those who take a full edge rather than none.
+    ///
+    /// κ and not 1 is added for the client: this balancer gives the edge one in κ of the clients that arrive there, so
+    /// that it is for the κ-th that the edge must have room. With 1, small edges would be filled beyond the others.
+    pub(super) fn expect_beyond_limits(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
+        let age = self.silence(outlook).as_secs_f32();
+        let intervals = age / self.interval().as_secs_f32();
+        self.exclude(age, intervals, outlook)?;
+
+        let new = outlook.kappa * (self.own_since_report() + 1.0);
+        let stay = 1.0 - (outlook.departure_rate * age).min(0.5);
+        let sessions = self.sessions.get() * stay + new;
+        let bits_per_session = self.bits_per_session.get();
+        let bits = self.bits_per_second.get() * stay + bits_per_session * new;
+        // A figure that is in neither rises with the sessions, as it has risen so far.
+        let other = self.other.get() * (1.0 + new / (self.sessions.get() + PRIOR_SESSIONS));
+        let (inverse_sessions, inverse_bits) = (self.inverse_sessions.get(), self.inverse_bits.get());
+        let utilisation = (sessions * inverse_sessions).max(bits * inverse_bits).max(other);
+
+        // A limit is for this client alone: those that others are about to send are not here yet.
+        let others = outlook.kappa - 1.0;
+        let inverse_weight = self.inverse_weight.get();
+        let limits_sessions = self.has(LIMITS_SESSIONS);
+        let is_full = (limits_sessions && (sessions - others) * inverse_sessions > inverse_weight)
+            || (bits - bits_per_session * others) * inverse_bits > inverse_weight
+            || self.other.get() >= inverse_weight;
+        Ok(Expected {
+            sessions,
+            sessions_per_weight: sessions * inverse_weight,
+            bits_per_weight: bits * inverse_weight,
+            utilisation: utilisation * (1.0 + (intervals - FRESH_INTERVALS).max(0.0)),
+            is_full,
+        })
+    }
+
+    /// Whether the ramp lets a draw that is `luck` (0 to below 1) reach it at this moment.
+    pub(super) fn is_reached(&self, outlook: &Outlook, ramp: Duration, luck: f32) -> bool {
+        let from = self.ramp_from.load(Ordering::Relaxed);
+        if from == 0 {
+            return true;
+        }
+        let elapsed = outlook.now - Time::from_micros(u64::from(from) * RAMP_TICK);
+        luck < (elapsed.as_secs_f32() / ramp.as_secs_f32()).max(LEAST_RAMP)
+    }
+
+    /// Why it gets nobody, for its state and age alone. Looked at for each choice, so that an edge gets nobody from the
+    /// moment of its goodbye or timeout on, not from the next snapshot.
+    fn exclude(&self, age: f32, intervals: f32, outlook: &Outlook) -> Result<(), Exclusion> {
+        if !self.has(IS_ALLOWED) {
+            return Err(Exclusion::Disallowed);
+        }
+        match self.state() {
+            State::Running if age > outlook.timeout.as_secs_f32() => Err(Exclusion::TimedOut),
+            State::Running if intervals > STALE_INTERVALS => Err(Exclusion::Stale),
+            State::Running => Ok(()),
+            State::Paused => Err(Exclusion::Paused),
+            State::Draining => Err(Exclusion::Draining),
+            State::Stopping => Err(Exclusion::Stopping),
+            State::TimedOut => Err(Exclusion::TimedOut),
+        }
+    }
+
+    /// Takes in what changes with every report. What the report does not say keeps its last value. What is learned from
+    /// the difference, if the edge counts its clients.
+    pub(super) fn update(
+        &self,
+        report: &Report<'_>,
+        is_allowed: bool,
+        now: Moment,
+        rules: &Rules,
+        fleet_bits_per_session: f32,
+    ) -> Option<Observation> {
+        let time = now.monotonic;
+        let elapsed = time - self.reported_at();
+        let observation = self.count(report, elapsed, time);
+
+        self.reported_at.store(time.as_micros(), Ordering::Relaxed);
+        self.interval.store(u32::try_from(report.interval.as_millis()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.reasons.store(report.reasons.0, Ordering::Relaxed);
+        self.clock_skew.store(report.send_time.wrapping_sub(now.unix).cast_signed(), Ordering::Relaxed);
+        let drain_until = report.drain_deadline.map_or(UNKNOWN, |left| (time + left).as_micros());
+        self.drain_until.store(drain_until, Ordering::Relaxed);
+        self.measure(report, rules, fleet_bits_per_session);
+        self.allow(is_allowed);
+
+        let status = State::from(report.status) as u8;
+        self.status.store(status, Ordering::Relaxed);
+        self.timed_out.store(0, Ordering::Relaxed);
+        observation
+    }
+
+    /// Takes in how many clients there are, and came.
+    fn count(&self, report: &Report<'_>, elapsed: Duration, now: Time) -> Option<Observation> {
+        let connections = report.load.connections?.min(UNKNOWN - 1);
+        let hand_outs = self.hand_outs.load(Ordering::Relaxed);
+        let on_the_way = f64::from(self.recent.on_the_way(now) * PARTS);
+        let included = (hand_outs * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
+        let included_before = self.included.swap(included, Ordering::Relaxed);
+        let connections_before = self.connections.swap(connections, Ordering::Relaxed);
+        self.hand_outs_reported.store(hand_outs, Ordering::Relaxed);
+        self.sessions.set(connections as f32);
+
+        let accepted = report.load.accepted?.min(UNKNOWN - 1);
+        let accepted_before = self.accepted.swap(accepted, Ordering::Relaxed);
+        if accepted_before == UNKNOWN || accepted < accepted_before || connections_before == UNKNOWN {
+            // The first report, or the media server has started again.
+            return None;
+        }
+        let arrived = (accepted - accepted_before) as f64;
+        let (connections, connections_before) = (connections as f64, connections_before as f64);
+        Some(Observation {
+            arrived,
+            own: (included as f64 - included_before as f64) / f64::from(PARTS),
+            left: (arrived - (connections - connections_before)).max(0.0),
+            session_seconds: (connections + connections_before) / 2.0 * elapsed.as_secs_f64(),
+        })
+    }
+
+    /// Takes in how much there is of what can run out, and of how much.
+    fn measure(&self, report: &Report<'_>, rules: &Rules, fleet_bits_per_session: f32) {
+        let (load, capacity) = (&report.load, &report.capacity);
+        let inverse_weight = 1.0 / report.weight.unwrap_or(1.0);
+        if let Some(rate) = load.out_bits_per_second {
+            self.out_bits_per_second.store(rate.min(UNKNOWN - 1), Ordering::Relaxed);
+            let (bits, sessions) = (rate as f32, self.sessions.get());
+            self.bits_per_second.set(bits);
+            let per_session = (bits + fleet_bits_per_session * PRIOR_SESSIONS) / (sessions + PRIOR_SESSIONS);
+            self.bits_per_session.set(per_session);
+        }
+        let inverse = |limit: u64| inverse_weight / (limit.max(1) as f32);
+        let measures_bits = self.out_bits_per_second().is_some();
+        let by_bits = capacity.bits_per_second.filter(|_| measures_bits).map(inverse);
+        let by_sessions = match (capacity.connections, by_bits) {
+            (Some(limit), _) => inverse(limit),
+            (None, Some(_)) => 0.0,
+            (None, None) => inverse_weight / NOMINAL_SESSIONS,
+        };
+        self.inverse_sessions.set(by_sessions);
+        self.inverse_bits.set(by_bits.unwrap_or(0.0));
+        self.inverse_weight.set(inverse_weight);
+        let cpu = load.cpu.zip(rules.cpu_limit).map_or(0.0, |(cpu, limit)| cpu / limit);
+        let other = load.utilisations.iter().fold(cpu, |highest, (_, utilisation)| highest.max(*utilisation));
+        self.other.set(other * inverse_weight);
+
+        self.set(LIMITS_SESSIONS, capacity.connections.is_some());
+        self.settle_full();
+    }
+
+    /// Whether a report that has just come in shows the edge full, or not full any more.
+    fn settle_full(&self) {
+        let inverse_weight = self.inverse_weight.get();
+        let sessions = self.sessions.get() + self.own_since_report();
+        let sessions = if self.has(LIMITS_SESSIONS) { sessions * self.inverse_sessions.get() } else { 0.0 };
+        let bits = self.bits_per_second.get() + self.bits_per_session.get() * self.own_since_report();
+        let utilisation = sessions.max(bits * self.inverse_bits.get()).max(self.other.get()) / inverse_weight;
+        if utilisation >= 1.0 {
+            self.full.store(1, Ordering::Relaxed);
+        } else if utilisation < NO_LONGER_FULL {
+            self.full.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether clients may be sent to the hosts that the edge names.
+    pub(super) fn allow(&self, is_allowed: bool) {
+        self.set(IS_ALLOWED, is_allowed);
+    }
+
+    /// Starts the ramp, or, with `None`, makes it as if it had always been there.
+    pub(super) fn ramp_from(&self, now: Option<Time>) {
+        let tick = now.map_or(0, |now| u32::try_from(now.as_micros() / RAMP_TICK).unwrap_or(u32::MAX).max(1));
+        self.ramp_from.store(tick, Ordering::Relaxed);
+    }
+
+    /// Ends a ramp that has run its time.
+    pub(super) fn settle_ramp(&self, now: Time, ramp: Duration) {
+        let from = self.ramp_from.load(Ordering::Relaxed);
+        if from != 0 && now - Time::from_micros(u64::from(from) * RAMP_TICK) >= ramp {
+            self.ramp_from.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Marks it as timed out, unless it has said goodbye; whether that changed anything.
+    pub(super) fn time_out(&self) -> bool {
+        let changes = !matches!(self.state(), State::TimedOut | State::Stopping);
+        if changes {
+            self.timed_out.store(1, Ordering::Relaxed);
+        }
+        changes
+    }
+
+    /// Takes a timeout back; whether there was one.
+    pub(super) fn revive(&self) -> bool {
+        self.timed_out.swap(0, Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn state(&self) -> State {
+        if self.timed_out.load(Ordering::Relaxed) != 0 {
+            return State::TimedOut;
+        }
+        State::from_u8(self.status.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn reported_at(&self) -> Time {
+        Time::from_micros(self.reported_at.load(Ordering::Relaxed))
+    }
+
+    /// How long it has been silent.
+    pub(super) fn silence(&self, outlook: &Outlook) -> Duration {
+        outlook.gap.silence(self.reported_at(), outlook.now)
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval.load(Ordering::Relaxed).into())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn is_ramping(&self) -> bool {
+        self.ramp_from.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn connections(&self) -> Option<u64> {
+        known(self.connections.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn out_bits_per_second(&self) -> Option<u64> {
+        known(self.out_bits_per_second.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn hand_outs(&self) -> u64 {
+        self.hand_outs.load(Ordering::Relaxed)
+    }
+
+    /// Clients given this edge since it last said how many connections it has.
+    pub(super) fn hand_outs_since_report(&self) -> u64 {
+        self.hand_outs().saturating_sub(self.hand_outs_reported.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn reasons(&self) -> Reasons {
+        Reasons(self.reasons.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn clock_skew_milliseconds(&self) -> i64 {
+        self.clock_skew.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn drain_until(&self) -> Option<Time> {
+        known(self.drain_until.load(Ordering::Relaxed)).map(Time::from_micros)
+    }
+
+    /// Own hand-outs that the last report is not taken to include.
+    fn own_since_report(&self) -> f32 {
+        // The difference is small, and exact in any order of the two.
+        let all = self.hand_outs.load(Ordering::Relaxed).wrapping_mul(u64::from(PARTS as u16));
+        all.saturating_sub(self.included.load(Ordering::Relaxed)) as f32 / PARTS
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+
+    fn set(&self, flag: u8, on: bool) {
+        if on {
+            self.flags.fetch_or(flag, Ordering::Relaxed);
+        } else {
+            self.flags.fetch_and(!flag, Ordering::Relaxed);
+        }
+    }
+}
+
+fn known(value: u64) -> Option<u64> {
+    (value != UNKNOWN).then_some(value)
+}

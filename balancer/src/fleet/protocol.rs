@@ -1,0 +1,41 @@
+//! What a client speaks.
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: HLS, DASH and anything else behind a URL.
+    Http,
+    /// RTMP.
+    Rtmp,
+    /// RTSP.
+    Rtsp,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Rtmp, Self::Rtsp];
+
+    /// Its name in the configuration, metrics and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Rtmp => "rtmp",
+            Self::Rtsp => "rtsp",
+        }
+    }
+
+    /// Whether URLs with this scheme speak it, over whatever transport.
+    #[must_use]
+    pub fn has_scheme(self, scheme: &str) -> bool {
+        match self {
+            Self::Http => matches!(scheme, "http" | "https"),
+            Self::Rtmp => matches!(scheme, "rtmp" | "rtmps" | "rtmpt" | "rtmpts" | "rtmpe" | "rtmpte"),
+            Self::Rtsp => matches!(scheme, "rtsp" | "rtsps" | "rtspu" | "rtspt"),
+        }
+    }
+
+    pub(super) fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
