@@ -8,7 +8,7 @@ use weir_protocol::stream;
 
 use crate::admin::api::Wrong;
 use crate::fleet::explain::Verdict;
-use crate::fleet::{Choice, ClientZones, Protocol, Request, Selector, Snapshot, Time};
+use crate::fleet::{Choice, ClientZones, Exclusion, Protocol, Request, Selector, Snapshot, Time};
 
 /// Which client is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Considered {
         Self {
             id: verdict.edge.id.to_string(),
             redirect: verdict.edge.redirect().to_owned(),
-            excluded: verdict.expected.err().map(|exclusion| exclusion.name()),
+            excluded: verdict.expected.err().map(Exclusion::name),
             expected_utilisation: expected.map(|expected| expected.utilisation),
             expected_sessions: expected.map(|expected| expected.sessions),
             ramping: verdict.edge.is_ramping(),

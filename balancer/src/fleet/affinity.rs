@@ -49,7 +49,7 @@ impl Affinity {
     /// The edge in `slot` has the stream, as of now.
     pub(super) fn note(&self, stream: u64, slot: u32, now: Time) {
         let (set, tag) = self.set(stream);
-        let time = now.as_micros() / TIME_UNIT & TIME_MASK;
+        let time = (now.as_micros() / TIME_UNIT) & TIME_MASK;
         let key = tag | u64::from(slot) & SLOT_MASK;
         let mut oldest = (&set[0], 0);
         for entry in set {
@@ -69,7 +69,7 @@ impl Affinity {
     /// The slots of edges that have the stream.
     pub(super) fn warm(&self, stream: u64, now: Time) -> impl Iterator<Item = u32> {
         let (set, tag) = self.set(stream);
-        let time = now.as_micros() / TIME_UNIT & TIME_MASK;
+        let time = (now.as_micros() / TIME_UNIT) & TIME_MASK;
         let limit = WARM.as_micros() as u64 / TIME_UNIT;
         set.iter().filter_map(move |entry| {
             let found = entry.load(Ordering::Relaxed);

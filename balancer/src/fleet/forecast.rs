@@ -145,3 +145,101 @@ impl Outlook {
         self.gap.until > self.now
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fleet::tests::{SOURCE, at, id, report};
+    use crate::fleet::{Fleet, Lifetimes, Selector, Terms};
+
+    /// One round of reports, in milliseconds.
+    const ROUND: u64 = 2500;
+
+    /// κ at each of several balancers that give out these shares of the traffic, after so many rounds. Of ten clients
+    /// one never arrives, and the others do after 200 ms; `direct` more come by themselves for each ten.
+    fn kappas(shares: &[u64], direct: u64, rounds: u64) -> Vec<f64> {
+        const EDGES: u8 = 5;
+        let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
+        let fleet = || Fleet::new(lifetimes, Arc::new(Selector::new(Terms::default(), [])));
+        let mut fleets: Vec<Fleet> = shares.iter().map(|_| fleet()).collect();
+        let mut accepted = 0;
+        for round in 0..=rounds {
+            let start = round * ROUND;
+            let mut report = report();
+            // Everybody stays.
+            report.load.connections = Some(accepted);
+            report.load.accepted = Some(accepted);
+            for fleet in &mut fleets {
+                for edge in 0..EDGES {
+                    fleet.apply(id(edge), &report, SOURCE, at(start).into());
+                }
+                fleet.sweep(at(start), |_, _| {});
+            }
+            // The same to every edge, in the middle of the round, so that nobody is on the way when it ends.
+            for (fleet, share) in fleets.iter().zip(shares) {
+                for edge in fleet.edges.values() {
+                    (0..share * 10).for_each(|_| edge.hand_out(at(start + ROUND / 5)));
+                }
+            }
+            let handed_out: u64 = shares.iter().sum::<u64>() * 10;
+            accepted += handed_out * 9 / 10 + handed_out * direct / 10;
+        }
+        fleets.iter().map(|fleet| fleet.correction.kappa()).collect()
+    }
+
+    #[test]
+    fn kappa_converges_to_the_number_of_balancers() {
+        for balancers in [1, 3, 10] {
+            for kappa in kappas(&vec![10; balancers], 0, 4) {
+                let expected = balancers as f64 * 0.9;
+                assert!((kappa / expected - 1.0).abs() < 0.02, "{balancers}: {kappa}");
+            }
+        }
+    }
+
+    #[test]
+    fn until_enough_was_handed_out_kappa_is_one() {
+        assert_eq!(kappas(&[10, 10, 10], 0, 0), [1.0; 3]);
+    }
+
+    #[test]
+    fn kappa_stays_within_its_bounds_when_almost_all_clients_come_by_themselves() {
+        assert_eq!(kappas(&[10], 500, 4), [16.0]);
+    }
+
+    #[test]
+    fn what_was_learned_of_few_events_does_not_fade() {
+        let mut correction = Correction::new();
+        let observation = Observation { arrived: 90.0, own: 30.0, left: 30.0, session_seconds: 3000.0 };
+        correction.learn(observation, at(0));
+        correction.learn(Observation::default(), at(600_000));
+        assert_eq!(correction.kappa(), 3.0);
+        assert_eq!(correction.departure_rate(), 0.01);
+    }
+
+    #[test]
+    fn a_change_of_traffic_is_followed_within_two_rounds_of_reports() {
+        let mut correction = Correction::new();
+        let with_arrivals = |arrived| Observation { arrived, own: 100.0, ..Observation::default() };
+        (0..20).for_each(|report| correction.learn(with_arrivals(100.0), at(report * 100)));
+        (20..70).for_each(|report| correction.learn(with_arrivals(300.0), at(report * 100)));
+        assert!(correction.kappa() > 2.0, "{}", correction.kappa());
+    }
+
+    proptest! {
+        #[test]
+        fn kappa_is_all_arrivals_over_own_whatever_the_shares(
+            shares in prop::collection::vec(5_u64..50, 1..6), direct in 0_u64..10,
+        ) {
+            let all = shares.iter().sum::<u64>() as f64 * (0.9 + direct as f64 / 10.0);
+            for (kappa, share) in kappas(&shares, direct, 4).into_iter().zip(&shares) {
+                let expected = (all / *share as f64).clamp(0.2, 16.0);
+                prop_assert!((kappa / expected - 1.0).abs() < 0.02, "{} and not {}", kappa, expected);
+            }
+        }
+    }
+}

@@ -488,4 +488,79 @@ pub(crate) mod tests {
         assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0).into()), Some(Change::Disallowed));
         assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(1).into()), None);
     }
+
+    #[test]
+    fn when_all_fall_silent_at_once_the_last_state_is_kept_until_one_is_heard() {
+        let mut fleet = fleet();
+        for byte in 1..=4 {
+            fleet.apply(id(byte), &report(), SOURCE, at(u64::from(byte) * 600).into());
+        }
+        let snapshot = fleet.take_snapshot().unwrap();
+        let available = |now| snapshot.edges.iter().filter(|edge| edge.expect(&snapshot.outlook(now)).is_ok()).count();
+        // The last was heard at 2.4 s; half of them are silent for 5 s at 6.2 s.
+        let changes: Vec<_> = (56..100).flat_map(|tick| swept(&mut fleet, at(tick * 100))).collect();
+        assert_eq!(changes.len(), 2, "those before more than half were silent: {changes:?}");
+        assert!(fleet.is_cut_off());
+        assert_eq!((snapshot.count(State::Running), available(at(60_000))), (4, 4));
+        fleet.apply(id(1), &report(), SOURCE, at(60_000).into());
+        swept(&mut fleet, at(60_100));
+        assert!(!fleet.is_cut_off());
+        assert_eq!(available(at(62_000)), 4, "the others have the rest of their time");
+        assert_eq!(available(at(64_900)), 2, "the one that is heard, and the one that was heard last");
+    }
+
+    #[test]
+    fn only_edges_that_come_when_the_fleet_is_known_ramp_up() {
+        let mut fleet = fleet();
+        let is_ramping = |fleet: &Fleet, byte| fleet.edges[&id(byte)].is_ramping();
+        fleet.apply(id(1), &report(), SOURCE, at(7500).into());
+        fleet.apply(id(2), &report(), SOURCE, at(7600).into());
+        assert!(!is_ramping(&fleet, 1) && is_ramping(&fleet, 2));
+        swept(&mut fleet, at(12_600));
+        fleet.apply(id(1), &report(), SOURCE, at(12_700).into());
+        assert!(!is_ramping(&fleet, 1), "one lost report makes no new edge");
+        swept(&mut fleet, at(37_600));
+        assert!(!is_ramping(&fleet, 2));
+        fleet.apply(id(1), &report(), SOURCE, at(40_000).into());
+        assert!(is_ramping(&fleet, 1), "half a minute of silence does");
+        swept(&mut fleet, at(70_000));
+        let mut paused = report();
+        paused.status = Status::Paused;
+        fleet.apply(id(1), &paused, SOURCE, at(71_000).into());
+        fleet.apply(id(1), &report(), SOURCE, at(72_000).into());
+        assert!(is_ramping(&fleet, 1), "and so does a pause");
+    }
+
+    #[test]
+    fn an_edge_that_becomes_full_makes_a_new_snapshot() {
+        let mut fleet = fleet();
+        let mut small = report();
+        small.capacity.connections = Some(1);
+        fleet.apply(id(1), &small, SOURCE, at(0).into());
+        let snapshot = fleet.take_snapshot().unwrap();
+        let pick = |snapshot: &Snapshot| {
+            fleet_on(&ANYWHERE).selector.pick(snapshot, &Request::default(), at(0), 0).map(|choice| choice.reason())
+        };
+        assert_eq!(pick(&snapshot), Ok(Reason::Policy));
+        assert_eq!(pick(&snapshot), Err(Refusal::Full));
+        swept(&mut fleet, at(100));
+        assert_eq!(pick(&fleet.take_snapshot().unwrap()), Err(Refusal::Full));
+        swept(&mut fleet, at(200));
+        assert!(fleet.take_snapshot().is_none());
+    }
+
+    #[test]
+    fn a_forgotten_edge_leaves_its_slot_to_the_next() {
+        let mut fleet = fleet();
+        for (byte, milliseconds) in [(1, 0), (2, 3_600_000)] {
+            fleet.apply(id(byte), &report(), SOURCE, at(milliseconds).into());
+        }
+        swept(&mut fleet, at(3_600_001));
+        fleet.apply(id(3), &report(), SOURCE, at(3_600_002).into());
+        fleet.apply(id(4), &report(), SOURCE, at(3_600_002).into());
+        let slots: Vec<u32> = fleet.edges.values().map(|edge| edge.slot()).collect();
+        assert_eq!(slots, [1, 0, 2]);
+        let snapshot = fleet.take_snapshot().unwrap();
+        assert_eq!([0, 1, 2, 3].map(|slot| snapshot.place(slot)), [Some(1), Some(0), Some(2), None]);
+    }
 }

@@ -74,7 +74,7 @@ impl Pool {
 
     /// The place of an edge, drawn as likely as its share. The pool must not be empty.
     pub(super) fn draw(&self, random: &mut Random) -> u32 {
-        let number = random.next();
+        let number = random.number();
         // The upper half says which cell, the lower which side of it.
         let index = ((number >> 32) * self.cells.len() as u64) >> 32;
         let cell = self.cells[index as usize];
@@ -177,7 +177,7 @@ impl Pools {
         if self.full[index] || anywhere.is_exhausted() {
             return Refusal::Full;
         }
-        if self.full[0] || self.anywhere[0].len() > 0 { Refusal::ProtocolNotServed } else { Refusal::NoneAvailable }
+        if self.full[0] || !self.anywhere[0].is_empty() { Refusal::ProtocolNotServed } else { Refusal::NoneAvailable }
     }
 
     /// Every pool that choices are made from; the same pool may come several times.

@@ -14,7 +14,7 @@ impl Random {
 
     /// The next number.
     #[must_use]
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
@@ -23,7 +23,7 @@ impl Random {
     #[must_use]
     pub fn below(&mut self, n: u32) -> u32 {
         // The upper half of a 64-bit product is below n.
-        ((u64::from(self.next() as u32) * u64::from(n)) >> 32) as u32
+        ((u64::from(self.number() as u32) * u64::from(n)) >> 32) as u32
     }
 }
 

@@ -134,8 +134,8 @@ impl Selector {
         let mut attempt =
             Attempt { selector: self, snapshot, request, outlook: snapshot.outlook(now), random: Random::new(random) };
         let found = match request.zone {
-            None => attempt.from_pool(snapshot.pools.anywhere(request.protocol)),
-            Some(zone) => attempt.from_zone(zone),
+            None => attempt.in_pool(snapshot.pools.anywhere(request.protocol)),
+            Some(zone) => attempt.in_zone_of_client(zone),
         };
         if let Some((place, reason)) = found {
             return Ok(Choice::Edge(&snapshot.edges[place as usize], reason));
@@ -208,19 +208,19 @@ impl Best {
 
 impl Attempt<'_> {
     /// In the client's own zone, or else in those that it may spill to.
-    fn from_zone(&mut self, zone: ZoneId) -> Option<(u32, Reason)> {
+    fn in_zone_of_client(&mut self, zone: ZoneId) -> Option<(u32, Reason)> {
         let pools = &self.snapshot.pools;
         let protocol = self.request.protocol;
         let spill = self.selector.terms.zones.spill(zone);
-        if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.from_pool(pool)) {
+        if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.in_pool(pool)) {
             return Some(found);
         }
         let others = spill.first.iter().filter_map(|other| pools.in_zone(*other, protocol));
         let others = others.chain(spill.then_any.then(|| pools.anywhere(protocol)));
-        others.into_iter().find_map(|pool| self.from_pool(pool)).map(|(place, _)| (place, Reason::SpillZone))
+        others.into_iter().find_map(|pool| self.in_pool(pool)).map(|(place, _)| (place, Reason::SpillZone))
     }
 
-    fn from_pool(&mut self, pool: &Pool) -> Option<(u32, Reason)> {
+    fn in_pool(&mut self, pool: &Pool) -> Option<(u32, Reason)> {
         if pool.is_empty() {
             return None;
         }
@@ -339,7 +339,7 @@ impl Attempt<'_> {
         if !load.is_ramping() {
             return true;
         }
-        let luck = (self.random.next() >> 40) as f32 / (1_u32 << 24) as f32;
+        let luck = (self.random.number() >> 40) as f32 / (1_u32 << 24) as f32;
         load.is_reached(&self.outlook, ramp, luck)
     }
 
@@ -390,3 +390,6 @@ impl Attempt<'_> {
             && self.request.zone.is_none_or(|zone| edge.is_in(zone))
     }
 }
+
+#[cfg(test)]
+mod tests;
