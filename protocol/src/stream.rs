@@ -19,16 +19,15 @@ pub fn hash(application: &str, stream: &str) -> u64 {
 /// The hash of the stream that the path of a URL names; `None` when it names none.
 ///
 /// The first segment is the application, the second the stream; empty segments do not count, nor do a query and a
-/// fragment. When the stream is the last segment, what follows its last dot is dropped, unless nothing stands before that dot: so
-/// `/live/cam1`, `/live/cam1.m3u8` and `/live/cam1/index.m3u8` are one stream. Percent-escapes and prefixes such as
-/// `mp4:` stay as they are.
+/// fragment. What follows the stream's last dot is dropped, unless nothing stands before that dot: so `/live/cam1`,
+/// `/live/cam1.m3u8` and `/live/cam1/index.m3u8` are one stream, and so are `/live/cam1.stream` over RTSP and
+/// `/live/cam1.stream/playlist.m3u8` over HTTP. Percent-escapes and prefixes such as `mp4:` stay as they are.
 #[must_use]
 pub fn of_path(path: &str) -> Option<u64> {
     let end = path.find(['?', '#']).unwrap_or(path.len());
     let mut segments = path[..end].split('/').filter(|segment| !segment.is_empty());
     let (application, name) = (segments.next()?, segments.next()?);
-    let stream = if segments.next().is_none() { without_extension(name) } else { name };
-    Some(hash(application, stream))
+    Some(hash(application, without_extension(name)))
 }
 
 fn without_extension(name: &str) -> &str {
@@ -73,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_is_dropped_from_the_last_segment_only() {
+    fn an_extension_is_dropped_wherever_the_stream_stands() {
         assert_eq!(of_path("/live/cam.1.m3u8"), Some(hash("live", "cam.1")));
-        assert_eq!(of_path("/live/cam.1/index.m3u8"), Some(hash("live", "cam.1")));
+        assert_eq!(of_path("/live/cam1.stream/playlist.m3u8"), of_path("/live/cam1.stream"));
         assert_eq!(of_path("/live/.m3u8"), Some(hash("live", ".m3u8")));
         assert_eq!(of_path("/live.tv/cam1"), Some(hash("live.tv", "cam1")));
     }
@@ -83,7 +82,7 @@ mod tests {
     #[test]
     fn prefixes_and_escapes_stay_as_they_are() {
         assert_eq!(of_path("/vod/mp4:sample.mp4"), Some(hash("vod", "mp4:sample")));
-        assert_eq!(of_path("/vod/mp4:sample.mp4/playlist.m3u8"), Some(hash("vod", "mp4:sample.mp4")));
+        assert_eq!(of_path("/vod/mp4:sample.mp4/playlist.m3u8"), Some(hash("vod", "mp4:sample")));
         assert_eq!(of_path("/live/cam%2e1"), Some(hash("live", "cam%2e1")));
         assert_ne!(of_path("/live/cam%31"), of_path("/live/cam1"));
     }

@@ -532,7 +532,7 @@ def stream_of_path(path: str) -> str | None:
         return None
     application, name = segments[:2]
     stem, _, _ = name.rpartition(".")
-    return f"{application}/{stem if stem and len(segments) == 2 else name}"
+    return f"{application}/{stem or name}"
 
 
 def stream_hash(stream: str) -> int:
