@@ -8,7 +8,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::fleet::edge::Edge;
 use crate::fleet::random::mix;
 use crate::fleet::time::Time;
 
@@ -87,13 +86,36 @@ impl Affinity {
     }
 }
 
-/// How far back the edge stands in the order of this stream, or of whatever `key` is a hash of: the least comes first.
-/// The order is the same at all balancers, and removing an edge changes nothing for the others.
-pub(super) fn rendezvous(key: u64, edge: &Edge) -> f64 {
-    let hash = mix(mix(key) ^ edge.seed());
-    // Above 0 and at most 1, from the upper 53 bits.
-    let uniform = ((hash >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    -uniform.ln() / f64::from(edge.size())
+/// What an edge's place in the order of a stream depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    /// Made of its id.
+    pub(super) seed: u64,
+    /// One divided by what it can carry: large edges come first more often.
+    pub(super) inverse_size: f32,
+}
+
+impl Ticket {
+    /// How far back the edge stands in the order of this stream, or of whatever `key` is a hash of: the least comes first.
+    /// The order is the same at all balancers, and removing an edge changes nothing for the others.
+    pub(super) fn place(self, key: u64) -> f32 {
+        let hash = mix(key ^ self.seed);
+        // Above 0 and below 1, from the upper 23 bits.
+        let uniform = ((hash >> 41) as f32 + 0.5) / (1_u32 << 23) as f32;
+        -log2(uniform) * self.inverse_size
+    }
+}
+
+/// The logarithm of a positive number to base 2, to five digits: of basic operations only, whose result is the same on
+/// every machine, as the system's own logarithm need not be.
+fn log2(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let exponent = (bits >> 23) as f32 - 127.0;
+    // The mantissa less one, from 0 to below 1: log2(1 + m) = m (1 + (1 − m) q(m)) is exact at both ends, and q is fitted
+    // by least squares at Chebyshev's points.
+    let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
+    let q = 0.442_527_27 + m * (-0.275_386_21 + m * (0.181_154_2 + m * (-0.094_814_75 + m * 0.025_285_51)));
+    exponent + m * (1.0 + (1.0 - m) * q)
 }
 
 #[cfg(test)]
@@ -134,5 +156,28 @@ mod tests {
         let mut kept = warm(&affinity, 7, 33_000);
         kept.sort_unstable();
         assert_eq!(kept, (1..33).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_logarithm_is_right_to_five_digits() {
+        for step in 1..10_000_u16 {
+            let x = f32::from(step) / 10_000.0;
+            assert!((log2(x) - x.log2()).abs() < 1e-5, "{x}");
+        }
+    }
+
+    #[test]
+    fn edges_come_first_as_often_as_they_are_large() {
+        let tickets =
+            [1.0, 2.0, 5.0].map(|size: f32| Ticket { seed: mix(size.to_bits().into()), inverse_size: 1.0 / size });
+        let mut first = [0_u32; 3];
+        for key in 0..80_000 {
+            let places = tickets.map(|ticket| ticket.place(mix(key)));
+            let least = (0..3).min_by(|a, b| places[*a].total_cmp(&places[*b])).unwrap();
+            first[least] += 1;
+        }
+        for (first, expected) in first.iter().zip([10_000, 20_000, 50_000]) {
+            assert!(first.abs_diff(expected) < 600, "{first}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use weir_protocol::report::{self, Capacity, Reasons, Status};
 use weir_protocol::{EdgeId, Host, Report};
 
 use crate::fleet::Change;
+use crate::fleet::affinity::Ticket;
 use crate::fleet::forecast::{Observation, Outlook};
 use crate::fleet::load::{Expected, Load, NOMINAL_SESSIONS};
 use crate::fleet::protocol::Protocol;
@@ -51,7 +52,7 @@ impl State {
 
     pub(super) fn from_u8(value: u8) -> Self {
         // Only `State as u8` is ever stored; an edge in a state that nobody knows would get no clients.
-        Self::ALL.into_iter().find(|state| *state as u8 == value).unwrap_or(Self::TimedOut)
+        Self::ALL.get(usize::from(value)).copied().unwrap_or(Self::TimedOut)
     }
 }
 
@@ -293,14 +294,14 @@ impl Edge {
         &self.load
     }
 
-    /// A number of its own for hashing, the same at all balancers.
-    pub(super) fn seed(&self) -> u64 {
+    /// What its place in the orders of streams depends on: the same at all balancers.
+    pub(super) fn ticket(&self) -> Ticket {
         let [a, b] = [0, 8].map(|start| {
             let mut half = [0; 8];
             half.copy_from_slice(&self.id.0[start..start + 8]);
             u64::from_le_bytes(half)
         });
-        mix(mix(a) ^ b)
+        Ticket { seed: mix(mix(a) ^ b), inverse_size: 1.0 / self.size() }
     }
 
     /// What it can carry, in sessions, as it describes itself: the same at all balancers, whatever the load.

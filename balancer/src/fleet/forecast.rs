@@ -83,7 +83,8 @@ pub(super) struct Learned {
     departure_rate: AtomicF32,
     gap_from: AtomicU64,
     gap_until: AtomicU64,
-    timeout: Duration,
+    /// In seconds.
+    timeout: f32,
 }
 
 impl Learned {
@@ -93,7 +94,7 @@ impl Learned {
             departure_rate: AtomicF32::new(0.0),
             gap_from: AtomicU64::new(0),
             gap_until: AtomicU64::new(0),
-            timeout,
+            timeout: timeout.as_secs_f32(),
         }
     }
 
@@ -135,7 +136,8 @@ pub struct Outlook {
     /// The share of sessions that ends per second.
     pub departure_rate: f32,
     pub(super) gap: Gap,
-    pub(super) timeout: Duration,
+    /// In seconds.
+    pub(super) timeout: f32,
 }
 
 impl Outlook {

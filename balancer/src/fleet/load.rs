@@ -70,8 +70,8 @@ pub(super) struct Load {
     /// The highest of the utilisations that are not in sessions or bits, divided by the weight.
     other: AtomicF32,
     inverse_weight: AtomicF32,
-    /// Milliseconds.
-    interval: AtomicU32,
+    /// One divided by the time between two reports, per second; 0 when the edge does not say.
+    inverse_interval: AtomicF32,
     /// When it began to ramp up, in [`RAMP_TICK`]s; 0 when it does not.
     ramp_from: AtomicU32,
     status: AtomicU8,
@@ -122,7 +122,7 @@ impl Load {
             inverse_bits: AtomicF32::default(),
             other: AtomicF32::default(),
             inverse_weight: AtomicF32::new(1.0),
-            interval: AtomicU32::new(0),
+            inverse_interval: AtomicF32::default(),
             ramp_from: AtomicU32::new(0),
             status: AtomicU8::new(Status::Running as u8),
             timed_out: AtomicU8::new(0),
@@ -160,8 +160,8 @@ impl Load {
     /// κ and not 1 is added for the client: this balancer gives the edge one in κ of the clients that arrive there, so
     /// that it is for the κ-th that the edge must have room. With 1, small edges would be filled beyond the others.
     pub(super) fn expect_beyond_limits(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
-        let age = self.silence(outlook).as_secs_f32();
-        let intervals = age / self.interval().as_secs_f32();
+        let age = self.age(outlook);
+        let intervals = age * self.inverse_interval.get();
         self.exclude(age, intervals, outlook)?;
 
         let new = outlook.kappa * (self.own_since_report() + 1.0);
@@ -170,7 +170,10 @@ impl Load {
         let bits_per_session = self.bits_per_session.get();
         let bits = self.bits_per_second.get() * stay + bits_per_session * new;
         // A figure that is in neither rises with the sessions, as it has risen so far.
-        let other = self.other.get() * (1.0 + new / (self.sessions.get() + PRIOR_SESSIONS));
+        let mut other = self.other.get();
+        if other > 0.0 {
+            other *= 1.0 + new / (self.sessions.get() + PRIOR_SESSIONS);
+        }
         let (inverse_sessions, inverse_bits) = (self.inverse_sessions.get(), self.inverse_bits.get());
         let utilisation = (sessions * inverse_sessions).max(bits * inverse_bits).max(other);
 
@@ -203,18 +206,20 @@ impl Load {
     /// Why it gets nobody, for its state and age alone. Looked at for each choice, so that an edge gets nobody from the
     /// moment of its goodbye or timeout on, not from the next snapshot.
     fn exclude(&self, age: f32, intervals: f32, outlook: &Outlook) -> Result<(), Exclusion> {
-        if !self.has(IS_ALLOWED) {
-            return Err(Exclusion::Disallowed);
+        let is_well = self.status.load(Ordering::Relaxed) == Status::Running as u8
+            && self.timed_out.load(Ordering::Relaxed) == 0
+            && self.has(IS_ALLOWED);
+        if is_well && age <= outlook.timeout && intervals <= STALE_INTERVALS {
+            return Ok(());
         }
-        match self.state() {
-            State::Running if age > outlook.timeout.as_secs_f32() => Err(Exclusion::TimedOut),
-            State::Running if intervals > STALE_INTERVALS => Err(Exclusion::Stale),
-            State::Running => Ok(()),
-            State::Paused => Err(Exclusion::Paused),
-            State::Draining => Err(Exclusion::Draining),
-            State::Stopping => Err(Exclusion::Stopping),
-            State::TimedOut => Err(Exclusion::TimedOut),
-        }
+        Err(match self.state() {
+            _ if !self.has(IS_ALLOWED) => Exclusion::Disallowed,
+            State::Paused => Exclusion::Paused,
+            State::Draining => Exclusion::Draining,
+            State::Stopping => Exclusion::Stopping,
+            State::Running if age <= outlook.timeout => Exclusion::Stale,
+            State::Running | State::TimedOut => Exclusion::TimedOut,
+        })
     }
 
     /// Takes in what changes with every report. What the report does not say keeps its last value. What is learned from
@@ -232,7 +237,8 @@ impl Load {
         let observation = self.count(report, elapsed, time);
 
         self.reported_at.store(time.as_micros(), Ordering::Relaxed);
-        self.interval.store(u32::try_from(report.interval.as_millis()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let interval = report.interval.as_secs_f32();
+        self.inverse_interval.set(if interval > 0.0 { 1.0 / interval } else { 0.0 });
         self.reasons.store(report.reasons.0, Ordering::Relaxed);
         self.clock_skew.store(report.send_time.wrapping_sub(now.unix).cast_signed(), Ordering::Relaxed);
         let drain_until = report.drain_deadline.map_or(UNKNOWN, |left| (time + left).as_micros());
@@ -361,13 +367,14 @@ impl Load {
         Time::from_micros(self.reported_at.load(Ordering::Relaxed))
     }
 
-    /// How long it has been silent.
-    pub(super) fn silence(&self, outlook: &Outlook) -> Duration {
-        outlook.gap.silence(self.reported_at(), outlook.now)
+    /// For how many seconds it has been silent.
+    fn age(&self, outlook: &Outlook) -> f32 {
+        outlook.gap.silence(self.reported_at(), outlook.now).as_micros() as f32 / 1e6
     }
 
+    /// The time between two of its reports; zero when it does not say.
     pub(super) fn interval(&self) -> Duration {
-        Duration::from_millis(self.interval.load(Ordering::Relaxed).into())
+        Duration::try_from_secs_f32(1.0 / self.inverse_interval.get()).unwrap_or_default()
     }
 
     pub(super) fn is_full(&self) -> bool {

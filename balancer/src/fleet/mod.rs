@@ -54,6 +54,7 @@ use std::time::Duration;
 
 use weir_protocol::{EdgeId, Report};
 
+use crate::fleet::affinity::Ticket;
 use crate::fleet::forecast::{Correction, Learned};
 use crate::fleet::liveness::Watch;
 use crate::fleet::load::Load;
@@ -120,6 +121,8 @@ pub struct Snapshot {
     pub edges: Box<[Arc<Edge>]>,
     /// Their loads, so that a draw has one pointer less to follow.
     loads: Box<[Arc<Load>]>,
+    /// What their places in the orders of streams depend on; empty when nobody asks for an order.
+    tickets: Box<[Ticket]>,
     /// Which of them is in which slot.
     places: Box<[u32]>,
     pools: Arc<Pools>,
@@ -328,6 +331,11 @@ impl Snapshot {
         }
         Self {
             loads: edges.iter().map(|edge| Arc::clone(edge.load())).collect(),
+            tickets: if terms.rules.needs_order() {
+                edges.iter().map(|edge| edge.ticket()).collect()
+            } else {
+                Box::default()
+            },
             pools: Arc::new(Pools::new(&edges, &terms.rules, &terms.zones)),
             places,
             edges,

@@ -79,6 +79,13 @@ pub struct Rules {
     pub when_full: WhenFull,
 }
 
+impl Rules {
+    /// Whether edges stand in an order that is each stream's own.
+    pub(super) fn needs_order(&self) -> bool {
+        self.affinity || self.policy == Policy::Hash
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {

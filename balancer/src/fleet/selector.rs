@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::fleet::Snapshot;
-use crate::fleet::affinity::{Affinity, TOLERANCE, rendezvous};
+use crate::fleet::affinity::{Affinity, TOLERANCE};
 use crate::fleet::edge::Edge;
 use crate::fleet::forecast::Outlook;
 use crate::fleet::load::{Expected, Load};
@@ -260,9 +260,10 @@ impl Attempt<'_> {
 
     /// The first edge in the order of `key` that will do.
     fn first_in_order(&self, pool: &Pool, key: u64, accept: impl Fn(&Expected) -> bool) -> Option<u32> {
-        let mut first: Option<(u32, f64)> = None;
+        let key = mix(key);
+        let mut first: Option<(u32, f32)> = None;
         for place in pool.places() {
-            let distance = rendezvous(key, &self.snapshot.edges[place as usize]);
+            let distance = self.snapshot.tickets[place as usize].place(key);
             if first.is_none_or(|(_, least)| distance < least)
                 && self.expect(place).is_ok_and(|expected| accept(&expected))
             {
