@@ -24,6 +24,8 @@ pub struct AgentBuilder {
     /// Targets, keys, endpoints and limits, as they go on the command line.
     options: Vec<String>,
     probe: Option<String>,
+    /// Whose connections the system probe counts, when it is not those of `load`.
+    port: Option<u16>,
     load: usize,
     state: TempDir,
 }
@@ -35,7 +37,7 @@ pub struct Agent {
     pub process: Process,
     /// The edge's redirect address.
     pub address: Ipv4Addr,
-    /// The clients that its system probe sees; none with another probe.
+    /// The clients that its system probe sees; none with another probe, or where it counts those of another port.
     pub connections: Connections,
     /// What starts it again as the same edge.
     arguments: Vec<String>,
@@ -79,6 +81,7 @@ impl AgentBuilder {
             interval: "500ms".to_owned(),
             options: Vec::new(),
             probe: None,
+            port: None,
             load: 0,
             state: folder(),
         }
@@ -132,8 +135,14 @@ impl AgentBuilder {
 
     /// Most connections that the edge can carry.
     #[must_use]
-    pub fn max_connections(self, count: usize) -> Self {
+    pub fn max_connections(self, count: u64) -> Self {
         self.option("--max-connections", &count.to_string())
+    }
+
+    /// The edge's share of clients relative to other edges.
+    #[must_use]
+    pub fn weight(self, weight: u64) -> Self {
+        self.option("--weight", &weight.to_string())
     }
 
     /// The port that the edge serves a protocol on.
@@ -146,6 +155,13 @@ impl AgentBuilder {
     #[must_use]
     pub fn endpoint_at(self, scheme: &str, host: &str, port: u16) -> Self {
         self.option("--endpoint", &format!("{scheme}://{host}:{port}"))
+    }
+
+    /// Counts the connections on this port of the host, where a test has an edge of its own.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
     }
 
     /// Takes the load from nginx-rtmp's status page instead of the host.
@@ -176,7 +192,7 @@ impl AgentBuilder {
             Some(probe) => option("--probe", &probe),
             None => {
                 option("--probe", "system");
-                option("--port", &connections.port().to_string());
+                option("--port", &self.port.unwrap_or(connections.port()).to_string());
             }
         }
         let state = self.state;

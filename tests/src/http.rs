@@ -3,6 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use tokio::io::{AsyncRead, AsyncReadExt};
+
 use crate::wait::PATIENCE;
 
 /// An answer, read to the end of the connection.
@@ -36,6 +38,27 @@ pub fn send(server: SocketAddr, method: &str, target: &str, headers: &str) -> io
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{target}: not an HTTP answer")))
+}
+
+/// Longest head that a test reads; those that it gets have a few hundred bytes.
+const HEAD_LIMIT: usize = 8192;
+
+/// The head that arrives on a connection, request or answer, and what came with it. For parts of a test that hold
+/// thousands of connections; the caller bounds the time.
+///
+/// # Errors
+/// When the connection fails or ends before the head does, or the head does not end.
+pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
+    let mut bytes = Vec::with_capacity(512);
+    while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+        if bytes.len() > HEAD_LIMIT {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a head without an end"));
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn parse(text: &str) -> Option<Answer> {

@@ -1,13 +1,15 @@
 //! The harness of Weir's end-to-end tests.
 //!
-//! The tests themselves are in `tests/e2e/`, one file per promise. They start the programs as a user does, put real
+//! The tests themselves are in `tests/e2e/`, one file per promise, and in `tests/balance.rs`, which needs the machine to
+//! itself. They start the programs as a user does, put real
 //! media servers behind them and real clients before them, and judge by what reached the edge.
 //!
 //! * [`process`]: a child process that never outlives its test, and what it printed
 //! * [`binaries`], [`loopback`], [`wait`]: where programs are, which addresses are free, how to await
 //! * [`balancer`], [`agent`], [`connections`]: the programs under test, and the load that an agent sees
-//! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS
-//! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML
+//! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS; simulated ones
+//! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML; a crowd
+//! * [`balance`], [`open_files`]: how evenly a crowd is spread, and what it takes to have one
 //! * [`http`], [`metrics`], [`server_info`], [`json`]: what the programs say of themselves
 //! * [`operator`]: pause, unpause and drain, at a balancer and on an edge
 //! * [`second`]: the report protocol's second implementation
@@ -22,6 +24,7 @@
 #![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
 
 pub mod agent;
+pub mod balance;
 pub mod balancer;
 pub mod binaries;
 pub mod clients;
@@ -32,6 +35,7 @@ pub mod http;
 pub mod json;
 pub mod loopback;
 pub mod metrics;
+pub mod open_files;
 pub mod operator;
 pub mod process;
 pub mod second;

@@ -1,12 +1,14 @@
-//! Clients that nobody here wrote, and one that does what Flash players did.
+//! Clients that nobody here wrote, one that does what Flash players did, and a crowd of the simplest kind.
 
 pub mod amf0;
+pub mod crowd;
 mod curl;
 mod ffmpeg;
 pub mod flash;
 mod gstreamer;
 pub mod rtmp;
 mod rtmpdump;
+pub mod visits;
 mod xml_readers;
 
 pub use self::curl::{Fetched, ask, fetch};

@@ -1,10 +1,12 @@
-//! Real media servers, each on a loopback address of its own.
+//! Real media servers, and simulated ones where there are too many, each on a loopback address of its own.
 
 mod gst_rtsp;
 mod http_origin;
 mod nginx;
 mod nginx_rtmp;
+mod simulated;
 
 pub use self::gst_rtsp::GstRtsp;
 pub use self::http_origin::HttpOrigin;
 pub use self::nginx_rtmp::NginxRtmp;
+pub use self::simulated::{SimulatedEdge, SimulatedEdges};

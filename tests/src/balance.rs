@@ -1,0 +1,168 @@
+//! How evenly clients are spread over edges of unequal capacity, over time. Pure.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+/// The sessions of each edge, looked at again and again.
+#[derive(Debug)]
+pub struct Series {
+    capacities: Vec<u64>,
+    /// In order of time.
+    samples: Vec<Sample>,
+    /// The sessions at the last look.
+    last: Vec<u64>,
+}
+
+/// What one look showed.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Duration,
+    sessions: u64,
+    /// See [`max_over_mean`].
+    imbalance: f64,
+}
+
+/// How uneven a series is: the highest load of any edge ÷ the mean load of all, where load is sessions ÷ capacity. 1 is
+/// even.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Imbalance {
+    /// Over all samples.
+    pub mean: f64,
+    /// Of any sample.
+    pub worst: f64,
+}
+
+impl Series {
+    /// Of edges with these capacities, in an order that stays.
+    #[must_use]
+    pub fn of(capacities: &[u64]) -> Self {
+        Self { capacities: capacities.to_owned(), samples: Vec::new(), last: vec![0; capacities.len()] }
+    }
+
+    /// Takes a sample. Times are since the first client could have come.
+    pub fn add(&mut self, at: Duration, sessions: Vec<u64>) {
+        let imbalance = max_over_mean(&loads(&sessions, &self.capacities));
+        self.samples.push(Sample { at, sessions: sessions.iter().sum(), imbalance });
+        self.last = sessions;
+    }
+
+    /// How uneven it was between two times.
+    ///
+    /// # Panics
+    /// When no sample was taken then.
+    #[must_use]
+    pub fn imbalance(&self, from: Duration, to: Duration) -> Imbalance {
+        let within = self.samples.iter().filter(|sample| (from..to).contains(&sample.at));
+        let (count, sum, worst) = within.fold((0_u32, 0.0, 0.0_f64), |(count, sum, worst), sample| {
+            (count + 1, sum + sample.imbalance, worst.max(sample.imbalance))
+        });
+        assert!(count > 0, "no sample between {from:?} and {to:?}");
+        Imbalance { mean: sum / f64::from(count), worst }
+    }
+
+    /// Most sessions at any time.
+    #[must_use]
+    pub fn most_sessions(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.sessions).max().unwrap_or(0)
+    }
+}
+
+impl Imbalance {
+    /// By which share its mean differs from what was expected; negative when it is evener. The worst sample is that of
+    /// one moment, and differs with every run.
+    #[must_use]
+    pub fn deviation_from(&self, expected: &Self) -> f64 {
+        self.mean / expected.mean - 1.0
+    }
+}
+
+/// The table for those who want to know why.
+impl Display for Series {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "     time   sessions   max ÷ mean: mean    worst")?;
+        for window in self.samples.chunk_by(|one, other| second(one.at) / WINDOW == second(other.at) / WINDOW) {
+            let first = second(window[0].at) / WINDOW * WINDOW;
+            let Imbalance { mean, worst } =
+                self.imbalance(Duration::from_secs(first), Duration::from_secs(first + WINDOW));
+            let sessions = window[window.len() - 1].sessions;
+            writeln!(f, "{first:>3}–{:>2} s {sessions:>10} {mean:>18.3} {worst:>8.3}", first + WINDOW)?;
+        }
+        writeln!(f, "at the end:\n     edge   capacity   sessions     load ÷ mean")?;
+        let loads = loads(&self.last, &self.capacities);
+        let mean = mean(&loads);
+        for (edge, load) in loads.iter().enumerate() {
+            let (capacity, sessions) = (self.capacities[edge], self.last[edge]);
+            writeln!(f, "{:>9} {capacity:>10} {sessions:>10} {:>15.3}", edge + 1, load / mean)?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds of a line in the table.
+const WINDOW: u64 = 5;
+
+fn second(at: Duration) -> u64 {
+    at.as_secs()
+}
+
+fn loads(sessions: &[u64], capacities: &[u64]) -> Vec<f64> {
+    sessions.iter().zip(capacities).map(|(sessions, capacity)| *sessions as f64 / *capacity as f64).collect()
+}
+
+fn mean(loads: &[f64]) -> f64 {
+    loads.iter().sum::<f64>() / loads.len() as f64
+}
+
+/// The highest ÷ the mean; 1 where there is no load at all.
+fn max_over_mean(loads: &[f64]) -> f64 {
+    let highest = loads.iter().copied().fold(0.0, f64::max);
+    if highest > 0.0 { highest / mean(loads) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn series() -> Series {
+        let mut series = Series::of(&[10, 40]);
+        series.add(at(0), vec![0, 0]);
+        series.add(at(3), vec![1, 4]);
+        series.add(at(5), vec![3, 4]);
+        series.add(at(9), vec![2, 12]);
+        series
+    }
+
+    #[test]
+    fn load_is_by_capacity_and_only_the_time_asked_for_counts() {
+        assert_eq!(series().imbalance(at(0), at(5)), Imbalance { mean: 1.0, worst: 1.0 });
+        // 0.3 and 0.1; 0.2 and 0.3.
+        let later = series().imbalance(at(5), at(10));
+        assert!((later.worst - 1.5).abs() < 1e-9 && (later.mean - 1.35).abs() < 1e-9, "{later:?}");
+        assert_eq!(series().most_sessions(), 14);
+    }
+
+    #[test]
+    fn the_deviation_is_a_share_of_what_was_expected() {
+        let expected = Imbalance { mean: 1.25, worst: 2.0 };
+        let deviation = Imbalance { mean: 1.0, worst: 9.0 }.deviation_from(&expected);
+        assert!((deviation + 0.2).abs() < 1e-9, "{deviation}");
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_window_and_each_edge() {
+        assert_eq!(
+            series().to_string(),
+            "     time   sessions   max ÷ mean: mean    worst\n\
+             \x20 0– 5 s          5              1.000    1.000\n\
+             \x20 5–10 s         14              1.350    1.500\n\
+             at the end:\n\
+             \x20    edge   capacity   sessions     load ÷ mean\n\
+             \x20       1         10          2           0.800\n\
+             \x20       2         40         12           1.200\n"
+        );
+    }
+}
