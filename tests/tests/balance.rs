@@ -111,6 +111,6 @@ fn balancers_with_one_key() -> Vec<Balancer> {
 fn agent(edge: &SimulatedEdge, capacity: u64, balancers: &[Balancer]) -> Agent {
     let builder = AgentBuilder::of(&balancers[0]).address(edge.host()).interval("2.5s");
     let builder = balancers[1..].iter().fold(builder, |builder, other| builder.target(other.reports));
-    let builder = builder.max_connections(capacity).weight(capacity);
+    let builder = builder.max_connections(capacity);
     builder.endpoint("http", edge.address.port()).port(edge.address.port()).start()
 }

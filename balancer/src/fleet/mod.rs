@@ -183,9 +183,14 @@ impl Fleet {
         }
 
         let after = known.state();
-        // One lost report makes an edge time out for a moment; that alone makes it no new edge.
-        let was_gone = before != State::TimedOut || silent > 2 * self.lifetimes.timeout;
-        if after == State::Running && before != State::Running && was_gone {
+        // An edge that said goodbye, or was silent for long, has started again; one that lost a report, or was paused, is
+        // as warm as it was.
+        let is_new = match before {
+            State::Stopping => true,
+            State::TimedOut => silent > 2 * self.lifetimes.timeout,
+            State::Running | State::Paused | State::Draining => false,
+        };
+        if is_new && after == State::Running {
             known.load().ramp_from(Some(time));
         }
         self.changed |= after != before;
@@ -532,11 +537,12 @@ pub(crate) mod tests {
         fleet.apply(id(1), &report(), SOURCE, at(40_000).into());
         assert!(is_ramping(&fleet, 1), "half a minute of silence does");
         swept(&mut fleet, at(70_000));
-        let mut paused = report();
-        paused.status = Status::Paused;
-        fleet.apply(id(1), &paused, SOURCE, at(71_000).into());
-        fleet.apply(id(1), &report(), SOURCE, at(72_000).into());
-        assert!(is_ramping(&fleet, 1), "and so does a pause");
+        for (status, ramps) in [(Status::Paused, false), (Status::Draining, false), (Status::Stopping, true)] {
+            let gone = Report { status, ..report() };
+            fleet.apply(id(1), &gone, SOURCE, at(71_000).into());
+            fleet.apply(id(1), &report(), SOURCE, at(72_000).into());
+            assert_eq!(is_ramping(&fleet, 1), ramps, "{status:?}");
+        }
     }
 
     #[test]
