@@ -164,6 +164,12 @@ impl AgentBuilder {
         self
     }
 
+    /// The zone that the edge is in.
+    #[must_use]
+    pub fn zone(self, zone: &str) -> Self {
+        self.option("--zone", zone)
+    }
+
     /// Takes the load from nginx-rtmp's status page instead of the host.
     #[must_use]
     pub fn nginx_rtmp(mut self, status_page: &str) -> Self {

@@ -18,6 +18,15 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// The value of a header, by its name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
 /// `GET target`, on a connection of its own.
 ///
 /// # Errors

@@ -103,6 +103,16 @@ impl Process {
         self.signal(Signal::HUP);
     }
 
+    /// Stops it where it stands (SIGSTOP), until it is [`Process::resume`]d.
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Kills it (SIGKILL): it has no time for last words.
     pub fn kill(&mut self) -> Finished {
         self.signal(Signal::KILL);

@@ -19,4 +19,5 @@ mod rtmp_publish_moves_choice;
 mod rtmp_rejection;
 mod rtsp_players;
 mod second_implementation;
+mod selection;
 mod server_info;

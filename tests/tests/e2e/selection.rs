@@ -1,0 +1,146 @@
+//! Which edge a client gets, and that it can be told why.
+
+use weir_tests::agent::{Agent, AgentBuilder};
+use weir_tests::balancer::Balancer;
+use weir_tests::clients::flash;
+use weir_tests::http::{self, Answer};
+use weir_tests::json;
+use weir_tests::wait::{PATIENCE, until};
+
+fn ask(balancer: &Balancer, path: &str) -> Answer {
+    http::get(balancer.clients, path).expect("an answer")
+}
+
+/// Host and reason of a redirect.
+fn redirected(balancer: &Balancer, path: &str) -> (String, String) {
+    let answer = ask(balancer, path);
+    let location = answer.header("Location").unwrap_or_else(|| panic!("{answer:?}"));
+    let host = location.trim_start_matches("http://").split([':', '/']).next().unwrap_or_default();
+    (host.to_owned(), answer.header("Weir-Reason").unwrap_or_default().to_owned())
+}
+
+fn got(agent: &Agent, reason: &str) -> (String, String) {
+    (agent.address.to_string(), reason.to_owned())
+}
+
+const STREAM: &str = "/redirect/live/cam1/index.m3u8";
+
+#[test]
+fn the_least_utilised_edge_gets_the_client_whatever_its_size() {
+    let balancer = Balancer::start();
+    let _small = AgentBuilder::of(&balancer).max_connections(10).load(5).start();
+    let large = AgentBuilder::of(&balancer).max_connections(100).load(20).start();
+    balancer.await_running(2);
+    for _ in 0..5 {
+        assert_eq!(redirected(&balancer, STREAM), got(&large, "policy"));
+    }
+    assert_eq!(balancer.metrics().sum("weir_handouts_total", &[("reason", "policy"), ("protocol", "http")]), 5.0);
+}
+
+#[test]
+fn viewers_of_one_stream_go_to_one_edge() {
+    let balancer = Balancer::with_config("[selection]\naffinity = true\n");
+    let agents: Vec<_> = (0..4).map(|_| AgentBuilder::of(&balancer).max_connections(1000).load(200).start()).collect();
+    balancer.await_running(agents.len());
+    // How busy the edges are together is known with the next look at all of them.
+    let other = "/redirect/live/other/index.m3u8";
+    until("affinity is at work", PATIENCE, || redirected(&balancer, other).1.starts_with("affinity"));
+    // Of 200 viewers 5 % are ten, which these few clients stay below.
+    let (home, _) = redirected(&balancer, STREAM);
+    // HLS and RTMP-style names of the stream are the same stream.
+    for path in [STREAM, "/redirect/live/cam1.m3u8", "/redirect/live/cam1/720p/1.ts"] {
+        assert_eq!(redirected(&balancer, path), (home.clone(), "affinity-warm".to_owned()), "{path}");
+    }
+    let homes = (0..40).map(|stream| redirected(&balancer, &format!("/redirect/live/stream{stream}/index.m3u8")));
+    let homes: std::collections::BTreeSet<_> = homes.map(|(host, _)| host).collect();
+    assert!(homes.len() > 1, "streams are spread over the edges");
+}
+
+#[test]
+fn clients_stay_in_their_zone_until_it_has_no_edge_for_them() {
+    let zones = "[[zone]]\nname = \"here\"\nnetworks = [\"127.0.0.0/8\"]\n\
+                 [[zone]]\nname = \"there\"\nnetworks = [\"192.0.2.0/24\"]\n";
+    let balancer = Balancer::with_config(zones);
+    let here = AgentBuilder::of(&balancer).zone("here").load(30).start();
+    let there = AgentBuilder::of(&balancer).zone("there").start();
+    balancer.await_running(2);
+    assert_eq!(redirected(&balancer, STREAM), got(&here, "policy"));
+    balancer.order(&here.guid(), "pause");
+    balancer.await_running(1);
+    assert_eq!(redirected(&balancer, STREAM), got(&there, "spill-zone"));
+}
+
+#[test]
+fn clients_whom_no_edge_takes_go_elsewhere_in_their_own_protocol() {
+    let overflow = "[selection]\noverflow = [\"http://cdn.example.com/weir\", \"rtmp://backup.example.com\"]\n";
+    let balancer = Balancer::with_config(overflow);
+    let answer = ask(&balancer, "/redirect/live/cam1/index.m3u8?token=1");
+    let location = "http://cdn.example.com/weir/live/cam1/index.m3u8?token=1";
+    assert_eq!((answer.status, answer.header("Location")), (302, Some(location)));
+    assert_eq!(answer.header("Weir-Reason"), Some("overflow"));
+    assert_eq!(ask(&balancer, "/loadbalancer").body, "redirect=cdn.example.com");
+    let url = balancer.url("rtmp", "/live");
+    let (mut connection, application) = flash::open(&url).expect("a connection");
+    let rejection = flash::ask(&mut connection, &url, &application).expect("an answer");
+    let text = format!("{rejection:?}");
+    assert!(text.contains("rtmp://backup.example.com/live") || text.contains("rtmp://backup.example.com:"), "{text}");
+    assert_eq!(balancer.metrics().sum("weir_handouts_total", &[("reason", "overflow")]), 3.0);
+}
+
+#[test]
+fn a_full_edge_is_spared_and_the_refusal_says_why() {
+    let balancer = Balancer::start();
+    let agent = AgentBuilder::of(&balancer).max_connections(8).load(6).start();
+    balancer.await_running(1);
+    until("its load is known", PATIENCE, || balancer.edges()[0].connections == Some(6));
+    assert_eq!([(); 2].map(|()| redirected(&balancer, STREAM)), [(); 2].map(|()| got(&agent, "policy")));
+    // Neither client has come, which the balancer cannot know yet.
+    let answer = ask(&balancer, STREAM);
+    assert_eq!((answer.status, answer.header("Weir-Reason")), (503, Some("refused-full")));
+    assert_eq!(answer.body, "Every edge is full.\n");
+    until("that nobody came is known", PATIENCE, || redirected_or_refused(&balancer) == 302);
+}
+
+fn redirected_or_refused(balancer: &Balancer) -> u16 {
+    ask(balancer, STREAM).status
+}
+
+#[test]
+fn a_choice_can_be_explained_without_making_it() {
+    let balancer = Balancer::start();
+    let running = AgentBuilder::of(&balancer).load(3).start();
+    let paused = AgentBuilder::of(&balancer).start();
+    balancer.await_running(2);
+    balancer.order(&paused.guid(), "pause");
+    balancer.await_running(1);
+    let path = "explain?client=192.0.2.1&protocol=rtsp&stream=live/cam1";
+    assert_eq!(balancer.call("GET", path, "").status, 401);
+    let answer = balancer.call("GET", path, &balancer.authorization());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(json::member(&answer.body, "reason"), Some("policy"));
+    assert_eq!(json::member(&answer.body, "edge"), Some(running.guid().as_str()));
+    let edges: Vec<_> = json::objects(json::member(&answer.body, "edges").expect("edges")).collect();
+    let excluded = |agent: &Agent| {
+        let edge = edges.iter().find(|edge| edge.contains(&agent.guid())).expect("the edge");
+        json::member(edge, "excluded").map(str::to_owned)
+    };
+    assert_eq!((excluded(&running), excluded(&paused)), (None, Some("paused".to_owned())));
+    assert!(balancer.edges().iter().all(|edge| edge.hand_outs == Some(0)));
+    let wrong = balancer.call("GET", "explain?client=nobody", &balancer.authorization());
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+}
+
+#[test]
+fn a_balancer_that_hears_nobody_any_more_keeps_what_it_knew() {
+    let balancer = Balancer::with_config("[reports]\ntimeout = \"1500ms\"\n");
+    let agents: Vec<_> = (0..4).map(|_| AgentBuilder::of(&balancer).start()).collect();
+    balancer.await_running(agents.len());
+    agents.iter().for_each(|agent| agent.process.suspend());
+    until("it suspects itself", PATIENCE, || balancer.metrics().sum("weir_cut_off", &[]) == 1.0);
+    assert_eq!(balancer.metrics().sum("weir_edges", &[("state", "running")]), 4.0);
+    assert_eq!(ask(&balancer, STREAM).status, 302);
+    assert!(balancer.process.stderr.text().contains("is this machine cut off?"));
+    agents.iter().for_each(|agent| agent.process.resume());
+    until("it hears them again", PATIENCE, || balancer.metrics().sum("weir_cut_off", &[]) == 0.0);
+    balancer.await_running(agents.len());
+}
