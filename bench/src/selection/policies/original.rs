@@ -1,0 +1,37 @@
+//! The rule of the Wowza Load Balancer AddOn.
+
+use weir_balancer::fleet::Time;
+use weir_protocol::Report;
+
+use crate::selection::policies::reported::Reported;
+use crate::selection::policies::{Policy, least};
+use crate::selection::servers::Server;
+use crate::selection::visits::Visit;
+
+/// The fewest connections, with the own hand-outs since the edge's last report added. It knows no capacities.
+pub(super) struct Original {
+    /// The last report, and the hand-outs since.
+    edges: Vec<Option<(Reported, u64)>>,
+}
+
+impl Original {
+    pub(super) fn new(edges: usize) -> Self {
+        Self { edges: vec![None; edges] }
+    }
+}
+
+impl Policy for Original {
+    fn hear(&mut self, edge: usize, report: &Report<'_>, now: Time) {
+        self.edges[edge] = Some((Reported::new(report, now), 0));
+    }
+
+    fn pick(&mut self, _visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
+        let alive = self.edges.iter().map(|edge| edge.filter(|(edge, _)| edge.is_alive(now)));
+        let costs = alive.map(|edge| edge.map(|(edge, hand_outs)| (edge.connections + hand_outs) as f64));
+        let chosen = least(costs, random)?;
+        if let Some((_, hand_outs)) = &mut self.edges[chosen] {
+            *hand_outs += 1;
+        }
+        Some(chosen)
+    }
+}

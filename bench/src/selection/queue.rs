@@ -1,0 +1,76 @@
+//! Events in order of time.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use weir_balancer::fleet::Time;
+
+/// Events in order of time; of those at the same time the first that was put in comes first.
+#[derive(Debug)]
+pub(super) struct Queue<E> {
+    heap: BinaryHeap<Reverse<Entry<E>>>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Entry<E> {
+    at: Time,
+    number: u64,
+    event: E,
+}
+
+impl<E> Queue<E> {
+    pub(super) fn new() -> Self {
+        Self { heap: BinaryHeap::new(), count: 0 }
+    }
+
+    pub(super) fn put(&mut self, at: Time, event: E) {
+        self.count += 1;
+        self.heap.push(Reverse(Entry { at, number: self.count, event }));
+    }
+
+    pub(super) fn take(&mut self) -> Option<(Time, E)> {
+        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
+    }
+
+    /// When the next event is.
+    pub(super) fn next_at(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse(entry)| entry.at)
+    }
+}
+
+impl<E> Ord for Entry<E> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl<E> PartialOrd for Entry<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<E> PartialEq for Entry<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<E> Eq for Entry<E> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_in_order_of_time_and_then_of_arrival() {
+        let mut queue = Queue::new();
+        for (at, event) in [(2, 'c'), (1, 'a'), (2, 'd'), (1, 'b')] {
+            queue.put(Time::from_micros(at), event);
+        }
+        assert_eq!(queue.next_at(), Some(Time::from_micros(1)));
+        let events: String = std::iter::from_fn(|| queue.take()).map(|(_, event)| event).collect();
+        assert_eq!(events, "abcd");
+    }
+}
