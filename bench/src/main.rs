@@ -1,16 +1,17 @@
-//! What Weir costs, measured: `cargo xtask bench reports`.
+//! What Weir costs, measured, and what it does, simulated: `cargo xtask bench reports`, `cargo xtask bench selection`.
 //!
 //! Figures go to the terminal and to `target/bench/`. A bound that is missed is marked, and no failure: machines differ.
 #![forbid(unsafe_code)]
 
 mod outcome;
 mod reports;
+mod spread;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Measures what Weir costs.
+/// Measures what Weir costs, and simulates what it does.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -21,6 +22,8 @@ struct Arguments {
 enum What {
     /// How fast reports are taken in, and what an edge takes.
     Reports,
+    /// How evenly clients are spread over edges, in a simulation; with pictures in docs/selection.
+    Selection(spread::Options),
     /// Holds so many edges, and prints the bytes that each takes. A process of its own, so that nothing else is counted.
     #[command(hide = true)]
     Memory {
@@ -32,6 +35,7 @@ enum What {
 fn main() -> ExitCode {
     let written = match Arguments::parse().what {
         What::Reports => outcome::write("reports", &reports::run()),
+        What::Selection(options) => spread::run(&options).and_then(|results| outcome::write("selection", &results)),
         What::Memory { edges } => {
             weir_program::say(reports::memory::bytes_per_edge(edges));
             Ok(())

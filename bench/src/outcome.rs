@@ -30,6 +30,11 @@ impl Outcome {
         Self { name: name.to_owned(), value, unit, bound, better: "lower" }.shown()
     }
 
+    /// The same, which is shown in another way.
+    pub(crate) fn in_table(name: String, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
+        Self { name, value, unit, bound, better: "lower" }
+    }
+
     /// Shows the figure at once: who measures for a minute wants to see that something happens.
     fn shown(self) -> Self {
         let verdict = match (self.bound, self.better) {

@@ -13,6 +13,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test             install what the tests use, then check format and lints, run every test, and fuzz for a minute
   bench reports    measure how fast reports are taken in
+  bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
   fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
 

@@ -53,7 +53,13 @@ impl Chance {
         let last = shares.len() - 1;
         let mut left = self.share() * shares.clone().sum::<f64>();
         // What rounding leaves is the last one's.
-        shares.into_iter().position(|share| { left -= share; left < 0.0 }).unwrap_or(last)
+        shares
+            .into_iter()
+            .position(|share| {
+                left -= share;
+                left < 0.0
+            })
+            .unwrap_or(last)
     }
 }
 

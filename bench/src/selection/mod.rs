@@ -18,7 +18,7 @@
 
 pub mod catalogue;
 pub mod chance;
-//pub mod plot;
+pub mod plot;
 pub mod policies;
 mod queue;
 pub mod replay;
@@ -41,4 +41,92 @@ pub use visits::Visit;
 pub fn simulate(scenario: &Scenario, seed: u64) -> Row {
     let run = |contender| world::run(scenario, scenario.crowd.visits(seed, scenario.end), contender, seed);
     Row { scenario: scenario.clone(), traces: Contender::ALL.map(run).into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selection::scenario::{equal, seconds};
+
+    /// A crowd that comes to ten edges through two balancers, small enough for every test run.
+    fn crowd() -> Scenario {
+        let common = Scenario::default();
+        let crowd = visits::Crowd { shares: equal(2), ..common.crowd };
+        Scenario {
+            name: "small",
+            title: "1000 clients/s, 10 unequal edges, 2 balancers",
+            capacities: [1000, 1000, 2000, 4000, 10_000].repeat(2),
+            level: 0.1,
+            crowd,
+            measured_from: seconds(8),
+            end: seconds(20),
+            bounds: vec![(trace::Figure::Mean, 1.03), (trace::Figure::Worst, 1.08)],
+            ..common
+        }
+        .with_flash(1000.0, seconds(5), std::time::Duration::from_secs(10))
+    }
+
+    #[test]
+    fn weir_spreads_a_small_crowd_about_as_evenly_as_who_knows_everything() {
+        let row = simulate(&crowd(), 1);
+        let mean = |contender| row.trace(contender).unwrap().figure(trace::Figure::Mean);
+        let table = table::table(std::slice::from_ref(&row));
+        assert!(row.missed().is_empty() && !table.contains("MISSED"), "{table}");
+        assert!(mean(Contender::Weir) < mean(Contender::Oracle) + 0.01, "{table}");
+        assert!(mean(Contender::Weir) < mean(Contender::TwoChoices), "{table}");
+        assert!(mean(Contender::TwoChoices) < mean(Contender::Original), "{table}");
+        assert!(mean(Contender::Original) < mean(Contender::Raw), "{table}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_table_and_another_seed_another() {
+        let table = |seed| table::table(&[simulate(&crowd(), seed)]);
+        assert_eq!(table(1), table(1));
+        assert_ne!(table(1), table(2));
+    }
+
+    #[test]
+    fn a_bound_that_is_missed_is_marked() {
+        let strict = Scenario { bounds: vec![(trace::Figure::Worst, 1.0)], ..crowd() };
+        assert!(table::table(&[simulate(&strict, 1)]).contains("MISSED"));
+    }
+
+    #[test]
+    fn clients_of_a_dead_edge_come_back_and_get_another() {
+        let dies = Scenario { incident: Some((seconds(8), Incident::Dies(9))), ..crowd() };
+        let row = simulate(&dies, 1);
+        let trace = row.trace(Contender::Weir).unwrap();
+        // A quarter of 1000 clients in a second, for at most 5 s and some that come back.
+        assert!((100..2000).contains(&trace.lost), "{}", trace.lost);
+        assert_eq!(trace.refused, 0);
+        assert_eq!(row.trace(Contender::Oracle).unwrap().lost, 0);
+        let sessions = |at| trace.samples.iter().find(|sample| sample.at >= seconds(at)).unwrap().mean;
+        // The others carry what it carried: ten of its eighteen shares of 36.
+        assert!(sessions(15) > 1.2 * sessions(8), "{} {}", sessions(8), sessions(15));
+    }
+
+    #[test]
+    fn a_balancer_that_starts_again_hands_out_to_nobody_it_has_not_heard() {
+        let restarts = Scenario { incident: Some((seconds(8), Incident::Restarts(0))), ..crowd() };
+        let row = simulate(&restarts, 1);
+        assert_eq!(row.trace(Contender::Weir).unwrap().refused, 0);
+        assert!(row.missed().is_empty(), "{}", table::table(&[row]));
+    }
+
+    #[test]
+    fn given_visits_are_spread_as_evenly_as_those_of_a_scenario() {
+        let crowd = visits::Crowd { rates: vec![(seconds(40), 500.0)], shares: equal(3), ..Scenario::default().crowd };
+        let (ms, capacities) = (std::time::Duration::from_millis, [70, 70, 140, 280, 700].repeat(6));
+        let replay = Replay {
+            capacities: &capacities,
+            balancers: 3,
+            interval: ms(2500),
+            from: ms(10_000),
+            to: ms(20_000),
+            mean: Mean::OverEdges,
+        };
+        let imbalance = replay.run(crowd.visits(1, seconds(40)), 1);
+        assert!((1.0..1.3).contains(&imbalance.mean) && imbalance.worst < 1.5, "{imbalance:?}");
+        assert_eq!(imbalance, replay.run(crowd.visits(1, seconds(40)), 1));
+    }
 }

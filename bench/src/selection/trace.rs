@@ -114,6 +114,16 @@ impl Figure {
         }
     }
 
+    /// What it is counted in.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Mean | Self::Worst | Self::PeakShare => "times",
+            Self::Copies => "edges",
+            Self::Lost => "clients",
+        }
+    }
+
     /// A value of it, in as many digits as tell anything.
     #[must_use]
     pub fn show(self, value: f64) -> impl Display {

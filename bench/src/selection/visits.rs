@@ -117,7 +117,12 @@ impl Crowd {
     /// Running sums of the shares of the streams.
     fn popularity(&self) -> Vec<f64> {
         let shares = (1..=self.streams).map(|rank| 1.0 / rank as f64);
-        shares.scan(0.0, |sum, share| { *sum += share; Some(*sum) }).collect()
+        shares
+            .scan(0.0, |sum, share| {
+                *sum += share;
+                Some(*sum)
+            })
+            .collect()
     }
 }
 

@@ -277,7 +277,9 @@ impl<'a> World<'a> {
         let up = || self.servers.iter().filter(|server| server.is_up);
         let utilisations = || up().map(|server| server.load() as f64 / server.capacity as f64);
         let mean = match self.scenario.mean {
-            Mean::OfFleet => up().map(Server::load).sum::<u64>() as f64 / up().map(|server| server.capacity).sum::<u64>() as f64,
+            Mean::OfFleet => {
+                up().map(Server::load).sum::<u64>() as f64 / up().map(|server| server.capacity).sum::<u64>() as f64
+            }
             Mean::OverEdges => utilisations().sum::<f64>() / up().count() as f64,
         };
         Sample {

@@ -1,8 +1,8 @@
 //! The contenders: who chooses edges.
 
 mod oracle;
-mod raw;
 mod original;
+mod raw;
 mod reported;
 mod two_choices;
 mod weir;

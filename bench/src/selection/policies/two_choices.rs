@@ -42,7 +42,12 @@ impl Policy for TwoChoices {
         if is_new {
             let capacities = self.edges.iter().map(|edge| edge.map_or(0.0, |edge| edge.capacity));
             let mut sum = 0.0;
-            self.sums = capacities.map(|capacity| { sum += capacity; sum }).collect();
+            self.sums = capacities
+                .map(|capacity| {
+                    sum += capacity;
+                    sum
+                })
+                .collect();
         }
     }
 
