@@ -16,11 +16,12 @@ const QUIET: f64 = 100.0;
 /// Units of unequal edges, in turn.
 const UNEQUAL: [u64; 5] = [1, 1, 2, 4, 10];
 
-/// When a crowd comes, for how long, how many in a second, and when it is over; in seconds.
+/// When a crowd comes, for how long, how many in a second; in seconds. The scenario ends with it: afterwards so few come
+/// that nobody, whatever they know, can even out what those who leave make uneven.
 const FLASH: u64 = 10;
 const FLASH_LENGTH: Duration = Duration::from_secs(30);
 const FLASH_RATE: f64 = 10_000.0;
-const FLASH_END: u64 = 70;
+const FLASH_END: u64 = 40;
 /// When something goes wrong in the midst of it.
 const MID_FLASH: u64 = 25;
 /// What comes cannot be known before the first reports of it: from then on it is measured.
@@ -89,21 +90,22 @@ fn that_bite() -> Vec<Scenario> {
             name: "L",
             title: "as D, half of all leave within 2 s",
             incident: Some((seconds(MID_FLASH), Incident::HalfLeave)),
-            bounds: vec![(Mean, 1.02), (Worst, 1.08)],
+            bounds: vec![(Mean, 1.035), (Worst, 1.17)],
             ..base()
         },
         Scenario {
             name: "K",
             title: "as D, one of the largest edges dies",
             incident: Some((seconds(MID_FLASH), Incident::Dies(99))),
-            bounds: vec![(Mean, 1.02), (Worst, 1.08), (Lost, 2500.0)],
+            // A 36th of all clients for the 5 s until it times out, and of those that come back.
+            bounds: vec![(Mean, 1.015), (Worst, 1.05), (Lost, 1600.0)],
             ..base()
         },
         Scenario {
             name: "R",
             title: "as D, one balancer starts again",
             incident: Some((seconds(MID_FLASH), Incident::Restarts(0))),
-            bounds: vec![(Mean, 1.02), (Worst, 1.08)],
+            bounds: vec![(Mean, 1.015), (Worst, 1.06)],
             ..base()
         },
     ]
@@ -169,7 +171,8 @@ fn unequal_bit_rates() -> Scenario {
         title: "as D, sessions of 1 or 8 Mbit/s, bandwidth limits",
         capacities,
         unit: Unit::Bits,
-        bounds: vec![(Mean, 1.06), (Worst, 1.15)],
+        // Who is next, one of 1 or of 8 Mbit/s, is known to the oracle only.
+        bounds: vec![(Mean, 1.04), (Worst, 1.13)],
         crowd,
         ..common
     }

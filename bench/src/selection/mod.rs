@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(trace.refused, 0);
         assert_eq!(row.trace(Contender::Oracle).unwrap().lost, 0);
         let sessions = |at| trace.samples.iter().find(|sample| sample.at >= seconds(at)).unwrap().mean;
-        // The others carry what it carried: ten of its eighteen shares of 36.
+        // The mean is over those that live: they carry what it carried, and who came since.
         assert!(sessions(15) > 1.2 * sessions(8), "{} {}", sessions(8), sessions(15));
     }
 

@@ -17,6 +17,8 @@ pub struct Error(String);
 const SIZE: (u32, u32) = (900, 620);
 /// How much of the height the upper part has.
 const UPPER: u32 = 330;
+/// Of whatever the reader's system has: none is needed to draw.
+const FONT: (&str, u32) = ("sans-serif", 16);
 /// Most points of a line.
 const POINTS: usize = 300;
 /// What the lower part shows of the loads divided by their mean.
@@ -43,7 +45,7 @@ fn draw(row: &Row, text: &mut String) -> Result<(), Box<dyn std::error::Error>> 
     let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let title = format!("{}: {}", row.scenario.name, row.scenario.title);
-    let (upper, lower) = area.titled(&title, ("sans-serif", 18))?.split_vertically(UPPER);
+    let (upper, lower) = area.titled(&title, ("sans-serif", 22))?.split_vertically(UPPER);
     let seconds = 0.0..row.scenario.end.as_micros() as f64 / 1e6;
     let percent = percent(row);
 
@@ -52,7 +54,13 @@ fn draw(row: &Row, text: &mut String) -> Result<(), Box<dyn std::error::Error>> 
         .x_label_area_size(24)
         .y_label_area_size(64)
         .build_cartesian_2d(seconds.clone(), percent.clone().log_scale())?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).y_desc("load ÷ capacity, %").draw()?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .label_style(FONT)
+        .axis_desc_style(FONT)
+        .y_desc("load ÷ capacity, %")
+        .draw()?;
     for line in lines(row, |sample, utilisation| (100.0 * utilisation(sample)).clamp(percent.start, percent.end)) {
         let Line { points, colour, name } = line;
         let drawn = chart.draw_series(LineSeries::new(points, colour))?;
@@ -61,14 +69,26 @@ fn draw(row: &Row, text: &mut String) -> Result<(), Box<dyn std::error::Error>> 
         }
     }
     let labels = chart.configure_series_labels();
-    { labels }.position(SeriesLabelPosition::LowerRight).background_style(WHITE).border_style(BLACK.mix(0.3)).draw()?;
+    { labels }
+        .position(SeriesLabelPosition::LowerRight)
+        .label_font(FONT)
+        .background_style(WHITE)
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
 
     let mut chart = ChartBuilder::on(&lower)
         .margin(8)
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(seconds, AROUND_MEAN)?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("seconds").y_desc("load ÷ mean").draw()?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .label_style(FONT)
+        .axis_desc_style(FONT)
+        .x_desc("seconds")
+        .y_desc("load ÷ mean")
+        .draw()?;
     let relative = |sample: &Sample, utilisation: Utilisation| {
         let relative = if sample.mean > 0.0 { utilisation(sample) / sample.mean } else { 1.0 };
         relative.clamp(AROUND_MEAN.start, AROUND_MEAN.end)
@@ -81,11 +101,11 @@ fn draw(row: &Row, text: &mut String) -> Result<(), Box<dyn std::error::Error>> 
     Ok(())
 }
 
-/// From the lowest to the highest load that Weir and the mean come to; what is beyond is drawn at the edge.
+/// From a tenth of the lowest mean to the highest load; what is beyond is drawn at the edge.
 fn percent(row: &Row) -> Range<f64> {
     let samples = || DRAWN.iter().filter_map(|(contender, _)| row.trace(*contender)).flat_map(|trace| &trace.samples);
     let highest = samples().map(|sample| sample.highest).fold(0.0, f64::max).max(1e-6);
-    let lowest = samples().map(|sample| sample.mean / 4.0).filter(|mean| *mean > 0.0).fold(highest, f64::min);
+    let lowest = samples().map(|sample| sample.mean / 10.0).filter(|mean| *mean > 0.0).fold(highest, f64::min);
     100.0 * lowest.max(highest / 1000.0)..110.0 * highest
 }
 
