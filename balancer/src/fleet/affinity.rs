@@ -11,9 +11,14 @@ use std::time::Duration;
 use crate::fleet::random::mix;
 use crate::fleet::time::Time;
 
-/// An edge may be busier than the others by this factor and still get the clients of its streams: enough for streams to
-/// stay where they are while loads go up and down by a few per cent.
-pub(super) const TOLERANCE: f32 = 1.05;
+/// All edges of a stream together may be busier than the others by this share, for the stream to stay where it is. It is
+/// shared by them: a stream on one edge stays there through some ups and downs, and the hot streams, which are on many,
+/// fill the edges that are below the mean and keep all of them level.
+pub(super) const TOLERANCE: f32 = 0.02;
+
+/// … and by so many clients, each with those that others are about to send: on edges that carry few, two per cent is less
+/// than one of them, and every stream would be everywhere.
+pub(super) const SLACK: f32 = 4.0;
 
 /// For how long an edge is taken to have a stream after a client was sent there for it, or after it reported the stream.
 const WARM: Duration = Duration::from_secs(60);
@@ -114,7 +119,7 @@ fn log2(x: f32) -> f32 {
     // The mantissa less one, from 0 to below 1: log2(1 + m) = m (1 + (1 − m) q(m)) is exact at both ends, and q is fitted
     // by least squares at Chebyshev's points.
     let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
-    let q = 0.442_527_27 + m * (-0.275_386_21 + m * (0.181_154_2 + m * (-0.094_814_75 + m * 0.025_285_51)));
+    let q = 0.442_527_27 + m * (-0.275_386_2 + m * (0.181_154_2 + m * (-0.094_814_75 + m * 0.025_285_51)));
     exponent + m * (1.0 + (1.0 - m) * q)
 }
 

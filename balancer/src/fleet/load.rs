@@ -105,6 +105,8 @@ pub struct Expected {
     pub bits_per_weight: f32,
     /// The highest of all utilisations, divided by the weight; higher still when the last report is old.
     pub utilisation: f32,
+    /// How much of that the client adds, with those that others are about to send.
+    pub(super) step: f32,
     /// Whether a limit would be passed.
     pub(super) is_full: bool,
 }
@@ -189,6 +191,7 @@ impl Load {
             sessions_per_weight: sessions * inverse_weight,
             bits_per_weight: bits * inverse_weight,
             utilisation: utilisation * (1.0 + (intervals - FRESH_INTERVALS).max(0.0)),
+            step: outlook.kappa * inverse_sessions.max(bits_per_session * inverse_bits),
             is_full,
         })
     }

@@ -102,6 +102,8 @@ pub struct Fleet {
     learned: Arc<Learned>,
     /// Those of the last snapshot.
     pools: Arc<Pools>,
+    /// When time was last let pass.
+    swept_at: Time,
     /// Which edges were full then, as one number.
     full: u64,
     changed: bool,
@@ -158,6 +160,7 @@ impl Fleet {
             watch: Watch::new(lifetimes.timeout),
             learned: Arc::new(Learned::new(lifetimes.timeout)),
             pools: Arc::default(),
+            swept_at: Time::ORIGIN,
             full: 0,
             changed: false,
         }
@@ -260,9 +263,8 @@ impl Fleet {
         });
         self.changed |= full != self.full || self.pools.all().any(|pool| pool.is_exhausted());
         self.full = full;
-        if self.selector.needs_utilisation() {
-            self.measure_pools(now);
-        }
+        self.swept_at = now;
+        self.measure_pools();
     }
 
     /// The fleet as readers are to see it, if it has changed since this was last asked.
@@ -271,6 +273,8 @@ impl Fleet {
             let snapshot =
                 Snapshot::new(self.edges.values().cloned().collect(), self.selector.terms(), Arc::clone(&self.learned));
             self.pools = Arc::clone(&snapshot.pools);
+            // Before anybody chooses from them.
+            self.measure_pools();
             snapshot
         })
     }
@@ -287,9 +291,12 @@ impl Fleet {
         self.learned.outlook(now)
     }
 
-    /// Says how utilised each pool is as a whole.
-    fn measure_pools(&self, now: Time) {
-        let outlook = self.learned.outlook(now);
+    /// Says how utilised each pool is as a whole, if anybody asks.
+    fn measure_pools(&self) {
+        if !self.selector.needs_utilisation() {
+            return;
+        }
+        let outlook = self.learned.outlook(self.swept_at);
         let edges: Box<[&Arc<Edge>]> = self.edges.values().collect();
         for pool in self.pools.all() {
             let (mut carried, mut size, mut lowest) = (0.0, 0.0, f32::INFINITY);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::fleet::Snapshot;
-use crate::fleet::affinity::{Affinity, TOLERANCE};
+use crate::fleet::affinity::{Affinity, SLACK, TOLERANCE};
 use crate::fleet::edge::Edge;
 use crate::fleet::forecast::Outlook;
 use crate::fleet::load::{Expected, Load};
@@ -240,13 +240,17 @@ impl Attempt<'_> {
     /// that is much busier than the others.
     fn by_affinity(&mut self, pool: &Pool, affinity: &Affinity, stream: u64) -> Option<(u32, Reason)> {
         let (mean, lowest) = pool.utilisation();
-        let limit = TOLERANCE * mean.max(lowest);
+        let common = mean.max(lowest);
+        let warm = || affinity.warm(stream, self.outlook.now);
+        let sharers = warm().count().max(1) as f32;
+        let has_room = |expected: &Expected| {
+            expected.utilisation <= common + (TOLERANCE * common + SLACK * expected.step) / sharers
+        };
         let mut best = Best::new();
-        for slot in affinity.warm(stream, self.outlook.now) {
-            if let Some(place) = self.snapshot.place(slot)
-                && self.is_wanted(place)
+        for place in warm().filter_map(|slot| self.snapshot.place(slot)) {
+            if self.is_wanted(place)
                 && let Ok(expected) = self.expect(place)
-                && expected.utilisation <= limit
+                && has_room(&expected)
             {
                 best.offer(place, expected.utilisation, &mut self.random);
             }
@@ -254,8 +258,7 @@ impl Attempt<'_> {
         if let Some(place) = best.place() {
             return Some((place, Reason::AffinityWarm));
         }
-        let first = self.first_in_order(pool, stream, |expected| expected.utilisation <= limit);
-        first.map(|place| (place, Reason::AffinityHash))
+        self.first_in_order(pool, stream, has_room).map(|place| (place, Reason::AffinityHash))
     }
 
     /// The first edge in the order of `key` that will do.

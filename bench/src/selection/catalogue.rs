@@ -181,14 +181,14 @@ fn unequal_bit_rates() -> Scenario {
 /// From an empty fleet on, so that it is the policy that says where streams are.
 fn affinity(name: &'static str, affinity: bool) -> Scenario {
     let common = Scenario::default();
-    let end = seconds(60);
+    let end = seconds(300);
     Scenario {
         name,
         title: if affinity { "1000 streams kept together, 100 edges" } else { "the same, not kept together" },
         capacities: vec![UNIT; 100],
-        crowd: Crowd { rates: vec![(end, 5000.0)], shares: equal(3), streams: 1000, ..common.crowd },
+        crowd: Crowd { rates: vec![(end, 2000.0)], shares: equal(3), streams: 1000, ..common.crowd },
         rules: Rules { affinity, ..Rules::default() },
-        measured_from: seconds(30),
+        measured_from: seconds(120),
         end,
         bounds: if affinity { vec![(Mean, 1.005), (Copies, 1.6)] } else { Vec::new() },
         ..common

@@ -45,7 +45,7 @@ fn viewers_of_one_stream_go_to_one_edge() {
     // How busy the edges are together is known with the next look at all of them.
     let other = "/redirect/live/other/index.m3u8";
     until("affinity is at work", PATIENCE, || redirected(&balancer, other).1.starts_with("affinity"));
-    // Of 200 viewers 5 % are ten, which these few clients stay below.
+    // Of 200 viewers 2 % are four, and four more make no difference: these few clients stay below that.
     let (home, _) = redirected(&balancer, STREAM);
     // HLS and RTMP-style names of the stream are the same stream.
     for path in [STREAM, "/redirect/live/cam1.m3u8", "/redirect/live/cam1/720p/1.ts"] {
