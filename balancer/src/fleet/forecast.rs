@@ -12,9 +12,13 @@ use crate::fleet::atomic::AtomicF32;
 use crate::fleet::liveness::Gap;
 use crate::fleet::time::Time;
 
-/// What is learned fades with this time constant: two rounds of reports, so that a change of traffic is followed within
-/// seconds.
-const MEMORY: Duration = Duration::from_secs(5);
+/// What is learned of arrivals fades with this time constant: two rounds of reports, so that a change of traffic is
+/// followed within seconds.
+const ARRIVALS_MEMORY: Duration = Duration::from_secs(5);
+
+/// … and of departures with this one: when everybody leaves at once, that is soon over, and what was learned of it is
+/// wrong from then on.
+const DEPARTURES_MEMORY: Duration = Duration::from_secs(1);
 
 /// Fewer hand-outs, or departures, say nothing: their random error is above 18 %. What is known of fewer does not fade.
 const LEAST_EVENTS: f64 = 30.0;
@@ -55,10 +59,12 @@ impl Correction {
 
     /// Takes in what a report says.
     pub(super) fn learn(&mut self, observation: Observation, now: Time) {
-        let fade = (-(now - self.at).as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        let elapsed = (now - self.at).as_secs_f64();
         self.at = now;
-        let kept = |events: f64| if events > LEAST_EVENTS { fade.max(LEAST_EVENTS / events) } else { 1.0 };
-        let (arrivals, departures) = (kept(self.own), kept(self.left));
+        let kept = |events: f64, memory: Duration| {
+            if events > LEAST_EVENTS { (-elapsed / memory.as_secs_f64()).exp().max(LEAST_EVENTS / events) } else { 1.0 }
+        };
+        let (arrivals, departures) = (kept(self.own, ARRIVALS_MEMORY), kept(self.left, DEPARTURES_MEMORY));
         self.arrived = self.arrived * arrivals + observation.arrived;
         self.own = self.own * arrivals + observation.own;
         self.left = self.left * departures + observation.left;
