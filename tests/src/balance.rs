@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use weir_bench::selection::Imbalance;
+
 /// The sessions of each edge, looked at again and again.
 #[derive(Debug)]
 pub struct Series {
@@ -20,16 +22,6 @@ struct Sample {
     sessions: u64,
     /// See [`max_over_mean`].
     imbalance: f64,
-}
-
-/// How uneven a series is: the highest load of any edge ÷ the mean load of all, where load is sessions ÷ capacity. 1 is
-/// even.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Imbalance {
-    /// Over all samples.
-    pub mean: f64,
-    /// Of any sample.
-    pub worst: f64,
 }
 
 impl Series {
@@ -64,15 +56,6 @@ impl Series {
     #[must_use]
     pub fn most_sessions(&self) -> u64 {
         self.samples.iter().map(|sample| sample.sessions).max().unwrap_or(0)
-    }
-}
-
-impl Imbalance {
-    /// By which share its mean differs from what was expected; negative when it is evener. The worst sample is that of
-    /// one moment, and differs with every run.
-    #[must_use]
-    pub fn deviation_from(&self, expected: &Self) -> f64 {
-        self.mean / expected.mean - 1.0
     }
 }
 
@@ -143,13 +126,6 @@ mod tests {
         let later = series().imbalance(at(5), at(10));
         assert!((later.worst - 1.5).abs() < 1e-9 && (later.mean - 1.35).abs() < 1e-9, "{later:?}");
         assert_eq!(series().most_sessions(), 14);
-    }
-
-    #[test]
-    fn the_deviation_is_a_share_of_what_was_expected() {
-        let expected = Imbalance { mean: 1.25, worst: 2.0 };
-        let deviation = Imbalance { mean: 1.0, worst: 9.0 }.deviation_from(&expected);
-        assert!((deviation + 0.2).abs() < 1e-9, "{deviation}");
     }
 
     #[test]

@@ -15,8 +15,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use weir_balancer::fleet::Time;
+use weir_bench::selection::Visit;
 
-use super::visits::Visit;
 use crate::http;
 use crate::loopback;
 use crate::wait::PATIENCE;
@@ -88,7 +89,7 @@ async fn send(visits: impl Iterator<Item = Visit>, balancers: Vec<SocketAddr>, t
     let start = Instant::now();
     let mut clients = JoinSet::new();
     for visit in visits {
-        let due = start + visit.at;
+        let due = start + (visit.at - Time::ORIGIN);
         sleep_until(due).await;
         clients.spawn(come_and_stay(visit, balancers[visit.balancer], due.elapsed(), Arc::clone(&tally)));
         // Those that have left are forgotten.
@@ -99,7 +100,7 @@ async fn send(visits: impl Iterator<Item = Visit>, balancers: Vec<SocketAddr>, t
 
 async fn come_and_stay(visit: Visit, balancer: SocketAddr, late: Duration, tally: Arc<watch::Sender<Tally>>) {
     let own = loopback::address();
-    let arrived = arrive(own, balancer, visit.travel).await;
+    let arrived = arrive(own, balancer, visit.travel.unwrap_or_default()).await;
     let (connection, outcome) = match arrived {
         Ok(connection) => (Some(connection), Ok(())),
         Err(reason) => (None, Err(reason)),

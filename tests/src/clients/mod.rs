@@ -8,7 +8,6 @@ pub mod flash;
 mod gstreamer;
 pub mod rtmp;
 mod rtmpdump;
-pub mod visits;
 mod xml_readers;
 
 pub use self::curl::{Fetched, ask, fetch};
