@@ -4,14 +4,18 @@
 //! |---------------|---------------------------------------------------|
 //! | [`sock_diag`] | established TCP connections, over netlink         |
 //! | [`proc`]      | `/proc/net/dev` and `/proc/stat`                  |
+//! | [`rates`]     | (what is computed from these)                     |
 
 pub mod proc;
+mod rates;
 pub mod sock_diag;
 
 use std::time::Instant;
 
-use super::{Accepted, Failure, Outcome, Probe, Reading};
+use super::{Accepted, Failure, Outcome, Probe};
 use crate::accepted::Tally;
+
+use rates::{Rates, Sample};
 
 const INTERFACES: &str = "/proc/net/dev";
 
@@ -22,18 +26,10 @@ pub struct System {
     ports: Vec<u16>,
     /// The interface whose rates are reported; all but the loopback when `None`.
     interface: Option<String>,
-    /// What rates are computed against.
-    before: Option<Sample>,
-    /// When this began; what the tally counts its time from.
+    /// When this began; what time is counted from.
     began: Instant,
+    rates: Rates,
     tally: Tally,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    at: Instant,
-    bytes: Option<proc::Bytes>,
-    ticks: proc::Ticks,
 }
 
 impl System {
@@ -46,11 +42,12 @@ impl System {
         if let Some(name) = interface.as_deref().filter(|name| proc::bytes_of(&interfaces, name).is_none()) {
             return Err(format!("{INTERFACES} has no interface {name}; `ip link` shows which there are"));
         }
-        Ok(Self { ports, interface, before: None, began: Instant::now(), tally: Tally::default() })
+        Ok(Self { ports, interface, began: Instant::now(), rates: Rates::default(), tally: Tally::default() })
     }
 
-    /// Rates and shares between the last call and this one; unknown at the first.
-    fn rates(&mut self, now: Instant) -> Result<Reading, Failure> {
+    /// What is counted now.
+    fn sample(&self) -> Result<Sample, Failure> {
+        let at = self.began.elapsed();
         let interfaces = std::fs::read_to_string(INTERFACES)?;
         // An interface that has gone leaves its rates unknown; the connections can be counted all the same.
         let bytes = match &self.interface {
@@ -58,18 +55,7 @@ impl System {
             None => Some(proc::bytes_of_all(&interfaces)),
         };
         let ticks = proc::ticks(&std::fs::read_to_string("/proc/stat")?).ok_or("/proc/stat has no line `cpu`")?;
-        let sample = Sample { at: now, bytes, ticks };
-        let Some(before) = self.before.replace(sample) else {
-            return Ok(Reading::default());
-        };
-        let elapsed = now.duration_since(before.at);
-        let rate = |of: fn(&proc::Bytes) -> u64| proc::rate(of(&before.bytes?), of(&bytes?), elapsed);
-        Ok(Reading {
-            in_bits_per_second: rate(|bytes| bytes.received),
-            out_bits_per_second: rate(|bytes| bytes.sent),
-            cpu: ticks.share_since(before.ticks),
-            ..Reading::default()
-        })
+        Ok(Sample { at, bytes, ticks })
     }
 }
 
@@ -80,7 +66,8 @@ impl Probe for System {
 
     fn read(&mut self) -> Outcome<'_> {
         Box::pin(async {
-            let mut reading = self.rates(Instant::now())?;
+            let sample = self.sample()?;
+            let mut reading = self.rates.observe(sample);
             if !self.ports.is_empty() {
                 let ports = self.ports.clone();
                 // The dump blocks for as long as the kernel walks its tables.
@@ -97,7 +84,7 @@ impl Probe for System {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::*;
 
@@ -135,12 +122,13 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn rates_are_unknown_at_first_and_known_then() {
-        let mut system = System::new(Vec::new(), Some("lo".to_owned())).unwrap();
-        assert_eq!(system.read().await.unwrap(), Reading::default());
-        let reading = system.read().await.unwrap();
-        assert!(reading.out_bits_per_second.is_some(), "{reading:?}");
+    #[test]
+    fn the_bytes_of_the_interface_are_counted() {
+        let bytes = || System::new(Vec::new(), Some("lo".to_owned())).unwrap().sample().unwrap().bytes.unwrap();
+        let before = bytes();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+        assert!(bytes().sent >= before.sent + 1000);
     }
 
     #[test]
