@@ -1,8 +1,12 @@
 //! Established TCP connections on given ports, counted over netlink (sock_diag(7)).
 //!
-//! The kernel is asked once for IPv4 and once for IPv6, with a filter that it runs itself: of 100,000 connections only
-//! those on the ports come back, and nothing in `/proc` has to be formatted and parsed. Each comes with a cookie, a number
-//! that the kernel gives to no other socket.
+//! The kernel is asked once, with a filter that it runs itself: of 100,000 connections only those on the ports come back,
+//! and nothing in `/proc` has to be formatted and parsed. Each comes with a cookie, a number that the kernel gives to no
+//! other socket.
+//!
+//! The kernel walks its table of all TCP sockets for that, those in TIME_WAIT included, whatever the filter. The request
+//! is therefore the older of the two kinds that there are, `TCPDIAG_GETSOCK`: it is for every family of addresses, where
+//! the newer, `SOCK_DIAG_BY_FAMILY`, takes a walk for IPv4 and another for IPv6.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,17 +15,17 @@ use std::time::Duration;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
 
-/// `NLMSG_ERROR`, `NLMSG_DONE` (linux/netlink.h) and `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
+/// `NLMSG_ERROR`, `NLMSG_DONE` (linux/netlink.h) and `TCPDIAG_GETSOCK` (linux/inet_diag.h), which the answers have, too.
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const GET_SOCKETS: u16 = 18;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP_REQUEST: u16 = 0x301;
 /// `NLM_F_DUMP_INTR`: the table changed while it was walked, so the count may be off.
 const INTERRUPTED: u16 = 0x10;
-/// Bytes of a message's header (`struct nlmsghdr`), and of the request behind it (`struct inet_diag_req_v2`).
+/// Bytes of a message's header (`struct nlmsghdr`), and of the request behind it (`struct inet_diag_req`).
 const HEADER_LENGTH: usize = 16;
-const REQUEST_LENGTH: usize = 56;
+const REQUEST_LENGTH: usize = 60;
 /// `INET_DIAG_REQ_BYTECODE`, and its operations `JMP` and `S_EQ` (linux/inet_diag.h; `S_EQ` is in Linux 4.16 and later).
 const ATTRIBUTE_FILTER: u16 = 1;
 const OPERATION_JUMP: u8 = 1;
@@ -29,7 +33,6 @@ const OPERATION_SOURCE_EQUALS: u8 = 11;
 /// Bytes of an operation.
 const OPERATION_LENGTH: u16 = 4;
 
-const TCP: u8 = 6;
 /// The bit of `TCP_ESTABLISHED`.
 const ESTABLISHED: u32 = 1 << 1;
 
@@ -60,30 +63,17 @@ pub struct Established {
 /// # Errors
 /// What the kernel says, such as that it has no `inet_diag` module.
 pub fn established(ports: &[u16]) -> io::Result<Established> {
-    let mut found = Found::default();
     if ports.is_empty() {
-        return Ok(found.into());
+        return Ok(Found::default().into());
     }
-    // AF_INET and AF_INET6. An IPv4 connection to a socket that listens on both is one of IPv6's here.
-    for family in [2, 10] {
-        found = find(family, ports, found)?;
-    }
-    Ok(found.into())
-}
-
-/// Adds the connections of a family to those that were found before.
-fn find(family: u8, ports: &[u16], before: Found) -> io::Result<Found> {
-    let request = request(family, ports);
+    let request = request(ports);
     let mut buffer = vec![0; 64 * 1024];
-    let mut answer = Answer { found: before, ..Answer::default() };
-    let (count, cookies) = (answer.found.count, answer.found.cookies.len());
+    let mut answer = Answer::default();
     for _ in 0..ATTEMPTS {
         // A socket of its own for each attempt: what is left of one that failed can never be counted in the next.
         let socket = open()?;
         send(&socket, &request, SendFlags::empty())?;
-        answer.found.count = count;
-        answer.found.cookies.truncate(cookies);
-        (answer.interrupted, answer.done) = (false, false);
+        answer = Answer::default();
         while !answer.done {
             let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
             answer.take_in(&buffer[..length])?;
@@ -92,7 +82,7 @@ fn find(family: u8, ports: &[u16], before: Found) -> io::Result<Found> {
             break;
         }
     }
-    Ok(answer.found)
+    Ok(answer.found.into())
 }
 
 fn open() -> io::Result<OwnedFd> {
@@ -102,20 +92,20 @@ fn open() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The request for all established connections of a family on any of `ports`.
-fn request(family: u8, ports: &[u16]) -> Vec<u8> {
+/// The request for all established connections on any of `ports`.
+fn request(ports: &[u16]) -> Vec<u8> {
     let filter = filter(ports);
     let length = HEADER_LENGTH + REQUEST_LENGTH + 4 + filter.len();
     let mut request = Vec::with_capacity(length);
     // Lengths are far below their types' limits: a filter has 12 bytes a port, and there are 65,535 ports.
     #[expect(clippy::cast_possible_truncation, reason = "at most 786,500")]
     request.extend((length as u32).to_ne_bytes());
-    request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    request.extend(GET_SOCKETS.to_ne_bytes());
     request.extend(DUMP_REQUEST.to_ne_bytes());
     request.extend([0; 8]); // sequence, port id
-    request.extend([family, TCP, 0, 0]);
+    request.extend([0; 52]); // any family, no particular socket
     request.extend(ESTABLISHED.to_ne_bytes());
-    request.extend([0; 48]); // no particular socket
+    request.extend([0; 4]); // no particular tables
     #[expect(clippy::cast_possible_truncation, reason = "see MAX_PORTS")]
     request.extend((4 + filter.len() as u16).to_ne_bytes());
     request.extend(ATTRIBUTE_FILTER.to_ne_bytes());
@@ -201,7 +191,7 @@ impl Answer {
             }
             self.interrupted |= u16::from_ne_bytes([f0, f1]) & INTERRUPTED != 0;
             match u16::from_ne_bytes([k0, k1]) {
-                SOCK_DIAG_BY_FAMILY => self.found.add(&bytes[..length]),
+                GET_SOCKETS => self.found.add(&bytes[..length]),
                 // Both carry an error number, negative, or 0 for none.
                 ERROR | DONE => {
                     let code = bytes.get(HEADER_LENGTH..HEADER_LENGTH + 4).and_then(|code| code.try_into().ok());
@@ -235,7 +225,7 @@ mod tests {
     fn sockets_are_counted_until_the_dump_is_done() {
         let mut answer = Answer::default();
         let socket = |cookie: u64| [&[0; 44][..], &cookie.to_ne_bytes(), &[0; 20]].concat();
-        let two = [9, 7].map(|cookie| message(SOCK_DIAG_BY_FAMILY, 2, &socket(cookie))).concat();
+        let two = [9, 7].map(|cookie| message(GET_SOCKETS, 2, &socket(cookie))).concat();
         answer.take_in(&two).unwrap();
         let found = || Found { count: 2, cookies: vec![9, 7] };
         assert_eq!(answer, Answer { found: found(), interrupted: false, done: false });
