@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use weir_program::clock::unix_milliseconds;
 use weir_program::random;
@@ -114,7 +114,7 @@ impl Agent {
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
-                () = sleep_until(self.start + self.pace.next()) => {
+                () = self.probes.fresh_at(self.pace.next()) => {
                     self.tell();
                     continue;
                 }
@@ -200,5 +200,161 @@ fn log(news: &News) {
     } else {
         let reasons: Vec<&str> = news.reasons.names().collect();
         warn!(status = news.status.name(), reasons = reasons.join(", "), "the edge takes no new clients");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_protocol::EdgeId;
+    use weir_protocol::report::Capacity;
+
+    use super::*;
+    use crate::probe::{Outcome, Probe, Reading};
+    use crate::probes::ANSWER_LIMIT;
+
+    const INTERVAL: Duration = Duration::from_millis(2500);
+
+    /// Says when it was asked, in milliseconds since the first time, divided by `slowness`; and takes a while for it.
+    #[derive(Debug)]
+    struct Clock {
+        start: Option<Instant>,
+        slowness: u64,
+        takes: Duration,
+    }
+
+    impl Probe for Clock {
+        fn name(&self) -> String {
+            "clock".to_owned()
+        }
+
+        fn read(&mut self) -> Outcome<'_> {
+            let is_first = self.start.is_none();
+            let asked_at = self.start.get_or_insert_with(Instant::now).elapsed();
+            let connections = Some(u64::try_from(asked_at.as_millis()).unwrap() / self.slowness);
+            let takes = if is_first { Duration::ZERO } else { self.takes };
+            Box::pin(async move {
+                tokio::time::sleep(takes).await;
+                Ok(Reading { connections, ..Reading::default() })
+            })
+        }
+    }
+
+    /// A probe whose connections hardly change.
+    fn steady(takes: Duration) -> Clock {
+        Clock { start: None, slowness: 1000, takes }
+    }
+
+    /// An agent at work, without targets; and what it would tell them.
+    struct AtWork {
+        start: Instant,
+        told: watch::Receiver<News>,
+        ask: mpsc::Sender<Asked>,
+        _hear: mpsc::Sender<Heard>,
+        stop: oneshot::Sender<()>,
+        agent: tokio::task::JoinHandle<Agent>,
+    }
+
+    impl AtWork {
+        async fn with(probe: Clock) -> Self {
+            let start = Instant::now();
+            let mut probes = Probes::start(vec![Box::new(probe)], start, INTERVAL);
+            probes.first().await;
+            let config = Config {
+                edge: EdgeId([7; 16]),
+                targets: Vec::new(),
+                redirect: None,
+                endpoints: Vec::new(),
+                probes: Vec::new(),
+                interval: INTERVAL,
+                zone: None,
+                tags: Vec::new(),
+                weight: None,
+                capacity: Capacity::default(),
+                state_folder: None,
+            };
+            let kept = Kept::in_folder(None);
+            let state = State::new(kept.load());
+            let (tell, told) = watch::channel(News::default());
+            let shared = Arc::new(Shared::new(config, 0));
+            let pace = Pace::new(INTERVAL, start.elapsed());
+            let mut agent = Agent { shared, start, probes, state, kept, commands: 0, tell, pace, first: true };
+            let (hear, heard) = mpsc::channel(QUEUE);
+            let (ask, asked) = mpsc::channel(QUEUE);
+            let (stop, stopped) = oneshot::channel::<()>();
+            let agent = tokio::spawn(async move {
+                agent.work(heard, asked, std::pin::pin!(async { drop(stopped.await) })).await;
+                agent
+            });
+            Self { start, told, ask, _hear: hear, stop, agent }
+        }
+
+        /// When the next report is sent, and what it says.
+        async fn next(&mut self) -> (Duration, News) {
+            self.told.changed().await.unwrap();
+            (self.start.elapsed(), self.told.borrow_and_update().clone())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_report_says_was_read_for_it() {
+        // A millisecond is a connection: every reading is a jump, but those soon after a report.
+        for slowness in [1, 100] {
+            let takes = Duration::from_millis(3);
+            let mut edge = AtWork::with(Clock { start: None, slowness, takes }).await;
+            for _ in 0..50 {
+                let (at, news) = edge.next().await;
+                let read_at = Duration::from_millis(news.reading.connections.unwrap() * slowness);
+                // Times are rounded down to a connection.
+                assert!(at - read_at < Duration::from_millis(25 + slowness), "{at:?} {read_at:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_that_are_slow_or_hang_change_neither_the_pace_of_reports_nor_their_number() {
+        for takes in [Duration::ZERO, Duration::from_millis(100), Duration::MAX] {
+            let mut edge = AtWork::with(steady(takes)).await;
+            // By then what cannot wait has been told: the second report, and that of a probe that hangs nothing is known.
+            while edge.next().await.0 < Duration::from_secs(10) {}
+            let mut times = Vec::new();
+            for _ in 0..25 {
+                times.push(edge.next().await.0);
+            }
+            // By what two reports may be apart, and a timer's millisecond.
+            let unsteady = INTERVAL.mul_f64(0.02) + takes.min(ANSWER_LIMIT) + Duration::from_millis(2);
+            for pair in times.windows(2) {
+                assert!((pair[1] - pair[0]).abs_diff(INTERVAL) <= unsteady, "{takes:?}: {pair:?}");
+            }
+            // What is random is 2 % of the whole at most, and an eighth of that most often; 24 times what the readings took
+            // would be more.
+            let late = (times[24] - times[0]).abs_diff(24 * INTERVAL);
+            assert!(late < Duration::from_millis(1200), "{takes:?}: {late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_is_heard_while_a_probe_hangs_is_told_within_the_limit() {
+        let mut edge = AtWork::with(steady(Duration::MAX)).await;
+        // By then it has been told that nothing is known of the load, and the next report is far.
+        while edge.next().await.0 < Duration::from_secs(10) {}
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let heard_at = edge.start.elapsed();
+        let (reply, _) = oneshot::channel();
+        edge.ask.send((Request::Pause, reply)).await.unwrap();
+        let (at, news) = edge.next().await;
+        assert_eq!(news.reasons.names().collect::<Vec<_>>(), ["operator", "health"]);
+        assert!(at - heard_at <= ANSWER_LIMIT + Duration::from_millis(1), "{heard_at:?} {at:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edge_that_stops_waits_for_no_probe() {
+        let mut edge = AtWork::with(steady(Duration::MAX)).await;
+        let second = edge.next().await.0 + Duration::from_millis(250);
+        // While the second report waits for the probe.
+        tokio::time::sleep_until(edge.start + second + ANSWER_LIMIT / 2).await;
+        edge.stop.send(()).unwrap();
+        edge.agent.await.unwrap().say_goodbye();
+        assert_eq!(edge.start.elapsed(), second + ANSWER_LIMIT / 2);
+        assert_eq!(edge.told.borrow().status, Status::Stopping);
     }
 }

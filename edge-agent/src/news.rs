@@ -5,6 +5,7 @@ use std::time::Duration;
 use weir_protocol::report::{Reasons, Status};
 
 use crate::probe::Reading;
+use crate::probes::ANSWER_LIMIT;
 
 /// What goes to every target with the next report.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,11 +73,14 @@ impl Pace {
         Self { interval, last: now, next: now }
     }
 
-    /// A report was sent; the next is due after an interval. `random` is any random number.
+    /// The report that was due was sent; the next is due an interval after it was due, so that the time that its readings
+    /// took adds nothing to the interval. `random` is any random number.
     pub(crate) fn sent(&mut self, now: Duration, random: u32) {
         let within = f64::from(random) / f64::from(u32::MAX);
+        // An agent that was stopped for a while does not make up for the reports that it missed.
+        let due = self.next.max(now.saturating_sub(ANSWER_LIMIT));
         self.last = now;
-        self.next = now + self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * within);
+        self.next = due + self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * within);
     }
 
     /// Something cannot wait: the next report is due as soon as it may be sent.
@@ -121,8 +125,23 @@ mod tests {
         assert_eq!(pace.next(), Duration::ZERO);
         pace.sent(Duration::ZERO, 0);
         assert_eq!(pace.next(), Duration::from_millis(2450));
-        pace.sent(Duration::ZERO, u32::MAX);
-        assert_eq!(pace.next(), Duration::from_millis(2550));
+        pace.sent(Duration::from_millis(2450), u32::MAX);
+        assert_eq!(pace.next(), Duration::from_millis(5000));
+    }
+
+    #[test]
+    fn a_report_that_waited_for_its_readings_makes_the_next_no_later() {
+        let mut pace = Pace::new(INTERVAL, Duration::ZERO);
+        pace.sent(Duration::ZERO + ANSWER_LIMIT, 0);
+        assert_eq!(pace.next(), Duration::from_millis(2450));
+    }
+
+    #[test]
+    fn reports_that_an_agent_missed_while_it_was_stopped_are_not_made_up_for() {
+        let mut pace = Pace::new(INTERVAL, Duration::ZERO);
+        let hour = Duration::from_secs(3600);
+        pace.sent(hour, 0);
+        assert_eq!(pace.next(), hour - ANSWER_LIMIT + Duration::from_millis(2450));
     }
 
     #[test]

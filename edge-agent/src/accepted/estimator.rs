@@ -177,7 +177,8 @@ mod tests {
                         self.connections = self.connections.saturating_sub(1);
                     }
                 }
-                if index % 100 == 0 {
+                // And once more for each report, soon after another reading.
+                if index % 100 == 0 || index % 500 == 4 {
                     self.estimator.observe(self.connections, self.now);
                 }
             }
