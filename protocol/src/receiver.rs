@@ -65,7 +65,8 @@ pub struct Accepted<'d> {
 pub struct Receiver {
     ring: KeyRing,
     limits: Limits,
-    sessions: HashMap<EdgeId, Session>,
+    /// Each in a box of its own: a table leaves up to half of its places empty, and these are large.
+    sessions: HashMap<EdgeId, Box<Session>>,
     /// When edges that have reported once only are forgotten again, the soonest first.
     announced: BinaryHeap<Reverse<(Duration, EdgeId)>>,
     salts: Salts,
@@ -111,7 +112,7 @@ impl Receiver {
             self.forget_announced(arrival.monotonic);
             self.limits.admit(&report, arrival.unix, self.sessions.len())?;
             let session = Session::new(sender, key.ack_keys(&self.ack_salt), &report);
-            self.sessions.insert(header.edge, session);
+            self.sessions.insert(header.edge, Box::new(session));
             self.announced.push(Reverse((arrival.monotonic + report.interval * ANNOUNCED_INTERVALS, header.edge)));
             return Err(Rejection::Unconfirmed);
         };
@@ -150,7 +151,7 @@ impl Receiver {
                 return Err(Rejection::Skew);
             }
             let ack_keys = secret.edge_key(header.edge).ack_keys(&self.ack_salt);
-            *session = Session::new(*challenger, ack_keys, &report);
+            **session = Session::new(*challenger, ack_keys, &report);
             session.confirmed = was_confirmed;
             if !was_confirmed {
                 return Err(Rejection::Unconfirmed);

@@ -1,5 +1,6 @@
 //! One edge: what it says of itself, its load and its liveness.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -101,7 +102,8 @@ struct Description {
     protocols: u8,
     /// Its share of clients relative to other edges.
     weight: f32,
-    capacity: Capacity,
+    max_connections: Limit,
+    max_bits_per_second: Limit,
     /// The zone that it says it is in.
     zone: Option<Box<str>>,
     /// The same, when such a zone is configured.
@@ -111,11 +113,28 @@ struct Description {
     is_allowed: bool,
 }
 
+/// A limit, or none, in eight bytes: there is one for each of 100,000 edges.
+#[derive(Clone, Copy, Debug)]
+struct Limit(u64);
+
+impl Limit {
+    /// No edge carries this much.
+    const NONE: u64 = u64::MAX;
+
+    fn new(limit: Option<u64>) -> Self {
+        Self(limit.unwrap_or(Self::NONE))
+    }
+
+    fn known(self) -> Option<u64> {
+        (self.0 != Self::NONE).then_some(self.0)
+    }
+}
+
 /// Where an edge serves one protocol.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The URL scheme: `rtmp`, `rtmps`, `rtsp`, `http`, …
-    pub scheme: Box<str>,
+    pub scheme: Cow<'static, str>,
     /// The host, when it is another than the edge's redirect address.
     pub host: Option<Box<str>>,
     /// The port.
@@ -192,7 +211,8 @@ impl Edge {
     /// What it says that it can carry.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        self.description.capacity
+        let Description { max_connections, max_bits_per_second, .. } = &self.description;
+        Capacity { connections: max_connections.known(), bits_per_second: max_bits_per_second.known() }
     }
 
     /// The zone that it says it is in.
@@ -306,7 +326,7 @@ impl Edge {
 
     /// What it can carry, in sessions, as it describes itself: the same at all balancers, whatever the load.
     pub(super) fn size(&self) -> f32 {
-        let Capacity { connections, bits_per_second } = self.description.capacity;
+        let Capacity { connections, bits_per_second } = self.capacity();
         let by_bits = bits_per_second.map(|limit| limit as f32 / NOMINAL_BITS_PER_SESSION);
         let by_sessions = connections.map(|limit| limit as f32);
         let sessions = match (by_sessions, by_bits) {
@@ -338,7 +358,7 @@ impl Edge {
         same_redirect
             && description.origin == origin
             && report.weight.unwrap_or(1.0).to_bits() == description.weight.to_bits()
-            && report.capacity == description.capacity
+            && report.capacity == self.capacity()
             && report.zone == description.zone.as_deref()
             && report.endpoints.len() == description.endpoints.len()
             && report.endpoints.iter().zip(&description.endpoints).all(|(theirs, ours)| ours.is(theirs))
@@ -379,7 +399,8 @@ impl Description {
                 .fold(0, |bits, protocol| bits | protocol.bit()),
             endpoints,
             weight: report.weight.unwrap_or(1.0),
-            capacity: report.capacity,
+            max_connections: Limit::new(report.capacity.connections),
+            max_bits_per_second: Limit::new(report.capacity.bits_per_second),
             zone: report.zone.map(Into::into),
             zone_id: report.zone.and_then(|zone| terms.zones.id(zone)),
             origin,
@@ -396,11 +417,17 @@ impl Endpoint {
 impl From<&report::Endpoint<'_>> for Endpoint {
     fn from(endpoint: &report::Endpoint<'_>) -> Self {
         Self {
-            scheme: endpoint.scheme.into(),
+            scheme: scheme(endpoint.scheme),
             host: endpoint.host.map(|host| host.as_str().into()),
             port: endpoint.port,
         }
     }
+}
+
+/// A scheme, which takes no memory of its own when it is one of those that everybody uses.
+fn scheme(name: &str) -> Cow<'static, str> {
+    let known = Protocol::ALL.into_iter().flat_map(|protocol| protocol.schemes()).find(|known| **known == name);
+    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
 }
 
 #[cfg(test)]

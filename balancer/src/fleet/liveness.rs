@@ -17,10 +17,16 @@ pub(super) struct Gap {
 impl Gap {
     /// How long an edge that reported at `reported_at` has been silent at `now`, the gap not counted.
     pub(super) fn silence(self, reported_at: Time, now: Time) -> Duration {
+        Duration::from_micros(self.silent_micros(reported_at, now))
+    }
+
+    /// The same in microseconds, for those who ask for every draw.
+    pub(super) fn silent_micros(self, reported_at: Time, now: Time) -> u64 {
+        let silent = now.as_micros().saturating_sub(reported_at.as_micros());
         if reported_at > self.from {
-            return now - reported_at;
+            return silent;
         }
-        (now - reported_at).saturating_sub(self.until.min(now) - self.from)
+        silent.saturating_sub(self.until.min(now).as_micros().saturating_sub(self.from.as_micros()))
     }
 }
 

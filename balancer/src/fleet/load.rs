@@ -1,6 +1,6 @@
 //! The load of one edge: what changes with every report or hand-out, and what is expected of it.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_protocol::Report;
@@ -14,8 +14,10 @@ use crate::fleet::recent::Recent;
 use crate::fleet::rules::Rules;
 use crate::fleet::time::{Moment, Time};
 
-/// Not known. No edge has this many connections, and no drain lasts this long.
+/// Not known. No edge has accepted or sent this much, and no drain lasts this long.
 const UNKNOWN: u64 = u64::MAX;
+/// Not known. No edge has this many connections.
+const UNKNOWN_CONNECTIONS: u32 = u32::MAX;
 
 /// Sessions that an edge is taken to carry when it names no capacity. Only its proportion to others matters.
 pub(super) const NOMINAL_SESSIONS: f32 = 1000.0;
@@ -81,15 +83,17 @@ pub(super) struct Load {
 
     // From here on: for each hand-out, each report, and people.
     recent: Recent,
-    connections: AtomicU64,
     accepted: AtomicU64,
     out_bits_per_second: AtomicU64,
-    /// `hand_outs` when the edge last said how many connections it has.
-    hand_outs_reported: AtomicU64,
-    /// By how many milliseconds the edge's clock is ahead of this balancer's; negative when it is behind.
-    clock_skew: AtomicI64,
     /// When its drain ends, in microseconds of [`Time`]; [`UNKNOWN`] when it does not drain, or without a deadline.
     drain_until: AtomicU64,
+    /// [`UNKNOWN_CONNECTIONS`] when it has not said.
+    connections: AtomicU32,
+    /// The lower half of `hand_outs` when the edge last said how many connections it has.
+    hand_outs_reported: AtomicU32,
+    /// By how many milliseconds the edge's clock is ahead of this balancer's; negative when it is behind. Three weeks at
+    /// most.
+    clock_skew: AtomicI32,
     /// Bits of [`Reasons`].
     reasons: AtomicU8,
 }
@@ -131,12 +135,12 @@ impl Load {
             full: AtomicU8::new(0),
             flags: AtomicU8::new(0),
             recent: Recent::default(),
-            connections: AtomicU64::new(UNKNOWN),
             accepted: AtomicU64::new(UNKNOWN),
             out_bits_per_second: AtomicU64::new(UNKNOWN),
-            hand_outs_reported: AtomicU64::new(0),
-            clock_skew: AtomicI64::new(0),
             drain_until: AtomicU64::new(UNKNOWN),
+            connections: AtomicU32::new(UNKNOWN_CONNECTIONS),
+            hand_outs_reported: AtomicU32::new(0),
+            clock_skew: AtomicI32::new(0),
             reasons: AtomicU8::new(0),
         }
     }
@@ -243,7 +247,9 @@ impl Load {
         let interval = report.interval.as_secs_f32();
         self.inverse_interval.set(if interval > 0.0 { 1.0 / interval } else { 0.0 });
         self.reasons.store(report.reasons.0, Ordering::Relaxed);
-        self.clock_skew.store(report.send_time.wrapping_sub(now.unix).cast_signed(), Ordering::Relaxed);
+        let skew = report.send_time.wrapping_sub(now.unix).cast_signed();
+        let limit = i64::from(i32::MAX);
+        self.clock_skew.store(skew.clamp(-limit, limit) as i32, Ordering::Relaxed);
         let drain_until = report.drain_deadline.map_or(UNKNOWN, |left| (time + left).as_micros());
         self.drain_until.store(drain_until, Ordering::Relaxed);
         self.measure(report, rules, fleet_bits_per_session);
@@ -257,23 +263,24 @@ impl Load {
 
     /// Takes in how many clients there are, and came.
     fn count(&self, report: &Report<'_>, elapsed: Duration, now: Time) -> Option<Observation> {
-        let connections = report.load.connections?.min(UNKNOWN - 1);
+        let most = u64::from(UNKNOWN_CONNECTIONS - 1);
+        let connections = report.load.connections?.min(most) as u32;
         let hand_outs = self.hand_outs.load(Ordering::Relaxed);
         let on_the_way = f64::from(self.recent.on_the_way(now) * PARTS);
         let included = (hand_outs * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
         let included_before = self.included.swap(included, Ordering::Relaxed);
         let connections_before = self.connections.swap(connections, Ordering::Relaxed);
-        self.hand_outs_reported.store(hand_outs, Ordering::Relaxed);
+        self.hand_outs_reported.store(hand_outs as u32, Ordering::Relaxed);
         self.sessions.set(connections as f32);
 
         let accepted = report.load.accepted?.min(UNKNOWN - 1);
         let accepted_before = self.accepted.swap(accepted, Ordering::Relaxed);
-        if accepted_before == UNKNOWN || accepted < accepted_before || connections_before == UNKNOWN {
+        if accepted_before == UNKNOWN || accepted < accepted_before || connections_before == UNKNOWN_CONNECTIONS {
             // The first report, or the media server has started again.
             return None;
         }
         let arrived = (accepted - accepted_before) as f64;
-        let (connections, connections_before) = (connections as f64, connections_before as f64);
+        let (connections, connections_before) = (f64::from(connections), f64::from(connections_before));
         Some(Observation {
             arrived,
             own: (included as f64 - included_before as f64) / f64::from(PARTS),
@@ -372,7 +379,7 @@ impl Load {
 
     /// For how many seconds it has been silent.
     fn age(&self, outlook: &Outlook) -> f32 {
-        outlook.gap.silence(self.reported_at(), outlook.now).as_micros() as f32 / 1e6
+        outlook.gap.silent_micros(self.reported_at(), outlook.now).cast_signed() as f32 * 1e-6
     }
 
     /// The time between two of its reports; zero when it does not say.
@@ -389,7 +396,8 @@ impl Load {
     }
 
     pub(super) fn connections(&self) -> Option<u64> {
-        known(self.connections.load(Ordering::Relaxed))
+        let connections = self.connections.load(Ordering::Relaxed);
+        (connections != UNKNOWN_CONNECTIONS).then(|| connections.into())
     }
 
     pub(super) fn out_bits_per_second(&self) -> Option<u64> {
@@ -402,7 +410,7 @@ impl Load {
 
     /// Clients given this edge since it last said how many connections it has.
     pub(super) fn hand_outs_since_report(&self) -> u64 {
-        self.hand_outs().saturating_sub(self.hand_outs_reported.load(Ordering::Relaxed))
+        (self.hand_outs() as u32).wrapping_sub(self.hand_outs_reported.load(Ordering::Relaxed)).into()
     }
 
     pub(super) fn reasons(&self) -> Reasons {
@@ -410,7 +418,7 @@ impl Load {
     }
 
     pub(super) fn clock_skew_milliseconds(&self) -> i64 {
-        self.clock_skew.load(Ordering::Relaxed)
+        self.clock_skew.load(Ordering::Relaxed).into()
     }
 
     pub(super) fn drain_until(&self) -> Option<Time> {
@@ -419,9 +427,10 @@ impl Load {
 
     /// Own hand-outs that the last report is not taken to include.
     fn own_since_report(&self) -> f32 {
-        // The difference is small, and exact in any order of the two.
         let all = self.hand_outs.load(Ordering::Relaxed).wrapping_mul(u64::from(PARTS as u16));
-        all.saturating_sub(self.included.load(Ordering::Relaxed)) as f32 / PARTS
+        let left = all.saturating_sub(self.included.load(Ordering::Relaxed));
+        // Signed numbers are converted by one instruction, and this one is far from 2^63.
+        left.cast_signed() as f32 * (1.0 / PARTS)
     }
 
     fn has(&self, flag: u8) -> bool {

@@ -25,14 +25,20 @@ impl Protocol {
         }
     }
 
-    /// Whether URLs with this scheme speak it, over whatever transport.
+    /// The schemes of URLs that speak it, over whatever transport.
+    #[must_use]
+    pub fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::Http => &["http", "https"],
+            Self::Rtmp => &["rtmp", "rtmps", "rtmpt", "rtmpts", "rtmpe", "rtmpte"],
+            Self::Rtsp => &["rtsp", "rtsps", "rtspu", "rtspt"],
+        }
+    }
+
+    /// Whether URLs with this scheme speak it.
     #[must_use]
     pub fn has_scheme(self, scheme: &str) -> bool {
-        match self {
-            Self::Http => matches!(scheme, "http" | "https"),
-            Self::Rtmp => matches!(scheme, "rtmp" | "rtmps" | "rtmpt" | "rtmpts" | "rtmpe" | "rtmpte"),
-            Self::Rtsp => matches!(scheme, "rtsp" | "rtsps" | "rtspu" | "rtspt"),
-        }
+        self.schemes().contains(&scheme)
     }
 
     pub(super) fn bit(self) -> u8 {
