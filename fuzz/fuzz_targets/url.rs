@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use weir_balancer::fronts::rtmp::TcUrl;
 use weir_balancer::fronts::rtsp::{Location, Target};
-use weir_protocol::Host;
+use weir_protocol::{Host, stream};
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(target) = Target::parse(input)
@@ -15,6 +15,11 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!((url.host, url.port, url.path_and_query), ("edge", Some(8554), path_and_query));
     }
     let Ok(text) = str::from_utf8(input) else { return };
+    // What stands behind the stream in a path does not make it another.
+    if let Some(stream) = stream::of_path(text) {
+        let end = text.find(['?', '#']).unwrap_or(text.len());
+        assert_eq!(stream::of_path(&format!("//{}/index.m3u8?x", &text[..end])), Some(stream));
+    }
     if let Ok(TcUrl { path, query, .. }) = TcUrl::parse(text) {
         let query = query.unwrap_or_default();
         let redirect = format!("rtmp://edge:1935{path}?{query}");
