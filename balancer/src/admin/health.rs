@@ -14,7 +14,8 @@ pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
     let known = snapshot.edges.len();
     let outlook = snapshot.outlook(now);
     let available = snapshot.edges.iter().filter(|edge| edge.expect(&outlook).is_ok()).count();
-    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default();
+    // An edge that reports less often than it is believed does not keep the others' clients waiting.
+    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default().min(outlook.timeout());
     match (known, available) {
         (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
         (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),

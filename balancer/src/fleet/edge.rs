@@ -11,7 +11,7 @@ use weir_protocol::{EdgeId, Host, Report};
 use crate::fleet::Change;
 use crate::fleet::affinity::Ticket;
 use crate::fleet::forecast::{Observation, Outlook};
-use crate::fleet::load::{Expected, Load, NOMINAL_SESSIONS};
+use crate::fleet::load::{Expected, Load, NOMINAL_SESSIONS, weight};
 use crate::fleet::protocol::Protocol;
 use crate::fleet::random::mix;
 use crate::fleet::reason::Exclusion;
@@ -357,7 +357,7 @@ impl Edge {
         };
         same_redirect
             && description.origin == origin
-            && report.weight.unwrap_or(1.0).to_bits() == description.weight.to_bits()
+            && weight(report).to_bits() == description.weight.to_bits()
             && report.capacity == self.capacity()
             && report.zone == description.zone.as_deref()
             && report.endpoints.len() == description.endpoints.len()
@@ -398,7 +398,7 @@ impl Description {
                 })
                 .fold(0, |bits, protocol| bits | protocol.bit()),
             endpoints,
-            weight: report.weight.unwrap_or(1.0),
+            weight: weight(report),
             max_connections: Limit::new(report.capacity.connections),
             max_bits_per_second: Limit::new(report.capacity.bits_per_second),
             zone: report.zone.map(Into::into),
@@ -426,7 +426,7 @@ impl From<&report::Endpoint<'_>> for Endpoint {
 
 /// A scheme, which takes no memory of its own when it is one of those that everybody uses.
 fn scheme(name: &str) -> Cow<'static, str> {
-    let known = Protocol::ALL.into_iter().flat_map(|protocol| protocol.schemes()).find(|known| **known == name);
+    let known = Protocol::ALL.into_iter().flat_map(Protocol::schemes).find(|known| **known == name);
     known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
 }
 

@@ -32,7 +32,7 @@ const MOST_DEPARTURES: f64 = 0.2;
 /// What one report says, compared with the one before it of the same edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Observation {
-    /// Clients that arrived at the edge.
+    /// Clients that arrived at the edge; see [`Observation::believable`].
     pub(super) arrived: f64,
     /// Clients that this balancer sent there, and that should have arrived in that time.
     pub(super) own: f64,
@@ -40,6 +40,14 @@ pub(super) struct Observation {
     pub(super) left: f64,
     /// Sessions × seconds over that time.
     pub(super) session_seconds: f64,
+}
+
+impl Observation {
+    /// How many of so many arrivals are believed of an edge that got `own` hand-outs: no more than the highest κ allows, so
+    /// that one edge that miscounts, or lies, does not spoil the forecast of all others.
+    pub(super) fn believable(arrived: f64, own: f64) -> f64 {
+        arrived.min(KAPPA.end() * own.max(LEAST_EVENTS))
+    }
 }
 
 /// Learns from all edges' reports.
@@ -147,6 +155,12 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// An edge that has been silent for longer gets nobody.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::try_from_secs_f32(self.timeout).unwrap_or(Duration::MAX)
+    }
+
     /// Whether this balancer suspects that it is cut off from the edges, rather than all of them from it.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
@@ -217,6 +231,17 @@ mod tests {
     #[test]
     fn kappa_stays_within_its_bounds_when_almost_all_clients_come_by_themselves() {
         assert_eq!(kappas(&[10], 500, 4), [16.0]);
+    }
+
+    #[test]
+    fn one_edge_that_miscounts_does_not_spoil_the_forecast_of_all() {
+        let mut correction = Correction::new();
+        for report in 0..100 {
+            let arrived = if report % 20 == 0 { 1e15 } else { 300.0 };
+            let arrived = Observation::believable(arrived, 100.0);
+            correction.learn(Observation { arrived, own: 100.0, ..Observation::default() }, at(report * 100));
+        }
+        assert!((3.0..4.0).contains(&correction.kappa()), "{}", correction.kappa());
     }
 
     #[test]

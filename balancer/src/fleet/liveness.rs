@@ -23,10 +23,9 @@ impl Gap {
     /// The same in microseconds, for those who ask for every draw.
     pub(super) fn silent_micros(self, reported_at: Time, now: Time) -> u64 {
         let silent = now.as_micros().saturating_sub(reported_at.as_micros());
-        if reported_at > self.from {
-            return silent;
-        }
-        silent.saturating_sub(self.until.min(now).as_micros().saturating_sub(self.from.as_micros()))
+        // What the two have in common; most of the time nothing.
+        let until = self.until.min(now).as_micros();
+        silent - until.saturating_sub(self.from.max(reported_at).as_micros()).min(silent)
     }
 }
 
@@ -57,23 +56,26 @@ impl Watch {
         ended
     }
 
-    /// Looks at when each edge that was alive reported last. Whether a gap began.
-    pub(super) fn look(&mut self, reported_at: impl Iterator<Item = Time>, now: Time) -> bool {
-        // While anything is heard at all, silence is the edges' own.
-        if self.cut_off || now - self.heard_at <= self.timeout / 2 {
+    /// Looks at when each edge reported last, and how long it may be silent. Whether a gap began.
+    pub(super) fn look(&mut self, edges: impl Iterator<Item = (Time, Duration)>, now: Time) -> bool {
+        if self.cut_off {
             return false;
         }
         let (mut alive, mut silent) = (0, 0);
-        for reported_at in reported_at {
-            // Those that were silent for too long before the others fell silent are not part of it.
-            if self.gap.silence(reported_at, self.heard_at) <= self.timeout {
+        for (reported_at, limit) in edges {
+            // Those that were silent for too long before the others fell silent are not part of it, and while anything
+            // is heard at all, silence is the edges' own.
+            if self.gap.silence(reported_at, self.heard_at) <= limit && now - self.heard_at > limit / 2 {
                 alive += 1;
-                silent += usize::from(self.gap.silence(reported_at, now) > self.timeout);
+                silent += usize::from(self.gap.silence(reported_at, now) > limit);
             }
         }
         self.cut_off = alive >= LEAST_EDGES && silent * 2 > alive;
         if self.cut_off {
-            self.gap = Gap { from: self.heard_at, until: Time::from_micros(u64::MAX) };
+            // A gap that begins when few were heard since the last one is the same: a link that comes and goes.
+            let same = self.gap.until > Time::ORIGIN && self.heard_at - self.gap.until <= self.timeout;
+            let from = if same { self.gap.from } else { self.heard_at };
+            self.gap = Gap { from, until: Time::from_micros(u64::MAX) };
         }
         self.cut_off
     }
@@ -97,8 +99,12 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// Edges that report every 2.5 s, all heard for the last time at most that long before 10 s.
-    fn reported() -> impl Iterator<Item = Time> {
-        [7_600, 8_000, 8_500, 9_000, 10_000].map(at).into_iter()
+    fn reported() -> impl Iterator<Item = (Time, Duration)> {
+        each([7_600, 8_000, 8_500, 9_000, 10_000])
+    }
+
+    fn each<const N: usize>(milliseconds: [u64; N]) -> impl Iterator<Item = (Time, Duration)> {
+        milliseconds.map(|milliseconds| (at(milliseconds), TIMEOUT)).into_iter()
     }
 
     fn watch() -> Watch {
@@ -136,12 +142,27 @@ mod tests {
 
     #[test]
     fn two_edges_may_die_together() {
-        assert!(!watch().look([9_000, 10_000].map(at).into_iter(), at(16_000)));
+        assert!(!watch().look(each([9_000, 10_000]), at(16_000)));
     }
 
     #[test]
     fn edges_that_were_dead_before_do_not_count() {
-        let dead = [0, 0, 0, 0, 0, 0].map(at).into_iter();
-        assert!(!watch().look(dead.chain([9_000, 10_000].map(at)), at(16_000)));
+        assert!(!watch().look(each([0, 0, 0, 0, 0, 0, 9_000, 10_000]), at(16_000)));
+    }
+
+    #[test]
+    fn a_link_that_comes_and_goes_is_cut_off_all_the_while() {
+        let mut watch = watch();
+        watch.look(reported(), at(14_000));
+        watch.hear(at(60_000));
+        let heard_once = || each([7_600, 8_000, 8_500, 9_000, 60_000]);
+        assert!(watch.look(heard_once(), at(64_500)));
+        assert_eq!(watch.gap().silence(at(7_600), at(64_500)), Duration::from_millis(2400));
+    }
+
+    #[test]
+    fn edges_that_report_often_are_missed_sooner() {
+        let often = || [9_000, 9_500, 10_000].map(|milliseconds| (at(milliseconds), TIMEOUT / 5)).into_iter();
+        assert!(watch().look(often(), at(10_501)));
     }
 }

@@ -187,9 +187,12 @@ impl Load {
         let others = outlook.kappa - 1.0;
         let inverse_weight = self.inverse_weight.get();
         let limits_sessions = self.has(LIMITS_SESSIONS);
-        let is_full = (limits_sessions && (sessions - others) * inverse_sessions > inverse_weight)
+        let passes_a_limit = (limits_sessions && (sessions - others) * inverse_sessions > inverse_weight)
             || (bits - bits_per_session * others) * inverse_bits > inverse_weight
             || self.other.get() >= inverse_weight;
+        // Without any report for minutes own hand-outs add up, and nobody seems to leave: they say who is next, not who is
+        // full.
+        let is_full = passes_a_limit && !outlook.is_cut_off();
         Ok(Expected {
             sessions,
             sessions_per_weight: sessions * inverse_weight,
@@ -264,43 +267,60 @@ impl Load {
     /// Takes in how many clients there are, and came.
     fn count(&self, report: &Report<'_>, elapsed: Duration, now: Time) -> Option<Observation> {
         let most = u64::from(UNKNOWN_CONNECTIONS - 1);
-        let connections = report.load.connections?.min(most) as u32;
-        let hand_outs = self.hand_outs.load(Ordering::Relaxed);
-        let on_the_way = f64::from(self.recent.on_the_way(now) * PARTS);
-        let included = (hand_outs * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
-        let included_before = self.included.swap(included, Ordering::Relaxed);
+        let Some(connections) = report.load.connections else {
+            // An edge that never says counts what comes between its reports; one that has said before will again.
+            if self.connections().is_none() {
+                self.include(now);
+            }
+            return None;
+        };
+        let connections = connections.min(most) as u32;
+        let own = self.include(now);
         let connections_before = self.connections.swap(connections, Ordering::Relaxed);
-        self.hand_outs_reported.store(hand_outs as u32, Ordering::Relaxed);
         self.sessions.set(connections as f32);
 
-        let accepted = report.load.accepted?.min(UNKNOWN - 1);
+        let accepted = report.load.accepted.map_or(UNKNOWN, |accepted| accepted.min(UNKNOWN - 1));
         let accepted_before = self.accepted.swap(accepted, Ordering::Relaxed);
-        if accepted_before == UNKNOWN || accepted < accepted_before || connections_before == UNKNOWN_CONNECTIONS {
-            // The first report, or the media server has started again.
+        let is_first = [accepted, accepted_before].contains(&UNKNOWN) || connections_before == UNKNOWN_CONNECTIONS;
+        // The media server has started again, or others served the edge while it was not heard here.
+        if is_first || accepted < accepted_before || elapsed > report.interval.mul_f32(STALE_INTERVALS) {
             return None;
         }
-        let arrived = (accepted - accepted_before) as f64;
+        let arrived = Observation::believable((accepted - accepted_before) as f64, own);
         let (connections, connections_before) = (f64::from(connections), f64::from(connections_before));
         Some(Observation {
             arrived,
-            own: (included as f64 - included_before as f64) / f64::from(PARTS),
+            own,
             left: (arrived - (connections - connections_before)).max(0.0),
             session_seconds: (connections + connections_before) / 2.0 * elapsed.as_secs_f64(),
         })
     }
 
+    /// Takes the hand-outs until now for included in what is reported, but for those that are on their way. How many more
+    /// those are than before.
+    fn include(&self, now: Time) -> f64 {
+        let hand_outs = self.hand_outs.load(Ordering::Relaxed);
+        let on_the_way = self.recent.on_the_way(now) * PARTS;
+        let included = (hand_outs * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
+        let before = self.included.swap(included, Ordering::Relaxed);
+        self.hand_outs_reported.store(hand_outs as u32, Ordering::Relaxed);
+        (included as f64 - before as f64) / f64::from(PARTS)
+    }
+
     /// Takes in how much there is of what can run out, and of how much.
     fn measure(&self, report: &Report<'_>, rules: &Rules, fleet_bits_per_session: f32) {
         let (load, capacity) = (&report.load, &report.capacity);
-        let inverse_weight = 1.0 / report.weight.unwrap_or(1.0);
+        let inverse_weight = 1.0 / weight(report);
         if let Some(rate) = load.out_bits_per_second {
             self.out_bits_per_second.store(rate.min(UNKNOWN - 1), Ordering::Relaxed);
             let (bits, sessions) = (rate as f32, self.sessions.get());
             self.bits_per_second.set(bits);
-            let per_session = (bits + fleet_bits_per_session * PRIOR_SESSIONS) / (sessions + PRIOR_SESSIONS);
-            self.bits_per_session.set(per_session);
+            let average = (bits + fleet_bits_per_session * PRIOR_SESSIONS) / (sessions + PRIOR_SESSIONS);
+            // Without a count nothing is known of a session but what others take.
+            self.bits_per_session.set(if self.connections().is_some() { average } else { fleet_bits_per_session });
         }
-        let inverse = |limit: u64| inverse_weight / (limit.max(1) as f32);
+        // Of a limit of nothing, one client is twice as much.
+        let inverse = |limit: u64| inverse_weight / (limit as f32).max(0.5);
         let measures_bits = self.out_bits_per_second().is_some();
         let by_bits = capacity.bits_per_second.filter(|_| measures_bits).map(inverse);
         let by_sessions = match (capacity.connections, by_bits) {
@@ -382,6 +402,11 @@ impl Load {
         outlook.gap.silent_micros(self.reported_at(), outlook.now).cast_signed() as f32 * 1e-6
     }
 
+    /// How long it may be silent and still get clients, but for the timeout.
+    pub(super) fn longest_silence(&self) -> Duration {
+        Duration::try_from_secs_f32(STALE_INTERVALS / self.inverse_interval.get()).unwrap_or(Duration::MAX)
+    }
+
     /// The time between two of its reports; zero when it does not say.
     pub(super) fn interval(&self) -> Duration {
         Duration::try_from_secs_f32(1.0 / self.inverse_interval.get()).unwrap_or_default()
@@ -444,6 +469,11 @@ impl Load {
             self.flags.fetch_and(!flag, Ordering::Relaxed);
         }
     }
+}
+
+/// The weight that the report asks for, within reason: from one millionth to a million, so that its products stay numbers.
+pub(super) fn weight(report: &Report<'_>) -> f32 {
+    report.weight.unwrap_or(1.0).clamp(1e-6, 1e6)
 }
 
 fn known(value: u64) -> Option<u64> {

@@ -87,6 +87,10 @@ pub struct Lifetimes {
 /// it, one because an edge is believed at its second report, and one to spare.
 const STARTING_INTERVALS: u32 = 3;
 
+/// No session is taken to need more than this on average, in bits per second, whatever an edge reports: one that is out of
+/// its mind must not make all others look full.
+const MOST_BITS_PER_SESSION: f64 = 100e6;
+
 /// Every edge that this balancer knows.
 #[derive(Debug)]
 pub struct Fleet {
@@ -169,12 +173,13 @@ impl Fleet {
     /// Takes in a report of the edge `id`, received at `now`.
     pub fn apply(&mut self, id: EdgeId, report: &Report<'_>, origin: Origin, now: Moment) -> Option<Change> {
         let time = now.monotonic;
+        let gap = self.watch.gap();
         self.watch.hear(time);
         let selector = Arc::clone(&self.selector);
         let Some(known) = self.edges.get_mut(&id) else {
             return Some(self.join(id, report, origin, now));
         };
-        let (before, silent) = (known.state(), time - known.reported_at());
+        let (before, silent) = (known.state(), gap.silence(known.reported_at(), time));
         self.totals.remove(known);
         let observation = known.update(report, now, selector.terms(), self.totals.bits_per_session());
         self.totals.add(known);
@@ -231,7 +236,10 @@ impl Fleet {
     /// Lets time pass: edges that were silent for too long time out, and are forgotten at last.
     pub fn sweep(&mut self, now: Time, mut changed: impl FnMut(EdgeId, Change)) {
         let lifetimes = self.lifetimes;
-        if self.watch.look(self.edges.values().map(|edge| edge.reported_at()), now) {
+        // Who said goodbye is silent by right.
+        let alive = self.edges.values().filter(|edge| edge.state() != State::Stopping);
+        let limit = |edge: &Edge| edge.load().longest_silence().min(lifetimes.timeout);
+        if self.watch.look(alive.map(|edge| (edge.reported_at(), limit(edge))), now) {
             // Those that timed out since the last report of all have done nothing wrong.
             self.edges
                 .values()
@@ -249,7 +257,12 @@ impl Fleet {
                 self.changed = true;
                 changed(*id, Change::State(State::TimedOut));
             }
-            edge.load().settle_ramp(now, ramp);
+            if edge.state() == State::Running {
+                edge.load().settle_ramp(now, ramp);
+            } else if edge.is_ramping() {
+                // It begins when clients can come.
+                edge.load().ramp_from(Some(now));
+            }
             let keep = silent <= lifetimes.forget_after;
             if !keep {
                 changed(*id, Change::Forgotten);
@@ -272,6 +285,7 @@ impl Fleet {
         std::mem::take(&mut self.changed).then(|| {
             let snapshot =
                 Snapshot::new(self.edges.values().cloned().collect(), self.selector.terms(), Arc::clone(&self.learned));
+            snapshot.pools.take_turns_from(&self.pools);
             self.pools = Arc::clone(&snapshot.pools);
             // Before anybody chooses from them.
             self.measure_pools();
@@ -307,7 +321,9 @@ impl Fleet {
                     lowest = lowest.min(expected.utilisation);
                 }
             }
-            pool.set_utilisation(carried / size.max(1.0), if size > 0.0 { lowest } else { 0.0 });
+            if size > 0.0 {
+                pool.set_utilisation(carried / size, lowest);
+            }
         }
     }
 }
@@ -323,14 +339,18 @@ impl Totals {
 
     fn change(&mut self, edge: &Edge, sign: f64) {
         if let (Some(sessions), Some(bits)) = (edge.connections(), edge.out_bits_per_second()) {
-            self.sessions += sign * sessions as f64;
-            self.bits_per_second += sign * bits as f64;
+            let sessions = sessions as f64;
+            self.sessions += sign * sessions;
+            self.bits_per_second += sign * (bits as f64).min((sessions + 1.0) * MOST_BITS_PER_SESSION);
         }
     }
 
     /// The average of the fleet.
     fn bits_per_session(&self) -> f32 {
-        if self.sessions < 1.0 { 0.0 } else { (self.bits_per_second / self.sessions).max(0.0) as f32 }
+        if self.sessions < 1.0 {
+            return 0.0;
+        }
+        (self.bits_per_second / self.sessions).clamp(0.0, MOST_BITS_PER_SESSION) as f32
     }
 }
 
@@ -530,6 +550,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn edges_that_all_said_goodbye_are_no_reason_for_suspicion() {
+        let mut fleet = fleet();
+        let stopping = Report { status: Status::Stopping, ..report() };
+        for byte in 1..=5 {
+            fleet.apply(id(byte), &stopping, SOURCE, at(0).into());
+        }
+        (1..200).for_each(|tick| fleet.sweep(at(tick * 100), |_, _| {}));
+        assert!(!fleet.is_cut_off());
+    }
+
+    #[test]
     fn only_edges_that_come_when_the_fleet_is_known_ramp_up() {
         let mut fleet = fleet();
         let is_ramping = |fleet: &Fleet, byte| fleet.edges[&id(byte)].is_ramping();
@@ -539,10 +570,14 @@ pub(crate) mod tests {
         swept(&mut fleet, at(12_600));
         fleet.apply(id(1), &report(), SOURCE, at(12_700).into());
         assert!(!is_ramping(&fleet, 1), "one lost report makes no new edge");
-        swept(&mut fleet, at(37_600));
-        assert!(!is_ramping(&fleet, 2));
+        for milliseconds in (10_000..=37_500).step_by(2_500) {
+            fleet.apply(id(2), &report(), SOURCE, at(milliseconds).into());
+            swept(&mut fleet, at(milliseconds + 100));
+            assert_eq!(is_ramping(&fleet, 2), milliseconds < 37_500, "{milliseconds}");
+        }
         fleet.apply(id(1), &report(), SOURCE, at(40_000).into());
         assert!(is_ramping(&fleet, 1), "half a minute of silence does");
+        fleet.apply(id(1), &report(), SOURCE, at(69_900).into());
         swept(&mut fleet, at(70_000));
         for (status, ramps) in [(Status::Paused, false), (Status::Draining, false), (Status::Stopping, true)] {
             let gone = Report { status, ..report() };
@@ -568,6 +603,89 @@ pub(crate) mod tests {
         assert_eq!(pick(&fleet.take_snapshot().unwrap()), Err(Refusal::Full));
         swept(&mut fleet, at(200));
         assert!(fleet.take_snapshot().is_none());
+    }
+
+    #[test]
+    fn a_ramp_begins_when_clients_can_come() {
+        let mut fleet = fleet();
+        let starting = Report { status: Status::Paused, ..report() };
+        for milliseconds in (60_000..=120_000).step_by(2_500) {
+            fleet.apply(id(1), &starting, SOURCE, at(milliseconds).into());
+            swept(&mut fleet, at(milliseconds + 100));
+        }
+        fleet.apply(id(1), &report(), SOURCE, at(120_200).into());
+        swept(&mut fleet, at(120_300));
+        assert!(fleet.edges[&id(1)].is_ramping());
+    }
+
+    #[test]
+    fn turns_go_on_from_snapshot_to_snapshot() {
+        let rules = Rules { policy: Policy::RoundRobin, ..Rules::default() };
+        let terms = Terms { rules, ..Terms::default() };
+        let (mut fleet, selector) = (fleet_on(&terms), Selector::new(terms.clone(), []));
+        let mut picked = Vec::new();
+        for port in 1..=6 {
+            for byte in 1..=3 {
+                let mut changed = report();
+                changed.endpoints.push(weir_protocol::report::Endpoint { scheme: "http", host: None, port });
+                fleet.apply(id(byte), &changed, SOURCE, at(0).into());
+            }
+            let snapshot = fleet.take_snapshot().unwrap();
+            if let Ok(Choice::Edge(edge, _)) = selector.pick(&snapshot, &Request::default(), at(0), 0) {
+                picked.push(edge.id.0[0]);
+            }
+            assert!(selector.choose(&snapshot, &Request::default(), at(0), 0).is_ok(), "takes nobody's turn");
+        }
+        assert_eq!(picked, [1, 2, 3, 1, 2, 3]);
+    }
+
+    #[test]
+    fn an_edge_that_counts_no_connections_is_not_full_of_clients_of_long_ago() {
+        let mut fleet = fleet();
+        let mut uncounted = report();
+        uncounted.load.connections = None;
+        uncounted.load.out_bits_per_second = Some(4_000_000_000);
+        uncounted.capacity.bits_per_second = Some(10_000_000_000);
+        for round in 0..100 {
+            fleet.apply(id(1), &uncounted, SOURCE, at(round * 2500).into());
+            let edge = &fleet.edges[&id(1)];
+            assert!(edge.expect(&fleet.outlook(at(round * 2500))).is_ok(), "{round}");
+            (0..100).for_each(|_| edge.hand_out(at(round * 2500)));
+        }
+    }
+
+    #[test]
+    fn one_edge_that_reports_an_absurd_bandwidth_makes_nobody_else_full() {
+        let mut fleet = fleet();
+        for byte in 1..=10 {
+            let mut busy = report();
+            busy.load.connections = Some(500);
+            busy.load.out_bits_per_second = Some(if byte == 1 { u64::MAX / 5 } else { 4_000_000_000 });
+            busy.capacity.bits_per_second = Some(10_000_000_000);
+            for milliseconds in [0, 2500] {
+                fleet.apply(id(byte), &busy, SOURCE, at(milliseconds).into());
+            }
+        }
+        let well = fleet.edges.values().filter(|edge| edge.expect(&fleet.outlook(at(2500))).is_ok()).count();
+        assert_eq!(well, 9);
+    }
+
+    #[test]
+    fn while_nobody_is_heard_nobody_becomes_full() {
+        let mut fleet = fleet();
+        for byte in 1..=4 {
+            let mut half = report();
+            half.load.connections = Some(50);
+            half.capacity.connections = Some(100);
+            fleet.apply(id(byte), &half, SOURCE, at(0).into());
+        }
+        let snapshot = fleet.take_snapshot().unwrap();
+        (0..100).for_each(|tick| fleet.sweep(at(tick * 100), |_, _| {}));
+        assert!(fleet.is_cut_off());
+        for random in 0..1000 {
+            let now = at(10_000 + random * 1000);
+            assert!(fleet.selector.pick(&snapshot, &Request::default(), now, random).is_ok(), "{random}");
+        }
     }
 
     #[test]

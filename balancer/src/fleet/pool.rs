@@ -86,9 +86,18 @@ impl Pool {
         self.cells.iter().map(|cell| cell.own)
     }
 
-    /// The place of the edge whose turn it is, counted from 0, and how often all had theirs before.
-    pub(super) fn next_turn(&self) -> (u32, u64) {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+    /// Whose turn it is; from then on it is the next one's.
+    pub(super) fn next_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whose turn it is.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// The place of the edge whose turn this is, and how often all had theirs before.
+    pub(super) fn at_turn(&self, turn: u64) -> (u32, u64) {
         let count = self.cells.len() as u64;
         (self.cells[(turn % count) as usize].own, turn / count)
     }
@@ -127,9 +136,14 @@ pub(super) struct Pools {
     zones: Box<[ByProtocol]>,
     /// Full edges too; only with [`WhenFull::BestEffort`].
     last_resort: Option<ByProtocol>,
-    /// Whether there are edges that are full and nothing else, as for the pools.
-    full: [bool; 1 + Protocol::ALL.len()],
+    /// Whether there are edges that are full and nothing else, as for the pools: anywhere …
+    full: Full,
+    /// … and in each zone.
+    full_in_zones: Box<[Full]>,
 }
+
+/// As [`ByProtocol`].
+type Full = [bool; 1 + Protocol::ALL.len()];
 
 fn index(protocol: Option<Protocol>) -> usize {
     protocol.map_or(0, |protocol| 1 + protocol as usize)
@@ -140,15 +154,14 @@ impl Pools {
         let takes_clients = |edge: &Edge| edge.state() == State::Running && edge.is_allowed();
         let has_room = |edge: &Edge| takes_clients(edge) && !edge.is_full();
         let anywhere = by_protocol(edges, rules, has_room);
-        let ids = (0..zones.len()).filter_map(|index| u16::try_from(index).ok()).map(ZoneId::at);
-        let zones = ids.map(|zone| by_protocol(edges, rules, |edge| has_room(edge) && edge.is_in(zone))).collect();
+        let ids = || (0..zones.len()).filter_map(|index| u16::try_from(index).ok()).map(ZoneId::at);
+        let is_full = |edge: &Edge| takes_clients(edge) && edge.is_full();
+        let full = any_by_protocol(edges, is_full);
+        let full_in_zones =
+            ids().map(|zone| any_by_protocol(edges, |edge| is_full(edge) && edge.is_in(zone))).collect();
+        let zones = ids().map(|zone| by_protocol(edges, rules, |edge| has_room(edge) && edge.is_in(zone))).collect();
         let last_resort = (rules.when_full == WhenFull::BestEffort).then(|| by_protocol(edges, rules, takes_clients));
-        let is_full = |edge: &&Arc<Edge>| takes_clients(edge) && edge.is_full();
-        let mut full = [edges.iter().any(|edge| is_full(&edge)); 1 + Protocol::ALL.len()];
-        for protocol in Protocol::ALL {
-            full[index(Some(protocol))] = edges.iter().filter(is_full).any(|edge| edge.serves(protocol));
-        }
-        Self { anywhere, zones, last_resort, full }
+        Self { anywhere, zones, last_resort, full, full_in_zones }
     }
 
     /// Every edge with room that speaks the protocol.
@@ -170,8 +183,11 @@ impl Pools {
     pub(super) fn refusal(&self, request: &Request) -> Refusal {
         let index = index(request.protocol);
         let anywhere = &self.anywhere[index];
-        if request.zone.is_some() && !anywhere.is_empty() {
-            return Refusal::ZoneNotServed;
+        if let Some(zone) = request.zone
+            && !anywhere.is_empty()
+        {
+            let is_full = self.full_in_zones.get(zone.index()).is_some_and(|full| full[index]);
+            return if is_full { Refusal::Full } else { Refusal::ZoneNotServed };
         }
         // Who was found to take nobody since the snapshot was made is full, or else has changed its state just now.
         if self.full[index] || anywhere.is_exhausted() {
@@ -180,10 +196,25 @@ impl Pools {
         if self.full[0] || !self.anywhere[0].is_empty() { Refusal::ProtocolNotServed } else { Refusal::NoneAvailable }
     }
 
+    /// Goes on where the pools before these have come to in taking turns.
+    pub(super) fn take_turns_from(&self, before: &Self) {
+        for (pool, before) in self.all().zip(before.all()) {
+            pool.turn.store(before.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// Every pool that choices are made from; the same pool may come several times.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
         self.anywhere.iter().chain(self.zones.iter().flatten())
     }
+}
+
+fn any_by_protocol(edges: &[Arc<Edge>], accept: impl Fn(&Edge) -> bool) -> Full {
+    let mut any = [edges.iter().any(|edge| accept(edge)); 1 + Protocol::ALL.len()];
+    for protocol in Protocol::ALL {
+        any[index(Some(protocol))] = edges.iter().any(|edge| accept(edge) && edge.serves(protocol));
+    }
+    any
 }
 
 fn by_protocol(edges: &[Arc<Edge>], rules: &Rules, accept: impl Fn(&Edge) -> bool) -> ByProtocol {

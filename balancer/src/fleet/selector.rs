@@ -110,7 +110,7 @@ impl Selector {
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        let choice = self.choose(snapshot, request, now, random)?;
+        let choice = self.attempt(snapshot, request, now, random, true)?;
         if let Choice::Edge(edge, _) = choice {
             edge.hand_out(now);
             if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
@@ -131,10 +131,21 @@ impl Selector {
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        let mut attempt =
-            Attempt { selector: self, snapshot, request, outlook: snapshot.outlook(now), random: Random::new(random) };
+        self.attempt(snapshot, request, now, random, false)
+    }
+
+    fn attempt<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &Request,
+        now: Time,
+        random: u64,
+        is_meant: bool,
+    ) -> Result<Choice<'s>, Refusal> {
+        let outlook = snapshot.outlook(now);
+        let mut attempt = Attempt { selector: self, snapshot, request, outlook, random: Random::new(random), is_meant };
         let found = match request.zone {
-            None => attempt.in_pool(snapshot.pools.anywhere(request.protocol)),
+            None => attempt.in_pool(snapshot.pools.anywhere(request.protocol), None),
             Some(zone) => attempt.in_zone_of_client(zone),
         };
         if let Some((place, reason)) = found {
@@ -169,6 +180,8 @@ struct Attempt<'s> {
     request: &'s Request,
     outlook: Outlook,
     random: Random,
+    /// Whether the client is really sent there: otherwise nobody's turn is used up.
+    is_meant: bool,
 }
 
 /// The best so far, by place; of equals each is as likely.
@@ -212,25 +225,26 @@ impl Attempt<'_> {
         let pools = &self.snapshot.pools;
         let protocol = self.request.protocol;
         let spill = self.selector.terms.zones.spill(zone);
-        if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.in_pool(pool)) {
+        if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.in_pool(pool, Some(zone))) {
             return Some(found);
         }
-        let others = spill.first.iter().filter_map(|other| pools.in_zone(*other, protocol));
-        let others = others.chain(spill.then_any.then(|| pools.anywhere(protocol)));
-        others.into_iter().find_map(|pool| self.in_pool(pool)).map(|(place, _)| (place, Reason::SpillZone))
+        let others = spill.first.iter().filter_map(|other| Some((pools.in_zone(*other, protocol)?, Some(*other))));
+        let mut others = others.chain(spill.then_any.then(|| (pools.anywhere(protocol), None)));
+        others.find_map(|(pool, zone)| self.in_pool(pool, zone)).map(|(place, _)| (place, Reason::SpillZone))
     }
 
-    fn in_pool(&mut self, pool: &Pool) -> Option<(u32, Reason)> {
+    /// In a pool that holds the edges of one zone, or of all.
+    fn in_pool(&mut self, pool: &Pool, zone: Option<ZoneId>) -> Option<(u32, Reason)> {
         if pool.is_empty() {
             return None;
         }
         if let (Some(affinity), Some(stream)) = (&self.selector.affinity, self.request.stream)
-            && let Some(found) = self.by_affinity(pool, affinity, stream)
+            && let Some(found) = self.by_affinity(pool, zone, affinity, stream)
         {
             return Some(found);
         }
         let found = self.by_policy(pool);
-        if found.is_none() {
+        if found.is_none() && self.is_meant {
             pool.exhaust();
         }
         Some((found?, Reason::Policy))
@@ -238,7 +252,13 @@ impl Attempt<'_> {
 
     /// Of the edges that have the stream the least utilised; else the first in the stream's order; in either case none
     /// that is much busier than the others.
-    fn by_affinity(&mut self, pool: &Pool, affinity: &Affinity, stream: u64) -> Option<(u32, Reason)> {
+    fn by_affinity(
+        &mut self,
+        pool: &Pool,
+        zone: Option<ZoneId>,
+        affinity: &Affinity,
+        stream: u64,
+    ) -> Option<(u32, Reason)> {
         let (mean, lowest) = pool.utilisation();
         let common = mean.max(lowest);
         let warm = || affinity.warm(stream, self.outlook.now);
@@ -248,7 +268,7 @@ impl Attempt<'_> {
         };
         let mut best = Best::new();
         for place in warm().filter_map(|slot| self.snapshot.place(slot)) {
-            if self.is_wanted(place)
+            if self.is_wanted(place, zone)
                 && let Ok(expected) = self.expect(place)
                 && has_room(&expected)
             {
@@ -258,17 +278,19 @@ impl Attempt<'_> {
         if let Some(place) = best.place() {
             return Some((place, Reason::AffinityWarm));
         }
-        self.first_in_order(pool, stream, has_room).map(|place| (place, Reason::AffinityHash))
+        let first = self
+            .first_in_order(pool, stream, |place, expected| has_room(expected) && self.reaches_stream(place, stream));
+        first.map(|place| (place, Reason::AffinityHash))
     }
 
     /// The first edge in the order of `key` that will do.
-    fn first_in_order(&self, pool: &Pool, key: u64, accept: impl Fn(&Expected) -> bool) -> Option<u32> {
+    fn first_in_order(&self, pool: &Pool, key: u64, accept: impl Fn(u32, &Expected) -> bool) -> Option<u32> {
         let key = mix(key);
         let mut first: Option<(u32, f32)> = None;
         for place in pool.places() {
             let distance = self.snapshot.tickets[place as usize].place(key);
             if first.is_none_or(|(_, least)| distance < least)
-                && self.expect(place).is_ok_and(|expected| accept(&expected))
+                && self.expect(place).is_ok_and(|expected| accept(place, &expected))
             {
                 first = Some((place, distance));
             }
@@ -283,7 +305,7 @@ impl Attempt<'_> {
             Policy::LeastBandwidth => self.least(pool, Load::expect, |expected| expected.bits_per_weight),
             Policy::RoundRobin => self.next_turn(pool),
             Policy::Random => self.any(pool),
-            Policy::Hash => self.first_in_order(pool, self.request.stream.unwrap_or(self.request.client), |_| true),
+            Policy::Hash => self.first_in_order(pool, self.request.stream.unwrap_or(self.request.client), |_, _| true),
             Policy::Wowza => self.least_as_wowza(pool),
         }
     }
@@ -292,7 +314,21 @@ impl Attempt<'_> {
         if pool.is_empty() {
             return None;
         }
-        self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation)
+        let spill = self.request.zone.map(|zone| (zone, self.selector.terms.zones.spill(zone)));
+        let Some((zone, spill)) = spill.filter(|(_, spill)| !spill.then_any) else {
+            return self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation);
+        };
+        // Few clients are bound to zones, and fewer find all of those full: a look at every edge will do.
+        let mut best = Best::new();
+        for place in pool.places() {
+            let edge = &self.snapshot.edges[place as usize];
+            if std::iter::once(&zone).chain(spill.first).any(|zone| edge.is_in(*zone))
+                && let Ok(expected) = edge.load().expect_beyond_limits(&self.outlook)
+            {
+                best.offer(place, expected.utilisation, &mut self.random);
+            }
+        }
+        best.place()
     }
 
     /// The edge of the least cost: of all, or of a few that are drawn.
@@ -343,16 +379,25 @@ impl Attempt<'_> {
         if !load.is_ramping() {
             return true;
         }
-        let luck = (self.random.number() >> 40) as f32 / (1_u32 << 24) as f32;
-        load.is_reached(&self.outlook, ramp, luck)
+        load.is_reached(&self.outlook, ramp, luck(self.random.number()))
+    }
+
+    /// Whether an edge that ramps up is reached by this stream yet: by the same ones for all clients and balancers, and
+    /// by more and more of them.
+    fn reaches_stream(&self, place: u32, stream: u64) -> bool {
+        let place = place as usize;
+        let luck = luck(mix(stream ^ self.snapshot.tickets[place].seed.rotate_left(32)));
+        self.snapshot.loads[place].is_reached(&self.outlook, self.selector.terms.rules.ramp, luck)
     }
 
     /// One after the other; an edge of a smaller weight sits out as many rounds as its share says.
     fn next_turn(&self, pool: &Pool) -> Option<u32> {
         let heaviest = pool.heaviest();
         // Twice round is enough for everybody to have had a chance, unless weights differ more than that.
+        let mut turns = pool.turn()..;
         for _ in 0..2 * pool.len() {
-            let (place, round) = pool.next_turn();
+            let turn = if self.is_meant { pool.next_turn() } else { turns.next()? };
+            let (place, round) = pool.at_turn(turn);
             let share = f64::from(self.snapshot.edges[place as usize].weight()) / f64::from(heaviest);
             let has_turn = (((round + 1) as f64 * share) as u64) > ((round as f64 * share) as u64);
             if has_turn && self.expect(place).is_ok() {
@@ -388,11 +433,18 @@ impl Attempt<'_> {
     }
 
     /// Whether the edge is one that the client may be sent to at all, when it was not found in a pool.
-    fn is_wanted(&self, place: u32) -> bool {
+    fn is_wanted(&self, place: u32, zone: Option<ZoneId>) -> bool {
         let edge = &self.snapshot.edges[place as usize];
-        self.request.protocol.is_none_or(|protocol| edge.serves(protocol))
-            && self.request.zone.is_none_or(|zone| edge.is_in(zone))
+        // What it names in this snapshot must be allowed, whatever it has named since.
+        edge.is_allowed()
+            && self.request.protocol.is_none_or(|protocol| edge.serves(protocol))
+            && zone.is_none_or(|zone| edge.is_in(zone))
     }
+}
+
+/// From 0 to below 1.
+fn luck(random: u64) -> f32 {
+    (random >> 40) as f32 / (1_u32 << 24) as f32
 }
 
 #[cfg(test)]

@@ -77,6 +77,8 @@ impl FromStr for Elsewhere {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let known = Protocol::ALL.iter().any(|protocol| protocol.has_scheme(&scheme.to_ascii_lowercase()));
         let plain = uri.query().is_none() && !authority.as_str().contains('@') && !text.contains('#');
+        // A port that is none is passed over by the parser.
+        let plain = plain && (authority.port_u16().is_some() || authority.as_str() == authority.host());
         if !known || !plain || Host::new(host).is_err() {
             return Err(wrong());
         }
@@ -218,7 +220,17 @@ mod tests {
         ] {
             assert_eq!(shown(url), Ok(expected.to_owned()), "{url}");
         }
-        for url in ["", "cdn", "/x", "ftp://cdn", "http://", "http://a@cdn", "http://cdn/?x", "http://cdn/#x"] {
+        for url in [
+            "",
+            "cdn",
+            "/x",
+            "ftp://cdn",
+            "http://",
+            "http://a@cdn",
+            "http://cdn/?x",
+            "http://cdn/#x",
+            "http://cdn:80443",
+        ] {
             assert!(shown(url).is_err(), "{url}");
         }
     }

@@ -225,6 +225,48 @@ fn viewers_of_a_stream_stay_together_while_the_load_allows() {
 }
 
 #[test]
+fn a_new_edge_gets_few_streams_at_first() {
+    let affine = terms(Rules { affinity: true, ..Rules::default() });
+    let edges: Vec<_> = std::iter::once(loaded(0, 1000)).chain((0..20).map(|_| loaded(500, 1000))).collect();
+    let mut balancer = Balancer::new(affine, &edges);
+    balancer.snapshot.edges[0].load().ramp_from(Some(at(1)));
+    // Of all edges only the new one is not busier than this.
+    balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.45, 0.0));
+    let mut got = [0_u32; 22];
+    for stream in 0..1000 {
+        got[usize::from(balancer.pick_for(&of_stream(mix(stream)), at(0)).unwrap().0)] += 1;
+    }
+    assert!((80..250).contains(&got[1]), "a tenth of the streams, and some by policy: {}", got[1]);
+}
+
+#[test]
+fn an_edge_that_named_a_foreign_host_gets_nobody_by_affinity_either() {
+    let limits = RedirectLimits { hosts: vec!["example".to_owned()], networks: Vec::new() };
+    let terms = Terms { limits, rules: Rules { affinity: true, ..Rules::default() }, ..Terms::default() };
+    let named = |host| Report { redirect: weir_protocol::Host::new(host).ok(), ..loaded(1, 1000) };
+    let mut balancer = Balancer::new(terms, &[named("evil.test"), named("edge.example")]);
+    balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.5, 0.5));
+    balancer.selector.note_stream(7, 0, at(0));
+    // What it names now is allowed, and what it named in this snapshot is not.
+    balancer.snapshot.edges[0].load().allow(true);
+    assert_eq!(balancer.pick_for(&of_stream(7), at(0)).unwrap().0, 2);
+}
+
+#[test]
+fn even_when_all_is_full_a_client_stays_where_its_zone_allows() {
+    let zones = Zones::new(vec![zone("eu", &[]), zone("us", &[])]).unwrap();
+    let rules = Rules { when_full: WhenFull::BestEffort, ..Rules::default() };
+    let terms = Terms { zones: Arc::new(zones), rules, ..Terms::default() };
+    let european = Request { zone: Some(ZoneId::at(0)), ..Request::default() };
+    let edge = |zone, connections| Report { zone: Some(zone), ..loaded(connections, 100) };
+    let mut balancer = Balancer::new(terms.clone(), &[edge("us", 0), edge("eu", 100)]);
+    assert_eq!(balancer.pick_for(&european, at(0)), Ok((2, Reason::BestEffort)));
+    let strict = Terms { rules: Rules::default(), ..terms };
+    let mut balancer = Balancer::new(strict, &[edge("us", 0), edge("eu", 100)]);
+    assert_eq!(balancer.pick_for(&european, at(0)), Err(Refusal::Full));
+}
+
+#[test]
 fn round_robin_takes_turns_by_weight() {
     let edges = [weighted(1.0), weighted(2.0), weighted(0.5)];
     assert_eq!(Balancer::new(by(Policy::RoundRobin), &edges).picks(70), [20, 40, 10]);
