@@ -23,7 +23,10 @@ impl Gap {
     /// The same in microseconds, for those who ask for every draw.
     pub(super) fn silent_micros(self, reported_at: Time, now: Time) -> u64 {
         let silent = now.as_micros().saturating_sub(reported_at.as_micros());
-        // What the two have in common; most of the time nothing.
+        if reported_at >= self.until {
+            return silent;
+        }
+        // Without what the two have in common.
         let until = self.until.min(now).as_micros();
         silent - until.saturating_sub(self.from.max(reported_at).as_micros()).min(silent)
     }
