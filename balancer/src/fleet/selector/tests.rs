@@ -9,7 +9,7 @@ use weir_protocol::report::{Endpoint, Status};
 
 use super::*;
 use crate::fleet::RedirectLimits;
-use crate::fleet::rules::{Rules, WhenFull};
+use crate::fleet::rules::{Policy, Rules, WhenFull};
 use crate::fleet::tests::{at, report, snapshot_on};
 use crate::fleet::zones::{Definition, Zones};
 
