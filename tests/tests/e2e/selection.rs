@@ -1,7 +1,13 @@
 //! Which edge a client gets, and that it can be told why.
 
+#[path = "../../../balancer/src/geoip/writer.rs"]
+#[allow(clippy::unwrap_used, reason = "it is test code, of the balancer's own tests")]
+mod writer;
+
+use std::fs;
+
 use weir_tests::agent::{Agent, AgentBuilder};
-use weir_tests::balancer::Balancer;
+use weir_tests::balancer::{Balancer, folder};
 use weir_tests::clients::flash;
 use weir_tests::http::{self, Answer};
 use weir_tests::json;
@@ -68,6 +74,38 @@ fn clients_stay_in_their_zone_until_it_has_no_edge_for_them() {
     balancer.order(&here.guid(), "pause");
     balancer.await_running(1);
     assert_eq!(redirected(&balancer, STREAM), got(&there, "spill-zone"));
+}
+
+/// A database in which the loopback is in this country.
+fn database(country: &str) -> Vec<u8> {
+    let mut database = writer::Database::default();
+    database.add("127.0.0.0/8".parse().expect("a network"), country, "EU");
+    database.to_bytes(24)
+}
+
+#[test]
+fn a_database_tells_the_country_of_a_client_and_is_read_again_on_sighup() {
+    let folder = folder();
+    let file = folder.path().join("countries.mmdb");
+    fs::write(&file, database("DE")).expect("write the database");
+    let config = format!(
+        "[geoip]\nfile = {file:?}\n[[zone]]\nname = \"de\"\ncountries = [\"DE\"]\n\
+         [[zone]]\nname = \"fr\"\ncountries = [\"FR\"]\n"
+    );
+    let balancer = Balancer::with_config(&config);
+    let german = AgentBuilder::of(&balancer).zone("de").load(30).start();
+    let french = AgentBuilder::of(&balancer).zone("fr").load(60).start();
+    balancer.await_running(2);
+    assert_eq!(redirected(&balancer, STREAM), got(&german, "policy"));
+    let next = folder.path().join("next.mmdb");
+    fs::write(&next, database("FR")).expect("write the database");
+    fs::rename(&next, &file).expect("put it in its place");
+    balancer.process.hang_up();
+    until("the new database counts", PATIENCE, || redirected(&balancer, STREAM) == got(&french, "policy"));
+    fs::write(&file, "no database").expect("write over it");
+    balancer.process.hang_up();
+    until("it is said what is wrong", PATIENCE, || balancer.process.stderr.text().contains("stay as they were"));
+    assert_eq!(redirected(&balancer, STREAM), got(&french, "policy"));
 }
 
 #[test]
