@@ -155,7 +155,7 @@ impl Selector {
         }
     }
 
-    /// Whether [`Pool::utilisation`] must be kept up.
+    /// Whether [`Pool::utilisation`](crate::fleet::pool::Pool::utilisation) must be kept up.
     pub(super) fn needs_utilisation(&self) -> bool {
         self.affinity.is_some()
     }
