@@ -1,11 +1,11 @@
 //! What operators and monitoring talk to.
 //!
-//! | module     | what it holds                                   |
-//! |------------|-------------------------------------------------|
-//! | [`health`] | whether the balancer can do its work            |
-//! | [`api`]    | the edges, and what operators want of them      |
-//! | [`explain`] | what a client would get, and why               |
-//! | [`token`]  | what operators show                             |
+//! | module      | what it holds                              |
+//! |-------------|--------------------------------------------|
+//! | [`health`]  | whether the balancer can do its work       |
+//! | [`api`]     | the edges, and what operators want of them |
+//! | [`explain`] | what a client would get, and why           |
+//! | [`token`]   | what operators show                        |
 
 mod api;
 mod explain;

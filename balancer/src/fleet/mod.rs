@@ -24,7 +24,8 @@
 //! | [`redirect_limits`] | where clients may be sent                              |
 //! | [`terms`]           | what is configured of all this                         |
 //! | [`commands`]        | what operators want of edges                           |
-//! | [`time`]            | a moment, as a number                                  |
+//! | [`protocol`]        | what a client speaks                                   |
+//! | [`time`], [`random`] | a moment, and luck, as numbers                        |
 
 mod affinity;
 mod atomic;
