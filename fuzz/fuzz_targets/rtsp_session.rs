@@ -46,7 +46,9 @@ fn run<'a>(limits: Limits, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Strin
                     assert!(answer.is_empty());
                     let location = describe.target.path_and_query().map(|path| format!("rtsp://edge:8554{path}"));
                     match location.map(Location::parse) {
-                        Some(Ok(location)) => respond::redirect(&mut answer, describe.request.cseq, DATE, &location, "policy"),
+                        Some(Ok(location)) => {
+                            respond::redirect(&mut answer, describe.request.cseq, DATE, &location, "policy")
+                        }
                         _ => respond::no_edge(&mut answer, describe.request.cseq, DATE, 3, "refused-full"),
                     }
                     (Some(format!("{:?} {:?}", describe.target, describe.request.cseq)), false)
