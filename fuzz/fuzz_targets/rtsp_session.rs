@@ -47,7 +47,7 @@ fn run<'a>(limits: Limits, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Strin
                     let location = describe.target.path_and_query().map(|path| format!("rtsp://edge:8554{path}"));
                     match location.map(Location::parse) {
                         Some(Ok(location)) => {
-                            respond::redirect(&mut answer, describe.request.cseq, DATE, &location, "policy")
+                            respond::redirect(&mut answer, describe.request.cseq, DATE, &location, "policy");
                         }
                         _ => respond::no_edge(&mut answer, describe.request.cseq, DATE, 3, "refused-full"),
                     }
