@@ -13,7 +13,7 @@ use crate::fleet::affinity::Ticket;
 use crate::fleet::forecast::{Observation, Outlook};
 use crate::fleet::load::{Expected, Load, NOMINAL_SESSIONS, weight};
 use crate::fleet::protocol::Protocol;
-use crate::fleet::random::mix;
+use crate::fleet::random::mix_wide;
 use crate::fleet::reason::Exclusion;
 use crate::fleet::terms::Terms;
 use crate::fleet::time::{Moment, Time};
@@ -316,12 +316,8 @@ impl Edge {
 
     /// What its place in the orders of streams depends on: the same at all balancers.
     pub(super) fn ticket(&self) -> Ticket {
-        let [a, b] = [0, 8].map(|start| {
-            let mut half = [0; 8];
-            half.copy_from_slice(&self.id.0[start..start + 8]);
-            u64::from_le_bytes(half)
-        });
-        Ticket { seed: mix(mix(a) ^ b), inverse_size: 1.0 / self.size() }
+        let id = u128::from_le_bytes(self.id.0).rotate_left(64);
+        Ticket { seed: mix_wide(id), inverse_size: 1.0 / self.size() }
     }
 
     /// What it can carry, in sessions, as it describes itself: the same at all balancers, whatever the load.

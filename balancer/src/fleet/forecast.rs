@@ -164,7 +164,7 @@ impl Outlook {
     /// Whether this balancer suspects that it is cut off from the edges, rather than all of them from it.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        self.gap.until > self.now
+        self.gap.lasts()
     }
 }
 

@@ -15,6 +15,14 @@ pub(super) struct Gap {
 }
 
 impl Gap {
+    /// The end of a gap that lasts.
+    const OPEN: Time = Time::from_micros(u64::MAX);
+
+    /// Whether it has not ended yet.
+    pub(super) fn lasts(self) -> bool {
+        self.until == Self::OPEN
+    }
+
     /// How long an edge that reported at `reported_at` has been silent at `now`, the gap not counted.
     pub(super) fn silence(self, reported_at: Time, now: Time) -> Duration {
         Duration::from_micros(self.silent_micros(reported_at, now))
@@ -41,18 +49,17 @@ pub(super) struct Watch {
     timeout: Duration,
     heard_at: Time,
     gap: Gap,
-    cut_off: bool,
 }
 
 impl Watch {
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, heard_at: Time::ORIGIN, gap: Gap::default(), cut_off: false }
+        Self { timeout, heard_at: Time::ORIGIN, gap: Gap::default() }
     }
 
     /// A report has come in. Whether that ended a gap.
     pub(super) fn hear(&mut self, now: Time) -> bool {
         self.heard_at = now;
-        let ended = std::mem::take(&mut self.cut_off);
+        let ended = self.gap.lasts();
         if ended {
             self.gap.until = now;
         }
@@ -61,7 +68,7 @@ impl Watch {
 
     /// Looks at when each edge reported last, and how long it may be silent. Whether a gap began.
     pub(super) fn look(&mut self, edges: impl Iterator<Item = (Time, Duration)>, now: Time) -> bool {
-        if self.cut_off {
+        if self.gap.lasts() {
             return false;
         }
         let (mut alive, mut silent) = (0, 0);
@@ -73,19 +80,19 @@ impl Watch {
                 silent += usize::from(self.gap.silence(reported_at, now) > limit);
             }
         }
-        self.cut_off = alive >= LEAST_EDGES && silent * 2 > alive;
-        if self.cut_off {
+        let begins = alive >= LEAST_EDGES && silent * 2 > alive;
+        if begins {
             // A gap that begins when few were heard since the last one is the same: a link that comes and goes.
             let same = self.gap.until > Time::ORIGIN && self.heard_at - self.gap.until <= self.timeout;
             let from = if same { self.gap.from } else { self.heard_at };
-            self.gap = Gap { from, until: Time::from_micros(u64::MAX) };
+            self.gap = Gap { from, until: Gap::OPEN };
         }
-        self.cut_off
+        begins
     }
 
     /// Whether this balancer suspects itself.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.cut_off
+        self.gap.lasts()
     }
 
     /// The last gap, or the one that lasts.

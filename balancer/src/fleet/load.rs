@@ -205,12 +205,10 @@ impl Load {
 
     /// Whether the ramp lets a draw that is `luck` (0 to below 1) reach it at this moment.
     pub(super) fn is_reached(&self, outlook: &Outlook, ramp: Duration, luck: f32) -> bool {
-        let from = self.ramp_from.load(Ordering::Relaxed);
-        if from == 0 {
-            return true;
-        }
-        let elapsed = outlook.now - Time::from_micros(u64::from(from) * RAMP_TICK);
-        luck < (elapsed.as_secs_f32() / ramp.as_secs_f32()).max(LEAST_RAMP)
+        self.ramping_since().is_none_or(|since| {
+            let elapsed = outlook.now - since;
+            luck < (elapsed.as_secs_f32() / ramp.as_secs_f32()).max(LEAST_RAMP)
+        })
     }
 
     /// Why it gets nobody, for its state and age alone. Looked at for each choice, so that an edge gets nobody from the
@@ -358,16 +356,15 @@ impl Load {
         self.set(IS_ALLOWED, is_allowed);
     }
 
-    /// Starts the ramp, or, with `None`, makes it as if it had always been there.
-    pub(super) fn ramp_from(&self, now: Option<Time>) {
-        let tick = now.map_or(0, |now| u32::try_from(now.as_micros() / RAMP_TICK).unwrap_or(u32::MAX).max(1));
+    /// Starts the ramp.
+    pub(super) fn ramp_from(&self, now: Time) {
+        let tick = u32::try_from(now.as_micros() / RAMP_TICK).unwrap_or(u32::MAX).max(1);
         self.ramp_from.store(tick, Ordering::Relaxed);
     }
 
     /// Ends a ramp that has run its time.
     pub(super) fn settle_ramp(&self, now: Time, ramp: Duration) {
-        let from = self.ramp_from.load(Ordering::Relaxed);
-        if from != 0 && now - Time::from_micros(u64::from(from) * RAMP_TICK) >= ramp {
+        if self.ramping_since().is_some_and(|since| now - since >= ramp) {
             self.ramp_from.store(0, Ordering::Relaxed);
         }
     }
@@ -417,7 +414,12 @@ impl Load {
     }
 
     pub(super) fn is_ramping(&self) -> bool {
-        self.ramp_from.load(Ordering::Relaxed) != 0
+        self.ramping_since().is_some()
+    }
+
+    fn ramping_since(&self) -> Option<Time> {
+        let tick = self.ramp_from.load(Ordering::Relaxed);
+        (tick != 0).then(|| Time::from_micros(u64::from(tick) * RAMP_TICK))
     }
 
     pub(super) fn connections(&self) -> Option<u64> {

@@ -59,7 +59,7 @@ use weir_protocol::{EdgeId, Report};
 
 use crate::fleet::forecast::{Correction, Learned};
 use crate::fleet::liveness::Watch;
-use crate::fleet::pool::Pools;
+use crate::fleet::pool::{Pool, Pools};
 
 pub use commands::Commands;
 pub use edge::{Edge, Origin, State};
@@ -186,7 +186,7 @@ impl Fleet {
             State::Running | State::Paused | State::Draining => false,
         };
         if is_new && after == State::Running {
-            known.load().ramp_from(Some(time));
+            known.load().ramp_from(time);
         }
         self.changed |= after != before;
         if !known.describes(report, origin) {
@@ -205,7 +205,7 @@ impl Fleet {
         let slot = self.free_slots.pop().unwrap_or_else(|| u32::try_from(self.edges.len()).unwrap_or(u32::MAX));
         let edge = Edge::in_slot(slot, id, report, origin, self.selector.terms(), now);
         if now.monotonic - Time::ORIGIN > STARTING_INTERVALS * report.interval {
-            edge.load().ramp_from(Some(now.monotonic));
+            edge.load().ramp_from(now.monotonic);
         }
         let change = if edge.is_allowed() { Change::Joined } else { Change::Disallowed };
         self.totals.add(&edge);
@@ -248,7 +248,7 @@ impl Fleet {
                 edge.load().settle_ramp(now, ramp);
             } else if edge.is_ramping() {
                 // It begins when clients can come.
-                edge.load().ramp_from(Some(now));
+                edge.load().ramp_from(now);
             }
             let keep = silent <= lifetimes.forget_after;
             if !keep {
@@ -261,7 +261,7 @@ impl Fleet {
             }
             keep
         });
-        self.changed |= full != self.full || self.pools.all().any(|pool| pool.is_exhausted());
+        self.changed |= full != self.full || self.pools.distinct().any(Pool::is_exhausted);
         self.full = full;
         self.swept_at = now;
         self.measure_pools();
@@ -297,14 +297,15 @@ impl Fleet {
         if !self.selector.needs_utilisation() {
             return;
         }
-        let outlook = self.learned.outlook(self.swept_at);
+        let outlook = self.outlook(self.swept_at);
         let edges: Box<[&Arc<Edge>]> = self.edges.values().collect();
-        for pool in self.pools.all() {
+        for pool in self.pools.distinct() {
             let (mut carried, mut size, mut lowest) = (0.0, 0.0, f32::INFINITY);
             for edge in pool.places().filter_map(|place| edges.get(place as usize)) {
                 if let Ok(expected) = edge.expect(&outlook) {
-                    carried += expected.utilisation * edge.size();
-                    size += edge.size();
+                    let own_size = edge.size();
+                    carried += expected.utilisation * own_size;
+                    size += own_size;
                     lowest = lowest.min(expected.utilisation);
                 }
             }

@@ -203,8 +203,17 @@ impl Pools {
         }
     }
 
-    /// Every pool that choices are made from; the same pool may come several times.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
+    /// Every pool that choices are made from, each once.
+    pub(super) fn distinct(&self) -> impl Iterator<Item = &Pool> {
+        let groups = std::iter::once(&self.anywhere).chain(&self.zones);
+        groups.flat_map(|[any, by_protocol @ ..]| {
+            let others = by_protocol.iter().filter(|pool| !Arc::ptr_eq(pool, any));
+            std::iter::once(any).chain(others).map(|pool| &**pool)
+        })
+    }
+
+    /// One for each place and protocol, in an order that stays; the same pool may come several times.
+    fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
         self.anywhere.iter().chain(self.zones.iter().flatten())
     }
 }

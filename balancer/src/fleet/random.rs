@@ -27,6 +27,18 @@ impl Random {
     }
 }
 
+/// A random number as a share: at least 0 and less than 1, in 2^24 steps.
+#[must_use]
+pub fn share(number: u64) -> f32 {
+    (number >> 40) as f32 / (1_u32 << 24) as f32
+}
+
+/// One number for twice as many bits.
+#[must_use]
+pub fn mix_wide(bits: u128) -> u64 {
+    mix(mix((bits >> 64) as u64) ^ bits as u64)
+}
+
 /// A number that depends on every bit of `z`: the finaliser of `SplitMix64`.
 #[must_use]
 pub fn mix(mut z: u64) -> u64 {

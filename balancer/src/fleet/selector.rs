@@ -12,7 +12,7 @@ use crate::fleet::Snapshot;
 use crate::fleet::affinity::Affinity;
 use crate::fleet::edge::Edge;
 use crate::fleet::protocol::Protocol;
-use crate::fleet::random::{Random, mix};
+use crate::fleet::random::{Random, mix_wide};
 use crate::fleet::reason::{Reason, Refusal};
 use crate::fleet::selector::attempt::Attempt;
 use crate::fleet::terms::Terms;
@@ -40,7 +40,7 @@ impl Request {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
             IpAddr::V6(address) => address.to_bits(),
         };
-        mix(mix((bits >> 64) as u64) ^ bits as u64)
+        mix_wide(bits)
     }
 }
 
@@ -153,6 +153,11 @@ impl Selector {
         if let Some(affinity) = &self.affinity {
             affinity.note(stream, slot, now);
         }
+    }
+
+    /// Whether choices look at [`Request::stream`].
+    pub(crate) fn needs_streams(&self) -> bool {
+        self.terms.rules.needs_order()
     }
 
     /// Whether [`Pool::utilisation`](crate::fleet::pool::Pool::utilisation) must be kept up.

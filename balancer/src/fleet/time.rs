@@ -28,7 +28,7 @@ impl Time {
 
     /// The inverse of [`Time::as_micros`].
     #[must_use]
-    pub fn from_micros(micros: u64) -> Self {
+    pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 }

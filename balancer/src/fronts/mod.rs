@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use tracing::debug;
+use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::Clock;
 use crate::config::{Limits, ServerInfo};
@@ -105,7 +106,8 @@ impl Front {
         let request = Request {
             protocol: needed,
             zone: self.shared.zones.load().of(client.address.ip()),
-            stream: path.and_then(weir_protocol::stream::of_path),
+            // A path may be long, and only some choices depend on the stream.
+            stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
             client: Request::client_hash(client.address.ip()),
         };
         let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);

@@ -1,13 +1,11 @@
 //! One choice in the making.
 
-use std::time::Duration;
-
 use crate::fleet::Snapshot;
 use crate::fleet::affinity::{Affinity, SLACK, TOLERANCE};
 use crate::fleet::forecast::Outlook;
 use crate::fleet::load::{Expected, Load};
 use crate::fleet::pool::Pool;
-use crate::fleet::random::{Random, mix};
+use crate::fleet::random::{Random, mix, share};
 use crate::fleet::reason::{Exclusion, Reason};
 use crate::fleet::rules::Policy;
 use crate::fleet::selector::{Request, Selector};
@@ -170,16 +168,11 @@ impl Attempt<'_> {
             return self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation);
         };
         // Few clients are bound to zones, and fewer find all of those full: a look at every edge will do.
-        let mut best = Best::new();
-        for place in pool.places() {
-            let edge = &self.snapshot.edges[place as usize];
-            if std::iter::once(&zone).chain(spill.first).any(|zone| edge.is_in(*zone))
-                && let Ok(expected) = edge.load().expect_beyond_limits(&self.outlook)
-            {
-                best.offer(place, expected.utilisation, &mut self.random);
-            }
-        }
-        best.place()
+        let edges = &self.snapshot.edges;
+        let allows =
+            |place: &u32| std::iter::once(&zone).chain(spill.first).any(|zone| edges[*place as usize].is_in(*zone));
+        let places = pool.places().filter(allows);
+        self.best_of(places, true, &Load::expect_beyond_limits, &|expected| expected.utilisation)
     }
 
     /// The edge of the least cost: of all, or of a few that are drawn.
@@ -189,55 +182,50 @@ impl Attempt<'_> {
         expect: impl Fn(&Load, &Outlook) -> Result<Expected, Exclusion>,
         cost: impl Fn(&Expected) -> f32,
     ) -> Option<u32> {
-        let ramp = self.selector.terms.rules.ramp;
         if pool.len() > SMALL {
             for round in 1..=ROUNDS {
                 // All are drawn before any is looked at, so that the processor fetches them side by side.
                 let drawn = [(); DRAWS].map(|()| pool.draw(&mut self.random));
-                let mut best = Best::new();
-                for place in drawn {
-                    let load = &self.snapshot.loads[place as usize];
-                    if (round == ROUNDS || self.reaches(load, ramp))
-                        && let Ok(expected) = expect(load, &self.outlook)
-                    {
-                        best.offer(place, cost(&expected), &mut self.random);
-                    }
-                }
-                if let Some(place) = best.place() {
-                    return Some(place);
+                let found = self.best_of(drawn, round == ROUNDS, &expect, &cost);
+                if found.is_some() {
+                    return found;
                 }
             }
         }
-        // First those that the ramp lets pass, then any.
-        for ignore_ramp in [false, true] {
-            let mut best = Best::new();
-            for place in pool.places() {
-                let load = &self.snapshot.loads[place as usize];
-                if (ignore_ramp || self.reaches(load, ramp))
-                    && let Ok(expected) = expect(load, &self.outlook)
-                {
-                    best.offer(place, cost(&expected), &mut self.random);
-                }
-            }
-            if let Some(place) = best.place() {
-                return Some(place);
-            }
-        }
-        None
+        self.best_of(pool.places(), false, &expect, &cost).or_else(|| self.best_of(pool.places(), true, &expect, &cost))
     }
 
-    fn reaches(&mut self, load: &Load, ramp: Duration) -> bool {
-        if !load.is_ramping() {
-            return true;
+    /// The one of the least cost of these. Those that ramp up take part as often as their ramp says, or always.
+    fn best_of(
+        &mut self,
+        places: impl IntoIterator<Item = u32>,
+        ignore_ramp: bool,
+        expect: &impl Fn(&Load, &Outlook) -> Result<Expected, Exclusion>,
+        cost: &impl Fn(&Expected) -> f32,
+    ) -> Option<u32> {
+        let mut best = Best::new();
+        for place in places {
+            let load = &self.snapshot.loads[place as usize];
+            if (ignore_ramp || self.reaches(load))
+                && let Ok(expected) = expect(load, &self.outlook)
+            {
+                best.offer(place, cost(&expected), &mut self.random);
+            }
         }
-        load.is_reached(&self.outlook, ramp, luck(self.random.number()))
+        best.place()
+    }
+
+    fn reaches(&mut self, load: &Load) -> bool {
+        // Luck is drawn for those only that need it.
+        !load.is_ramping()
+            || load.is_reached(&self.outlook, self.selector.terms.rules.ramp, share(self.random.number()))
     }
 
     /// Whether an edge that ramps up is reached by this stream yet: by the same ones for all clients and balancers, and
     /// by more and more of them.
     fn reaches_stream(&self, place: u32, stream: u64) -> bool {
         let place = place as usize;
-        let luck = luck(mix(stream ^ self.snapshot.tickets[place].seed.rotate_left(32)));
+        let luck = share(mix(stream ^ self.snapshot.tickets[place].seed.rotate_left(32)));
         self.snapshot.loads[place].is_reached(&self.outlook, self.selector.terms.rules.ramp, luck)
     }
 
@@ -291,9 +279,4 @@ impl Attempt<'_> {
             && self.request.protocol.is_none_or(|protocol| edge.serves(protocol))
             && zone.is_none_or(|zone| edge.is_in(zone))
     }
-}
-
-/// From 0 to below 1.
-fn luck(random: u64) -> f32 {
-    (random >> 40) as f32 / (1_u32 << 24) as f32
 }

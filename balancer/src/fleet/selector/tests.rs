@@ -9,6 +9,7 @@ use weir_protocol::report::{Endpoint, Status};
 
 use super::*;
 use crate::fleet::RedirectLimits;
+use crate::fleet::random::mix;
 use crate::fleet::rules::{Policy, Rules, WhenFull};
 use crate::fleet::tests::{at, report, snapshot_on};
 use crate::fleet::zones::{Definition, Zones};
@@ -206,7 +207,7 @@ fn viewers_of_a_stream_stay_together_while_the_load_allows() {
     let affine = terms(Rules { affinity: true, ..Rules::default() });
     let edges: Vec<_> = (0..20).map(|_| loaded(500, 1000)).collect();
     let mut balancer = Balancer::new(affine, &edges);
-    balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.5, 0.5));
+    balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.5));
     let (first, reason) = balancer.pick_for(&of_stream(7), at(0)).unwrap();
     assert_eq!(reason, Reason::AffinityHash);
     for _ in 0..12 {
@@ -229,9 +230,9 @@ fn a_new_edge_gets_few_streams_at_first() {
     let affine = terms(Rules { affinity: true, ..Rules::default() });
     let edges: Vec<_> = std::iter::once(loaded(0, 1000)).chain((0..20).map(|_| loaded(500, 1000))).collect();
     let mut balancer = Balancer::new(affine, &edges);
-    balancer.snapshot.edges[0].load().ramp_from(Some(at(1)));
+    balancer.snapshot.edges[0].load().ramp_from(at(1));
     // Of all edges only the new one is not busier than this.
-    balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.45, 0.0));
+    balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.45, 0.0));
     let mut got = [0_u32; 22];
     for stream in 0..1000 {
         got[usize::from(balancer.pick_for(&of_stream(mix(stream)), at(0)).unwrap().0)] += 1;
@@ -245,7 +246,7 @@ fn an_edge_that_named_a_foreign_host_gets_nobody_by_affinity_either() {
     let terms = Terms { limits, rules: Rules { affinity: true, ..Rules::default() }, ..Terms::default() };
     let named = |host| Report { redirect: weir_protocol::Host::new(host).ok(), ..loaded(1, 1000) };
     let mut balancer = Balancer::new(terms, &[named("evil.test"), named("edge.example")]);
-    balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.5, 0.5));
+    balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.5));
     balancer.selector.note_stream(7, 0, at(0));
     // What it names now is allowed, and what it named in this snapshot is not.
     balancer.snapshot.edges[0].load().allow(true);
@@ -285,11 +286,11 @@ fn wowza_takes_the_fewest_connections_and_of_equals_the_first() {
 fn a_new_edge_is_reached_by_few_at_first() {
     let edges: Vec<_> = std::iter::once(loaded(0, 1000)).chain((0..20).map(|_| loaded(500, 1000))).collect();
     let mut balancer = Balancer::new(Terms::default(), &edges);
-    balancer.snapshot.edges[0].load().ramp_from(Some(at(1)));
+    balancer.snapshot.edges[0].load().ramp_from(at(1));
     let at_once = balancer.picks(1000)[0];
     assert!((5..=50).contains(&at_once), "a tenth of four times its share of 48: {at_once}");
     let mut small = Balancer::new(Terms::default(), &edges[..3]);
-    small.snapshot.edges[0].load().ramp_from(Some(at(1)));
+    small.snapshot.edges[0].load().ramp_from(at(1));
     let at_once = small.picks(1000)[0];
     assert!((60..=140).contains(&at_once), "one in ten: {at_once}");
 }
@@ -324,7 +325,7 @@ proptest! {
         let terms = Terms { limits, zones, rules: Rules { policy, affinity, ..Rules::default() } };
         let reports: Vec<_> = fleet.iter().map(|(report, _)| report.clone()).collect();
         let mut balancer = Balancer::new(terms, &reports);
-        balancer.snapshot.pools.all().for_each(|pool| pool.set_utilisation(0.5, 0.1));
+        balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.1));
         balancer.random = random;
         let request = Request { protocol: Some(Protocol::Http), zone: Some(ZoneId::at(0)), stream, client: random };
         let some_will_do = fleet.iter().any(|(_, will_do)| *will_do);

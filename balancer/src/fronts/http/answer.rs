@@ -59,8 +59,7 @@ fn load_balancer<B>(front: &Front, client: Client, request: &Request<B>) -> Answ
 
 /// `/redirect/<application>/<path>`: sends the client to the same path on an edge.
 fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) -> Answer {
-    let path = request.uri().path().strip_prefix("/redirect");
-    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), path) {
+    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), Some(rest)) {
         Ok(destination) => destination,
         Err(refusal) => {
             let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, format!("{}.\n", capitalised(&refusal.to_string())));
