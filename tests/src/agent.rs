@@ -139,12 +139,6 @@ impl AgentBuilder {
         self.option("--max-connections", &count.to_string())
     }
 
-    /// The edge's share of clients relative to other edges.
-    #[must_use]
-    pub fn weight(self, weight: u64) -> Self {
-        self.option("--weight", &weight.to_string())
-    }
-
     /// The port that the edge serves a protocol on.
     #[must_use]
     pub fn endpoint(self, scheme: &str, port: u16) -> Self {

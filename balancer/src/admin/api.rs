@@ -48,9 +48,14 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
     }
 }
 
+/// The parameters of a query, such as `deadline=10m`.
+pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = &str> {
+    query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
+}
+
 fn deadline(query: Option<&str>) -> Result<Option<Duration>, Wrong> {
     let mut deadline = None;
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+    for pair in parameters(query) {
         let value = pair.strip_prefix("deadline=");
         let value =
             value.ok_or_else(|| (StatusCode::BAD_REQUEST, format!("unknown parameter `{pair}`: expected deadline")))?;

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use weir_protocol::stream;
 
-use crate::admin::api::Wrong;
+use crate::admin::api::{self, Wrong};
 use crate::fleet::explain::Verdict;
 use crate::fleet::{Choice, ClientZones, Exclusion, Protocol, Request, Selector, Snapshot, Time};
 
@@ -24,7 +24,7 @@ impl Question {
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Wrong> {
         let wrong = |sentence: String| (StatusCode::BAD_REQUEST, sentence);
         let mut question = Self::default();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        for pair in api::parameters(query) {
             match pair.split_once('=') {
                 Some(("client", address)) => {
                     let address =
@@ -32,9 +32,8 @@ impl Question {
                     question.client = Some(address);
                 }
                 Some(("protocol", name)) => {
-                    let known = Protocol::ALL.into_iter().find(|protocol| protocol.name() == name);
                     let unknown = || wrong(format!("protocol: `{name}` is none of http, rtmp, rtsp"));
-                    question.protocol = Some(known.ok_or_else(unknown)?);
+                    question.protocol = Some(Protocol::named(name).ok_or_else(unknown)?);
                 }
                 Some(("stream", path)) if stream::of_path(path).is_some() => question.stream = Some(path.to_owned()),
                 Some(("stream", path)) => return Err(wrong(format!("stream: `{path}` is not APPLICATION/STREAM"))),

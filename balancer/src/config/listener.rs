@@ -38,8 +38,7 @@ fn protocols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Protocol>
         return Err(D::Error::custom("a listener without protocols serves nobody: name one, or leave the key out"));
     }
     let find = |name: &String| {
-        let known = Protocol::ALL.into_iter().find(|protocol| protocol.name() == name);
-        known.ok_or_else(|| {
+        Protocol::named(name).ok_or_else(|| {
             D::Error::custom(format_args!("`{name}` is not a protocol: expected one of `http`, `rtmp`, `rtsp`"))
         })
     };

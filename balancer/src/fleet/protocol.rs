@@ -25,6 +25,12 @@ impl Protocol {
         }
     }
 
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
+
     /// The schemes of URLs that speak it, over whatever transport.
     #[must_use]
     pub fn schemes(self) -> &'static [&'static str] {

@@ -9,7 +9,6 @@ use weir_protocol::Report;
 use weir_protocol::report::{Capacity, MAX_HOT_STREAMS};
 
 use crate::selection::scenario::Unit;
-use crate::selection::visits::Visit;
 
 /// One media server.
 #[derive(Clone, Debug)]
@@ -51,10 +50,10 @@ impl Server {
     }
 
     /// What a client takes of it, in the unit of its capacity.
-    pub(super) fn share_of(&self, visit: &Visit) -> u64 {
+    pub(super) fn share_of(&self, bits_per_second: u64) -> u64 {
         match self.unit {
             Unit::Sessions => 1,
-            Unit::Bits => visit.bits_per_second,
+            Unit::Bits => bits_per_second,
         }
     }
 

@@ -9,7 +9,7 @@ use weir_protocol::Report;
 use crate::selection::chance::Chance;
 use crate::selection::policies::{Contender, Policy};
 use crate::selection::queue::Queue;
-use crate::selection::scenario::{Incident, Scenario, Unit};
+use crate::selection::scenario::{Incident, Scenario};
 use crate::selection::servers::Server;
 use crate::selection::trace::{Mean, Sample, Trace};
 use crate::selection::visits::Visit;
@@ -192,7 +192,7 @@ impl<'a> World<'a> {
         self.trace.lost += u64::from(!self.servers[edge].is_up);
         if let Some(travel) = visit.travel {
             let server = &mut self.servers[edge];
-            server.on_the_way += server.share_of(visit);
+            server.on_the_way += server.share_of(visit.bits_per_second);
             let Visit { balancer, stay, bits_per_second, stream, .. } = *visit;
             self.sessions.push(Session { edge, balancer, stay, bits_per_second, stream, is_there: false });
             self.queue.put(now + travel, Event::Connect(self.sessions.len() - 1));
@@ -212,10 +212,7 @@ impl<'a> World<'a> {
     fn connect(&mut self, index: usize, now: Time) {
         let session = &self.sessions[index];
         let server = &mut self.servers[session.edge];
-        server.on_the_way -= match server.unit {
-            Unit::Sessions => 1,
-            Unit::Bits => session.bits_per_second,
-        };
+        server.on_the_way -= server.share_of(session.bits_per_second);
         if server.is_up { self.enter(index, now) } else { self.come_back(index, now) }
     }
 

@@ -136,11 +136,7 @@ fn a_full_edge_is_spared_and_the_refusal_says_why() {
     let answer = ask(&balancer, STREAM);
     assert_eq!((answer.status, answer.header("Weir-Reason")), (503, Some("refused-full")));
     assert_eq!(answer.body, "Every edge is full.\n");
-    until("that nobody came is known", PATIENCE, || redirected_or_refused(&balancer) == 302);
-}
-
-fn redirected_or_refused(balancer: &Balancer) -> u16 {
-    ask(balancer, STREAM).status
+    until("that nobody came is known", PATIENCE, || ask(&balancer, STREAM).status == 302);
 }
 
 #[test]

@@ -14,7 +14,8 @@ impl Policy for Oracle {
     fn hear(&mut self, _edge: usize, _report: &Report<'_>, _now: Time) {}
 
     fn pick(&mut self, visit: &Visit, servers: &[Server], random: u64, _now: Time) -> Option<usize> {
-        let load = |server: &Server| (server.load() + server.on_the_way + server.share_of(visit)) as f64;
+        let load =
+            |server: &Server| (server.load() + server.on_the_way + server.share_of(visit.bits_per_second)) as f64;
         let costs = servers.iter().map(|server| server.is_up.then(|| load(server) / server.capacity as f64));
         least(costs, random)
     }
