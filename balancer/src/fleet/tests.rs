@@ -242,6 +242,11 @@ fn turns_go_on_from_snapshot_to_snapshot() {
 #[test]
 fn an_edge_that_counts_no_connections_is_not_full_of_clients_of_long_ago() {
     let mut fleet = fleet();
+    // From which it is known what a session takes.
+    let mut counted = report();
+    counted.load.connections = Some(1000);
+    counted.load.out_bits_per_second = Some(4_000_000_000);
+    fleet.apply(id(2), &counted, SOURCE, at(0).into());
     let mut uncounted = report();
     uncounted.load.connections = None;
     uncounted.load.out_bits_per_second = Some(4_000_000_000);
@@ -268,6 +273,25 @@ fn one_edge_that_reports_an_absurd_bandwidth_makes_nobody_else_full() {
     }
     let well = fleet.edges.values().filter(|edge| edge.expect(&fleet.outlook(at(2500))).is_ok()).count();
     assert_eq!(well, 9);
+    assert!(fleet.totals.bits_per_session() < 20e6, "{}", fleet.totals.bits_per_session());
+}
+
+#[test]
+fn the_edges_of_each_protocol_are_measured_for_themselves() {
+    let rules = Rules { affinity: true, ..Rules::default() };
+    let mut fleet = fleet_on(&Terms { rules, ..Terms::default() });
+    for (byte, scheme, connections) in [(1, "http", 100), (2, "rtmp", 500)] {
+        let mut special = report();
+        special.endpoints.push(weir_protocol::report::Endpoint { scheme, host: None, port: 1 });
+        special.load.connections = Some(connections);
+        special.capacity.connections = Some(1000);
+        fleet.apply(id(byte), &special, SOURCE, at(0).into());
+    }
+    let snapshot = fleet.take_snapshot().unwrap();
+    let mean = |protocol| snapshot.pools.anywhere(protocol).utilisation().0;
+    for (protocol, expected) in [(None, 0.3), (Some(Protocol::Http), 0.1), (Some(Protocol::Rtmp), 0.5)] {
+        assert!((mean(protocol) - expected).abs() < 0.01, "{protocol:?}: {}", mean(protocol));
+    }
 }
 
 #[test]
