@@ -175,6 +175,7 @@ impl Server {
             zones,
             clock,
             server_info: config.http.server_info,
+            applications: config.applications,
             limits: config.limits,
             metrics,
             open_connections: AtomicUsize::new(0),

@@ -3,20 +3,22 @@
 //! Each section has a file of its own, which holds its keys, their defaults and what they mean. Every key has a
 //! default, so that an empty file, or none, is a working configuration.
 //!
-//! | section        | module       |
-//! |----------------|--------------|
-//! | `[[listener]]` | [`listener`] |
-//! | `[reports]`    | [`reports`]  |
-//! | `[admin]`      | [`admin`]    |
-//! | `[http]`       | [`http`]     |
-//! | `[redirect]`   | [`redirect`] |
-//! | `[selection]`  | [`selection`] |
-//! | `[limits]`     | [`limits`]   |
-//! | `[geoip]`      | [`geoip`]    |
-//! | `[[zone]]`     | [`zone`]     |
+//! | section           | module          |
+//! |-------------------|-----------------|
+//! | `[[listener]]`    | [`listener`]    |
+//! | `[[application]]` | [`application`] |
+//! | `[reports]`       | [`reports`]     |
+//! | `[admin]`         | [`admin`]       |
+//! | `[http]`          | [`http`]        |
+//! | `[redirect]`      | [`redirect`]    |
+//! | `[selection]`     | [`selection`]   |
+//! | `[limits]`        | [`limits`]      |
+//! | `[geoip]`         | [`geoip`]       |
+//! | `[[zone]]`        | [`zone`]        |
 
 pub mod address;
 pub mod admin;
+pub mod application;
 mod error;
 pub mod geoip;
 pub mod http;
@@ -34,6 +36,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use admin::Admin;
+pub use application::{Application, Mode};
 pub use error::Error;
 pub use geoip::Geoip;
 pub use http::{Http, ServerInfo};
@@ -58,6 +61,9 @@ pub struct Config {
     /// Where clients come in.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,
+    /// What holds for the clients of each application.
+    #[serde(rename = "application")]
+    pub applications: Vec<Application>,
     /// Where edges report to, and how long they are believed.
     pub reports: Reports,
     /// Where operators and monitoring come in.
@@ -123,7 +129,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fleet::{Policy, Protocol};
+    use crate::fleet::{Policy, Protocol, Scheme};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())
@@ -153,6 +159,16 @@ mod tests {
             [[listener]]
             address = "[::1]:554"
             protocols = ["rtsp"]
+            redirect_scheme = "rtsps"
+            redirect_port = 322
+            [[application]]
+            name = "live"
+            protocol = "rtmp"
+            mode = "relay"
+            redirect_on_connect = false
+            app = "edge"
+            port = 1936
+            scheme = "rtmps"
             [reports]
             address = "127.0.0.1:1934"
             key_file = "/etc/weir/key"
@@ -212,6 +228,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.listeners_or_default()[1].protocols, [Protocol::Rtsp]);
+        assert_eq!(config.listeners[1].redirect_scheme, Scheme::named("rtsps"));
+        assert_eq!(config.applications[0].mode, Mode::Relay);
         assert_eq!(config.reports.timeout, Duration::from_millis(7500));
         assert_eq!(config.reports.max_clock_skew, None);
         assert_eq!(config.http.server_info, ServerInfo::Off);
@@ -232,7 +250,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `geoip`, `zone`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `geoip`, `zone`"
         );
     }
 
@@ -264,6 +282,15 @@ mod tests {
                 "[selection]\noverflow = [\"cdn.example.com\"]",
                 "weir.toml:2: `cdn.example.com` is not the beginning of a URL: expected SCHEME://HOST, such as \
                  \"https://cdn.example.com\", with a port or path if need be, and no query",
+            ),
+            (
+                "[[application]]\nmode = \"proxy\"",
+                "weir.toml:2: `proxy` is not a mode: expected one of `auto`, `redirect`, `relay`",
+            ),
+            (
+                "[[listener]]\nredirect_scheme = \"ftp\"",
+                "weir.toml:2: `ftp` is not a scheme: expected one of http, https, rtmp, rtmps, rtmpt, rtmpts, rtmpe, \
+                 rtmpte, rtsp, rtsps, rtspu, rtspt",
             ),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (

@@ -66,7 +66,7 @@ pub use edge::{Edge, Origin, State};
 pub use forecast::Outlook;
 pub use load::Expected;
 pub use network_table::NetworkTable;
-pub use protocol::Protocol;
+pub use protocol::{Protocol, Scheme};
 pub use reason::{Exclusion, Reason, Refusal};
 pub use redirect_limits::RedirectLimits;
 pub use rules::{Policy, Rules, WhenFull};

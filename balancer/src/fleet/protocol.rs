@@ -1,4 +1,4 @@
-//! What a client speaks.
+//! What a client speaks, and how URLs say so.
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,5 +49,24 @@ impl Protocol {
 
     pub(super) fn bit(self) -> u8 {
         1 << self as u8
+    }
+}
+
+/// The scheme of a URL that speaks one of the protocols: in lower case, without a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheme(&'static str);
+
+impl Scheme {
+    /// The one of this name, in whatever case (RFC 3986 section 3.1).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut known = Protocol::ALL.iter().flat_map(|protocol| protocol.schemes());
+        known.find(|scheme| scheme.eq_ignore_ascii_case(name)).map(|scheme| Self(scheme))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
     }
 }

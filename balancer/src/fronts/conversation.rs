@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::config::Limits;
-use crate::fronts::stream::Incoming;
+use crate::fronts::incoming::Incoming;
 
 /// Our side of a conversation, as a function of the bytes that arrive.
 pub(super) trait Conversation {

@@ -14,7 +14,9 @@ use crate::config::Listener;
 use crate::config::address::ListenAddress;
 use crate::fleet::Protocol;
 use crate::fronts::detect::{Detection, Detector};
-use crate::fronts::stream::Incoming;
+use crate::fronts::incoming::Incoming;
+use crate::fronts::redirect::Told;
+use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front, Shared, http, rtmp, rtsp};
 
 /// Connections that the kernel keeps for a worker that is busy. A burst of clients beyond it is retried by their
@@ -31,6 +33,7 @@ pub struct Bound {
     pub address: SocketAddr,
     /// What may be spoken there.
     pub protocols: Vec<Protocol>,
+    told: Told,
     sockets: Vec<StdListener>,
 }
 
@@ -43,7 +46,8 @@ pub struct Bound {
 /// When the address is taken, is not this machine's, or is not allowed.
 pub fn bind(listener: &Listener, workers: usize) -> io::Result<Bound> {
     let (address, sockets) = first_that_binds(listener.address, |address| bind_all(address, workers))?;
-    Ok(Bound { address, protocols: listener.protocols.clone(), sockets })
+    let told = Told { scheme: listener.redirect_scheme, port: listener.redirect_port };
+    Ok(Bound { address, protocols: listener.protocols.clone(), told, sockets })
 }
 
 /// Binds one TCP socket.
@@ -133,10 +137,10 @@ fn socket(address: SocketAddr, kind: Type, protocol: SocketProtocol) -> io::Resu
 #[must_use]
 pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
     let mut of_worker: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
-    for Bound { address, protocols, sockets } in bound {
+    for Bound { address, protocols, told, sockets } in bound {
         let protocols: Arc<[Protocol]> = protocols.into();
         for (ports, socket) in of_worker.iter_mut().zip(sockets) {
-            ports.push(Port { socket, number: address.port(), protocols: Arc::clone(&protocols) });
+            ports.push(Port { socket, number: address.port(), protocols: Arc::clone(&protocols), told });
         }
     }
     of_worker
@@ -148,6 +152,7 @@ pub struct Port {
     socket: StdListener,
     number: u16,
     protocols: Arc<[Protocol]>,
+    told: Told,
 }
 
 /// Accepts clients on `port` until it is cancelled.
@@ -169,7 +174,7 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
             continue;
         };
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let client = Client { address, listener_port: port.number };
+        let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
         let (front, protocols) = (Arc::clone(&front), Arc::clone(&port.protocols));
         tokio::spawn(async move {
             serve(front, client, &protocols, stream).await;
@@ -194,7 +199,7 @@ async fn pause_if_exhausted(error: &io::Error) {
 async fn serve(front: Arc<Front>, client: Client, admitted: &[Protocol], stream: TcpStream) {
     // An answer is one small write: there is nothing to gather. Without this option the connection works too.
     let _ = stream.set_nodelay(true);
-    let mut incoming = Incoming::new(stream, front.limits().decision_timeout);
+    let mut incoming = Incoming::new(Stream::Plain(stream), front.limits().decision_timeout);
     let rejected = |reason| front.metrics().reject_client("unknown", reason);
     let mut detector = Detector::default();
     let protocol = loop {

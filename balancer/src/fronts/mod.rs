@@ -7,7 +7,8 @@
 //! |------------------|--------------------------------------------------------|
 //! | [`listener`]     | sockets, and the loop that accepts                     |
 //! | [`detect`]       | which protocol the first bytes are                     |
-//! | [`stream`]       | a connection until it is known what the client wants   |
+//! | [`stream`]       | a connection, plain or over TLS                        |
+//! | [`incoming`]     | a connection until it is known what the client wants   |
 //! | [`conversation`] | such a connection with a few messages to and fro       |
 //! | [`rewind`]       | that connection, with the bytes read so far given back |
 //! | [`redirect`]     | where on an edge a client is sent                      |
@@ -18,6 +19,7 @@
 mod conversation;
 pub mod detect;
 pub mod http;
+mod incoming;
 pub mod listener;
 pub mod redirect;
 mod rewind;
@@ -34,9 +36,9 @@ use tracing::debug;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::Clock;
-use crate::config::{Limits, ServerInfo};
+use crate::config::{Application, Limits, ServerInfo};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
-use crate::fronts::redirect::{Destination, Elsewhere, Place};
+use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::metrics::Metrics;
 
 /// What all workers share.
@@ -52,6 +54,8 @@ pub struct Shared {
     pub zones: Arc<ArcSwap<ClientZones>>,
     /// For what age a report has.
     pub clock: Clock,
+    /// What holds for the clients of each application.
+    pub applications: Vec<Application>,
     /// What one client may cost.
     pub limits: Limits,
     /// Who may see the pool.
@@ -77,6 +81,25 @@ pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     /// The port that it connected to.
     pub(crate) listener_port: u16,
+    /// Whether it came over TLS.
+    pub(crate) is_secure: bool,
+    /// What the listener is told of redirects.
+    pub(crate) told: Told,
+}
+
+impl Client {
+    /// Where it thought that it was going, when its URL is not known.
+    pub(crate) fn asked(&self, protocol: Protocol) -> Asked<'static> {
+        let scheme = match (protocol, self.is_secure) {
+            (Protocol::Http, false) => "http",
+            (Protocol::Http, true) => "https",
+            (Protocol::Rtmp, false) => "rtmp",
+            (Protocol::Rtmp, true) => "rtmps",
+            (Protocol::Rtsp, false) => "rtsp",
+            (Protocol::Rtsp, true) => "rtsps",
+        };
+        Asked { scheme, port: Some(self.listener_port), told: self.told }
+    }
 }
 
 impl Front {
@@ -155,6 +178,11 @@ impl Front {
         self.shared.server_info
     }
 
+    /// What holds for a client of `protocol` that asks for what is at `path`, with or without a slash before it.
+    pub(crate) fn application(&self, protocol: Protocol, path: &str) -> &Application {
+        Application::of(&self.shared.applications, protocol, path)
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
     }
@@ -174,8 +202,12 @@ mod tests {
     use crate::fleet::Terms;
     use crate::fleet::tests::{report, snapshot_on};
 
-    pub(super) const CLIENT: Client =
-        Client { address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50_000), listener_port: 1935 };
+    pub(super) const CLIENT: Client = Client {
+        address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50_000),
+        listener_port: 1935,
+        is_secure: false,
+        told: Told { scheme: None, port: None },
+    };
 
     /// A front over a fleet of edges that sent these reports just now.
     pub(super) fn front(reports: &[Report<'_>], server_info: ServerInfo) -> Front {
@@ -194,6 +226,7 @@ mod tests {
             overflow,
             zones: Arc::default(),
             clock: Clock::start(),
+            applications: Vec::new(),
             limits: Limits::default(),
             server_info,
             metrics: Arc::new(Metrics::new()),
@@ -217,10 +250,13 @@ mod tests {
     #[test]
     fn clients_whom_nobody_takes_go_elsewhere_in_their_own_protocol() {
         let front = front_with(&[], ServerInfo::Off, &["rtmp://backup:1936", "https://cdn.example.com/weir"]);
-        let asked = redirect::Asked { scheme: "http", port: None };
+        let asked = CLIENT.asked(Protocol::Http);
         let destination = |needed| front.choose(CLIENT, Protocol::Http, needed, None);
         let http = destination(Some(Protocol::Http)).unwrap();
-        assert_eq!(http.target(Protocol::Http, asked).to_string(), "https://cdn.example.com/weir");
+        assert_eq!(
+            http.target(Protocol::Http, asked, &Application::DEFAULT).to_string(),
+            "https://cdn.example.com/weir"
+        );
         assert_eq!(destination(None).unwrap().host(), "backup");
         assert_eq!(destination(Some(Protocol::Rtsp)).unwrap_err(), Refusal::NoEdge);
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use weir_protocol::Host;
 
-use crate::fleet::{Edge, Protocol, Reason};
+use crate::config::Application;
+use crate::fleet::{Edge, Protocol, Reason, Scheme};
 
 /// Where the client thought that it was going.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,17 @@ pub struct Asked<'a> {
     /// The scheme of its URL.
     pub scheme: &'a str,
     /// The port of its URL, when it named one.
+    pub port: Option<u16>,
+    /// What the listener that it came to is told.
+    pub told: Told,
+}
+
+/// What a listener is told of redirects, for edges that advertise nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// The scheme, in place of the client's.
+    pub scheme: Option<Scheme>,
+    /// The port, in place of the client's.
     pub port: Option<u16>,
 }
 
@@ -41,9 +53,9 @@ impl Destination {
     }
 
     /// The beginning of the URL that a client of `protocol` is sent to.
-    pub(crate) fn target<'a>(&'a self, protocol: Protocol, asked: Asked<'a>) -> Target<'a> {
+    pub(crate) fn target<'a>(&'a self, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Target<'a> {
         match &self.place {
-            Place::Edge(edge) => Target::new(edge, protocol, asked),
+            Place::Edge(edge) => Target::new(edge, protocol, asked, application),
             Place::Elsewhere(elsewhere) => elsewhere.target(),
         }
     }
@@ -115,22 +127,34 @@ pub struct Target<'a> {
 impl<'a> Target<'a> {
     /// Where on `edge` a client of `protocol` is sent.
     ///
-    /// What the edge advertises wins, its endpoint for the very scheme that the client used before another of the
-    /// protocol: a client keeps its encryption where it can, and HTTP players refuse to change between http and https.
-    /// An edge that advertises nothing is taken to serve as the balancer does, with the client's scheme and port.
+    /// What is configured for the application wins. Then what the edge advertises, its endpoint for the very scheme that
+    /// is wanted before another of the protocol: a client keeps its encryption where it can, and HTTP players refuse to
+    /// change between http and https. An edge that advertises nothing is taken to serve as the listener is told, or else
+    /// as the balancer does, with the client's scheme and port.
     #[must_use]
-    pub fn new(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>) -> Self {
+    pub fn new(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Self {
         let endpoints = edge.endpoints();
-        let same = endpoints.iter().find(|endpoint| *endpoint.scheme == *asked.scheme);
+        let wanted = application.scheme.map(Scheme::as_str).unwrap_or(asked.scheme);
+        let same = endpoints.iter().find(|endpoint| *endpoint.scheme == *wanted);
         let endpoint = same.or_else(|| endpoints.iter().find(|endpoint| protocol.has_scheme(&endpoint.scheme)));
-        match endpoint {
+        let advertised = match endpoint {
             Some(endpoint) => Self {
                 scheme: &endpoint.scheme,
                 host: endpoint.host.as_deref().unwrap_or(edge.redirect()),
                 port: Some(endpoint.port),
                 path: "",
             },
-            None => Self { scheme: asked.scheme, host: edge.redirect(), port: asked.port, path: "" },
+            None => Self {
+                scheme: asked.told.scheme.map(Scheme::as_str).unwrap_or(asked.scheme),
+                host: edge.redirect(),
+                port: asked.told.port.or(asked.port),
+                path: "",
+            },
+        };
+        Self {
+            scheme: application.scheme.map(Scheme::as_str).unwrap_or(advertised.scheme),
+            port: application.port.or(advertised.port),
+            ..advertised
         }
     }
 }
@@ -176,7 +200,8 @@ mod tests {
         report.endpoints.extend(endpoints.iter().copied());
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(scheme)).unwrap();
-        Target::new(&edge, protocol, Asked { scheme, port }).to_string()
+        let asked = Asked { scheme, port, told: Told::default() };
+        Target::new(&edge, protocol, asked, &Application::DEFAULT).to_string()
     }
 
     fn endpoint(scheme: &'static str, host: Option<&'static str>, port: u16) -> Endpoint<'static> {
@@ -202,6 +227,23 @@ mod tests {
         assert_eq!(target(&both, "rtmps", None), "rtmps://edge1");
         assert_eq!(target(&both, "rtmp", None), "rtmp://edge1");
         assert_eq!(target(&both[..1], "rtmps", None), "rtmp://edge1", "rather an edge than none");
+    }
+
+    #[test]
+    fn a_listener_may_know_better_than_the_client_and_an_application_than_all() {
+        let mut report = report();
+        report.redirect = Host::new("edge1").ok();
+        let silent = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
+        report.endpoints.push(endpoint("http", None, 8080));
+        let advertises = Edge::new(id(2), &report, SOURCE, &ANYWHERE, at(0).into());
+        let told = Told { scheme: Scheme::named("https"), port: Some(8443) };
+        let asked = Asked { scheme: "http", port: Some(80), told };
+        let shown = |edge, application: &Application| Target::new(edge, Protocol::Http, asked, application).to_string();
+        assert_eq!(shown(&silent, &Application::DEFAULT), "https://edge1:8443");
+        assert_eq!(shown(&advertises, &Application::DEFAULT), "http://edge1:8080");
+        let application = Application { scheme: Scheme::named("https"), port: Some(444), ..Application::DEFAULT };
+        assert_eq!(shown(&silent, &application), "https://edge1:444");
+        assert_eq!(shown(&advertises, &application), "https://edge1:444");
     }
 
     #[test]

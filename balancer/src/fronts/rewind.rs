@@ -6,22 +6,21 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Gives back what was read to tell the protocol, and then goes on with the stream.
 #[derive(Debug)]
-pub(super) struct Rewind {
+pub(super) struct Rewind<S> {
     received: BytesMut,
-    stream: TcpStream,
+    stream: S,
 }
 
-impl Rewind {
-    pub(super) fn new(received: BytesMut, stream: TcpStream) -> Self {
+impl<S> Rewind<S> {
+    pub(super) fn new(received: BytesMut, stream: S) -> Self {
         Self { received, stream }
     }
 }
 
-impl AsyncRead for Rewind {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.received.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -33,7 +32,7 @@ impl AsyncRead for Rewind {
     }
 }
 
-impl AsyncWrite for Rewind {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

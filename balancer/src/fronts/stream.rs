@@ -1,63 +1,63 @@
-//! A client's connection until it is known what the client wants: bounded in bytes and time.
+//! A connection, plain or over TLS, to a client or to an edge.
 
 use std::io;
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsStream;
 
-use crate::config::Limits;
+use crate::fronts::rewind::Rewind;
 
-/// How many bytes are taken in at a time; a request or a handshake seldom has more.
-const CHUNK: usize = 4096;
-
-/// A connection, what has been received on it, and until when the client has to say what it wants.
+/// A connection, plain or over TLS.
 #[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) stream: TcpStream,
-    pub(super) received: BytesMut,
-    deadline: Instant,
+pub(super) enum Stream {
+    Plain(TcpStream),
+    /// What was read to tell that it is TLS comes first. Boxed, since TLS takes 1 KiB of state, and few have it.
+    Tls(Box<TlsStream<Rewind<TcpStream>>>),
 }
 
-impl Incoming {
-    pub(super) fn new(stream: TcpStream, decision_timeout: Duration) -> Self {
-        Self { stream, received: BytesMut::new(), deadline: Instant::now() + decision_timeout }
+macro_rules! delegate {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Stream::Plain($stream) => $call,
+            Stream::Tls($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, stream => Pin::new(stream).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        delegate!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
-    /// Takes in what the client has sent next; false when it will send no more.
-    ///
-    /// # Errors
-    /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the time to decide is over.
-    pub(super) async fn receive(&mut self) -> io::Result<bool> {
-        self.received.reserve(CHUNK);
-        let read = self.stream.read_buf(&mut self.received);
-        match timeout_at(self.deadline, read).await {
-            Ok(length) => Ok(length? > 0),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        delegate!(self, stream => Pin::new(stream).poll_write_vectored(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
-    /// Ends the connection so that the last answer arrives.
-    ///
-    /// Closing a socket that still has something to read, or gets more later, resets the connection, and a reset can
-    /// overtake the answer. So this says that nothing more will come, and waits until the client has closed too.
-    pub(super) async fn finish(mut self, limits: &Limits) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
-        let drain = async {
-            let mut left = limits.linger_bytes;
-            let mut discarded = [0; CHUNK];
-            while left > 0 {
-                match self.stream.read(&mut discarded).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) => left = left.saturating_sub(length),
-                }
-            }
-        };
-        // Over time is over: the client has had the answer for that long.
-        let _ = timeout(limits.linger, drain).await;
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        delegate!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -69,7 +69,7 @@ fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) 
             return answer;
         }
     };
-    let Ok(location) = HeaderValue::try_from(location(&destination, client, request, rest)) else {
+    let Ok(location) = HeaderValue::try_from(location(front, &destination, client, request, rest)) else {
         return text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n");
     };
     // 302 may turn any method but GET and HEAD into GET; 307 keeps it (RFC 9110 sections 15.4.3 and 15.4.8), and WHIP
@@ -83,12 +83,15 @@ fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) 
     answer
 }
 
-fn location<B>(destination: &Destination, client: Client, request: &Request<B>, rest: &str) -> String {
+fn location<B>(front: &Front, destination: &Destination, client: Client, request: &Request<B>, rest: &str) -> String {
     let host = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let host = request.uri().authority().cloned().or(host);
     // A client that names no port means the scheme's own; one that names no host came to this listener.
-    let port = host.map_or(Some(client.listener_port), |host| host.port_u16());
-    let target = destination.target(Protocol::Http, Asked { scheme: "http", port });
+    let asked = client.asked(Protocol::Http);
+    let asked = Asked { port: host.map_or(asked.port, |host| host.port_u16()), ..asked };
+    let application = front.application(Protocol::Http, rest);
+    let target = destination.target(Protocol::Http, asked, application);
+    let rest = application.rename(rest);
     match request.uri().query() {
         Some(query) => format!("{target}/{rest}?{query}"),
         None => format!("{target}/{rest}"),
@@ -142,9 +145,9 @@ mod tests {
     use super::*;
     use crate::config::ServerInfo;
     use crate::fleet::tests::report;
-    use crate::fronts::tests::front;
+    use crate::fronts::tests::{CLIENT, front};
 
-    const CLIENT: &str = "127.0.0.1:50000";
+    const LOCAL: &str = "127.0.0.1:50000";
 
     fn named(redirect: &str) -> Report<'_> {
         let mut report = report();
@@ -155,7 +158,7 @@ mod tests {
     /// Status, `Location` and body.
     fn ask(front: &Front, client: &str, method: &str, uri: &str) -> (u16, String, String) {
         let request = Request::builder().method(method).uri(uri).header(HOST, "lb.example.com:1935").body(()).unwrap();
-        let client = Client { address: client.parse().unwrap(), listener_port: 1935 };
+        let client = Client { address: client.parse().unwrap(), ..CLIENT };
         let answer = answer(front, client, &request);
         let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
@@ -169,22 +172,22 @@ mod tests {
     fn any_path_that_ends_in_loadbalancer_names_an_edge_and_nothing_else() {
         let front = front(&[named("edge1")], ServerInfo::Private);
         for uri in ["/loadbalancer", "/x/loadbalancer?12345", "/myloadbalancer"] {
-            assert_eq!(ask(&front, CLIENT, "GET", uri), (200, String::new(), "redirect=edge1".to_owned()), "{uri}");
+            assert_eq!(ask(&front, LOCAL, "GET", uri), (200, String::new(), "redirect=edge1".to_owned()), "{uri}");
         }
     }
 
     #[test]
     fn without_an_edge_the_answer_is_unknown_and_a_redirect_is_refused() {
         let front = front(&[], ServerInfo::Private);
-        assert_eq!(ask(&front, CLIENT, "GET", "/loadbalancer").2, "redirect=unknown");
-        let (status, _, body) = ask(&front, CLIENT, "GET", "/redirect/live/a.m3u8");
+        assert_eq!(ask(&front, LOCAL, "GET", "/loadbalancer").2, "redirect=unknown");
+        let (status, _, body) = ask(&front, LOCAL, "GET", "/redirect/live/a.m3u8");
         assert_eq!((status, body.as_str()), (503, "No edge has reported yet.\n"));
     }
 
     #[test]
     fn the_pool_is_shown_to_private_addresses_and_others_get_the_plain_answer() {
         let front = front(&[named("edge1")], ServerInfo::Private);
-        let (_, _, body) = ask(&front, CLIENT, "GET", "/loadbalancer?serverInfoXML");
+        let (_, _, body) = ask(&front, LOCAL, "GET", "/loadbalancer?serverInfoXML");
         assert!(body.starts_with("<LoadBalancerServerInfo>"), "{body}");
         let (_, _, body) = ask(&front, "8.8.8.8:1", "GET", "/loadbalancer?serverInfoXML");
         assert_eq!(body, "redirect=edge1");
@@ -196,7 +199,7 @@ mod tests {
         let uri = "/redirect/live/a%20b/index.m3u8?token=x%2Fy";
         let location = "http://edge1:1935/live/a%20b/index.m3u8?token=x%2Fy".to_owned();
         for (method, status) in [("GET", 302), ("HEAD", 302), ("POST", 307), ("PATCH", 307), ("DELETE", 307)] {
-            assert_eq!(ask(&front, CLIENT, method, uri), (status, location.clone(), String::new()), "{method}");
+            assert_eq!(ask(&front, LOCAL, method, uri), (status, location.clone(), String::new()), "{method}");
         }
     }
 
@@ -204,7 +207,7 @@ mod tests {
     fn a_path_cannot_name_another_host() {
         let front = front(&[named("edge1")], ServerInfo::Private);
         for uri in ["/redirect//evil.example/x", "/redirect/@evil.example/x", "/redirect/:1/x"] {
-            let (_, location, _) = ask(&front, CLIENT, "GET", uri);
+            let (_, location, _) = ask(&front, LOCAL, "GET", uri);
             assert!(location.starts_with("http://edge1:1935/"), "{location}");
         }
     }
@@ -218,7 +221,7 @@ mod tests {
             ("POST", "/loadbalancer", 405),
             ("PUT", "/crossdomain.xml", 405),
         ] {
-            assert_eq!(ask(&front, CLIENT, method, uri).0, status, "{method} {uri}");
+            assert_eq!(ask(&front, LOCAL, method, uri).0, status, "{method} {uri}");
         }
     }
 }

@@ -13,8 +13,8 @@ use tracing::debug;
 use crate::fleet::Protocol;
 use crate::fronts::http::answer::answer;
 use crate::fronts::http::head::{self, Refusal};
+use crate::fronts::incoming::Incoming;
 use crate::fronts::rewind::Rewind;
-use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.

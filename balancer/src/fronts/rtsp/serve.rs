@@ -7,8 +7,8 @@ use tracing::debug;
 use super::{Describe, Location, Session, Step, Target, respond};
 use crate::fleet::Protocol;
 use crate::fronts::conversation::{Conversation, Progress, hold};
+use crate::fronts::incoming::Incoming;
 use crate::fronts::redirect::{Asked, Destination};
-use crate::fronts::stream::Incoming;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
@@ -56,7 +56,7 @@ fn answer_describe(front: &Front, client: Client, describe: &Describe<'_>, date:
     let cseq = describe.request.cseq;
     let path = describe.target.path_and_query();
     match front.choose(client, Protocol::Rtsp, Some(Protocol::Rtsp), path) {
-        Ok(destination) => match location(&destination, client, describe.target) {
+        Ok(destination) => match location(front, &destination, client, describe.target) {
             Some(location) => {
                 debug!(client = %client.address, %location, "rtsp redirect");
                 respond::redirect(output, cseq, date, &location, destination.reason.name());
@@ -71,11 +71,13 @@ fn answer_describe(front: &Front, client: Client, describe: &Describe<'_>, date:
 }
 
 /// The stream's URL at its destination, unless the client's path cannot stand in one.
-fn location(destination: &Destination, client: Client, target: Target<'_>) -> Option<Location> {
+fn location(front: &Front, destination: &Destination, client: Client, target: Target<'_>) -> Option<Location> {
     let asked = match target {
-        Target::Url(url) => Asked { scheme: url.scheme.as_str(), port: url.port },
-        Target::Path(_) | Target::Asterisk => Asked { scheme: "rtsp", port: Some(client.listener_port) },
+        Target::Url(url) => Asked { scheme: url.scheme.as_str(), port: url.port, told: client.told },
+        Target::Path(_) | Target::Asterisk => client.asked(Protocol::Rtsp),
     };
-    let beginning = destination.target(Protocol::Rtsp, asked);
-    Location::parse(format!("{beginning}{}", target.path_and_query()?)).ok()
+    let path = target.path_and_query()?;
+    let application = front.application(Protocol::Rtsp, path);
+    let beginning = destination.target(Protocol::Rtsp, asked, application);
+    Location::parse(format!("{beginning}{}", application.rename(path))).ok()
 }

@@ -1,0 +1,63 @@
+//! A client's connection until it is known what the client wants: bounded in bytes and time.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::Limits;
+use crate::fronts::stream::Stream;
+
+/// How many bytes are taken in at a time; a request or a handshake seldom has more.
+const CHUNK: usize = 4096;
+
+/// A connection, what has been received on it, and until when the client has to say what it wants.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) stream: Stream,
+    pub(super) received: BytesMut,
+    deadline: Instant,
+}
+
+impl Incoming {
+    pub(super) fn new(stream: Stream, decision_timeout: Duration) -> Self {
+        Self { stream, received: BytesMut::new(), deadline: Instant::now() + decision_timeout }
+    }
+
+    /// Takes in what the client has sent next; false when it will send no more.
+    ///
+    /// # Errors
+    /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the time to decide is over.
+    pub(super) async fn receive(&mut self) -> io::Result<bool> {
+        self.received.reserve(CHUNK);
+        let read = self.stream.read_buf(&mut self.received);
+        match timeout_at(self.deadline, read).await {
+            Ok(length) => Ok(length? > 0),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Ends the connection so that the last answer arrives.
+    ///
+    /// Closing a socket that still has something to read, or gets more later, resets the connection, and a reset can
+    /// overtake the answer. So this says that nothing more will come, and waits until the client has closed too.
+    pub(super) async fn finish(mut self, limits: &Limits) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let drain = async {
+            let mut left = limits.linger_bytes;
+            let mut discarded = [0; CHUNK];
+            while left > 0 {
+                match self.stream.read(&mut discarded).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(length) => left = left.saturating_sub(length),
+                }
+            }
+        };
+        // Over time is over: the client has had the answer for that long.
+        let _ = timeout(limits.linger, drain).await;
+    }
+}
