@@ -17,6 +17,7 @@
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
 //! | [`metrics`] | what is counted                                                        |
+//! | [`tls`]     | the certificate that clients are shown                                 |
 //! | [`clock`]   | time since the start, and time of day                                  |
 //! | [`server`]  | all of them wired together and run                                     |
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ pub mod geoip;
 pub mod intake;
 pub mod metrics;
 pub mod server;
+pub mod tls;
 
 pub use config::Config;
 pub use server::Server;

@@ -4,26 +4,22 @@
 mod cli;
 mod demo;
 mod greeting;
+mod reload;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use tracing::{error, info};
-use weir_balancer::admin::token::Token;
 use weir_balancer::config::keys;
-use weir_balancer::fleet::ClientZones;
 use weir_balancer::geoip::CurrentZones;
-use weir_balancer::intake::Request;
+use weir_balancer::server::FromFiles;
+use weir_balancer::tls::Certificate;
 use weir_balancer::{Config, Server, server};
 use weir_program::start::{self, Failure, Outcome, asked_to_stop, say};
-use weir_protocol::KeyRing;
 use weir_protocol::key::WrittenKey;
 
 use crate::cli::{Arguments, Command, Keygen, Run};
+use crate::reload::Renewed;
 
 fn main() -> ExitCode {
     start::run(|arguments: Arguments| match arguments.command {
@@ -43,18 +39,13 @@ async fn run(arguments: Run) -> Outcome {
     let token = keys::load_token(config.admin.token_file.as_deref(), &state).map_err(Failure::configuration)?;
     let zones = config.zones().map_err(Failure::configuration)?;
     let zones = CurrentZones::load(zones, config.geoip.file.clone()).map_err(Failure::configuration)?;
-    let zones = Arc::new(zones);
+    let certificate = config.tls.files.clone().map(Certificate::load).transpose().map_err(Failure::configuration)?;
     server::fit_to_open_files(&mut config);
-    let mut reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
-    let server = bind(config, keys.ring, token, zones.published())?;
-    let requests = server.requests();
-    let key_file = keys.file.clone();
-    tokio::spawn(async move {
-        while reload.recv().await.is_some() {
-            exchange_keys(&key_file, &requests).await;
-            renew_zones(&zones).await;
-        }
-    });
+    let asked_to_reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
+    let tls = certificate.as_ref().map(Certificate::published);
+    let server = bind(config, FromFiles { ring: keys.ring, token, zones: zones.published(), tls })?;
+    let renewed = Renewed { key_file: keys.file.clone(), requests: server.requests(), zones, certificate };
+    tokio::spawn(renewed.run(asked_to_reload));
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     if let Some(secret) = keys.generated {
         greeting::first_start(&keys.file, &secret, reports).lines().for_each(say);
@@ -63,38 +54,14 @@ async fn run(arguments: Run) -> Outcome {
 }
 
 /// Binds every socket and says where it listens.
-fn bind(config: Config, ring: KeyRing, token: Token, zones: Arc<ArcSwap<ClientZones>>) -> Result<Server, Failure> {
-    let server = Server::bind(config, ring, token, zones).map_err(Failure::unavailable)?;
+fn bind(config: Config, files: FromFiles) -> Result<Server, Failure> {
+    let server = Server::bind(config, files).map_err(Failure::unavailable)?;
     for listener in server.clients() {
         say(format_args!("listening on {listener}"));
     }
     say(format_args!("reports on udp {}", server.reports_address().map_err(Failure::unavailable)?));
     say(format_args!("admin on http://{}", server.admin_address().map_err(Failure::unavailable)?));
     Ok(server)
-}
-
-/// Reads the key file again. A file that is wrong changes nothing.
-async fn exchange_keys(file: &Path, requests: &mpsc::Sender<Request>) {
-    let file = file.to_owned();
-    // A passphrase takes its time on purpose, and reports must not wait for it.
-    match tokio::task::spawn_blocking(move || keys::read_ring(&file)).await {
-        // Without an intake the balancer is stopping.
-        Ok(Ok(ring)) => drop(requests.send(Request::SetKeys(ring)).await),
-        Ok(Err(error)) => error!(%error, "the keys stay as they were"),
-        Err(error) => error!(%error, "the keys cannot be read"),
-    }
-}
-
-/// Reads the database of countries again. A file that is wrong changes nothing.
-async fn renew_zones(zones: &Arc<CurrentZones>) {
-    let zones = Arc::clone(zones);
-    // A large database takes its time, and reports must not wait for it.
-    match tokio::task::spawn_blocking(move || zones.renew()).await {
-        Ok(Ok(Some(ranges))) => info!(ranges, "countries read again"),
-        Ok(Ok(None)) => {}
-        Ok(Err(error)) => error!(%error, "the countries stay as they were"),
-        Err(error) => error!(%error, "the countries cannot be read"),
-    }
 }
 
 /// Prints a new key for a cluster, or the key of one edge.

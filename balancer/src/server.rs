@@ -8,12 +8,12 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::rustls::ServerConfig;
 use tracing::{error, info};
 use weir_program::random;
 use weir_protocol::report::MAX_NAME_LENGTH;
@@ -25,7 +25,9 @@ use crate::clock::Clock;
 use crate::config::address::ListenAddress;
 use crate::config::{Config, Listener};
 use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, Terms};
+use crate::fronts::accept::accept;
 use crate::fronts::listener::{self, Bound, Port};
+use crate::fronts::places::Places;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
@@ -34,16 +36,27 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    ring: KeyRing,
+    files: FromFiles,
     workers: usize,
     clients: Vec<Bound>,
     reports: StdUdpSocket,
     admin: StdTcpListener,
     fleet: Arc<ArcSwap<Snapshot>>,
-    zones: Arc<ArcSwap<ClientZones>>,
-    token: Token,
     ask: mpsc::Sender<Request>,
     asked: mpsc::Receiver<Request>,
+}
+
+/// What a balancer reads from files besides its configuration. What is published may be exchanged while it runs.
+#[derive(Debug)]
+pub struct FromFiles {
+    /// The secrets that reports are sealed with.
+    pub ring: KeyRing,
+    /// What opens the API.
+    pub token: Token,
+    /// The zones of the configuration, with whatever else tells where clients are.
+    pub zones: Arc<ArcSwap<ClientZones>>,
+    /// With what TLS is accepted from clients, if it is.
+    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
 /// Requests that may wait for the intake; it takes them at once.
@@ -77,12 +90,11 @@ fn remedy(cause: &io::Error) -> &'static str {
 }
 
 impl Server {
-    /// Binds every socket that `config` names. Nothing is served before [`Server::run`]. `zones` are those of `config`,
-    /// with whatever else tells where clients are; they may be exchanged meanwhile.
+    /// Binds every socket that `config` names. Nothing is served before [`Server::run`].
     ///
     /// # Errors
     /// [`Error::Bind`], which names the address; all other sockets are closed again.
-    pub fn bind(config: Config, ring: KeyRing, token: Token, zones: Arc<ArcSwap<ClientZones>>) -> Result<Self, Error> {
+    pub fn bind(config: Config, files: FromFiles) -> Result<Self, Error> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = config.limits.workers.unwrap_or_else(cores);
         let bind_clients =
@@ -91,7 +103,7 @@ impl Server {
         let reports = listener::bind_udp(config.reports.address).map_err(failed(config.reports.address, "reports"))?;
         let admin = listener::bind_alone(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
         let (ask, asked) = mpsc::channel(QUEUE);
-        Ok(Self { config, ring, workers, clients, reports, admin, fleet: Arc::default(), zones, token, ask, asked })
+        Ok(Self { config, files, workers, clients, reports, admin, fleet: Arc::default(), ask, asked })
     }
 
     /// The TCP listeners for clients.
@@ -133,7 +145,8 @@ impl Server {
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, ring, workers, clients, reports, admin, fleet, zones, token, ask, asked } = self;
+        let Self { config, files, workers, clients, reports, admin, fleet, ask, asked } = self;
+        let FromFiles { ring, token, zones, tls } = files;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
         let overflow: Vec<_> = config.selection.overflow.iter().cloned().map(Arc::new).collect();
         let terms = Terms {
@@ -178,7 +191,8 @@ impl Server {
             applications: config.applications,
             limits: config.limits,
             metrics,
-            open_connections: AtomicUsize::new(0),
+            places: Places::default(),
+            tls,
         });
 
         let (stop, stopped) = watch::channel(());
@@ -227,7 +241,7 @@ fn start_worker(
                 let front = Arc::clone(&front);
                 // A task of its own: what block_on polls itself is woken for every event of the runtime.
                 tokio::spawn(async move {
-                    if let Err(error) = listener::accept(port, front).await {
+                    if let Err(error) = accept(port, front).await {
                         error!(%error, "a worker cannot serve clients");
                     }
                 });

@@ -18,6 +18,11 @@ pub struct Limits {
     /// 20 KiB. Default: 20000.
     #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
     pub connections: usize,
+    /// Of these, most from one address, 1 to 1000000: no one client can take them all. The default leaves room for a
+    /// crowd behind one address, such as a carrier's network or a proxy; what is answered at once is not counted.
+    /// Default: 5000.
+    #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
+    pub connections_per_address: usize,
     /// How long a client may take to say what it wants, and how long an HTTP connection may be idle between requests.
     /// Real clients need a round trip or two; the default leaves room for retransmissions on bad links.
     /// Default: `"10s"`.
@@ -44,6 +49,7 @@ impl Default for Limits {
         Self {
             workers: None,
             connections: 20_000,
+            connections_per_address: 5000,
             decision_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             linger_bytes: 2 * 1024 * 1024,

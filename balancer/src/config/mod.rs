@@ -13,6 +13,7 @@
 //! | `[redirect]`      | [`redirect`]    |
 //! | `[selection]`     | [`selection`]   |
 //! | `[limits]`        | [`limits`]      |
+//! | `[tls]`           | [`tls`]         |
 //! | `[geoip]`         | [`geoip`]       |
 //! | `[[zone]]`        | [`zone`]        |
 
@@ -28,6 +29,7 @@ pub mod listener;
 pub mod redirect;
 pub mod reports;
 pub mod selection;
+pub mod tls;
 pub(crate) mod units;
 pub mod zone;
 
@@ -45,6 +47,7 @@ pub use listener::Listener;
 pub use redirect::Redirect;
 pub use reports::Reports;
 pub use selection::Selection;
+pub use tls::Tls;
 pub use zone::Zone;
 
 use crate::fleet::Zones;
@@ -76,6 +79,8 @@ pub struct Config {
     pub selection: Selection,
     /// What one client may cost.
     pub limits: Limits,
+    /// The certificate that clients are shown.
+    pub tls: Tls,
     /// What tells the country of a client.
     pub geoip: Geoip,
     /// Where clients and edges are.
@@ -198,6 +203,7 @@ mod tests {
             [limits]
             workers = 3
             connections = 1000
+            connections_per_address = 100
             decision_timeout = "3s"
             linger = "500ms"
             linger_bytes = 0
@@ -214,6 +220,9 @@ mod tests {
             body = 0
             frames = 0
             requests = 2
+            [tls]
+            certificate_file = "/etc/weir/fullchain.pem"
+            key_file = "/etc/weir/key.pem"
             [geoip]
             file = "/usr/share/GeoIP/GeoLite2-Country.mmdb"
             [[zone]]
@@ -250,7 +259,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `geoip`, `zone`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `tls`, `geoip`, `zone`"
         );
     }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
+use crate::fronts::rewind::Rewind;
 use crate::fronts::stream::Stream;
 
 /// How many bytes are taken in at a time; a request or a handshake seldom has more.
@@ -37,6 +39,18 @@ impl Incoming {
             Ok(length) => Ok(length? > 0),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+
+    /// The same client, whose first bytes were TLS, behind that.
+    ///
+    /// # Errors
+    /// Those of the connection and of TLS, and [`io::ErrorKind::TimedOut`] when the time to decide is over.
+    pub(super) async fn secure(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let Stream::Plain(socket) = self.stream else { return Err(io::ErrorKind::InvalidData.into()) };
+        // Boxed, since few connections need the room.
+        let accepting = Box::pin(acceptor.accept(Rewind::new(self.received, socket)));
+        let stream = timeout_at(self.deadline, accepting).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        Ok(Self { stream: Stream::Tls(Box::new(stream.into())), received: BytesMut::new(), deadline: self.deadline })
     }
 
     /// Ends the connection so that the last answer arrives.

@@ -1,30 +1,19 @@
-//! Sockets for clients, and the loop that accepts.
+//! Sockets for clients.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
-use tracing::{debug, warn};
 
 use crate::config::Listener;
 use crate::config::address::ListenAddress;
 use crate::fleet::Protocol;
-use crate::fronts::detect::{Detection, Detector};
-use crate::fronts::incoming::Incoming;
 use crate::fronts::redirect::Told;
-use crate::fronts::stream::Stream;
-use crate::fronts::{Client, Front, Shared, http, rtmp, rtsp};
 
 /// Connections that the kernel keeps for a worker that is busy. A burst of clients beyond it is retried by their
 /// systems after a second.
 const BACKLOG: i32 = 4096;
-
-/// How long to wait when no file descriptor is left for the next client, before looking again.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// One port for clients: a socket for each worker.
 #[derive(Debug)]
@@ -113,6 +102,8 @@ fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<
         let socket = socket(address, Type::STREAM, SocketProtocol::TCP)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
+        // An answer is one small write: there is nothing to gather. Accepted sockets inherit it.
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let socket = StdListener::from(socket);
@@ -149,102 +140,8 @@ pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
 /// One worker's socket of one listener.
 #[derive(Debug)]
 pub struct Port {
-    socket: StdListener,
-    number: u16,
-    protocols: Arc<[Protocol]>,
-    told: Told,
-}
-
-/// Accepts clients on `port` until it is cancelled.
-///
-/// # Errors
-/// When the socket cannot be used at all.
-pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
-    let listener = TcpListener::from_std(port.socket)?;
-    loop {
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_if_exhausted(&error).await;
-                continue;
-            }
-        };
-        let Some(place) = Place::take(&front.shared) else {
-            front.metrics().reject_client("unknown", "too-many-connections");
-            continue;
-        };
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
-        let (front, protocols) = (Arc::clone(&front), Arc::clone(&port.protocols));
-        tokio::spawn(async move {
-            serve(front, client, &protocols, stream).await;
-            drop(place);
-        });
-    }
-}
-
-/// Without a file descriptor for the next client, `accept` fails at once again and again: others need a chance to close.
-async fn pause_if_exhausted(error: &io::Error) {
-    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
-    if matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::NOBUFS)) {
-        warn!(%error, "no client can be accepted: raise the limit of open files, or lower [limits] connections");
-        tokio::time::sleep(EXHAUSTED_PAUSE).await;
-    } else {
-        // The client has gone already (accept(2), "Error handling").
-        debug!(%error, "a client could not be accepted");
-    }
-}
-
-/// Tells the protocol of a connection, and hands it to that protocol's front.
-async fn serve(front: Arc<Front>, client: Client, admitted: &[Protocol], stream: TcpStream) {
-    // An answer is one small write: there is nothing to gather. Without this option the connection works too.
-    let _ = stream.set_nodelay(true);
-    let mut incoming = Incoming::new(Stream::Plain(stream), front.limits().decision_timeout);
-    let rejected = |reason| front.metrics().reject_client("unknown", reason);
-    let mut detector = Detector::default();
-    let protocol = loop {
-        match detector.advance(&incoming.received) {
-            Detection::NeedMore => {}
-            Detection::Http => break Protocol::Http,
-            Detection::Rtmp => break Protocol::Rtmp,
-            Detection::Rtsp => break Protocol::Rtsp,
-            Detection::Tls => return rejected("tls"),
-            Detection::Unknown => return rejected("unknown-protocol"),
-        }
-        match incoming.receive().await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return rejected("timeout"),
-            Err(_) => return,
-        }
-    };
-    if !admitted.contains(&protocol) {
-        return front.metrics().reject_client(protocol.name(), "not-admitted");
-    }
-    match protocol {
-        Protocol::Http => http::serve(front, client, incoming).await,
-        Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
-        Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
-    }
-}
-
-/// One of the connections that may be open at a time.
-struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        shared.metrics.connections.inc();
-        let open = shared.open_connections.fetch_add(1, Ordering::Relaxed);
-        let place = Self(Arc::clone(shared));
-        shared.metrics.open_connections.inc();
-        // Dropping the place gives it back.
-        (open < shared.limits.connections).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.open_connections.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.open_connections.dec();
-    }
+    pub(super) socket: StdListener,
+    pub(super) number: u16,
+    pub(super) protocols: Arc<[Protocol]>,
+    pub(super) told: Told,
 }

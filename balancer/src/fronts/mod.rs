@@ -5,7 +5,10 @@
 //!
 //! | module           | what it holds                                          |
 //! |------------------|--------------------------------------------------------|
-//! | [`listener`]     | sockets, and the loop that accepts                     |
+//! | [`listener`]     | sockets                                                |
+//! | [`accept`]       | the loop that accepts                                  |
+//! | [`places`]       | how many connections may be open                       |
+//! | [`socket`]       | a TCP connection, registered when it must be awaited   |
 //! | [`detect`]       | which protocol the first bytes are                     |
 //! | [`stream`]       | a connection, plain or over TLS                        |
 //! | [`incoming`]     | a connection until it is known what the client wants   |
@@ -16,28 +19,34 @@
 //! | [`rtmp`]         | RTMP                                                   |
 //! | [`rtsp`]         | RTSP                                                   |
 
+pub mod accept;
 mod conversation;
 pub mod detect;
 pub mod http;
 mod incoming;
 pub mod listener;
+pub mod places;
 pub mod redirect;
 mod rewind;
 pub mod rtmp;
 pub mod rtsp;
+mod socket;
 mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::debug;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::Clock;
 use crate::config::{Application, Limits, ServerInfo};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
+use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::metrics::Metrics;
 
@@ -63,7 +72,9 @@ pub struct Shared {
     /// For counting.
     pub metrics: Arc<Metrics>,
     /// Client connections open now.
-    pub open_connections: AtomicUsize,
+    pub places: Places,
+    /// With what TLS is accepted, if it is.
+    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
 /// One worker's view: what the fronts need to answer a client.
@@ -183,6 +194,11 @@ impl Front {
         Application::of(&self.shared.applications, protocol, path)
     }
 
+    /// With what a TLS connection is accepted now; nothing when there is no certificate.
+    pub(crate) fn tls_acceptor(&self) -> Option<TlsAcceptor> {
+        self.shared.tls.as_ref().map(|config| TlsAcceptor::from(config.load_full()))
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
     }
@@ -216,11 +232,20 @@ mod tests {
 
     /// A front that sends clients whom nobody takes to these places.
     pub(super) fn front_with(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Front {
+        Front::new(Arc::new(shared(reports, server_info, overflow)), 1)
+    }
+
+    /// A front without edges that serves within these limits.
+    pub(super) fn front_within(limits: Limits, server_info: ServerInfo) -> Front {
+        Front::new(Arc::new(Shared { limits, ..shared(&[], server_info, &[]) }), 1)
+    }
+
+    fn shared(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Shared {
         let overflow: Vec<_> = overflow.iter().map(|url| Arc::new(url.parse::<Elsewhere>().unwrap())).collect();
         let terms = Terms::default();
         let snapshot = snapshot_on(&terms, reports);
         let protocols = overflow.iter().filter_map(|elsewhere| elsewhere.protocol());
-        let shared = Shared {
+        Shared {
             fleet: Arc::new(ArcSwap::from_pointee(snapshot)),
             selector: Arc::new(Selector::new(terms, protocols)),
             overflow,
@@ -230,9 +255,9 @@ mod tests {
             limits: Limits::default(),
             server_info,
             metrics: Arc::new(Metrics::new()),
-            open_connections: AtomicUsize::new(0),
-        };
-        Front::new(Arc::new(shared), 1)
+            places: Places::default(),
+            tls: None,
+        }
     }
 
     #[test]

@@ -5,17 +5,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 use crate::fronts::rewind::Rewind;
+use crate::fronts::socket::Socket;
 
 /// A connection, plain or over TLS.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Plain(TcpStream),
+    Plain(Socket),
     /// What was read to tell that it is TLS comes first. Boxed, since TLS takes 1 KiB of state, and few have it.
-    Tls(Box<TlsStream<Rewind<TcpStream>>>),
+    Tls(Box<TlsStream<Rewind<Socket>>>),
 }
 
 macro_rules! delegate {

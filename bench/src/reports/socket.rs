@@ -12,6 +12,7 @@ use weir_balancer::Server;
 use weir_balancer::admin::token::Token;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::config::{Config, Listener};
+use weir_balancer::server::FromFiles;
 use weir_program::clock::unix_milliseconds;
 
 use crate::outcome::Outcome;
@@ -53,7 +54,8 @@ impl Balancer {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let token = Token::parse("not-used-by-anybody-here").expect("a token");
-                let server = Server::bind(config, ring, token, Arc::default()).expect("free ports");
+                let files = FromFiles { ring, token, zones: Arc::default(), tls: None };
+                let server = Server::bind(config, files).expect("free ports");
                 let addresses = (
                     server.clients()[0].address,
                     server.reports_address().expect("an address"),

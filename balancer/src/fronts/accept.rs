@@ -1,0 +1,158 @@
+//! The loop that accepts clients, and what tells their protocol.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tracing::{debug, error, warn};
+
+use crate::fleet::Protocol;
+use crate::fronts::detect::{Detection, Detector};
+use crate::fronts::incoming::Incoming;
+use crate::fronts::listener::Port;
+use crate::fronts::places::Place;
+use crate::fronts::socket::Socket;
+use crate::fronts::stream::Stream;
+use crate::fronts::{Client, Front, http, rtmp, rtsp};
+
+/// How long to wait when no file descriptor is left for the next client, before looking again.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// So many clients are accepted before those who were accepted earlier get their turn.
+const BATCH: usize = 64;
+
+/// Accepts clients on `port` until it is cancelled.
+///
+/// # Errors
+/// When the socket cannot be used at all.
+pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
+    // The runtime's own listener registers every client that it accepts. Its stream is a socket that can be waited for,
+    // and no more: to epoll this one is like any other.
+    let listener = tokio::net::TcpStream::from_std(OwnedFd::from(port.socket).into())?;
+    loop {
+        listener.readable().await?;
+        for _ in 0..BATCH {
+            match listener.try_io(Interest::READABLE, || next(&listener)) {
+                Ok((stream, address)) => {
+                    front.metrics().connections.inc();
+                    let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
+                    start(&front, client, &port.protocols, stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    pause_if_exhausted(&error).await;
+                    break;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The next client, in non-blocking mode.
+fn next(listener: impl AsFd) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok()).ok_or(Errno::AFNOSUPPORT)?;
+    Ok((stream.into(), SocketAddr::new(address.ip().to_canonical(), address.port())))
+}
+
+/// Without a file descriptor for the next client, `accept` fails at once again and again: others need a chance to close.
+async fn pause_if_exhausted(error: &io::Error) {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    if matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
+        warn!(%error, "no client can be accepted: raise the limit of open files, or lower [limits] connections");
+        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+    } else {
+        // The client has gone already (accept(2), "Error handling").
+        debug!(%error, "a client could not be accepted");
+    }
+}
+
+/// Serves a client as far as that can be done at once, and in a task of its own if it has to be waited for.
+fn start(front: &Arc<Front>, client: Client, admitted: &Arc<[Protocol]>, stream: TcpStream) {
+    let mut serving = Box::pin(serve(Arc::clone(front), client, Arc::clone(admitted), stream));
+    match poll_once(serving.as_mut()) {
+        Ok(Poll::Ready(())) => {}
+        Ok(Poll::Pending) => match Place::take(front, client.address.ip()) {
+            Ok(place) => {
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+            Err(refusal) => front.metrics().reject_client("unknown", refusal.reason()),
+        },
+        // A task of its own would have been ended by it, and so is this client; the others are not.
+        Err(_) => error!(client = %client.address, "serving a client panicked"),
+    }
+}
+
+/// Lets a future go as far as it can; whoever polls it again is woken then.
+fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<Poll<()>> {
+    let mut context = Context::from_waker(Waker::noop());
+    catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)))
+}
+
+/// Tells the protocol of a connection, and hands it to that protocol's front.
+async fn serve(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, stream: TcpStream) {
+    let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
+    let rejected = |reason| front.metrics().reject_client("unknown", reason);
+    let protocol = loop {
+        let detection = match detect(&mut incoming).await {
+            Ok(detection) => detection,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return rejected("timeout"),
+            Err(_) => return,
+        };
+        match detection {
+            Detection::Http => break Protocol::Http,
+            Detection::Rtmp => break Protocol::Rtmp,
+            Detection::Rtsp => break Protocol::Rtsp,
+            Detection::Tls if !client.is_secure => {
+                let Some(acceptor) = front.tls_acceptor() else { return rejected("tls") };
+                incoming = match incoming.secure(&acceptor).await {
+                    Ok(secure) => secure,
+                    Err(error) => {
+                        debug!(client = %client.address, %error, "tls");
+                        return rejected("tls-handshake");
+                    }
+                };
+                client.is_secure = true;
+            }
+            Detection::Tls | Detection::Unknown | Detection::NeedMore => return rejected("unknown-protocol"),
+        }
+    };
+    if !admitted.contains(&protocol) {
+        return front.metrics().reject_client(protocol.name(), "not-admitted");
+    }
+    match protocol {
+        Protocol::Http => http::serve(front, client, incoming).await,
+        Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
+        Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
+    }
+}
+
+/// Reads until the protocol is told.
+///
+/// # Errors
+/// Those of [`Incoming::receive`], and [`io::ErrorKind::UnexpectedEof`] when the client has gone.
+async fn detect(incoming: &mut Incoming) -> io::Result<Detection> {
+    let mut detector = Detector::default();
+    loop {
+        match detector.advance(&incoming.received) {
+            Detection::NeedMore => {}
+            told => return Ok(told),
+        }
+        if !incoming.receive().await? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}

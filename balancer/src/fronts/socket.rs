@@ -1,0 +1,122 @@
+//! A TCP connection that the runtime learns of only when it has to be waited for.
+//!
+//! Most clients have sent their request when they are accepted, and can be answered and forgotten there and then. To
+//! register their socket with epoll, and to take it out again, would be two of six system calls.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{self, Shutdown};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP connection, registered with the runtime when it first has to be waited for.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// In non-blocking mode, and not registered.
+    Fresh(net::TcpStream),
+    Registered(TcpStream),
+    /// Could not be registered, and is closed.
+    Lost,
+}
+
+impl Socket {
+    /// A connection in non-blocking mode.
+    pub(super) fn new(stream: net::TcpStream) -> Self {
+        Self::Fresh(stream)
+    }
+
+    /// The connection as the runtime knows it.
+    ///
+    /// # Errors
+    /// When it cannot be registered; it is closed then.
+    pub(super) fn into_registered(mut self) -> io::Result<TcpStream> {
+        self.register()?;
+        match self {
+            Self::Registered(stream) => Ok(stream),
+            Self::Fresh(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Tells the peer that nothing more will come.
+    fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Self::Fresh(stream) => stream.shutdown(Shutdown::Write),
+            Self::Registered(stream) => socket2::SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Lost => Ok(()),
+        }
+    }
+
+    fn register(&mut self) -> io::Result<()> {
+        if let Self::Fresh(_) = self {
+            // Between the two assignments lies what can fail.
+            if let Self::Fresh(stream) = std::mem::replace(self, Self::Lost) {
+                *self = Self::Registered(TcpStream::from_std(stream)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does at once what can be done at once; otherwise what the registered connection does.
+    fn poll<T>(
+        &mut self,
+        at_once: impl FnOnce(&mut net::TcpStream) -> io::Result<T>,
+        registered: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Self::Fresh(stream) = self {
+            match at_once(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+        match self {
+            Self::Registered(stream) => registered(Pin::new(stream)),
+            Self::Fresh(_) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Self::Fresh(stream) = &mut *self {
+            match stream.read(buffer.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
+                outcome => {
+                    buffer.advance(outcome?);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        match &mut *self {
+            Self::Registered(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Fresh(_) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(|stream| stream.write(bytes), |stream| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(|stream| stream.write_vectored(parts), |stream| stream.poll_write_vectored(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown())
+    }
+}

@@ -1,0 +1,126 @@
+//! The certificate that clients are shown: read from files, and exchanged while the balancer runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What a TLS client may choose to speak (RFC 7301); one that offers nothing is told from its first bytes.
+const APPLICATION_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// A certificate, its key, and the files that they come from.
+#[derive(Debug)]
+pub struct Certificate {
+    files: Files,
+    published: Arc<ArcSwap<ServerConfig>>,
+    /// When the files were last written, as far as they have been read or refused.
+    seen: Mutex<[Option<SystemTime>; 2]>,
+}
+
+/// Where a certificate and its key are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The chain in PEM, the balancer's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key in PEM.
+    pub key: PathBuf,
+}
+
+/// Why clients cannot be shown a certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read, or is no PEM.
+    #[error("{}: {cause}; expected {expected}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// What should be in it.
+        expected: &'static str,
+        /// What is wrong.
+        cause: pem::Error,
+    },
+    /// There is nothing in it.
+    #[error("{}: holds no certificate; expected a chain in PEM, the balancer's own first", .0.display())]
+    NoCertificate(PathBuf),
+    /// The two do not belong together, or are of a kind that is not supported.
+    #[error("{} and {}: {cause}", files.certificate.display(), files.key.display())]
+    Unusable {
+        /// Which.
+        files: Files,
+        /// What is wrong.
+        cause: rustls::Error,
+    },
+}
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`Error`], which names the file.
+    pub fn load(files: Files) -> Result<Self, Error> {
+        let seen = Mutex::new(files.modified());
+        let published = Arc::new(ArcSwap::from_pointee(files.read()?));
+        Ok(Self { files, published, seen })
+    }
+
+    /// What connections are accepted with.
+    #[must_use]
+    pub fn published(&self) -> Arc<ArcSwap<ServerConfig>> {
+        Arc::clone(&self.published)
+    }
+
+    /// Reads the files again.
+    ///
+    /// # Errors
+    /// As [`Certificate::load`]; the certificate stays as it was.
+    pub fn renew(&self) -> Result<(), Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.files.modified();
+        self.published.store(Arc::new(self.files.read()?));
+        Ok(())
+    }
+
+    /// Whether the files were written since they were last read. They are written one after the other: between the two
+    /// they do not fit, [`Certificate::renew`] fails, and the second write shows here again.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != self.files.modified()
+    }
+}
+
+impl Files {
+    fn modified(&self) -> [Option<SystemTime>; 2] {
+        let modified = |file: &Path| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+        [modified(&self.certificate), modified(&self.key)]
+    }
+
+    fn read(&self) -> Result<ServerConfig, Error> {
+        let in_file = |file: &Path, expected| {
+            let file = file.to_owned();
+            move |cause| Error::File { file, expected, cause }
+        };
+        let chain = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(in_file(&self.certificate, "a certificate chain in PEM"))?;
+        if chain.is_empty() {
+            return Err(Error::NoCertificate(self.certificate.clone()));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(in_file(&self.key, "a private key in PEM"))?;
+        let unusable = |cause| Error::Unusable { files: self.clone(), cause };
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(unusable)?;
+        config.alpn_protocols = APPLICATION_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        // Players that come back do without a full handshake.
+        config.ticketer = ring::Ticketer::new().map_err(unusable)?;
+        Ok(config)
+    }
+}
