@@ -124,3 +124,65 @@ impl Files {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+
+    /// Writes a new certificate and its key.
+    fn write(folder: &Path) -> Files {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap();
+        let files = Files { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+        fs::write(&files.certificate, cert.pem()).unwrap();
+        fs::write(&files.key, signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    #[test]
+    fn files_that_are_wrong_are_named_with_what_was_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let Files { certificate, key } = write(folder.path());
+        let missing = folder.path().join("missing.pem");
+        let empty = folder.path().join("empty.pem");
+        fs::write(&empty, "").unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let other = write(other.path());
+        for (certificate, key, file, problem) in [
+            (&missing, &key, "missing.pem", "expected a certificate chain in PEM"),
+            (&empty, &key, "empty.pem", "holds no certificate"),
+            (&certificate, &missing, "missing.pem", "expected a private key in PEM"),
+            (&certificate, &certificate, "cert.pem", "expected a private key in PEM"),
+            (&certificate, &other.key, "cert.pem and ", "KeyMismatch"),
+        ] {
+            let files = Files { certificate: certificate.clone(), key: key.clone() };
+            let message = Certificate::load(files).unwrap_err().to_string();
+            assert!(message.contains(file) && message.contains(problem), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_written_is_shown_once_it_is_read_and_a_damaged_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Certificate::load(write(folder.path())).unwrap();
+        let published = certificate.published();
+        let first = published.load_full();
+        assert!(!certificate.has_changed());
+
+        let files = write(folder.path());
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        fs::File::open(&files.key).unwrap().set_modified(later).unwrap();
+        assert!(certificate.has_changed());
+        certificate.renew().unwrap();
+        let second = published.load_full();
+        assert!(!Arc::ptr_eq(&first, &second) && !certificate.has_changed());
+
+        fs::write(&files.certificate, "damaged").unwrap();
+        assert!(certificate.renew().is_err());
+        assert!(Arc::ptr_eq(&second, &published.load_full()));
+    }
+}
