@@ -118,7 +118,7 @@ impl Front {
     pub(crate) const RETRY_AFTER_SECONDS: u16 = 3;
 
     /// Where HTTP and RTSP answers say why a client got what it got. RTMP has no place for it that clients leave alone.
-    pub(crate) const REASON_HEADER: &str = "weir-reason";
+    pub(crate) const REASON_HEADER: &str = "Weir-Reason";
 
     /// A worker's view; `random` is any random number.
     #[must_use]

@@ -1,227 +1,166 @@
-//! Which request gets which answer. Pure, but for the hand-out that it asks for.
+//! An answer, and its bytes.
+//!
+//! There are two ways to send one: through hyper, and straight into a buffer, for which nothing is allocated. Both give
+//! the same bytes.
+
+use std::io::Write as _;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER,
-};
-use hyper::http::uri::Authority;
-use hyper::{Method, Request, Response, StatusCode};
-use tracing::debug;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::{Response, StatusCode};
+use smallvec::SmallVec;
 
-use crate::fleet::{Protocol, Refusal};
-use crate::fronts::http::server_info;
-use crate::fronts::redirect::{Asked, Destination};
-use crate::fronts::{Client, Front};
+use crate::fronts::http::location::Location;
+use crate::fronts::redirect::Destination;
 
-/// Lets Flash players of any site ask; the original's installation has the same file.
-const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n\
-    <!DOCTYPE cross-domain-policy SYSTEM \"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n\
-    <cross-domain-policy>\n\
-    <allow-access-from domain=\"*\" secure=\"false\"/>\n\
-    <site-control permitted-cross-domain-policies=\"all\"/>\n\
-    </cross-domain-policy>\n";
-
-/// A whole answer.
-pub(super) type Answer = Response<Full<Bytes>>;
-
-/// Answers one request.
-pub(super) fn answer<B>(front: &Front, client: Client, request: &Request<B>) -> Answer {
-    let path = request.uri().path();
-    let answer = if path.ends_with("loadbalancer") {
-        read_only(request, || load_balancer(front, client, request))
-    } else if path == "/crossdomain.xml" {
-        read_only(request, || content("text/xml", CROSS_DOMAIN))
-    } else if let Some(rest) = path.strip_prefix("/redirect/").filter(|rest| !rest.is_empty()) {
-        redirect(front, client, request, rest)
-    } else {
-        text(StatusCode::NOT_FOUND, "Nothing is here. Try /loadbalancer or /redirect/APPLICATION/PATH.\n")
-    };
-    debug!(client = %client.address, method = %request.method(), %path, status = answer.status().as_u16(), "http");
-    answer
+/// A whole answer. It borrows from the request, and from the configuration.
+#[derive(Debug)]
+pub(in crate::fronts) struct Answer<'a> {
+    pub(super) status: StatusCode,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) body: Body,
+    pub(super) location: Option<Location<'a>>,
+    /// What else is said, each name as it is written on the wire, and none of them twice.
+    pub(super) headers: SmallVec<[(&'static str, &'a str); 6]>,
 }
 
-/// `*loadbalancer`: names an edge, or shows the pool to those who ask for it and may see it.
-fn load_balancer<B>(front: &Front, client: Client, request: &Request<B>) -> Answer {
-    let query = request.uri().query().unwrap_or_default();
-    if query.contains("serverInfoXML") && server_info::is_shown_to(front.server_info(), client.address.ip()) {
-        return content("text/xml", server_info::xml(&front.snapshot(), front.now()));
+/// What an answer carries.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A text that never changes.
+    Fixed(&'static str),
+    /// A text made for this answer.
+    Made(String),
+    /// `redirect=` and the host of the edge, or `unknown`. No new line at the end: clients in the field take everything
+    /// behind the `=` for the host.
+    Redirect(Option<Destination>),
+}
+
+/// How an answer goes onto the wire of HTTP/1.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fronts) struct Framing<'d> {
+    /// The client speaks HTTP/1.0.
+    pub(in crate::fronts) is_old: bool,
+    /// The connection stays open.
+    pub(in crate::fronts) keep_alive: bool,
+    /// The request was HEAD.
+    pub(in crate::fronts) is_head: bool,
+    /// The time of day, as [`crate::clock::Clock::http_date`] gives it.
+    pub(in crate::fronts) date: &'d str,
+}
+
+/// An answer is for one client and one moment: a cache in between would send everybody to one edge.
+const NO_STORE: &str = "no-store";
+
+impl<'a> Answer<'a> {
+    /// 200 with a body.
+    pub(super) fn content(content_type: &'static str, body: Body) -> Self {
+        let content_type = Some(content_type);
+        Self { status: StatusCode::OK, content_type, body, location: None, headers: SmallVec::new() }
     }
-    // What the client will speak to the edge is not known here: any edge will do. No new line at the end: clients in the
-    // field take everything behind the `=` for the host.
-    let destination = front.choose(client, Protocol::Http, None, None);
-    let host = destination.as_ref().map_or("unknown", Destination::host);
-    let mut answer = content("text/html", format!("redirect={host}"));
-    allow_any_origin(&mut answer);
-    say_why(&mut answer, destination.as_ref());
-    answer
-}
 
-/// `/redirect/<application>/<path>`: sends the client to the same path on an edge.
-fn redirect<B>(front: &Front, client: Client, request: &Request<B>, rest: &str) -> Answer {
-    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), Some(rest)) {
-        Ok(destination) => destination,
-        Err(refusal) => {
-            let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, format!("{}.\n", capitalised(&refusal.to_string())));
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(Front::RETRY_AFTER_SECONDS));
-            allow_any_origin(&mut answer);
-            say_why(&mut answer, Err(&refusal));
-            return answer;
+    /// A sentence.
+    pub(super) fn text(status: StatusCode, body: impl Into<Body>) -> Self {
+        Self { status, ..Self::content("text/plain; charset=utf-8", body.into()) }
+    }
+
+    /// Says something more.
+    pub(super) fn with(mut self, name: &'static str, value: &'a str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Appends the whole answer: the very bytes that hyper would send.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the listener, which answers small requests by itself"))]
+    pub(in crate::fronts) fn write(&self, framing: Framing<'_>, out: &mut Vec<u8>) {
+        let version = if framing.is_old { "HTTP/1.0 " } else { "HTTP/1.1 " };
+        let reason = self.status.canonical_reason().unwrap_or("<none>");
+        push(out, &[version, self.status.as_str(), " ", reason, "\r\n"]);
+        if let Some(content_type) = self.content_type {
+            push(out, &["Content-Type: ", content_type, "\r\n"]);
         }
-    };
-    let Ok(location) = HeaderValue::try_from(location(front, &destination, client, request, rest)) else {
-        return text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n");
-    };
-    // 302 may turn any method but GET and HEAD into GET; 307 keeps it (RFC 9110 sections 15.4.3 and 15.4.8), and WHIP
-    // and WHEP demand that (RFC 9725 section 4.7).
-    let keeps_method = matches!(*request.method(), Method::GET | Method::HEAD);
-    let status = if keeps_method { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
-    let mut answer = text(status, "");
-    answer.headers_mut().insert(LOCATION, location);
-    allow_any_origin(&mut answer);
-    say_why(&mut answer, Ok(&destination));
-    answer
-}
-
-fn location<B>(front: &Front, destination: &Destination, client: Client, request: &Request<B>, rest: &str) -> String {
-    let host = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let host = request.uri().authority().cloned().or(host);
-    // A client that names no port means the scheme's own; one that names no host came to this listener.
-    let asked = client.asked(Protocol::Http);
-    let asked = Asked { port: host.map_or(asked.port, |host| host.port_u16()), ..asked };
-    let application = front.application(Protocol::Http, rest);
-    let target = destination.target(Protocol::Http, asked, application);
-    let rest = application.rename(rest);
-    match request.uri().query() {
-        Some(query) => format!("{target}/{rest}?{query}"),
-        None => format!("{target}/{rest}"),
-    }
-}
-
-fn read_only<B>(request: &Request<B>, answer: impl FnOnce() -> Answer) -> Answer {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return answer();
-    }
-    let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    refused
-}
-
-fn content(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // An answer is for one client and one moment: a cache in between would send everybody to one edge.
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = content("text/plain; charset=utf-8", body);
-    *answer.status_mut() = status;
-    answer
-}
-
-/// Lets players in web pages of any site read the answer, or follow it.
-fn allow_any_origin(answer: &mut Answer) {
-    answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-}
-
-/// Says why the client got what it got, for those who look into it.
-fn say_why(answer: &mut Answer, outcome: Result<&Destination, &Refusal>) {
-    let reason = outcome.map_or_else(|refusal| refusal.name(), |destination| destination.reason.name());
-    answer.headers_mut().insert(Front::REASON_HEADER, HeaderValue::from_static(reason));
-}
-
-fn capitalised(sentence: &str) -> String {
-    let mut characters = sentence.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt as _;
-    use weir_protocol::{Host, Report};
-
-    use super::*;
-    use crate::config::ServerInfo;
-    use crate::fleet::tests::report;
-    use crate::fronts::tests::{CLIENT, front};
-
-    const LOCAL: &str = "127.0.0.1:50000";
-
-    fn named(redirect: &str) -> Report<'_> {
-        let mut report = report();
-        report.redirect = Host::new(redirect).ok();
-        report
-    }
-
-    /// Status, `Location` and body.
-    fn ask(front: &Front, client: &str, method: &str, uri: &str) -> (u16, String, String) {
-        let request = Request::builder().method(method).uri(uri).header(HOST, "lb.example.com:1935").body(()).unwrap();
-        let client = Client { address: client.parse().unwrap(), ..CLIENT };
-        let answer = answer(front, client, &request);
-        let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
-        let status = answer.status().as_u16();
-        let mut body = answer.into_body();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let body = runtime.block_on(body.frame()).map(|frame| frame.unwrap().into_data().unwrap().to_vec());
-        (status, location.unwrap_or_default(), String::from_utf8(body.unwrap_or_default()).unwrap())
-    }
-
-    #[test]
-    fn any_path_that_ends_in_loadbalancer_names_an_edge_and_nothing_else() {
-        let front = front(&[named("edge1")], ServerInfo::Private);
-        for uri in ["/loadbalancer", "/x/loadbalancer?12345", "/myloadbalancer"] {
-            assert_eq!(ask(&front, LOCAL, "GET", uri), (200, String::new(), "redirect=edge1".to_owned()), "{uri}");
+        push(out, &["Cache-Control: ", NO_STORE, "\r\n"]);
+        if let Some(location) = &self.location {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "Location: {location}\r\n");
+        }
+        for (name, value) in &self.headers {
+            push(out, &[name, ": ", value, "\r\n"]);
+        }
+        match (framing.is_old, framing.keep_alive) {
+            (false, false) => push(out, &["Connection: close\r\n"]),
+            (true, true) => push(out, &["Connection: keep-alive\r\n"]),
+            (false, true) | (true, false) => {}
+        }
+        let [first, second] = self.body.parts();
+        let length = first.len() + second.len();
+        // A length of 0 is not said to HEAD, and none with 204 (RFC 9110 section 8.6).
+        let says_length = self.status != StatusCode::NO_CONTENT && (length > 0 || !framing.is_head);
+        if says_length {
+            let _ = write!(out, "Content-Length: {length}\r\n");
+        }
+        push(out, &["Date: ", framing.date, "\r\n\r\n"]);
+        if says_length && !framing.is_head {
+            push(out, &[first, second]);
         }
     }
 
-    #[test]
-    fn without_an_edge_the_answer_is_unknown_and_a_redirect_is_refused() {
-        let front = front(&[], ServerInfo::Private);
-        assert_eq!(ask(&front, LOCAL, "GET", "/loadbalancer").2, "redirect=unknown");
-        let (status, _, body) = ask(&front, LOCAL, "GET", "/redirect/live/a.m3u8");
-        assert_eq!((status, body.as_str()), (503, "No edge has reported yet.\n"));
+    /// The answer as hyper takes it.
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body.into_bytes()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+        // Nothing that a request may hold, nor a host that an edge may name, cannot stand in a header.
+        if let Some(location) = self.location
+            && let Ok(location) = HeaderValue::try_from(location.to_string())
+        {
+            headers.insert(LOCATION, location);
+        }
+        for (name, value) in self.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        response
     }
+}
 
-    #[test]
-    fn the_pool_is_shown_to_private_addresses_and_others_get_the_plain_answer() {
-        let front = front(&[named("edge1")], ServerInfo::Private);
-        let (_, _, body) = ask(&front, LOCAL, "GET", "/loadbalancer?serverInfoXML");
-        assert!(body.starts_with("<LoadBalancerServerInfo>"), "{body}");
-        let (_, _, body) = ask(&front, "8.8.8.8:1", "GET", "/loadbalancer?serverInfoXML");
-        assert_eq!(body, "redirect=edge1");
-    }
+fn push(out: &mut Vec<u8>, parts: &[&str]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+}
 
-    #[test]
-    fn a_redirect_keeps_path_query_port_and_method() {
-        let front = front(&[named("edge1")], ServerInfo::Private);
-        let uri = "/redirect/live/a%20b/index.m3u8?token=x%2Fy";
-        let location = "http://edge1:1935/live/a%20b/index.m3u8?token=x%2Fy".to_owned();
-        for (method, status) in [("GET", 302), ("HEAD", 302), ("POST", 307), ("PATCH", 307), ("DELETE", 307)] {
-            assert_eq!(ask(&front, LOCAL, method, uri), (status, location.clone(), String::new()), "{method}");
+impl Body {
+    /// The text, in two parts of which one may be empty.
+    pub(super) fn parts(&self) -> [&str; 2] {
+        match self {
+            Self::Fixed(text) => [text, ""],
+            Self::Made(text) => [text, ""],
+            Self::Redirect(destination) => ["redirect=", destination.as_ref().map_or("unknown", Destination::host)],
         }
     }
 
-    #[test]
-    fn a_path_cannot_name_another_host() {
-        let front = front(&[named("edge1")], ServerInfo::Private);
-        for uri in ["/redirect//evil.example/x", "/redirect/@evil.example/x", "/redirect/:1/x"] {
-            let (_, location, _) = ask(&front, LOCAL, "GET", uri);
-            assert!(location.starts_with("http://edge1:1935/"), "{location}");
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Fixed(text) => Bytes::from_static(text.as_bytes()),
+            Self::Made(text) => text.into(),
+            Self::Redirect(_) => self.parts().concat().into(),
         }
     }
+}
 
-    #[test]
-    fn other_paths_and_methods_are_refused() {
-        let front = front(&[named("edge1")], ServerInfo::Private);
-        for (method, uri, status) in [
-            ("GET", "/", 404),
-            ("GET", "/redirect/", 404),
-            ("POST", "/loadbalancer", 405),
-            ("PUT", "/crossdomain.xml", 405),
-        ] {
-            assert_eq!(ask(&front, LOCAL, method, uri).0, status, "{method} {uri}");
-        }
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::Fixed(text)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Made(text)
     }
 }

@@ -4,13 +4,21 @@
 //! |-----------------|----------------------------------------------------------------------|
 //! | [`head`]        | where a request's head ends, and what to say when it does not        |
 //! | [`limits`]      | how much a client may send                                           |
-//! | [`answer`]      | which request gets which answer                                      |
+//! | [`request`]     | a request, as far as answers depend on it                            |
+//! | [`route`]       | which request gets which answer                                      |
+//! | [`answer`]      | an answer, and its bytes                                             |
+//! | [`location`]    | where a client is redirected to                                      |
+//! | [`bridge`]      | hyper's requests in, our answers out                                 |
 //! | [`server_info`] | the pool as XML                                                      |
 //! | [`mod@serve`]   | one connection: the first head within its limits, then hyper         |
 
 mod answer;
+mod bridge;
 mod head;
 mod limits;
+mod location;
+mod request;
+mod route;
 mod serve;
 mod server_info;
 

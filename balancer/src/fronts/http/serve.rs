@@ -1,7 +1,6 @@
 //! One HTTP connection: the first head within its limits, then hyper.
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::sync::Arc;
 
 use hyper::server::conn::http1;
@@ -11,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use crate::fleet::Protocol;
-use crate::fronts::http::answer::answer;
+use crate::fronts::http::bridge;
 use crate::fronts::http::head::{self, Refusal};
 use crate::fronts::incoming::Incoming;
 use crate::fronts::rewind::Rewind;
@@ -38,7 +37,7 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         .max_buf_size(limit.max(MIN_BUFFER))
         .serve_connection(
             TokioIo::new(Rewind::new(incoming.received, incoming.stream)),
-            service_fn(|request| ready(Ok::<_, Infallible>(answer(&front, client, &request)))),
+            service_fn(async |request| Ok::<_, Infallible>(bridge::respond(&front, client, request).await)),
         )
         .await;
     if let Err(error) = served {

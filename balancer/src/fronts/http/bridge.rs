@@ -1,0 +1,126 @@
+//! hyper's requests in, our answers out.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::http::uri::Authority;
+use hyper::{Request as HyperRequest, Response, StatusCode};
+
+use crate::fronts::http::answer::Answer;
+use crate::fronts::http::request::{Headers, Request};
+use crate::fronts::http::route::answer;
+use crate::fronts::{Client, Front};
+
+/// Answers a request that hyper has read.
+pub(super) async fn respond<B>(front: &Front, client: Client, request: HyperRequest<B>) -> Response<Full<Bytes>> {
+    let uri = request.uri();
+    let mut headers = Headers::default();
+    for (name, value) in request.headers() {
+        headers.note(name.as_str(), value.as_bytes());
+    }
+    // A target that names a host wins over the header (RFC 9112 section 3.2.2), and HTTP/2 has no such header.
+    headers.host = uri.authority().map(Authority::as_str).or(headers.host);
+    match Request::new(request.method().as_str(), uri.path(), uri.query(), headers) {
+        Some(request) => answer(front, client, &request).into_response(),
+        None => Answer::text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n")
+            .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use weir_protocol::{Host, Report};
+
+    use super::*;
+    use crate::config::ServerInfo;
+    use crate::fleet::tests::report;
+    use crate::fronts::http::answer::Framing;
+    use crate::fronts::tests::{CLIENT, front};
+
+    const HOST: &str = "lb.example.com:1935";
+    const ORIGIN: &str = "https://site.example";
+
+    /// All that hyper sends for one request, after which the client says nothing more.
+    fn through_hyper(front: &Front, head: &str) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            client.write_all(head.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            let serve = service_fn(async |request| Ok::<_, Infallible>(respond(front, CLIENT, request).await));
+            let served = http1::Builder::new()
+                .title_case_headers(true)
+                .half_close(true)
+                .serve_connection(TokioIo::new(server), serve)
+                .await;
+            served.unwrap();
+            let mut sent = String::new();
+            client.read_to_string(&mut sent).await.unwrap();
+            sent
+        })
+    }
+
+    fn directly(front: &Front, method: &str, target: &str, framing: Framing<'_>) -> String {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let headers = Headers { host: Some(HOST), origin: Some(ORIGIN), ..Headers::default() };
+        let request = Request::new(method, path, query, headers).unwrap();
+        let mut sent = Vec::new();
+        answer(front, CLIENT, &request).write(Framing { is_head: request.is_head(), ..framing }, &mut sent);
+        String::from_utf8(sent).unwrap()
+    }
+
+    #[test]
+    fn an_answer_has_the_same_bytes_through_hyper_and_without_it() {
+        let mut named: Report<'_> = report();
+        named.redirect = Host::new("edge1").ok();
+        for front in [front(&[named], ServerInfo::Private), front(&[], ServerInfo::Private)] {
+            let targets = [
+                "/loadbalancer",
+                "/loadbalancer?12345",
+                "/crossdomain.xml",
+                "/redirect/live/a%20b/index.m3u8?token=x%2Fy",
+                "/redirect/live",
+                "/nowhere",
+            ];
+            let methods = ["GET", "HEAD", "POST", "OPTIONS", "PATCH"];
+            let connections =
+                [(1, "close", false), (1, "keep-alive", true), (0, "close", false), (0, "keep-alive", true)];
+            for ((target, method), (minor, connection, keep_alive)) in targets
+                .into_iter()
+                .flat_map(|target| methods.map(|method| (target, method)))
+                .flat_map(|request| connections.map(|connection| (request, connection)))
+            {
+                let head = format!(
+                    "{method} {target} HTTP/1.{minor}\r\nHost: {HOST}\r\nOrigin: {ORIGIN}\r\nConnection: {connection}\r\n\r\n"
+                );
+                let hyper = through_hyper(&front, &head);
+                let date = hyper.lines().find_map(|line| line.strip_prefix("Date: ")).unwrap();
+                let framing = Framing { is_old: minor == 0, keep_alive, is_head: false, date };
+                assert_eq!(directly(&front, method, target, framing), hyper, "{head}");
+            }
+        }
+    }
+
+    #[test]
+    fn naming_an_edge_allocates_nothing() {
+        let front = front(&[report()], ServerInfo::Private);
+        let mut sent = Vec::with_capacity(4096);
+        let headers = Headers { host: Some(HOST), origin: Some(ORIGIN), ..Headers::default() };
+        let mut ask = |path| {
+            sent.clear();
+            let request = Request::new("GET", path, Some("x=1"), headers).unwrap();
+            let framing = Framing { is_old: false, keep_alive: true, is_head: false, date: "" };
+            answer(&front, CLIENT, &request).write(framing, &mut sent);
+        };
+        for path in ["/loadbalancer", "/redirect/live/a/index.m3u8"] {
+            // What is made once for each thread.
+            ask(path);
+            assert_eq!(allocation_counter::measure(|| ask(path)).count_total, 0, "{path}");
+        }
+    }
+}
