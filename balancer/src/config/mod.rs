@@ -209,6 +209,7 @@ mod tests {
             linger_bytes = 0
             [limits.http]
             head = 4096
+            streams = 10
             [limits.rtmp]
             message_length = 1024
             chunk_streams = 2

@@ -21,7 +21,9 @@ pub(super) trait Conversation {
 pub(super) enum Progress {
     /// More bytes are needed.
     More,
-    /// The last answer was given.
+    /// The client has what it asked for, and says nothing more unasked.
+    Answered,
+    /// The last answer was given, whatever the client may still send.
     Last,
 }
 
@@ -44,9 +46,10 @@ pub(super) async fn hold(mut incoming: Incoming, limits: &Limits, mut conversati
         if incoming.stream.write_all(&output).await.is_err() {
             return;
         }
-        if progress == Progress::Last {
-            return incoming.finish(limits).await;
+        match progress {
+            Progress::More => output.clear(),
+            Progress::Answered => return incoming.finish_answered(limits).await,
+            Progress::Last => return incoming.finish(limits).await,
         }
-        output.clear();
     }
 }

@@ -21,11 +21,13 @@ pub(super) struct Incoming {
     pub(super) stream: Stream,
     pub(super) received: BytesMut,
     deadline: Instant,
+    /// The last read took in all that there was.
+    is_drained: bool,
 }
 
 impl Incoming {
     pub(super) fn new(stream: Stream, decision_timeout: Duration) -> Self {
-        Self { stream, received: BytesMut::new(), deadline: Instant::now() + decision_timeout }
+        Self { stream, received: BytesMut::new(), deadline: Instant::now() + decision_timeout, is_drained: false }
     }
 
     /// Takes in what the client has sent next; false when it will send no more.
@@ -34,11 +36,16 @@ impl Incoming {
     /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the time to decide is over.
     pub(super) async fn receive(&mut self) -> io::Result<bool> {
         self.received.reserve(CHUNK);
+        let room = self.received.capacity() - self.received.len();
         let read = self.stream.read_buf(&mut self.received);
-        match timeout_at(self.deadline, read).await {
-            Ok(length) => Ok(length? > 0),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        let length = timeout_at(self.deadline, read).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.is_drained = length < room;
+        Ok(length > 0)
+    }
+
+    /// The client may say what it wants next, and has as long for that as for the first time.
+    pub(super) fn restart(&mut self, decision_timeout: Duration) {
+        self.deadline = Instant::now() + decision_timeout;
     }
 
     /// The same client, whose first bytes were TLS, behind that.
@@ -50,7 +57,21 @@ impl Incoming {
         // Boxed, since few connections need the room.
         let accepting = Box::pin(acceptor.accept(Rewind::new(self.received, socket)));
         let stream = timeout_at(self.deadline, accepting).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        Ok(Self { stream: Stream::Tls(Box::new(stream.into())), received: BytesMut::new(), deadline: self.deadline })
+        Ok(Self {
+            stream: Stream::Tls(Box::new(stream.into())),
+            received: BytesMut::new(),
+            deadline: self.deadline,
+            is_drained: false,
+        })
+    }
+
+    /// Ends the connection of a client that has got what it asked for and says nothing more unasked: as
+    /// [`Incoming::finish`], but at once where nothing of the client's is left to be read.
+    pub(super) async fn finish_answered(self, limits: &Limits) {
+        let is_plain = matches!(self.stream, Stream::Plain(_));
+        if !(is_plain && self.is_drained && self.received.is_empty()) {
+            self.finish(limits).await;
+        }
     }
 
     /// Ends the connection so that the last answer arrives.

@@ -11,11 +11,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// After so many reads a connection is registered all the same: the runtime sees to it that a client that never stops
+/// sending does not keep the others waiting.
+const READS_AT_ONCE: u8 = 4;
+
 /// A TCP connection, registered with the runtime when it first has to be waited for.
 #[derive(Debug)]
 pub(super) enum Socket {
-    /// In non-blocking mode, and not registered.
-    Fresh(net::TcpStream),
+    /// In non-blocking mode, and not registered; it may be read so many times more at once.
+    Fresh(net::TcpStream, u8),
     Registered(TcpStream),
     /// Could not be registered, and is closed.
     Lost,
@@ -24,7 +28,7 @@ pub(super) enum Socket {
 impl Socket {
     /// A connection in non-blocking mode.
     pub(super) fn new(stream: net::TcpStream) -> Self {
-        Self::Fresh(stream)
+        Self::Fresh(stream, READS_AT_ONCE)
     }
 
     /// The connection as the runtime knows it.
@@ -35,25 +39,23 @@ impl Socket {
         self.register()?;
         match self {
             Self::Registered(stream) => Ok(stream),
-            Self::Fresh(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Self::Fresh(..) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
     /// Tells the peer that nothing more will come.
     fn shutdown(&self) -> io::Result<()> {
         match self {
-            Self::Fresh(stream) => stream.shutdown(Shutdown::Write),
+            Self::Fresh(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Registered(stream) => socket2::SockRef::from(stream).shutdown(Shutdown::Write),
             Self::Lost => Ok(()),
         }
     }
 
     fn register(&mut self) -> io::Result<()> {
-        if let Self::Fresh(_) = self {
-            // Between the two assignments lies what can fail.
-            if let Self::Fresh(stream) = std::mem::replace(self, Self::Lost) {
-                *self = Self::Registered(TcpStream::from_std(stream)?);
-            }
+        match std::mem::replace(self, Self::Lost) {
+            Self::Fresh(stream, _) => *self = Self::Registered(TcpStream::from_std(stream)?),
+            other => *self = other,
         }
         Ok(())
     }
@@ -64,7 +66,7 @@ impl Socket {
         at_once: impl FnOnce(&mut net::TcpStream) -> io::Result<T>,
         registered: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Self::Fresh(stream) = self {
+        if let Self::Fresh(stream, _) = self {
             match at_once(stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
                 outcome => return Poll::Ready(outcome),
@@ -72,25 +74,28 @@ impl Socket {
         }
         match self {
             Self::Registered(stream) => registered(Pin::new(stream)),
-            Self::Fresh(_) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Fresh(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Self::Fresh(stream) = &mut *self {
-            match stream.read(buffer.initialize_unfilled()) {
+        match &mut *self {
+            Self::Fresh(_, 0) => self.register()?,
+            Self::Fresh(stream, reads) => match stream.read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
                 outcome => {
+                    *reads -= 1;
                     buffer.advance(outcome?);
                     return Poll::Ready(Ok(()));
                 }
-            }
+            },
+            Self::Registered(_) | Self::Lost => {}
         }
         match &mut *self {
             Self::Registered(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Fresh(_) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Fresh(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }

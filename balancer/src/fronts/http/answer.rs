@@ -72,7 +72,6 @@ impl<'a> Answer<'a> {
     }
 
     /// Appends the whole answer: the very bytes that hyper would send.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the listener, which answers small requests by itself"))]
     pub(in crate::fronts) fn write(&self, framing: Framing<'_>, out: &mut Vec<u8>) {
         let version = if framing.is_old { "HTTP/1.0 " } else { "HTTP/1.1 " };
         let reason = self.status.canonical_reason().unwrap_or("<none>");

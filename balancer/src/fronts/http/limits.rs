@@ -1,6 +1,6 @@
 //! How much an HTTP client may send.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::units;
 
@@ -12,10 +12,18 @@ pub struct Limits {
     /// Default: 16384. Heads up to 8192 bytes are taken in any case after the first of a connection.
     #[serde(deserialize_with = "units::within::<_, 1024, 1_048_576>")]
     pub head: usize,
+    /// Most requests of one HTTP/2 connection at a time, 1 to 1000. A web player has a few under way. Default: 100.
+    #[serde(deserialize_with = "streams")]
+    pub streams: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: 16 * 1024 }
+        Self { head: 16 * 1024, streams: 100 }
     }
+}
+
+fn streams<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    // Within the range of both.
+    units::within::<_, 1, 1000>(deserializer).map(|streams| streams as u32)
 }

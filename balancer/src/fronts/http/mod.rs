@@ -10,17 +10,21 @@
 //! | [`location`]    | where a client is redirected to                                      |
 //! | [`bridge`]      | hyper's requests in, our answers out                                 |
 //! | [`server_info`] | the pool as XML                                                      |
-//! | [`mod@serve`]   | one connection: the first head within its limits, then hyper         |
+//! | [`simple`]      | requests that are complete with their head                           |
+//! | [`mod@hyper`]   | a connection that hyper serves                                       |
+//! | [`mod@serve`]   | one connection                                                       |
 
 mod answer;
 mod bridge;
 mod head;
+mod hyper;
 mod limits;
 mod location;
 mod request;
 mod route;
 mod serve;
 mod server_info;
+mod simple;
 
 pub use limits::Limits;
 pub(super) use serve::serve;

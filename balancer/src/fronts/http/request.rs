@@ -45,7 +45,6 @@ impl<'a> Request<'a> {
     }
 
     /// Whether the answer has no body, whatever it says of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the listener, which answers small requests by itself"))]
     pub(in crate::fronts) fn is_head(&self) -> bool {
         self.method == "HEAD"
     }

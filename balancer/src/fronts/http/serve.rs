@@ -1,63 +1,63 @@
-//! One HTTP connection: the first head within its limits, then hyper.
+//! One HTTP connection: requests that are no more than a head are answered here, one after the other; the first that is
+//! more goes to hyper, with the rest of the connection.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Buf as _;
 use tokio::io::AsyncWriteExt as _;
-use tracing::debug;
 
 use crate::fleet::Protocol;
-use crate::fronts::http::bridge;
+use crate::fronts::http::answer::Framing;
 use crate::fronts::http::head::{self, Refusal};
+use crate::fronts::http::hyper;
+use crate::fronts::http::route::answer;
+use crate::fronts::http::simple::Simple;
 use crate::fronts::incoming::Incoming;
-use crate::fronts::rewind::Rewind;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) {
-    let limit = front.limits().http.head;
-    if let Err(refusal) = first_head(&mut incoming, limit).await {
-        // A client that has gone is no client that was turned away.
-        if let Some(refusal) = refusal {
-            front.metrics().reject_client(Protocol::Http.name(), refusal.reason());
-            let _ = incoming.stream.write_all(refusal.response(limit).as_bytes()).await;
-            incoming.finish(front.limits()).await;
+    let limits = front.limits();
+    let mut output = Vec::new();
+    loop {
+        if let Err(refusal) = read_head(&mut incoming, limits.http.head).await {
+            // A client that has gone is no client that was turned away.
+            if let Some(refusal) = refusal {
+                front.metrics().reject_client(Protocol::Http.name(), refusal.reason());
+                let _ = incoming.stream.write_all(refusal.response(limits.http.head).as_bytes()).await;
+                incoming.finish(limits).await;
+            }
+            return;
         }
-        return;
-    }
-    let served = http1::Builder::new()
-        // Case means nothing in HTTP, but old clients were written against servers that write it so.
-        .title_case_headers(true)
-        .timer(TokioTimer::new())
-        // Counts for the later requests of a connection, and for the pause before them.
-        .header_read_timeout(front.limits().decision_timeout)
-        .max_buf_size(limit.max(MIN_BUFFER))
-        .serve_connection(
-            TokioIo::new(Rewind::new(incoming.received, incoming.stream)),
-            service_fn(async |request| Ok::<_, Infallible>(bridge::respond(&front, client, request).await)),
-        )
-        .await;
-    if let Err(error) = served {
-        debug!(client = %client.address, %error, "http connection failed");
+        let Some(simple) = Simple::parse(&incoming.received) else {
+            // Boxed, since few connections need the room.
+            return Box::pin(hyper::serve(front, client, incoming)).await;
+        };
+        let Simple { request, length, is_old, keep_alive } = simple;
+        let framing = Framing { is_old, keep_alive, is_head: request.is_head(), date: &front.http_date() };
+        output.clear();
+        answer(&front, client, &request).write(framing, &mut output);
+        incoming.received.advance(length);
+        if incoming.stream.write_all(&output).await.is_err() {
+            return;
+        }
+        if !keep_alive {
+            return incoming.finish_answered(limits).await;
+        }
+        incoming.restart(limits.decision_timeout);
     }
 }
 
-/// hyper takes no smaller buffer.
-const MIN_BUFFER: usize = 8192;
-
-/// Reads until the first head is complete. `None` as the error: the client has gone.
-async fn first_head(incoming: &mut Incoming, limit: usize) -> Result<(), Option<Refusal>> {
+/// Reads until the next head is complete. `None` as the error: the client has gone, or says nothing more.
+async fn read_head(incoming: &mut Incoming, limit: usize) -> Result<(), Option<Refusal>> {
     let mut seen = 0;
     while !head::is_complete(&incoming.received, seen, limit)? {
         seen = incoming.received.len();
         match incoming.receive().await {
             Ok(true) => {}
-            Ok(false) => return Err(None),
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(Some(Refusal::TooSlow)),
-            Err(_) => return Err(None),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && seen > 0 => return Err(Some(Refusal::TooSlow)),
+            Ok(false) | Err(_) => return Err(None),
         }
     }
     Ok(())

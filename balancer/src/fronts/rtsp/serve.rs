@@ -35,7 +35,7 @@ impl Conversation for Player<'_> {
                 Step::Reply(status) => debug!(client = %client.address, status = status.as_str(), "rtsp"),
                 Step::Describe(describe) => {
                     answer_describe(front, *client, &describe, &date, output);
-                    return Progress::Last;
+                    return if input.is_empty() { Progress::Answered } else { Progress::Last };
                 }
                 Step::Refuse(refusal) => {
                     front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
