@@ -79,6 +79,14 @@ pub fn drip(server: SocketAddr, bytes: &[u8], pause: Duration, at_most: Duration
     Ok(ending)
 }
 
+/// Sends this, and then nothing more.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub fn stall(server: SocketAddr, start: &[u8]) -> io::Result<Ending> {
+    flood(server, start, start, 0)
+}
+
 fn send_until_closed<'a>(stream: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]>) -> Ending {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");

@@ -10,6 +10,7 @@
 //! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS; simulated ones
 //! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML; a crowd
 //! * [`balance`], [`open_files`]: how evenly a crowd is spread, and what it takes to have one
+//! * [`certificate`]: what TLS needs
 //! * [`http`], [`metrics`], [`server_info`], [`json`]: what the programs say of themselves
 //! * [`operator`]: pause, unpause and drain, at a balancer and on an edge
 //! * [`second`]: the report protocol's second implementation
@@ -27,6 +28,7 @@ pub mod agent;
 pub mod balance;
 pub mod balancer;
 pub mod binaries;
+pub mod certificate;
 pub mod clients;
 pub mod connections;
 pub mod edges;

@@ -40,21 +40,19 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
     let listener = tokio::net::TcpStream::from_std(OwnedFd::from(port.socket).into())?;
     loop {
         listener.readable().await?;
-        for _ in 0..BATCH {
-            match listener.try_io(Interest::READABLE, || next(&listener)) {
-                Ok((stream, address)) => {
-                    front.metrics().connections.inc();
-                    let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
-                    start(&front, client, &port.protocols, stream);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    pause_if_exhausted(&error).await;
-                    break;
-                }
-            }
+        let batch: io::Result<()> = (0..BATCH).try_for_each(|_| {
+            let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener))?;
+            front.metrics().connections.inc();
+            let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
+            start(&front, client, &port.protocols, stream);
+            Ok(())
+        });
+        match batch {
+            Ok(()) => tokio::task::yield_now().await,
+            // To wait for the next one is to let the others run.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => pause_if_exhausted(&error).await,
         }
-        tokio::task::yield_now().await;
     }
 }
 

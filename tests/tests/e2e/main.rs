@@ -21,3 +21,4 @@ mod rtsp_players;
 mod second_implementation;
 mod selection;
 mod server_info;
+mod tls;

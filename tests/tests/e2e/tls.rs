@@ -1,0 +1,99 @@
+//! With a certificate every port takes TLS too, and the certificate is exchanged while the balancer runs.
+
+use std::path::Path;
+
+use weir_tests::agent::AgentBuilder;
+use weir_tests::balancer::{Balancer, command, folder};
+use weir_tests::certificate::Certificate;
+use weir_tests::clients::fetch;
+use weir_tests::hostile::stall;
+use weir_tests::process;
+use weir_tests::wait::{PATIENCE, eventually, until};
+
+/// How a TLS handshake begins: a record of 512 bytes (RFC 8446 section 5.1), and the first of them.
+const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01";
+
+/// curl's options for a client that trusts this certificate.
+fn trusting(certificate: &Certificate) -> [String; 2] {
+    ["--cacert".to_owned(), certificate.file().display().to_string()]
+}
+
+#[test]
+fn https_clients_are_redirected_over_either_version_of_http() {
+    let certificate = Certificate::new(&[]);
+    let balancer = Balancer::with_config(&certificate.config());
+    let agent = AgentBuilder::of(&balancer).start();
+    balancer.await_running(1);
+    let [option, file] = trusting(&certificate);
+    for version in ["--http1.1", "--http2"] {
+        let options = [&*option, &*file, version];
+        let answer = fetch(&balancer.url("https", "/loadbalancer"), &options);
+        assert_eq!((answer.status, answer.body), (200, format!("redirect={}", agent.address)), "{version}");
+        // An edge that advertises nothing is reached as the balancer was.
+        let answer = fetch(&balancer.url("https", "/redirect/live/a.m3u8?x=y"), &options);
+        let expected = format!("https://{}:{}/live/a.m3u8?x=y", agent.address, balancer.clients.port());
+        assert_eq!((answer.status, answer.location), (302, expected), "{version}");
+    }
+    assert_eq!(fetch(&balancer.url("http", "/loadbalancer"), &[]).status, 200, "plain HTTP on the same port");
+}
+
+#[test]
+fn a_new_certificate_is_shown_after_a_hang_up_and_a_damaged_one_never() {
+    let certificate = Certificate::new(&[]);
+    let balancer = Balancer::with_config(&certificate.config());
+    let old = certificate.file().with_extension("old");
+    std::fs::copy(certificate.file(), &old).expect("copy the certificate");
+    let is_shown = |file: &Path| {
+        let mut curl = process::command(weir_tests::binaries::installed("curl"));
+        curl.args(["--silent", "--max-time", "10", "--noproxy", "*", "--cacert"]).arg(file);
+        curl.arg(balancer.url("https", "/loadbalancer"));
+        process::run(curl, PATIENCE).status.success()
+    };
+    assert!(is_shown(&old));
+    certificate.renew(&["lb.example.com"]);
+    balancer.process.hang_up();
+    eventually("the new certificate is shown", PATIENCE, || {
+        if is_shown(&certificate.file()) { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    assert!(!is_shown(&old));
+
+    let new = certificate.file().with_extension("new");
+    std::fs::copy(certificate.file(), &new).expect("copy the certificate");
+    std::fs::write(certificate.file(), "damaged").expect("damage the certificate");
+    balancer.process.hang_up();
+    balancer.process.await_output(&balancer.process.stderr, "that the certificate stays", |text| {
+        text.contains("the certificate stays as it was").then_some(())
+    });
+    assert!(is_shown(&new));
+}
+
+#[test]
+fn a_client_that_never_ends_its_handshake_is_dropped() {
+    let certificate = Certificate::new(&[]);
+    let balancer = Balancer::with_config(&format!("{}[limits]\ndecision_timeout = \"300ms\"", certificate.config()));
+    assert!(stall(balancer.clients, HELLO).unwrap().closed);
+    let rejected = || balancer.metrics().sum("weir_clients_rejected_total", &[("reason", "tls-handshake")]);
+    until("it is counted", PATIENCE, || rejected() == 1.0);
+}
+
+#[test]
+fn without_a_certificate_tls_is_refused_and_counted() {
+    let balancer = Balancer::start();
+    assert!(stall(balancer.clients, HELLO).unwrap().closed);
+    let rejected = || balancer.metrics().sum("weir_clients_rejected_total", &[("reason", "tls")]);
+    until("it is counted", PATIENCE, || rejected() == 1.0);
+}
+
+#[test]
+fn a_balancer_does_not_start_without_the_certificate_that_it_is_told_of() {
+    let certificate = Certificate::new(&[]);
+    std::fs::remove_file(certificate.key_file()).expect("remove the key");
+    let state = folder();
+    let file = state.path().join("weir.toml");
+    std::fs::write(&file, certificate.config()).expect("write the configuration");
+    let mut command = command(&state);
+    command.arg("--config").arg(&file);
+    let finished = process::run(command, PATIENCE);
+    assert_eq!(finished.status.code(), Some(64), "{finished:?}");
+    assert!(finished.stderr.contains("key.pem: ") && finished.stderr.contains("a private key in PEM"), "{finished:?}");
+}
