@@ -28,6 +28,7 @@ use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, 
 use crate::fronts::accept::accept;
 use crate::fronts::listener::{self, Bound, Port};
 use crate::fronts::places::Places;
+use crate::fronts::repeats::Repeats;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
@@ -191,6 +192,7 @@ impl Server {
             applications: config.applications,
             limits: config.limits,
             metrics,
+            repeats: Repeats::default(),
             places: Places::default(),
             tls,
         });

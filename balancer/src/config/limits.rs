@@ -1,5 +1,6 @@
 //! `[limits]`: what one client may cost.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -36,6 +37,8 @@ pub struct Limits {
     /// 2097152, so that a client that sends a megabyte where a line was expected still reads why that was refused.
     #[serde(deserialize_with = "units::within::<_, 0, 1_073_741_824>")]
     pub linger_bytes: usize,
+    /// `[limits.repeats]`: how often one client may ask for the same.
+    pub repeats: Repeats,
     /// `[limits.http]`: what an HTTP client may send.
     pub http: http::Limits,
     /// `[limits.rtmp]`: what an RTMP client may send before it is answered.
@@ -53,11 +56,52 @@ impl Default for Limits {
             decision_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             linger_bytes: 2 * 1024 * 1024,
+            repeats: Repeats::default(),
             http: http::Limits::default(),
             rtmp: rtmp::Limits::default(),
             rtsp: rtsp::Limits::default(),
         }
     }
+}
+
+/// How often one address may ask to be sent to the same URL. One that asks more often is redirected in a circle, by an
+/// edge that sends its clients back or whose name leads here; no client stops by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Repeats {
+    /// So often, 1 to 65535, or `"off"`. Clients in a circle come back a hundred times a second where the network is fast;
+    /// the default leaves room for a crowd behind one address. Default: 1000.
+    #[serde(deserialize_with = "count_or_off")]
+    pub most: Option<u16>,
+    /// … within this time. Default: `"10s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub within: Duration,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self { most: Some(1000), within: Duration::from_secs(10) }
+    }
+}
+
+fn count_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected 1 to 65535, or \"off\"")]
+    enum Written {
+        Count(NonZeroU16),
+        Word(Off),
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Off {
+        Off,
+    }
+
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Count(count) => Some(count.get()),
+        Written::Word(Off::Off) => None,
+    })
 }
 
 fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {

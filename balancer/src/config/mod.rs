@@ -42,7 +42,7 @@ pub use application::{Application, Mode};
 pub use error::Error;
 pub use geoip::Geoip;
 pub use http::{Http, ServerInfo};
-pub use limits::Limits;
+pub use limits::{Limits, Repeats};
 pub use listener::Listener;
 pub use redirect::Redirect;
 pub use reports::Reports;
@@ -207,6 +207,9 @@ mod tests {
             decision_timeout = "3s"
             linger = "500ms"
             linger_bytes = 0
+            [limits.repeats]
+            most = "off"
+            within = "1m"
             [limits.http]
             head = 4096
             streams = 10
@@ -302,6 +305,7 @@ mod tests {
                 "weir.toml:2: `ftp` is not a scheme: expected one of http, https, rtmp, rtmps, rtmpt, rtmpts, rtmpe, \
                  rtmpte, rtsp, rtsps, rtspu, rtspt",
             ),
+            ("[limits.repeats]\nmost = 0", "weir.toml:2: expected 1 to 65535, or \"off\""),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (
                 "[http]\nserver_info = \"yes\"",

@@ -54,12 +54,15 @@ pub enum Refusal {
     /// Every edge that could take the client is at its limits.
     #[error("every edge is full")]
     Full,
+    /// The client has been here before, and would be again.
+    #[error("redirected in a circle")]
+    Loop,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 5] =
-        [Self::NoEdge, Self::NoneAvailable, Self::ProtocolNotServed, Self::ZoneNotServed, Self::Full];
+    pub const ALL: [Self; 6] =
+        [Self::NoEdge, Self::NoneAvailable, Self::ProtocolNotServed, Self::ZoneNotServed, Self::Full, Self::Loop];
 
     /// A stable name for metrics, logs and answers.
     #[must_use]
@@ -70,6 +73,7 @@ impl Refusal {
             Self::ProtocolNotServed => "refused-protocol-not-served",
             Self::ZoneNotServed => "refused-zone-not-served",
             Self::Full => "refused-full",
+            Self::Loop => "refused-loop",
         }
     }
 }

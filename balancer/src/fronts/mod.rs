@@ -15,6 +15,7 @@
 //! | [`conversation`] | such a connection with a few messages to and fro       |
 //! | [`rewind`]       | that connection, with the bytes read so far given back |
 //! | [`redirect`]     | where on an edge a client is sent                      |
+//! | [`repeats`]      | clients that go in circles                             |
 //! | [`http`]         | HTTP                                                   |
 //! | [`rtmp`]         | RTMP                                                   |
 //! | [`rtsp`]         | RTSP                                                   |
@@ -27,6 +28,7 @@ mod incoming;
 pub mod listener;
 pub mod places;
 pub mod redirect;
+pub mod repeats;
 mod rewind;
 pub mod rtmp;
 pub mod rtsp;
@@ -48,6 +50,7 @@ use crate::config::{Application, Limits, ServerInfo};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
 use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
+use crate::fronts::repeats::Repeats;
 use crate::metrics::Metrics;
 
 /// What all workers share.
@@ -71,6 +74,8 @@ pub struct Shared {
     pub server_info: ServerInfo,
     /// For counting.
     pub metrics: Arc<Metrics>,
+    /// Who has asked for what lately.
+    pub repeats: Repeats,
     /// Client connections open now.
     pub places: Places,
     /// With what TLS is accepted, if it is.
@@ -135,6 +140,11 @@ impl Front {
         needed: Option<Protocol>,
         path: Option<&str>,
     ) -> Result<Destination, Refusal> {
+        let is_too_often =
+            |path| self.shared.repeats.is_too_often(client.address.ip(), path, self.now(), self.limits().repeats);
+        if path.is_some_and(is_too_often) {
+            return Err(self.refuse(client, protocol, Refusal::Loop));
+        }
         let random = self.random.fetch_add(1, Ordering::Relaxed);
         let snapshot = self.shared.fleet.load();
         let request = Request {
@@ -145,24 +155,28 @@ impl Front {
             client: Request::client_hash(client.address.ip()),
         };
         let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);
-        self.metrics().count_choice(protocol, choice.as_ref().map(Choice::reason).map_err(|refusal| *refusal));
         let destination = match choice {
-            Ok(Choice::Edge(edge, reason)) => Ok(Destination { place: Place::Edge(Arc::clone(edge)), reason }),
-            Ok(Choice::Overflow) => self.elsewhere(needed),
-            Err(refusal) => Err(refusal),
+            Ok(Choice::Edge(edge, reason)) => Destination { place: Place::Edge(Arc::clone(edge)), reason },
+            Ok(Choice::Overflow) => self.elsewhere(needed).map_err(|refusal| self.refuse(client, protocol, refusal))?,
+            Err(refusal) => return Err(self.refuse(client, protocol, refusal)),
         };
-        match &destination {
-            Ok(Destination { place: Place::Edge(edge), reason }) => {
+        let reason = destination.reason;
+        self.metrics().count_choice(protocol, Ok(reason));
+        match &destination.place {
+            Place::Edge(edge) => {
                 debug!(client = %client.address, ?protocol, edge = %edge.id, reason = reason.name(), "hand-out");
             }
-            Ok(Destination { reason, .. }) => {
+            Place::Elsewhere(_) => {
                 debug!(client = %client.address, ?protocol, reason = reason.name(), "sent elsewhere");
             }
-            Err(refusal) => {
-                debug!(client = %client.address, ?protocol, reason = refusal.name(), "refused");
-            }
         }
-        destination
+        Ok(destination)
+    }
+
+    fn refuse(&self, client: Client, protocol: Protocol, refusal: Refusal) -> Refusal {
+        self.metrics().count_choice(protocol, Err(refusal));
+        debug!(client = %client.address, ?protocol, reason = refusal.name(), "refused");
+        refusal
     }
 
     /// The place elsewhere for clients that speak `needed`.
@@ -215,6 +229,7 @@ mod tests {
     use weir_protocol::Report;
 
     use super::*;
+    use crate::config;
     use crate::fleet::Terms;
     use crate::fleet::tests::{report, snapshot_on};
 
@@ -255,6 +270,7 @@ mod tests {
             limits: Limits::default(),
             server_info,
             metrics: Arc::new(Metrics::new()),
+            repeats: Repeats::default(),
             places: Places::default(),
             tls: None,
         }
@@ -270,6 +286,18 @@ mod tests {
         assert_eq!(without.choose(CLIENT, Protocol::Http, None, None).unwrap_err(), Refusal::NoEdge);
         let counted = "weir_refusals_total{protocol=\"http\",reason=\"refused-no-edge\"} 1\n";
         assert!(without.metrics().render().contains(counted));
+    }
+
+    #[test]
+    fn a_client_that_goes_in_circles_is_stopped() {
+        let repeats = config::Repeats { most: Some(2), ..config::Repeats::default() };
+        let limits = Limits { repeats, ..Limits::default() };
+        let front = Front::new(Arc::new(Shared { limits, ..shared(&[report()], ServerInfo::Off, &[]) }), 1);
+        let choose = |path| front.choose(CLIENT, Protocol::Http, Some(Protocol::Http), path).map(|_| ());
+        assert_eq!([(); 3].map(|()| choose(Some("live/a"))), [Ok(()), Ok(()), Err(Refusal::Loop)]);
+        assert_eq!(choose(None), Ok(()), "who asks for a host alone follows nothing");
+        let counted = "weir_refusals_total{protocol=\"http\",reason=\"refused-loop\"} 1\n";
+        assert!(front.metrics().render().contains(counted));
     }
 
     #[test]

@@ -54,7 +54,11 @@ fn redirect<'a>(front: &'a Front, client: Client, request: &Request<'a>, rest: &
         Ok(destination) => destination,
         Err(refusal) => {
             let text = format!("{}.\n", capitalised(&refusal.to_string()));
-            let answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, text).with("Retry-After", RETRY_AFTER);
+            let status = match refusal {
+                Refusal::Loop => StatusCode::LOOP_DETECTED,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let answer = Answer::text(status, text).with("Retry-After", RETRY_AFTER);
             return allow_any_origin(answer).with(Front::REASON_HEADER, reason(Err(&refusal)));
         }
     };
