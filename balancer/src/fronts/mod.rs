@@ -45,7 +45,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tracing::debug;
 use weir_protocol::stream::of_path as stream_of_path;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, HttpDate};
 use crate::config::{Application, Limits, ServerInfo};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
 use crate::fronts::places::Places;
@@ -195,7 +195,7 @@ impl Front {
         self.shared.clock.now()
     }
 
-    pub(crate) fn http_date(&self) -> String {
+    pub(crate) fn http_date(&self) -> HttpDate {
         self.shared.clock.http_date()
     }
 
