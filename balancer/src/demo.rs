@@ -12,6 +12,7 @@ use weir_balancer::admin::token::Token;
 use weir_balancer::config::Listener;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::fleet::State;
+use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::server::FromFiles;
 use weir_edge_agent::Target;
 use weir_edge_agent::probe::{Outcome, Probe, Reading};
@@ -44,7 +45,8 @@ pub(crate) async fn run(arguments: Demo) -> start::Outcome {
     let ring = [secret.clone()].into_iter().collect();
     let token = keys::generate().to_base64();
     let token_shown = Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?;
-    let server = bind(config, FromFiles { ring, token: token_shown, zones: Arc::default(), tls: None })?;
+    let edge_tls = edge_tls::client_config(None).map_err(Failure::unavailable)?;
+    let server = bind(config, FromFiles { ring, token: token_shown, zones: Arc::default(), tls: None, edge_tls })?;
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     let admin = server.admin_address().map_err(Failure::unavailable)?;
     let clients = server.clients().first().map(|listener| listener.address);

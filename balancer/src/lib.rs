@@ -17,6 +17,7 @@
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
 //! | [`metrics`] | what is counted                                                        |
+//! | [`relayed`] | … of the clients whose bytes are carried                               |
 //! | [`tls`]     | the certificate that clients are shown                                 |
 //! | [`clock`]   | time since the start, and time of day                                  |
 //! | [`server`]  | all of them wired together and run                                     |
@@ -30,6 +31,7 @@ pub mod fronts;
 pub mod geoip;
 pub mod intake;
 pub mod metrics;
+pub mod relayed;
 pub mod server;
 pub mod tls;
 

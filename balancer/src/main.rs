@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use weir_balancer::config::keys;
+use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::geoip::CurrentZones;
 use weir_balancer::server::FromFiles;
 use weir_balancer::tls::Certificate;
@@ -40,10 +41,11 @@ async fn run(arguments: Run) -> Outcome {
     let zones = config.zones().map_err(Failure::configuration)?;
     let zones = CurrentZones::load(zones, config.geoip.file.clone()).map_err(Failure::configuration)?;
     let certificate = config.tls.files.clone().map(Certificate::load).transpose().map_err(Failure::configuration)?;
+    let edge_tls = edge_tls::client_config(config.relay.edge_ca_file.as_deref()).map_err(Failure::configuration)?;
     server::fit_to_open_files(&mut config);
     let asked_to_reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
     let tls = certificate.as_ref().map(Certificate::published);
-    let server = bind(config, FromFiles { ring: keys.ring, token, zones: zones.published(), tls })?;
+    let server = bind(config, FromFiles { ring: keys.ring, token, zones: zones.published(), tls, edge_tls })?;
     let renewed = Renewed { key_file: keys.file.clone(), requests: server.requests(), zones, certificate };
     tokio::spawn(renewed.run(asked_to_reload));
     let reports = server.reports_address().map_err(Failure::unavailable)?;

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tracing::{error, info};
 use weir_program::random;
 use weir_protocol::report::MAX_NAME_LENGTH;
@@ -26,12 +26,13 @@ use crate::config::address::ListenAddress;
 use crate::config::{Config, Listener};
 use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, Terms};
 use crate::fronts::accept::accept;
-use crate::fronts::listener::{self, Bound, Port};
+use crate::fronts::listener::{self, Bound, Port, Service};
 use crate::fronts::places::Places;
 use crate::fronts::repeats::Repeats;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
+use crate::relayed::Relayed;
 
 /// A balancer whose sockets are bound, and which does not serve anybody yet.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub struct FromFiles {
     pub zones: Arc<ArcSwap<ClientZones>>,
     /// With what TLS is accepted from clients, if it is.
     pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    /// With what edges are connected to over TLS.
+    pub edge_tls: Arc<ClientConfig>,
 }
 
 /// Requests that may wait for the intake; it takes them at once.
@@ -147,7 +150,7 @@ impl Server {
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { config, files, workers, clients, reports, admin, fleet, ask, asked } = self;
-        let FromFiles { ring, token, zones, tls } = files;
+        let FromFiles { ring, token, zones, tls, edge_tls } = files;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
         let overflow: Vec<_> = config.selection.overflow.iter().cloned().map(Arc::new).collect();
         let terms = Terms {
@@ -193,6 +196,9 @@ impl Server {
             limits: config.limits,
             metrics,
             repeats: Repeats::default(),
+            relayed: Arc::new(Relayed::new(config.relay.sessions)),
+            relay: config.relay,
+            edge_tls,
             places: Places::default(),
             tls,
         });
@@ -282,7 +288,12 @@ pub fn fit_to_open_files(config: &mut Config) {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocols: Vec<&str> = self.protocols.iter().map(|protocol| protocol.name()).collect();
-        write!(f, "{} for {}", self.address, protocols.join(", "))
+        match &self.service {
+            Service::Speak(protocols) => {
+                let names: Vec<&str> = protocols.iter().map(|protocol| protocol.name()).collect();
+                write!(f, "{} for {}", self.address, names.join(", "))
+            }
+            Service::Relay(port) => write!(f, "{} for relay to port {port}", self.address),
+        }
     }
 }

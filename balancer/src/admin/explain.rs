@@ -94,6 +94,7 @@ impl Explained {
             zone: question.client.and_then(|client| zones.of(client)),
             stream: question.stream.as_deref().and_then(stream::of_path),
             client: question.client.map_or(0, Request::client_hash),
+            not: &[],
         };
         let explanation = selector.explain(snapshot, &request, now, random);
         let outlook = snapshot.outlook(now);

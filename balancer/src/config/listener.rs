@@ -1,5 +1,7 @@
 //! `[[listener]]`: where clients come in.
 
+use std::num::NonZeroU16;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
@@ -23,6 +25,12 @@ pub struct Listener {
     /// The port that clients who came in here are redirected to, where the edge advertises nothing. Default: the one
     /// that the client used.
     pub redirect_port: Option<u16>,
+    /// The port of edges that every connection is relayed to, 1 to 65535, whatever is spoken there: to this port of the
+    /// least loaded edge, at once, so that the edge may speak first. For Icecast and any other protocol over TCP that
+    /// Weir does not know. Nothing is looked at, so that the other keys but `address` mean nothing here. Default: none,
+    /// and the first bytes of a client say what is done for it.
+    #[serde(deserialize_with = "relay_port")]
+    pub relay_port: Option<NonZeroU16>,
 }
 
 impl Default for Listener {
@@ -35,8 +43,19 @@ impl Listener {
     /// A listener for every protocol.
     #[must_use]
     pub fn at(address: ListenAddress) -> Self {
-        Self { address, protocols: Protocol::ALL.to_vec(), redirect_scheme: None, redirect_port: None }
+        Self {
+            address,
+            protocols: Protocol::ALL.to_vec(),
+            redirect_scheme: None,
+            redirect_port: None,
+            relay_port: None,
+        }
     }
+}
+
+fn relay_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU16>, D::Error> {
+    let port = u16::deserialize(deserializer)?;
+    NonZeroU16::new(port).map(Some).ok_or_else(|| D::Error::custom("out of range: expected 1 to 65535"))
 }
 
 fn protocols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Protocol>, D::Error> {

@@ -11,6 +11,7 @@
 //! | `[admin]`         | [`admin`]       |
 //! | `[http]`          | [`http`]        |
 //! | `[redirect]`      | [`redirect`]    |
+//! | `[relay]`         | [`relay`]       |
 //! | `[selection]`     | [`selection`]   |
 //! | `[limits]`        | [`limits`]      |
 //! | `[tls]`           | [`tls`]         |
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod limits;
 pub mod listener;
 pub mod redirect;
+pub mod relay;
 pub mod reports;
 pub mod selection;
 pub mod tls;
@@ -45,6 +47,7 @@ pub use http::{Http, ServerInfo};
 pub use limits::{Limits, Repeats};
 pub use listener::Listener;
 pub use redirect::Redirect;
+pub use relay::{ProxyProtocol, Relay};
 pub use reports::Reports;
 pub use selection::Selection;
 pub use tls::Tls;
@@ -75,6 +78,8 @@ pub struct Config {
     pub http: Http,
     /// Where clients may be sent.
     pub redirect: Redirect,
+    /// Clients whose bytes are carried to their edge.
+    pub relay: Relay,
     /// Which edge a client gets.
     pub selection: Selection,
     /// What one client may cost.
@@ -166,6 +171,9 @@ mod tests {
             protocols = ["rtsp"]
             redirect_scheme = "rtsps"
             redirect_port = 322
+            [[listener]]
+            address = "127.0.0.1:8000"
+            relay_port = 8000
             [[application]]
             name = "live"
             protocol = "rtmp"
@@ -187,6 +195,14 @@ mod tests {
             [redirect]
             hosts = [".Example.com"]
             networks = ["10.0.0.0/8", "2001:db8::/32"]
+            [relay]
+            sessions = 500
+            connect_timeout = "1s"
+            attempts = 2
+            idle_timeout = "off"
+            pipe_bytes = 131072
+            proxy_protocol = "v2"
+            edge_ca_file = "/etc/weir/edges.pem"
             [admin]
             token_file = "/etc/weir/token"
             address = "127.0.0.1:9000"
@@ -242,10 +258,12 @@ mod tests {
         .unwrap();
         assert_eq!(config.listeners_or_default()[1].protocols, [Protocol::Rtsp]);
         assert_eq!(config.listeners[1].redirect_scheme, Scheme::named("rtsps"));
+        assert_eq!(config.listeners[2].relay_port.map(u16::from), Some(8000));
         assert_eq!(config.applications[0].mode, Mode::Relay);
         assert_eq!(config.reports.timeout, Duration::from_millis(7500));
         assert_eq!(config.reports.max_clock_skew, None);
         assert_eq!(config.http.server_info, ServerInfo::Off);
+        assert_eq!((config.relay.idle_timeout, config.relay.proxy_protocol), (None, Some(ProxyProtocol::V2)));
         assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
         assert_eq!(config.limits.linger, Duration::from_millis(500));
         assert_eq!(config.selection.rules().policy, Policy::LeastConnections);
@@ -263,7 +281,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `selection`, `limits`, `tls`, `geoip`, `zone`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `relay`, `selection`, `limits`, `tls`, `geoip`, `zone`"
         );
     }
 
@@ -301,11 +319,16 @@ mod tests {
                 "weir.toml:2: `proxy` is not a mode: expected one of `auto`, `redirect`, `relay`",
             ),
             (
+                "[relay]\nproxy_protocol = \"v3\"",
+                "weir.toml:2: `v3` is not a version of the PROXY protocol: expected one of `off`, `v1`, `v2`",
+            ),
+            (
                 "[[listener]]\nredirect_scheme = \"ftp\"",
                 "weir.toml:2: `ftp` is not a scheme: expected one of http, https, rtmp, rtmps, rtmpt, rtmpts, rtmpe, \
                  rtmpte, rtsp, rtsps, rtspu, rtspt",
             ),
             ("[limits.repeats]\nmost = 0", "weir.toml:2: expected 1 to 65535, or \"off\""),
+            ("[[listener]]\nrelay_port = 0", "weir.toml:2: out of range: expected 1 to 65535"),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (
                 "[http]\nserver_info = \"yes\"",

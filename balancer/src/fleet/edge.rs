@@ -298,6 +298,11 @@ impl Edge {
         self.load.hand_out(now);
     }
 
+    /// Takes back a client that was counted at `counted`, and that never got there.
+    pub fn take_back(&self, counted: Time) {
+        self.load.take_back(counted);
+    }
+
     /// What it is expected to carry with one client more.
     ///
     /// # Errors

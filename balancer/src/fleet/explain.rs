@@ -31,7 +31,13 @@ pub struct Verdict<'s> {
 impl Selector {
     /// What `request` would get at `now`, without handing out.
     #[must_use]
-    pub fn explain<'s>(&self, snapshot: &'s Snapshot, request: &Request, now: Time, random: u64) -> Explanation<'s> {
+    pub fn explain<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &Request<'_>,
+        now: Time,
+        random: u64,
+    ) -> Explanation<'s> {
         let choice = self.choose(snapshot, request, now, random);
         let outlook = snapshot.outlook(now);
         // A client that spills is no longer bound to its zone.

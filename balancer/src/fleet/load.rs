@@ -151,6 +151,13 @@ impl Load {
         self.recent.count(now);
     }
 
+    /// Takes back a client that was counted at `counted`, and that never got there.
+    pub(super) fn take_back(&self, counted: Time) {
+        // Never below zero: each is taken back once at most.
+        self.hand_outs.fetch_sub(1, Ordering::Relaxed);
+        self.recent.take_back(counted);
+    }
+
     /// What the edge is expected to carry with one client more, or why it gets none.
     pub(super) fn expect(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
         let expected = self.expect_beyond_limits(outlook)?;
@@ -437,7 +444,9 @@ impl Load {
 
     /// Clients given this edge since it last said how many connections it has.
     pub(super) fn hand_outs_since_report(&self) -> u64 {
-        (self.hand_outs() as u32).wrapping_sub(self.hand_outs_reported.load(Ordering::Relaxed)).into()
+        let since = (self.hand_outs() as u32).wrapping_sub(self.hand_outs_reported.load(Ordering::Relaxed));
+        // Fewer than nothing when one was taken back that was there at the report.
+        u64::try_from(since.cast_signed()).unwrap_or(0)
     }
 
     pub(super) fn reasons(&self) -> Reasons {

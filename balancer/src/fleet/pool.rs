@@ -180,7 +180,7 @@ impl Pools {
     }
 
     /// Why nobody here could be chosen.
-    pub(super) fn refusal(&self, request: &Request) -> Refusal {
+    pub(super) fn refusal(&self, request: &Request<'_>) -> Refusal {
         let index = index(request.protocol);
         let anywhere = &self.anywhere[index];
         if let Some(zone) = request.zone

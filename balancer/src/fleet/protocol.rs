@@ -41,6 +41,16 @@ impl Protocol {
         }
     }
 
+    /// Those that speak it over TCP or TLS, and nothing between.
+    #[must_use]
+    pub fn plain_schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::Http => &["http", "https"],
+            Self::Rtmp => &["rtmp", "rtmps"],
+            Self::Rtsp => &["rtsp", "rtsps", "rtspt"],
+        }
+    }
+
     /// Whether URLs with this scheme speak it.
     #[must_use]
     pub fn has_scheme(self, scheme: &str) -> bool {

@@ -57,12 +57,26 @@ pub enum Refusal {
     /// The client has been here before, and would be again.
     #[error("redirected in a circle")]
     Loop,
+    /// The client was to be relayed, and none of the edges that were tried could be reached.
+    #[error("no edge could be reached")]
+    Unreachable,
+    /// The client was to be relayed, and this balancer relays as many as it may.
+    #[error("as many clients are relayed as may be")]
+    RelayFull,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 6] =
-        [Self::NoEdge, Self::NoneAvailable, Self::ProtocolNotServed, Self::ZoneNotServed, Self::Full, Self::Loop];
+    pub const ALL: [Self; 8] = [
+        Self::NoEdge,
+        Self::NoneAvailable,
+        Self::ProtocolNotServed,
+        Self::ZoneNotServed,
+        Self::Full,
+        Self::Loop,
+        Self::Unreachable,
+        Self::RelayFull,
+    ];
 
     /// A stable name for metrics, logs and answers.
     #[must_use]
@@ -74,6 +88,8 @@ impl Refusal {
             Self::ZoneNotServed => "refused-zone-not-served",
             Self::Full => "refused-full",
             Self::Loop => "refused-loop",
+            Self::Unreachable => "refused-unreachable",
+            Self::RelayFull => "refused-relay-full",
         }
     }
 }

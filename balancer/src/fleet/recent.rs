@@ -37,6 +37,14 @@ impl Recent {
         });
     }
 
+    /// Takes back one that was counted at `counted`, if that is not long ago.
+    pub(super) fn take_back(&self, counted: Time) {
+        let (cell, turn) = self.cell(counted.as_micros() / TICK);
+        let _ = cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
+            (seen >> COUNT_BITS == turn >> COUNT_BITS && seen & COUNT > 0).then(|| seen - 1)
+        });
+    }
+
     /// How many of them are expected to be on their way still.
     pub(super) fn on_the_way(&self, now: Time) -> f32 {
         let tick = now.as_micros() / TICK;

@@ -8,6 +8,8 @@ mod attempt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use weir_protocol::EdgeId;
+
 use crate::fleet::Snapshot;
 use crate::fleet::affinity::Affinity;
 use crate::fleet::edge::Edge;
@@ -21,7 +23,7 @@ use crate::fleet::zones::ZoneId;
 
 /// What a client wants.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Request {
+pub struct Request<'a> {
     /// What it will speak to the edge; any, when that is not known.
     pub protocol: Option<Protocol>,
     /// Where it is.
@@ -30,9 +32,11 @@ pub struct Request {
     pub stream: Option<u64>,
     /// A hash of its address, for [`Policy::Hash`](crate::fleet::Policy::Hash).
     pub client: u64,
+    /// Edges that it could not be brought to, and that are passed over now. Only a few: each edge is compared with all.
+    pub not: &'a [EdgeId],
 }
 
-impl Request {
+impl Request<'_> {
     /// What [`Request::client`] is for a client at this address.
     #[must_use]
     pub fn client_hash(address: IpAddr) -> u64 {
@@ -94,7 +98,7 @@ impl Selector {
     pub fn pick<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request,
+        request: &Request<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
@@ -115,7 +119,7 @@ impl Selector {
     pub fn choose<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request,
+        request: &Request<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
@@ -125,7 +129,7 @@ impl Selector {
     fn attempt<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request,
+        request: &Request<'_>,
         now: Time,
         random: u64,
         is_meant: bool,

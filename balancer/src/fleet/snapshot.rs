@@ -66,7 +66,7 @@ impl Snapshot {
     }
 
     /// Why nobody could be chosen.
-    pub(super) fn refusal(&self, request: &Request) -> Refusal {
+    pub(super) fn refusal(&self, request: &Request<'_>) -> Refusal {
         if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(request) }
     }
 }

@@ -18,11 +18,11 @@ use tracing::{debug, error, warn};
 use crate::fleet::Protocol;
 use crate::fronts::detect::{Detection, Detector};
 use crate::fronts::incoming::Incoming;
-use crate::fronts::listener::Port;
+use crate::fronts::listener::{Port, Service};
 use crate::fronts::places::Place;
 use crate::fronts::socket::Socket;
 use crate::fronts::stream::Stream;
-use crate::fronts::{Client, Front, http, rtmp, rtsp};
+use crate::fronts::{Client, Front, http, relay, rtmp, rtsp};
 
 /// How long to wait when no file descriptor is left for the next client, before looking again.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -44,7 +44,7 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
             let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener))?;
             front.metrics().connections.inc();
             let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
-            start(&front, client, &port.protocols, stream);
+            start(&front, client, &port.service, stream);
             Ok(())
         });
         match batch {
@@ -76,8 +76,8 @@ async fn pause_if_exhausted(error: &io::Error) {
 }
 
 /// Serves a client as far as that can be done at once, and in a task of its own if it has to be waited for.
-fn start(front: &Arc<Front>, client: Client, admitted: &Arc<[Protocol]>, stream: TcpStream) {
-    let mut serving = Box::pin(serve(Arc::clone(front), client, Arc::clone(admitted), stream));
+fn start(front: &Arc<Front>, client: Client, service: &Service, stream: TcpStream) {
+    let mut serving = Box::pin(serve(Arc::clone(front), client, service.clone(), stream));
     match poll_once(serving.as_mut()) {
         Ok(Poll::Ready(())) => {}
         Ok(Poll::Pending) => match Place::take(front, client.address.ip()) {
@@ -100,8 +100,16 @@ fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<
     catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)))
 }
 
+/// Does for a client what is done at its listener.
+async fn serve(front: Arc<Front>, client: Client, service: Service, stream: TcpStream) {
+    match service {
+        Service::Speak(admitted) => speak(front, client, admitted, stream).await,
+        Service::Relay(port) => relay::serve(&front, client, port, stream).await,
+    }
+}
+
 /// Tells the protocol of a connection, and hands it to that protocol's front.
-async fn serve(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, stream: TcpStream) {
+async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, stream: TcpStream) {
     let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
     let rejected = |reason| front.metrics().reject_client("unknown", reason);
     let protocol = loop {

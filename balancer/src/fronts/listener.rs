@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
@@ -20,10 +21,19 @@ const BACKLOG: i32 = 4096;
 pub struct Bound {
     /// Where it listens.
     pub address: SocketAddr,
-    /// What may be spoken there.
-    pub protocols: Vec<Protocol>,
+    /// What is done there.
+    pub service: Service,
     told: Told,
     sockets: Vec<StdListener>,
+}
+
+/// What is done for those who connect to a listener.
+#[derive(Clone, Debug)]
+pub enum Service {
+    /// They speak one of these protocols, and the first bytes tell which.
+    Speak(Arc<[Protocol]>),
+    /// They are relayed to this port of an edge, whatever they speak.
+    Relay(NonZeroU16),
 }
 
 /// Binds a listener for `workers` workers.
@@ -36,7 +46,11 @@ pub struct Bound {
 pub fn bind(listener: &Listener, workers: usize) -> io::Result<Bound> {
     let (address, sockets) = first_that_binds(listener.address, |address| bind_all(address, workers))?;
     let told = Told { scheme: listener.redirect_scheme, port: listener.redirect_port };
-    Ok(Bound { address, protocols: listener.protocols.clone(), told, sockets })
+    let service = match listener.relay_port {
+        Some(port) => Service::Relay(port),
+        None => Service::Speak(listener.protocols.as_slice().into()),
+    };
+    Ok(Bound { address, service, told, sockets })
 }
 
 /// Binds one TCP socket.
@@ -128,10 +142,9 @@ fn socket(address: SocketAddr, kind: Type, protocol: SocketProtocol) -> io::Resu
 #[must_use]
 pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
     let mut of_worker: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
-    for Bound { address, protocols, told, sockets } in bound {
-        let protocols: Arc<[Protocol]> = protocols.into();
+    for Bound { address, service, told, sockets } in bound {
         for (ports, socket) in of_worker.iter_mut().zip(sockets) {
-            ports.push(Port { socket, number: address.port(), protocols: Arc::clone(&protocols), told });
+            ports.push(Port { socket, number: address.port(), service: service.clone(), told });
         }
     }
     of_worker
@@ -142,6 +155,6 @@ pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
 pub struct Port {
     pub(super) socket: StdListener,
     pub(super) number: u16,
-    pub(super) protocols: Arc<[Protocol]>,
+    pub(super) service: Service,
     pub(super) told: Told,
 }

@@ -16,6 +16,7 @@
 //! | [`rewind`]       | that connection, with the bytes read so far given back |
 //! | [`redirect`]     | where on an edge a client is sent                      |
 //! | [`repeats`]      | clients that go in circles                             |
+//! | [`relay`]        | clients whose bytes are carried to their edge          |
 //! | [`http`]         | HTTP                                                   |
 //! | [`rtmp`]         | RTMP                                                   |
 //! | [`rtsp`]         | RTSP                                                   |
@@ -28,6 +29,7 @@ mod incoming;
 pub mod listener;
 pub mod places;
 pub mod redirect;
+pub mod relay;
 pub mod repeats;
 mod rewind;
 pub mod rtmp;
@@ -41,17 +43,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tracing::debug;
+use weir_protocol::EdgeId;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::{Clock, HttpDate};
-use crate::config::{Application, Limits, ServerInfo};
+use crate::config::{self, Application, Limits, ServerInfo};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
 use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::fronts::repeats::Repeats;
 use crate::metrics::Metrics;
+use crate::relayed::{Relayed, Session};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -76,6 +80,12 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Who has asked for what lately.
     pub repeats: Repeats,
+    /// How clients are relayed.
+    pub relay: config::Relay,
+    /// Those that are relayed now.
+    pub relayed: Arc<Relayed>,
+    /// With what edges are connected to over TLS.
+    pub edge_tls: Arc<ClientConfig>,
     /// Client connections open now.
     pub places: Places,
     /// With what TLS is accepted, if it is.
@@ -142,9 +152,23 @@ impl Front {
     ) -> Result<Destination, Refusal> {
         let is_too_often =
             |path| self.shared.repeats.is_too_often(client.address.ip(), path, self.now(), self.limits().repeats);
-        if path.is_some_and(is_too_often) {
-            return Err(self.refuse(client, protocol, Refusal::Loop));
-        }
+        let destination = match path.is_some_and(is_too_often) {
+            true => Err(Refusal::Loop),
+            false => self.pick(client, needed, path, &[]),
+        };
+        let reason = destination.as_ref().map(|destination| destination.reason).map_err(|refusal| *refusal);
+        self.metrics().count_choice(protocol, reason);
+        destination
+    }
+
+    /// Chooses, as [`Front::choose`], but for the edges in `not`; and counts it at the edge only.
+    fn pick(
+        &self,
+        client: Client,
+        needed: Option<Protocol>,
+        path: Option<&str>,
+        not: &[EdgeId],
+    ) -> Result<Destination, Refusal> {
         let random = self.random.fetch_add(1, Ordering::Relaxed);
         let snapshot = self.shared.fleet.load();
         let request = Request {
@@ -153,30 +177,26 @@ impl Front {
             // A path may be long, and only some choices depend on the stream.
             stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
             client: Request::client_hash(client.address.ip()),
+            not,
         };
         let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);
         let destination = match choice {
-            Ok(Choice::Edge(edge, reason)) => Destination { place: Place::Edge(Arc::clone(edge)), reason },
-            Ok(Choice::Overflow) => self.elsewhere(needed).map_err(|refusal| self.refuse(client, protocol, refusal))?,
-            Err(refusal) => return Err(self.refuse(client, protocol, refusal)),
+            Ok(Choice::Edge(edge, reason)) => Ok(Destination { place: Place::Edge(Arc::clone(edge)), reason }),
+            Ok(Choice::Overflow) => self.elsewhere(needed),
+            Err(refusal) => Err(refusal),
         };
-        let reason = destination.reason;
-        self.metrics().count_choice(protocol, Ok(reason));
-        match &destination.place {
-            Place::Edge(edge) => {
-                debug!(client = %client.address, ?protocol, edge = %edge.id, reason = reason.name(), "hand-out");
+        match &destination {
+            Ok(Destination { place: Place::Edge(edge), reason }) => {
+                debug!(client = %client.address, protocol = ?needed, edge = %edge.id, reason = reason.name(), "hand-out");
             }
-            Place::Elsewhere(_) => {
-                debug!(client = %client.address, ?protocol, reason = reason.name(), "sent elsewhere");
+            Ok(Destination { reason, .. }) => {
+                debug!(client = %client.address, protocol = ?needed, reason = reason.name(), "sent elsewhere");
+            }
+            Err(refusal) => {
+                debug!(client = %client.address, protocol = ?needed, reason = refusal.name(), "refused");
             }
         }
-        Ok(destination)
-    }
-
-    fn refuse(&self, client: Client, protocol: Protocol, refusal: Refusal) -> Refusal {
-        self.metrics().count_choice(protocol, Err(refusal));
-        debug!(client = %client.address, ?protocol, reason = refusal.name(), "refused");
-        refusal
+        destination
     }
 
     /// The place elsewhere for clients that speak `needed`.
@@ -211,6 +231,21 @@ impl Front {
     /// With what a TLS connection is accepted now; nothing when there is no certificate.
     pub(crate) fn tls_acceptor(&self) -> Option<TlsAcceptor> {
         self.shared.tls.as_ref().map(|config| TlsAcceptor::from(config.load_full()))
+    }
+
+    /// How clients are relayed.
+    fn relay(&self) -> &config::Relay {
+        &self.shared.relay
+    }
+
+    /// With what edges are connected to over TLS.
+    fn edge_tls(&self) -> &Arc<ClientConfig> {
+        &self.shared.edge_tls
+    }
+
+    /// Counts a session that is relayed to an edge, or elsewhere; nothing when there are as many as may be.
+    fn open_session(&self, edge: Option<EdgeId>) -> Option<Session> {
+        self.shared.relayed.open(edge)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -271,6 +306,9 @@ mod tests {
             server_info,
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
+            relay: config::Relay::default(),
+            relayed: Arc::new(Relayed::new(100)),
+            edge_tls: relay::edge_tls::client_config(None).unwrap(),
             places: Places::default(),
             tls: None,
         }

@@ -59,6 +59,19 @@ impl Destination {
             Place::Elsewhere(elsewhere) => elsewhere.target(),
         }
     }
+
+    /// Where the bytes of a client of `protocol` are carried.
+    pub(super) fn relay_target<'a>(
+        &'a self,
+        protocol: Protocol,
+        asked: Asked<'a>,
+        application: &Application,
+    ) -> Target<'a> {
+        match &self.place {
+            Place::Edge(edge) => Target::of_relay(edge, protocol, asked, application),
+            Place::Elsewhere(elsewhere) => elsewhere.target(),
+        }
+    }
 }
 
 /// A place for clients that no edge can take: the beginning of a URL.
@@ -133,10 +146,19 @@ impl<'a> Target<'a> {
     /// as the balancer does, with the client's scheme and port.
     #[must_use]
     pub fn new(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Self {
-        let endpoints = edge.endpoints();
+        Self::among(edge, asked, application, |scheme| protocol.has_scheme(scheme))
+    }
+
+    /// Where on `edge` the bytes of a client of `protocol` are carried: as [`Target::new`], but for endpoints that take
+    /// the protocol inside of another, as `rtmpt` does.
+    pub(super) fn of_relay(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Self {
+        Self::among(edge, asked, application, |scheme| protocol.plain_schemes().contains(&scheme))
+    }
+
+    fn among(edge: &'a Edge, asked: Asked<'a>, application: &Application, serves: impl Fn(&str) -> bool) -> Self {
         let wanted = application.scheme.map(Scheme::as_str).unwrap_or(asked.scheme);
-        let same = endpoints.iter().find(|endpoint| *endpoint.scheme == *wanted);
-        let endpoint = same.or_else(|| endpoints.iter().find(|endpoint| protocol.has_scheme(&endpoint.scheme)));
+        let endpoints = || edge.endpoints().iter().filter(|endpoint| serves(&endpoint.scheme));
+        let endpoint = endpoints().find(|endpoint| *endpoint.scheme == *wanted).or_else(|| endpoints().next());
         let advertised = match endpoint {
             Some(endpoint) => Self {
                 scheme: &endpoint.scheme,
@@ -156,6 +178,23 @@ impl<'a> Target<'a> {
             port: application.port.or(advertised.port),
             ..advertised
         }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// The name or address of the host; an IPv6 address without brackets.
+    pub(super) fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The port, whether the URL names it or means it.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port.or_else(|| default_port(self.scheme))
+    }
+
+    /// Whether it is reached over TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        matches!(self.scheme, "https" | "rtmps" | "rtmpts" | "rtsps")
     }
 }
 

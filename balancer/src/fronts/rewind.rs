@@ -18,6 +18,10 @@ impl<S> Rewind<S> {
     pub(super) fn new(received: BytesMut, stream: S) -> Self {
         Self { received, stream }
     }
+
+    pub(super) fn inner(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {

@@ -4,7 +4,7 @@
 //! register their socket with epoll, and to take it out again, would be two of six system calls.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{self, Shutdown};
+use std::net::{self, Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,6 +31,11 @@ impl Socket {
         Self::Fresh(stream, READS_AT_ONCE)
     }
 
+    /// A connection that the runtime knows already.
+    pub(super) fn registered(stream: TcpStream) -> Self {
+        Self::Registered(stream)
+    }
+
     /// The connection as the runtime knows it.
     ///
     /// # Errors
@@ -40,6 +45,15 @@ impl Socket {
         match self {
             Self::Registered(stream) => Ok(stream),
             Self::Fresh(..) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The address of this machine that it is connected to.
+    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Fresh(stream, _) => stream.local_addr(),
+            Self::Registered(stream) => stream.local_addr(),
+            Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A connection, plain or over TLS, to a client or to an edge.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,16 @@ pub(super) enum Stream {
     Plain(Socket),
     /// What was read to tell that it is TLS comes first. Boxed, since TLS takes 1 KiB of state, and few have it.
     Tls(Box<TlsStream<Rewind<Socket>>>),
+}
+
+impl Stream {
+    /// The address of this machine that it is connected to.
+    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.local_address(),
+            Self::Tls(stream) => stream.get_ref().0.inner().local_address(),
+        }
+    }
 }
 
 macro_rules! delegate {

@@ -12,6 +12,7 @@ use weir_balancer::Server;
 use weir_balancer::admin::token::Token;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::config::{Config, Listener};
+use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::server::FromFiles;
 use weir_program::clock::unix_milliseconds;
 
@@ -54,7 +55,8 @@ impl Balancer {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let token = Token::parse("not-used-by-anybody-here").expect("a token");
-                let files = FromFiles { ring, token, zones: Arc::default(), tls: None };
+                let edge_tls = edge_tls::client_config(None).expect("TLS with the usual authorities");
+                let files = FromFiles { ring, token, zones: Arc::default(), tls: None, edge_tls };
                 let server = Server::bind(config, files).expect("free ports");
                 let addresses = (
                     server.clients()[0].address,

@@ -26,7 +26,7 @@ const ROUNDS: usize = 8;
 pub(super) struct Attempt<'s> {
     pub(super) selector: &'s Selector,
     pub(super) snapshot: &'s Snapshot,
-    pub(super) request: &'s Request,
+    pub(super) request: &'s Request<'s>,
     pub(super) outlook: Outlook,
     pub(super) random: Random,
     /// Whether the client is really sent there: otherwise nobody's turn is used up.
@@ -93,7 +93,8 @@ impl Attempt<'_> {
             return Some(found);
         }
         let found = self.by_policy(pool);
-        if found.is_none() && self.is_meant {
+        // Without those that are passed over nothing is known of the pool as a whole.
+        if found.is_none() && self.is_meant && self.request.not.is_empty() {
             pool.exhaust();
         }
         Some((found?, Reason::Policy))
@@ -118,7 +119,7 @@ impl Attempt<'_> {
         let mut best = Best::new();
         for place in warm().filter_map(|slot| self.snapshot.place(slot)) {
             if self.is_wanted(place, zone)
-                && let Ok(expected) = self.expect(place)
+                && let Some(expected) = self.expect(place)
                 && has_room(&expected)
             {
                 best.offer(place, expected.utilisation, &mut self.random);
@@ -139,7 +140,7 @@ impl Attempt<'_> {
         for place in pool.places() {
             let distance = self.snapshot.tickets[place as usize].place(key);
             if first.is_none_or(|(_, least)| distance < least)
-                && self.expect(place).is_ok_and(|expected| accept(place, &expected))
+                && self.expect(place).is_some_and(|expected| accept(place, &expected))
             {
                 first = Some((place, distance));
             }
@@ -207,6 +208,7 @@ impl Attempt<'_> {
         for place in places {
             let load = &self.snapshot.loads[place as usize];
             if (ignore_ramp || self.reaches(load))
+                && !self.is_passed_over(place)
                 && let Ok(expected) = expect(load, &self.outlook)
             {
                 best.offer(place, cost(&expected), &mut self.random);
@@ -239,21 +241,21 @@ impl Attempt<'_> {
             let (place, round) = pool.at_turn(turn);
             let share = f64::from(self.snapshot.edges[place as usize].weight()) / f64::from(heaviest);
             let has_turn = (((round + 1) as f64 * share) as u64) > ((round as f64 * share) as u64);
-            if has_turn && self.expect(place).is_ok() {
+            if has_turn && self.expect(place).is_some() {
                 return Some(place);
             }
         }
-        pool.places().find(|place| self.expect(*place).is_ok())
+        pool.places().find(|place| self.expect(*place).is_some())
     }
 
     fn any(&mut self, pool: &Pool) -> Option<u32> {
         for _ in 0..DRAWS * ROUNDS {
             let place = pool.draw(&mut self.random);
-            if self.expect(place).is_ok() {
+            if self.expect(place).is_some() {
                 return Some(place);
             }
         }
-        pool.places().find(|place| self.expect(*place).is_ok())
+        pool.places().find(|place| self.expect(*place).is_some())
     }
 
     /// The order of the original: connections and hand-outs since the last report, and then the GUID.
@@ -264,11 +266,20 @@ impl Attempt<'_> {
             load.connections().unwrap_or(0).saturating_add(load.hand_outs_since_report())
         };
         // Edges of a snapshot, and of a pool, are in the order of their GUIDs, and the first of equals is taken.
-        pool.places().filter(|place| self.expect(*place).is_ok()).min_by_key(cost)
+        pool.places().filter(|place| self.expect(*place).is_some()).min_by_key(cost)
     }
 
-    fn expect(&self, place: u32) -> Result<Expected, Exclusion> {
-        self.snapshot.loads[place as usize].expect(&self.outlook)
+    /// What it is expected to carry with this client, if it can get it.
+    fn expect(&self, place: u32) -> Option<Expected> {
+        if self.is_passed_over(place) {
+            return None;
+        }
+        self.snapshot.loads[place as usize].expect(&self.outlook).ok()
+    }
+
+    /// Whether the client could not be brought there. Almost nobody has such edges, and then no edge is looked at.
+    fn is_passed_over(&self, place: u32) -> bool {
+        !self.request.not.is_empty() && self.request.not.contains(&self.snapshot.edges[place as usize].id)
     }
 
     /// Whether the edge is one that the client may be sent to at all, when it was not found in a pool.

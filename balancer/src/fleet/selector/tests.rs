@@ -48,7 +48,7 @@ impl Balancer {
         Self { snapshot: snapshot_on(&terms, reports), selector: Selector::new(terms, []), random: 0 }
     }
 
-    fn pick_for(&mut self, request: &Request, now: Time) -> Result<(u8, Reason), Refusal> {
+    fn pick_for(&mut self, request: &Request<'_>, now: Time) -> Result<(u8, Reason), Refusal> {
         self.random += 1;
         self.selector.pick(&self.snapshot, request, now, self.random).map(|choice| match choice {
             Choice::Edge(edge, reason) => (edge.id.0[0], reason),
@@ -70,7 +70,7 @@ impl Balancer {
     }
 }
 
-fn of_stream(stream: u64) -> Request {
+fn of_stream(stream: u64) -> Request<'static> {
     Request { stream: Some(stream), ..Request::default() }
 }
 
@@ -162,7 +162,7 @@ fn the_older_a_report_the_less_an_edge_is_trusted() {
 
 #[test]
 fn without_edges_or_anybody_for_the_client_the_refusal_says_why() {
-    let refusal = |reports: &[Report<'_>], request: &Request| {
+    let refusal = |reports: &[Report<'_>], request: &Request<'_>| {
         let zones = Zones::new(vec![zone("eu", &[]), zone("us", &[])]).unwrap();
         let terms = Terms { zones: Arc::new(zones), ..Terms::default() };
         Balancer::new(terms, reports).pick_for(request, at(0)).unwrap_err()
@@ -327,7 +327,7 @@ proptest! {
         let mut balancer = Balancer::new(terms, &reports);
         balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.1));
         balancer.random = random;
-        let request = Request { protocol: Some(Protocol::Http), zone: Some(ZoneId::at(0)), stream, client: random };
+        let request = Request { protocol: Some(Protocol::Http), zone: Some(ZoneId::at(0)), stream, client: random, not: &[] };
         let some_will_do = fleet.iter().any(|(_, will_do)| *will_do);
         let picked = balancer.pick_for(&request, at(5000));
         prop_assert_eq!(picked.is_ok(), some_will_do);

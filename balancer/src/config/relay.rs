@@ -1,0 +1,73 @@
+//! `[relay]`: clients whose bytes the balancer carries to their edge and back.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::config::units;
+
+/// Clients whose bytes the balancer carries to their edge and back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relay {
+    /// Clients that are relayed at a time, 0 to 500000; one more is refused. Each takes two file descriptors, up to two
+    /// more for each direction that waits for a slow reader, and some 2 KiB besides what the kernel keeps for its two
+    /// connections. Default: 10000.
+    #[serde(deserialize_with = "units::within::<_, 0, 500_000>")]
+    pub sessions: usize,
+    /// How long one edge may take to be reached: its name looked up, TCP and TLS connected. The default outlasts one lost
+    /// packet, which is sent again after a second. Default: `"2s"`.
+    #[serde(deserialize_with = "units::duration")]
+    pub connect_timeout: Duration,
+    /// How many edges are tried for a client, 1 to 16. With the default a client is refused after three times
+    /// `connect_timeout` at the latest, before it has lost patience itself. Default: 3.
+    #[serde(deserialize_with = "units::within::<_, 1, 16>")]
+    pub attempts: usize,
+    /// How long nothing may go either way before a session is closed, or `"off"`. A client that vanished without a word
+    /// would stay forever otherwise. RTMP and RTSP send something every minute, even while a player pauses.
+    /// Default: `"5m"`.
+    #[serde(deserialize_with = "units::duration_or_off")]
+    pub idle_timeout: Option<Duration>,
+    /// How many bytes may wait in one direction for a slow reader, 4096 to 1048576, beyond what the system keeps for the
+    /// two connections. They wait in a pipe of the kernel, which is given back when nothing waits. The kernel may allow
+    /// less, and less still to users other than root who have many pipes (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`).
+    /// Default: 65536.
+    #[serde(deserialize_with = "units::within::<_, 4096, 1_048_576>")]
+    pub pipe_bytes: usize,
+    /// Whether edges are told the client's address ahead of its bytes, by the PROXY protocol: `"v1"`, `"v2"` or `"off"`.
+    /// An edge that does not expect it takes it for garbage. Default: `"off"`.
+    #[serde(deserialize_with = "proxy_protocol")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// The certificates, in PEM, of the authorities that edges' certificates are believed from, for edges reached over
+    /// TLS. Default: the authorities that browsers believe, as Mozilla lists them.
+    pub edge_ca_file: Option<PathBuf>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// A binary header.
+    V2,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            sessions: 10_000,
+            connect_timeout: Duration::from_secs(2),
+            attempts: 3,
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            pipe_bytes: 65_536,
+            proxy_protocol: None,
+            edge_ca_file: None,
+        }
+    }
+}
+
+fn proxy_protocol<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ProxyProtocol>, D::Error> {
+    let known = [("off", None), ("v1", Some(ProxyProtocol::V1)), ("v2", Some(ProxyProtocol::V2))];
+    units::named(deserializer, "a version of the PROXY protocol", &known)
+}

@@ -1,0 +1,113 @@
+//! Which edge a relayed client is brought to, and another one when it cannot be reached.
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+use tracing::debug;
+use weir_protocol::EdgeId;
+
+use crate::config::Application;
+use crate::fleet::{Protocol, Refusal};
+use crate::fronts::redirect::{Asked, Destination, Place};
+use crate::fronts::relay::reach::{Peer, reach};
+use crate::fronts::stream::Stream;
+use crate::fronts::{Client, Front};
+use crate::relayed::Session;
+
+/// What a client that is to be relayed wants.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fronts) struct Wanted<'a> {
+    /// Where on the edge.
+    pub(in crate::fronts) towards: Towards<'a>,
+    /// What it asks for, if it has said so: decides when the viewers of a stream are kept together.
+    pub(in crate::fronts) path: Option<&'a str>,
+    /// The address of this balancer that it connected to: an edge may be told.
+    pub(in crate::fronts) reached: SocketAddr,
+}
+
+/// Where on an edge a client is brought.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fronts) enum Towards<'a> {
+    /// Where a redirect would have sent it.
+    Endpoint { protocol: Protocol, asked: Asked<'a>, application: &'a Application },
+    /// To this port, whatever it speaks.
+    Port(u16),
+}
+
+/// The other end of a relayed session.
+#[derive(Debug)]
+pub(in crate::fronts) struct Upstream {
+    /// The connection to the edge: nothing has come from it yet, and nothing of the client's has gone there.
+    pub(in crate::fronts) stream: Stream,
+    /// Which edge, and why.
+    pub(in crate::fronts) destination: Destination,
+    /// Counts the session for as long as it lives.
+    pub(in crate::fronts) session: Session,
+}
+
+/// Chooses an edge for the client and connects to it; if it cannot be reached, to another one, up to
+/// `[relay] attempts`.
+///
+/// The client is counted at the edge that it is brought to, and no other.
+pub(in crate::fronts) async fn connect(front: &Front, client: Client, wanted: Wanted<'_>) -> Result<Upstream, Refusal> {
+    let outcome = attempt_all(front, client, wanted).await;
+    let reason = outcome.as_ref().map(|upstream| upstream.destination.reason).map_err(|refusal| *refusal);
+    if let Towards::Endpoint { protocol, .. } = wanted.towards {
+        front.metrics().count_choice(protocol, reason);
+    }
+    outcome
+}
+
+async fn attempt_all(front: &Front, client: Client, wanted: Wanted<'_>) -> Result<Upstream, Refusal> {
+    let mut failed: SmallVec<[EdgeId; 4]> = SmallVec::new();
+    for _ in 0..front.relay().attempts {
+        let now = front.now();
+        let destination = match front.pick(client, wanted.protocol(), wanted.path, &failed) {
+            Ok(destination) => destination,
+            Err(refusal) if failed.is_empty() => return Err(refusal),
+            Err(_) => break,
+        };
+        let edge = match &destination.place {
+            Place::Edge(edge) => Some(edge),
+            Place::Elsewhere(_) => None,
+        };
+        let Some(session) = front.open_session(edge.map(|edge| edge.id)) else {
+            edge.inspect(|edge| edge.take_back(now));
+            return Err(Refusal::RelayFull);
+        };
+        let reached = match wanted.peer(&destination) {
+            Some(peer) => reach(peer, front.edge_tls(), front.relay().connect_timeout).await,
+            None => Err(std::io::ErrorKind::InvalidInput.into()),
+        };
+        match reached {
+            Ok(stream) => return Ok(Upstream { stream, destination, session }),
+            Err(error) => {
+                debug!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
+                let Some(edge) = edge else { break };
+                edge.take_back(now);
+                failed.push(edge.id);
+            }
+        }
+    }
+    Err(Refusal::Unreachable)
+}
+
+impl Wanted<'_> {
+    fn protocol(&self) -> Option<Protocol> {
+        match self.towards {
+            Towards::Endpoint { protocol, .. } => Some(protocol),
+            Towards::Port(_) => None,
+        }
+    }
+
+    /// What to connect to; nothing when no port is known.
+    fn peer<'d>(&'d self, destination: &'d Destination) -> Option<Peer<'d>> {
+        match self.towards {
+            Towards::Port(port) => Some(Peer { host: destination.host(), port, is_secure: false }),
+            Towards::Endpoint { protocol, asked, application } => {
+                let target = destination.relay_target(protocol, asked, application);
+                Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure() })
+            }
+        }
+    }
+}
