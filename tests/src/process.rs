@@ -9,11 +9,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, kill_process, kill_process_group, waitid};
 
 pub use self::capture::{Capture, complete_lines};
 use crate::binaries;
 use crate::wait::{self, PATIENCE};
+
+/// The user and group that own nothing.
+const NOBODY: &str = "65534";
 
 /// A command whose process the kernel kills when the thread that started it ends.
 ///
@@ -21,6 +24,16 @@ use crate::wait::{self, PATIENCE};
 /// that a [`Process`] must be started by the thread that keeps it, which tests do.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(binaries::installed("setpriv"));
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// [`command`] for a program that refuses to be run by root.
+pub fn command_without_rights(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(binaries::installed("setpriv"));
+    if geteuid().is_root() {
+        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+    }
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
@@ -63,7 +76,8 @@ impl Process {
     #[must_use]
     pub fn start(mut command: Command) -> Self {
         // `setpriv --pdeathsig KILL -- program …`: the program is what people know.
-        let program = command.get_args().nth(3).unwrap_or_else(|| command.get_program());
+        let program =
+            command.get_args().skip_while(|word| *word != "--").nth(1).unwrap_or_else(|| command.get_program());
         let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -1,17 +1,12 @@
 //! The report protocol's second implementation, in Python: an agent, a balancer, and tests of its own.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use crate::binaries;
 use crate::json;
 use crate::process::{self, Process, complete_lines};
-
-/// How long its packages may take to be fetched.
-const INSTALLATION: Duration = Duration::from_secs(120);
+use crate::python;
 
 /// Where its programs are.
 #[must_use]
@@ -46,40 +41,8 @@ pub fn await_event(process: &Process, kind: &str, accept: impl Fn(&str) -> bool)
     })
 }
 
-/// The Python of a virtual environment with the packages that it needs, made once for all test runs.
+/// Its Python, with the packages that it needs.
 fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
-    INTERPRETER.get_or_init(|| {
-        let target = binaries::target();
-        let environment = target.join("python-venv");
-        let lock = File::create(target.join("python-venv.lock")).expect("a file in the target folder");
-        // Two test runs at once make one environment.
-        lock.lock().expect("a lock in the target folder");
-        let requirements = folder().join("requirements.txt");
-        let wanted = fs::read(&requirements).expect("the requirements");
-        let (interpreter, made) = (environment.join("bin/python"), environment.join("made-with"));
-        if fs::read(&made).ok().as_deref() != Some(&wanted) || !interpreter.exists() {
-            make(&environment, &interpreter, &requirements);
-            fs::write(&made, &wanted).expect("a file in the environment");
-        }
-        interpreter
-    })
-}
-
-/// # Panics
-/// When it cannot be made, with what to do: a test without its peer has shown nothing, so it fails.
-fn make(environment: &Path, interpreter: &Path, requirements: &Path) {
-    let mut create = process::command(binaries::installed("python3"));
-    create.args(["-m", "venv", "--clear"]).arg(environment);
-    let mut install = process::command(interpreter);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
-    let steps = [
-        (create, "Python cannot make a virtual environment: it needs the package python3-venv and Python 3.11"),
-        (install, "the Python packages of the second implementation cannot be installed: they come from pypi.org"),
-    ];
-    for (command, trouble) in steps {
-        // One after the other: the second is a program that the first makes.
-        let finished = process::run(command, INSTALLATION);
-        assert!(finished.status.success(), "{trouble}\n{}{}", finished.stdout, finished.stderr);
-    }
+    INTERPRETER.get_or_init(|| python::with_packages("python-venv", &folder().join("requirements.txt")))
 }

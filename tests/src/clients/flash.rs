@@ -1,10 +1,11 @@
 //! The rule by which the Flash players (OSMF, JW, Flowplayer, FLVPlayback) followed a redirect. They run no more, so
-//! this is the one client here that is our own.
+//! this client is our own.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::amf0::Value;
+use super::netstream::{self, Ending};
 use super::rtmp::{Command, Connection};
 
 /// The port of RTMP.
@@ -34,6 +35,26 @@ impl Journey {
 /// # Errors
 /// When a connection fails, or there are too many redirects.
 pub fn connect(url: &str) -> io::Result<Journey> {
+    travel(url).map(|(journey, _)| journey)
+}
+
+/// Plays some frames of a URL (`rtmp://host[:port]/app/stream`), wherever redirects lead.
+///
+/// # Errors
+/// When a connection fails, there are too many redirects, or the stream is not to be had.
+pub fn play(url: &str) -> io::Result<()> {
+    let (connect_url, stream) = url.rsplit_once('/').ok_or_else(|| io::Error::other(format!("no stream: {url}")))?;
+    let (journey, mut connection) = travel(connect_url)?;
+    if journey.code() != "NetConnection.Connect.Success" {
+        return Err(io::Error::other(format!("{journey:?}")));
+    }
+    match netstream::play(&mut connection, stream)? {
+        Ending::Played => Ok(()),
+        Ending::Told(information) => Err(io::Error::other(format!("{information:?}"))),
+    }
+}
+
+fn travel(url: &str) -> io::Result<(Journey, Connection)> {
     let mut visited = Vec::new();
     let mut url = url.to_owned();
     while visited.len() <= REDIRECTS {
@@ -43,7 +64,7 @@ pub fn connect(url: &str) -> io::Result<Journey> {
         let information = arguments.pop().unwrap_or(Value::Null);
         match redirect(&information) {
             Some(next) => url = next.to_owned(),
-            None => return Ok(Journey { visited, information }),
+            None => return Ok((Journey { visited, information }, connection)),
         }
     }
     Err(io::Error::other(format!("too many redirects: {visited:?}")))
@@ -92,11 +113,5 @@ pub fn ask(connection: &mut Connection, url: &str, application: &str) -> io::Res
     ];
     let properties = properties.map(|(name, value)| (name.to_owned(), value)).to_vec();
     connection.send("connect", 1.0, &[Value::Object(properties)])?;
-    loop {
-        let command = connection.receive()?;
-        // Servers may send onBWDone and the like before.
-        if matches!(command.0.as_str(), "_result" | "_error") {
-            return Ok(command);
-        }
-    }
+    connection.answer(1.0)
 }

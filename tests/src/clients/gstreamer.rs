@@ -1,8 +1,82 @@
-//! GStreamer, whose RTSP client is not ffmpeg's.
+//! GStreamer, whose RTMP and RTSP clients are not ffmpeg's.
 
+use super::task::{Client, FRAMES, Protocol, Room, Task};
 use crate::binaries;
 use crate::process::{self, Finished};
 use crate::wait::PATIENCE;
+
+/// GStreamer's own RTMP client, playing.
+pub const RTMP2SRC: Client = Client {
+    name: "GStreamer rtmp2src",
+    run: |task| play(&["rtmp2src", &location(task), "!", "flvdemux", "!", "h264parse"]),
+};
+/// librtmp in GStreamer, playing.
+pub const RTMPSRC: Client = Client {
+    name: "GStreamer rtmpsrc",
+    run: |task| {
+        // The options of librtmp follow the URL.
+        play(&["rtmpsrc", &format!("{} live=1", location(task)), "!", "flvdemux", "!", "h264parse"])
+    },
+};
+/// GStreamer's RTSP client, playing.
+pub const RTSPSRC: Client = Client {
+    name: "GStreamer rtspsrc",
+    run: |task| play(&["rtspsrc", &location(task), protocols(task), "latency=0", "!", "rtph264depay"]),
+};
+/// GStreamer's HLS client.
+pub const HLSDEMUX: Client = Client {
+    name: "GStreamer hlsdemux",
+    run: |task| play(&["souphttpsrc", &location(task), "!", "hlsdemux", "!", "tsdemux", "!", "h264parse"]),
+};
+/// GStreamer's own RTMP client, publishing.
+pub const RTMP2SINK: Client = Client {
+    name: "GStreamer rtmp2sink",
+    run: |task| publish(&["flvmux", "streamable=true", "!", "rtmp2sink", &location(task)]),
+};
+/// librtmp in GStreamer, publishing.
+pub const RTMPSINK: Client = Client {
+    name: "GStreamer rtmpsink",
+    run: |task| publish(&["flvmux", "streamable=true", "!", "rtmpsink", &location(task)]),
+};
+/// GStreamer's RTSP client, publishing.
+pub const RTSPCLIENTSINK: Client = Client {
+    name: "GStreamer rtspclientsink",
+    run: |task| publish(&["rtspclientsink", &location(task), protocols(task)]),
+};
+
+/// Two seconds of a live picture, H.264.
+const PICTURE: &str = "videotestsrc is-live=true num-buffers=20 ! video/x-raw,width=320,height=240,framerate=10/1 \
+                       ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 threads=1";
+/// Decoded, 320×240 in YUV 4:2:0.
+const DECODED: u64 = 320 * 240 * 3 / 2;
+
+/// Until it has written enough of what it decodes: some of its clients fail when they say farewell.
+fn play(source: &[&str]) -> Result<(), String> {
+    let room = Room::new();
+    let mut command = process::command(binaries::installed("gst-launch-1.0"));
+    command.arg("-q").args(source).args(["!", "avdec_h264", "!", "filesink", "buffer-mode=unbuffered"]);
+    command.arg(format!("location={}", room.received().display()));
+    room.run_until_received(u64::from(FRAMES) * DECODED, command)
+}
+
+fn publish(sink: &[&str]) -> Result<(), String> {
+    let mut command = process::command(binaries::installed("gst-launch-1.0"));
+    command.arg("-q").args(PICTURE.split_whitespace()).arg("!").args(sink);
+    Room::new().run(command)
+}
+
+fn protocols(task: &Task) -> &'static str {
+    if task.protocol == Protocol::RtspInHttp { "protocols=http" } else { "protocols=tcp" }
+}
+
+fn location(task: &Task) -> String {
+    let url = match task.protocol {
+        // Its own name for RTSP in HTTP.
+        Protocol::RtspInHttp => task.url.replacen("rtsp:", "rtsph:", 1),
+        Protocol::Rtmp | Protocol::Rtsp | Protocol::Hls | Protocol::Whip => task.url.clone(),
+    };
+    format!("location={url}")
+}
 
 /// Plays an H.264 stream until `frames` frames are decoded; succeeds only then.
 #[track_caller]

@@ -1,17 +1,28 @@
-//! Clients that nobody here wrote, one that does what Flash players did, and a crowd of the simplest kind.
+//! Clients that nobody here wrote, two that follow rules of software that cannot be run here, and a crowd of the simplest
+//! kind.
 
 pub mod amf0;
+mod browser;
 pub mod crowd;
 mod curl;
 mod ffmpeg;
 pub mod flash;
 mod gstreamer;
+mod netstream;
+mod players;
 pub mod rtmp;
 mod rtmpdump;
+mod rules;
+pub mod srs;
+mod task;
 mod xml_readers;
 
+pub use self::browser::{Browser, HLS_JS};
 pub use self::curl::{Fetched, ask, fetch};
-pub use self::ffmpeg::{play_frames, play_seconds, publish};
-pub use self::gstreamer::play_rtsp;
+pub use self::ffmpeg::{FFMPEG_5, FFMPEG_9, play_frames, play_seconds, publish};
+pub use self::gstreamer::{HLSDEMUX, RTMP2SINK, RTMP2SRC, RTMPSINK, RTMPSRC, RTSPCLIENTSINK, RTSPSRC, play_rtsp};
+pub use self::players::{MPLAYER, MPV, RTMPDUMP, VLC};
 pub use self::rtmpdump::rtmpdump;
+pub use self::rules::{CURL, FLASH, SRS_EDGE};
+pub use self::task::{Client, Protocol, Task};
 pub use self::xml_readers::{XML_READERS, XmlReader};

@@ -14,6 +14,7 @@ const CHUNK: usize = 128;
 /// No server's answer to `connect` is longer.
 const LONGEST_MESSAGE: usize = 1 << 20;
 const SET_CHUNK_SIZE: u8 = 1;
+const VIDEO: u8 = 9;
 const COMMAND_AMF0: u8 = 20;
 
 /// A connection after its handshake.
@@ -36,6 +37,15 @@ struct ChunkStream {
 
 /// A command: name, transaction id, arguments.
 pub type Command = (String, f64, Vec<Value>);
+
+/// What a server sends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    /// A command, or the answer to one.
+    Command(Command),
+    /// A message with a picture in it.
+    Video,
+}
 
 impl Connection {
     /// Connects and does the simple handshake.
@@ -63,16 +73,38 @@ impl Connection {
         &mut self.stream
     }
 
-    /// Sends a command.
+    /// Sends a command of the connection.
     ///
     /// # Errors
     /// When the connection fails.
     pub fn send(&mut self, name: &str, transaction: f64, arguments: &[Value]) -> io::Result<()> {
+        self.send_on(0, name, transaction, arguments)
+    }
+
+    /// Sends a command of a message stream, which must have a number below 256.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn send_on(&mut self, stream: u8, name: &str, transaction: f64, arguments: &[Value]) -> io::Result<()> {
         let mut body = Vec::new();
         Value::String(name.to_owned()).write(&mut body);
         Value::Number(transaction).write(&mut body);
         arguments.iter().for_each(|argument| argument.write(&mut body));
-        self.stream.write_all(&command_chunks(&body))
+        self.stream.write_all(&chunks(stream, &body))
+    }
+
+    /// The answer to the command with this transaction id: `_result` or `_error`, its id, its arguments.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn answer(&mut self, transaction: f64) -> io::Result<Command> {
+        loop {
+            let command = self.receive()?;
+            // Servers may send onBWDone and the like before.
+            if matches!(command.0.as_str(), "_result" | "_error") && command.1 == transaction {
+                return Ok(command);
+            }
+        }
     }
 
     /// The next command from the server; other messages are obeyed or passed over.
@@ -81,10 +113,23 @@ impl Connection {
     /// `UnexpectedEof` when the server has closed, as it should after a rejection; others when it fails.
     pub fn receive(&mut self) -> io::Result<Command> {
         loop {
+            if let Incoming::Command(command) = self.receive_any()? {
+                return Ok(command);
+            }
+        }
+    }
+
+    /// The next command or picture from the server; other messages are obeyed or passed over.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn receive_any(&mut self) -> io::Result<Incoming> {
+        loop {
             let (kind, body) = self.message()?;
             match kind {
                 SET_CHUNK_SIZE => self.chunk = set_chunk_size(&body).ok_or_else(|| invalid("a chunk size"))?,
-                COMMAND_AMF0 => return parse_command(&body).ok_or_else(|| invalid("a command")),
+                VIDEO => return Ok(Incoming::Video),
+                COMMAND_AMF0 => return parse_command(&body).map(Incoming::Command).ok_or_else(|| invalid("a command")),
                 _ => {}
             }
         }
@@ -147,8 +192,13 @@ impl Connection {
 /// A command message as chunks of 128 bytes on chunk stream 3.
 #[must_use]
 pub fn command_chunks(body: &[u8]) -> Vec<u8> {
+    chunks(0, body)
+}
+
+fn chunks(stream: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("less than 16 MiB").to_be_bytes();
-    let mut bytes = vec![3, 0, 0, 0, length[1], length[2], length[3], COMMAND_AMF0, 0, 0, 0, 0];
+    // The number of the message stream is the one little-endian number of the header.
+    let mut bytes = vec![3, 0, 0, 0, length[1], length[2], length[3], COMMAND_AMF0, stream, 0, 0, 0];
     for (index, piece) in body.chunks(CHUNK).enumerate() {
         if index > 0 {
             bytes.push(0xc3);

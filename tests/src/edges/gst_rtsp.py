@@ -1,9 +1,11 @@
 """A real RTSP server for one test: gst-rtsp-server with a small test picture.
 
-usage: gst_rtsp.py ADDRESS PATH
+usage: gst_rtsp.py ADDRESS PLAYED RECORDED
 
-Prints `listening ADDRESS PORT` once bound, then a line for each thing that
-reaches it: `client`, `DESCRIBE path`, `PLAY path`.
+Serves the picture under the path PLAYED and takes what is published under the
+path RECORDED. Prints `listening ADDRESS PORT` once bound, then a line for each
+thing that reaches it: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`,
+`RECORD path`, and `MEDIA path` once a stream has carried PACKETS of them.
 """
 
 import sys
@@ -15,11 +17,14 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 # Small and slow, so that several tests fit on two cores.
-PIPELINE = (
+PICTURE = (
     "( videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=5/1"
     " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=5 threads=1"
     " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
+SINK = "( rtph264depay name=depay0 ! fakesink )"
+# More than a handshake brings along.
+PACKETS = 10
 
 
 def say(*words):
@@ -32,21 +37,51 @@ def path_of(context):
 
 def on_client(_server, client):
     say("client")
-    client.connect("describe-request", lambda _c, context: say("DESCRIBE", path_of(context)))
-    client.connect("play-request", lambda _c, context: say("PLAY", path_of(context)))
+    for method in ("describe", "play", "announce", "record"):
+        client.connect(f"{method}-request", on_request, method.upper())
+
+
+def on_request(_client, context, method):
+    say(method, path_of(context))
+
+
+def factory(pipeline, mode, element, pad, path):
+    """A pipeline for each client: one that leaves takes nothing from the next."""
+    made = GstRtspServer.RTSPMediaFactory()
+    made.set_launch(pipeline)
+    made.set_shared(False)
+    made.set_transport_mode(mode)
+    made.connect("media-configure", count_media, element, pad, path)
+    return made
+
+
+def count_media(_factory, media, element, pad, path):
+    carried = 0
+
+    def on_packet(_pad, _information):
+        nonlocal carried
+        # A payloader makes its first packet before anybody plays.
+        carried += 1
+        if carried == PACKETS:
+            say("MEDIA", path)
+            return Gst.PadProbeReturn.REMOVE
+        return Gst.PadProbeReturn.OK
+
+    probed = media.get_element().get_child_by_name(element).get_static_pad(pad)
+    both = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+    probed.add_probe(both, on_packet)
 
 
 def main():
-    address, path = sys.argv[1:]
+    address, played, recorded = sys.argv[1:]
     Gst.init(None)
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(PIPELINE)
-    # Each client has a pipeline of its own: one that leaves takes nothing from the next.
-    factory.set_shared(False)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
     server.set_service("0")
-    server.get_mount_points().add_factory(path, factory)
+    mounts = server.get_mount_points()
+    mode = GstRtspServer.RTSPTransportMode
+    mounts.add_factory(played, factory(PICTURE, mode.PLAY, "pay0", "src", played))
+    mounts.add_factory(recorded, factory(SINK, mode.RECORD, "depay0", "sink", recorded))
     server.connect("client-connected", on_client)
     if server.attach(None) == 0:
         sys.exit(f"cannot listen on {address}")

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::visit::{Direction, MediaServer, Visit, Visits};
 use crate::binaries;
 use crate::loopback;
 use crate::process::{self, Process, complete_lines};
@@ -9,8 +10,10 @@ use crate::wait::{PATIENCE, eventually};
 
 /// The server is a library with Python bindings; this is the least program around it.
 const SCRIPT: &str = include_str!("gst_rtsp.py");
+/// The path under which it takes what is published.
+pub const RECORDED: &str = "/live/studio";
 
-/// An RTSP edge with one live picture.
+/// An RTSP edge with one live picture, and a place to publish one.
 #[derive(Debug)]
 pub struct GstRtsp {
     process: Process,
@@ -21,12 +24,13 @@ pub struct GstRtsp {
 }
 
 impl GstRtsp {
-    /// Starts one that serves a test picture (H.264, 320×240, 5 frames a second) under `path`.
+    /// Starts one that serves a test picture (H.264, 320×240, 5 frames a second) under `path`, and takes what is
+    /// published under [`RECORDED`].
     #[must_use]
     pub fn serving(path: &str) -> Self {
         let address = loopback::address();
         let mut command = process::command(binaries::python());
-        command.args(["-u", "-c", SCRIPT, &address.to_string(), path]);
+        command.args(["-u", "-c", SCRIPT, &address.to_string(), path, RECORDED]);
         let process = Process::start(command);
         let announced = format!("listening {address} ");
         let port = process.await_output(&process.stdout, "its port", |text| {
@@ -35,7 +39,8 @@ impl GstRtsp {
         Self { process, address, port }
     }
 
-    /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`.
+    /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`, and
+    /// `MEDIA path` once a stream has carried some packets.
     #[must_use]
     pub fn events(&self) -> Vec<String> {
         complete_lines(&self.process.stdout.text()).skip(1).map(str::to_owned).collect()
@@ -48,5 +53,30 @@ impl GstRtsp {
             let events = self.events();
             if events.iter().any(|logged| logged == event) { Ok(()) } else { Err(format!("{events:?}")) }
         });
+    }
+}
+
+impl MediaServer for GstRtsp {
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    fn endpoint(&self) -> (&'static str, u16) {
+        ("rtsp", self.port)
+    }
+
+    fn visits(&self) -> Visits {
+        let events = self.events();
+        let had_media = |path: &str| events.iter().any(|event| event.strip_prefix("MEDIA ") == Some(path));
+        let visit = |event: &String| {
+            let (direction, path) = match event.split_once(' ')? {
+                ("PLAY", path) => (Direction::Play, path),
+                ("RECORD", path) => (Direction::Publish, path),
+                _ => return None,
+            };
+            Some(Visit { direction, stream: path.trim_start_matches('/').to_owned(), media: had_media(path) })
+        };
+        let connections = events.iter().filter(|event| *event == "client").count();
+        Visits { connections, sessions: events.iter().filter_map(visit).collect() }
     }
 }

@@ -5,8 +5,10 @@ mod http_origin;
 mod nginx;
 mod nginx_rtmp;
 mod simulated;
+mod visit;
 
-pub use self::gst_rtsp::GstRtsp;
+pub use self::gst_rtsp::{GstRtsp, RECORDED};
 pub use self::http_origin::HttpOrigin;
 pub use self::nginx_rtmp::NginxRtmp;
 pub use self::simulated::{SimulatedEdge, SimulatedEdges};
+pub use self::visit::{Direction, MediaServer, Visit, Visits};

@@ -3,12 +3,21 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use super::nginx::Nginx;
+use super::visit::{Direction, MediaServer, Visit, Visits};
 use crate::http;
+use crate::media;
+use crate::process::{Process, complete_lines};
+use crate::wait::{PATIENCE, until};
+
+/// Bytes that only media explains: an exchange of commands has some hundreds, a key frame thousands.
+const MEDIA: u64 = 5000;
 
 /// An RTMP edge with the application `live` and a status page.
 #[derive(Debug)]
 pub struct NginxRtmp {
     nginx: Nginx,
+    /// Connections that the test itself has made, in order to feed it.
+    own: usize,
 }
 
 impl NginxRtmp {
@@ -19,11 +28,27 @@ impl NginxRtmp {
             format!(
                 "http {{\n@scratch@    access_log off;\n    server {{\n        listen {address}:{status};\n        \
                  location /stat {{ rtmp_stat all; }}\n    }}\n}}\n\
-                 rtmp {{\n    server {{\n        listen {address}:{rtmp};\n        \
+                 rtmp {{\n    log_format session '$command $app/$name $bytes_received $bytes_sent';\n    \
+                 access_log sessions.log session;\n    server {{\n        listen {address}:{rtmp};\n        \
                  application live {{ live on; record off; }}\n    }}\n}}\n"
             )
         });
-        Self { nginx }
+        Self { nginx, own: 0 }
+    }
+
+    /// Publishes a picture as `stream` at each of these edges until the process is dropped.
+    #[must_use]
+    pub fn feed(edges: &mut [&mut Self], stream: &str) -> Process {
+        let urls: Vec<String> = edges.iter().map(|edge| edge.stream_url(stream)).collect();
+        let feeder = media::publish_for_ever(&urls);
+        for edge in edges {
+            until("the edge has a stream", PATIENCE, || {
+                assert!(!feeder.has_ended(), "the feeder has ended: {}", feeder.stderr.text());
+                edge.status_page().contains("<publishing/>")
+            });
+            edge.own += 1;
+        }
+        feeder
     }
 
     /// Its own loopback address.
@@ -50,11 +75,15 @@ impl NginxRtmp {
         format!("http://{}:{}/stat", self.address(), self.nginx.ports[0])
     }
 
+    fn status_page(&self) -> String {
+        let server = SocketAddr::V4(SocketAddrV4::new(self.address(), self.nginx.ports[0]));
+        http::get(server, "/stat").expect("the status page").body
+    }
+
     /// Connections that it has taken on its RTMP port since it started.
     #[must_use]
-    pub fn accepted(&self) -> u64 {
-        let page = SocketAddr::V4(SocketAddrV4::new(self.address(), self.nginx.ports[0]));
-        let page = http::get(page, "/stat").expect("the status page").body;
+    pub fn accepted(&self) -> usize {
+        let page = self.status_page();
         let (_, rest) = page.split_once("<naccepted>").expect("the count of accepted connections");
         rest.split('<').next().and_then(|count| count.parse().ok()).expect("a number")
     }
@@ -65,4 +94,34 @@ impl NginxRtmp {
         let log = self.nginx.log("error.log");
         log.lines().filter_map(|line| line.split_once(" connect: ")).map(|(_, rest)| rest.to_owned()).collect()
     }
+}
+
+impl MediaServer for NginxRtmp {
+    fn address(&self) -> Ipv4Addr {
+        self.nginx.address
+    }
+
+    fn endpoint(&self) -> (&'static str, u16) {
+        ("rtmp", self.rtmp_port())
+    }
+
+    /// A session is known once it has ended: nginx logs it then.
+    fn visits(&self) -> Visits {
+        let sessions = complete_lines(&self.nginx.log("sessions.log")).filter_map(session).collect();
+        Visits { connections: self.accepted() - self.own, sessions }
+    }
+}
+
+/// A line of `sessions.log`.
+fn session(line: &str) -> Option<Visit> {
+    let mut words = line.split(' ');
+    let (command, stream) = (words.next()?, words.next()?);
+    let mut bytes = || words.next()?.parse::<u64>().ok();
+    let (received, sent) = (bytes()?, bytes()?);
+    let (direction, bytes) = match command {
+        "PLAY" => (Direction::Play, sent),
+        "PUBLISH" => (Direction::Publish, received),
+        _ => return None,
+    };
+    Some(Visit { direction, stream: stream.to_owned(), media: bytes >= MEDIA })
 }
