@@ -130,6 +130,12 @@ impl Balancer {
         self.metrics().sum("weir_handouts_total", &[("protocol", protocol)])
     }
 
+    /// Connections of clients so far. A test that asks over the clients' port is one of them.
+    #[must_use]
+    pub fn clients_met(&self) -> f64 {
+        self.metrics().sum("weir_connections_total", &[])
+    }
+
     /// Its edges now, in order of their GUID.
     #[must_use]
     pub fn server_info(&self) -> Vec<ServerInfo> {

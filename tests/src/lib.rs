@@ -1,14 +1,17 @@
 //! The harness of Weir's end-to-end tests.
 //!
-//! The tests themselves are in `tests/e2e/`, one file per promise, and in `tests/balance.rs`, which needs the machine to
-//! itself. They start the programs as a user does, put real
-//! media servers behind them and real clients before them, and judge by what reached the edge.
+//! The tests themselves are in `tests/e2e/`, one file per promise, in `tests/clients/`, which makes the table of
+//! `docs/clients.md`, and in `tests/balance.rs`, which needs the machine to itself. They start the programs as a user
+//! does, put real media servers behind them and real clients before them, and judge by what reached the edge.
 //!
 //! * [`process`]: a child process that never outlives its test, and what it printed
 //! * [`binaries`], [`loopback`], [`wait`]: where programs are, which addresses are free, how to await
 //! * [`balancer`], [`agent`], [`connections`]: the programs under test, and the load that an agent sees
 //! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS; simulated ones
-//! * [`clients`]: curl, ffmpeg, GStreamer, rtmpdump, a Flash player's rule, the readers of serverInfoXML; a crowd
+//! * [`clients`]: players and publishers, the rules of Flash players and SRS edges, hls.js in a browser, the readers of
+//!   serverInfoXML; a crowd
+//! * [`media`]: what is published
+//! * [`once`], [`python`], [`npm`]: what takes long to fetch or to make, kept for all test runs
 //! * [`balance`], [`open_files`]: how evenly a crowd is spread, and what it takes to have one
 //! * [`certificate`]: what TLS needs
 //! * [`http`], [`metrics`], [`server_info`], [`json`]: what the programs say of themselves

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use crate::step;
 
-const PACKAGES: [&str; 24] = [
+const PACKAGES: [&str; 30] = [
     // Clients.
+    "chromium",
     "curl",
     "ffmpeg",
     "gstreamer1.0-libav",
@@ -15,7 +16,12 @@ const PACKAGES: [&str; 24] = [
     "gstreamer1.0-plugins-ugly",
     "gstreamer1.0-rtsp",
     "gstreamer1.0-tools",
+    "mplayer",
+    "mpv",
+    "npm",
     "rtmpdump",
+    "vlc-bin",
+    "vlc-plugin-base",
     // Readers of the server information.
     "libxml-simple-perl",
     "perl",
@@ -57,10 +63,20 @@ pub(crate) fn install() -> Result<(), String> {
 }
 
 fn is_installed(package: &str) -> bool {
+    // Where Node.js is not Debian's, npm comes with it, and Debian's package would take its place.
+    if package == "npm" && is_there(package) {
+        return true;
+    }
     let status = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).output();
     status.is_ok_and(|output| output.stdout == b"installed")
 }
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Whether there is a program of this name, whoever installed it.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

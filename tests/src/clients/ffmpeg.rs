@@ -17,6 +17,10 @@ pub const FFMPEG_9: Client = Client { name: "FFmpeg 9", run: |task| run(ffmpeg_9
 
 fn run(program: &Path, task: &Task) -> Result<(), String> {
     let mut command = quiet(program);
+    if let Some(certificate) = &task.certificate {
+        // Debian's trusts everybody; the other one looks here.
+        command.env("SSL_CERT_FILE", certificate);
+    }
     match task.direction {
         Direction::Play => {
             patience_with_live_streams(&mut command);
@@ -25,7 +29,7 @@ fn run(program: &Path, task: &Task) -> Result<(), String> {
         }
         Direction::Publish => {
             command.args(["-re", "-i"]).arg(media::sample()).args(["-t", "2", "-c", "copy"]);
-            let format = if task.protocol == Protocol::Rtmp { "flv" } else { "rtsp" };
+            let format = if task.url.starts_with("rtmp") { "flv" } else { "rtsp" };
             command.args(["-f", format]).args(transport(task.protocol)).arg(&task.url);
         }
     }
@@ -34,9 +38,9 @@ fn run(program: &Path, task: &Task) -> Result<(), String> {
 
 fn transport(protocol: Protocol) -> &'static [&'static str] {
     match protocol {
-        Protocol::Rtsp => &["-rtsp_transport", "tcp"],
+        Protocol::Rtsp | Protocol::Rtsps => &["-rtsp_transport", "tcp"],
         Protocol::RtspInHttp => &["-rtsp_transport", "http"],
-        Protocol::Rtmp | Protocol::Hls | Protocol::Whip => &[],
+        _ => &[],
     }
 }
 

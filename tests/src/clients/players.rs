@@ -1,5 +1,7 @@
 //! mpv, MPlayer, VLC and rtmpdump, as the matrix runs them.
 
+use std::fs;
+
 use super::task::{Client, FRAMES, Protocol, Room, Task};
 use crate::edges::Direction;
 use crate::process;
@@ -25,9 +27,9 @@ fn mpv(task: &Task) -> Result<(), String> {
     // By default it looks at five seconds of a live stream before it starts.
     command.arg("--demuxer-lavf-analyzeduration=1");
     match task.protocol {
-        Protocol::Rtsp => command.arg("--rtsp-transport=tcp"),
+        Protocol::Rtsp | Protocol::Rtsps => command.arg("--rtsp-transport=tcp"),
         Protocol::RtspInHttp => command.arg("--rtsp-transport=http"),
-        Protocol::Rtmp | Protocol::Hls | Protocol::Whip => &mut command,
+        _ => &mut command,
     };
     command.arg(&task.url);
     Room::new().run(command)
@@ -50,6 +52,11 @@ fn vlc(task: &Task) -> Result<(), String> {
     let room = Room::new();
     let mut command = process::command_without_rights(binaries::installed("vlc"));
     command.args(["--intf=dummy", "--no-video-title-show", "--no-keyboard-events"]);
+    if let Some(certificate) = &task.certificate {
+        // It trusts what is in a folder, which has to be one that anybody may read.
+        fs::copy(certificate, room.path().join("trusted.pem")).expect("copy the certificate");
+        command.arg("--gnutls-dir-trust").arg(room.path());
+    }
     match task.direction {
         Direction::Play => {
             let output = format!("#std{{access=file,mux=ts,dst={}}}", room.received().display());

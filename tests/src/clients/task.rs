@@ -23,12 +23,18 @@ const LIMIT: Duration = PATIENCE.saturating_mul(2);
 pub enum Protocol {
     /// RTMP.
     Rtmp,
+    /// RTMP over TLS.
+    Rtmps,
     /// RTSP, with the media on the same connection.
     Rtsp,
+    /// The same over TLS.
+    Rtsps,
     /// RTSP inside a pair of HTTP connections.
     RtspInHttp,
     /// HLS over HTTP.
     Hls,
+    /// HLS over HTTPS.
+    HlsOverTls,
     /// A WebRTC session that is offered over HTTP (RFC 9725).
     Whip,
 }
@@ -42,6 +48,8 @@ pub struct Task {
     pub direction: Direction,
     /// Where.
     pub url: String,
+    /// The certificate to trust, for what goes over TLS.
+    pub certificate: Option<PathBuf>,
 }
 
 /// A client that can be told to play or to publish.
@@ -63,9 +71,18 @@ impl Protocol {
     pub fn scheme(self) -> &'static str {
         match self {
             Self::Rtmp => "rtmp",
+            Self::Rtmps => "rtmps",
             Self::Rtsp | Self::RtspInHttp => "rtsp",
+            Self::Rtsps => "rtsps",
             Self::Hls | Self::Whip => "http",
+            Self::HlsOverTls => "https",
         }
+    }
+
+    /// Whether the balancer needs a certificate for it.
+    #[must_use]
+    pub fn is_over_tls(self) -> bool {
+        matches!(self, Self::Rtmps | Self::Rtsps | Self::HlsOverTls)
     }
 
     /// What people call it.
@@ -73,9 +90,12 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rtmp => "RTMP",
+            Self::Rtmps => "RTMPS",
             Self::Rtsp => "RTSP",
+            Self::Rtsps => "RTSPS",
             Self::RtspInHttp => "RTSP in HTTP",
             Self::Hls => "HLS",
+            Self::HlsOverTls => "HLS, HTTPS",
             Self::Whip => "WHIP",
         }
     }

@@ -1,9 +1,9 @@
 """A real RTSP server for one test: gst-rtsp-server with a small test picture.
 
-usage: gst_rtsp.py ADDRESS PLAYED RECORDED
+usage: gst_rtsp.py ADDRESS PLAYED RECORDED [CERTIFICATE KEY]
 
 Serves the picture under the path PLAYED and takes what is published under the
-path RECORDED. Prints `listening ADDRESS PORT` once bound, then a line for each
+path RECORDED; over TLS when it is given a certificate. Prints `listening ADDRESS PORT` once bound, then a line for each
 thing that reaches it: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`,
 `RECORD path`, and `MEDIA path` once a stream has carried PACKETS of them.
 """
@@ -14,7 +14,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 # Small and slow, so that several tests fit on two cores.
 PICTURE = (
@@ -23,6 +23,8 @@ PICTURE = (
     " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
 SINK = "( rtph264depay name=depay0 ! fakesink )"
+# Everybody who comes over TLS.
+ANYBODY = "anybody"
 # More than a handshake brings along.
 PACKETS = 10
 
@@ -51,6 +53,12 @@ def factory(pipeline, mode, element, pad, path):
     made.set_launch(pipeline)
     made.set_shared(False)
     made.set_transport_mode(mode)
+    made.add_role_from_structure(
+        Gst.Structure.from_string(
+            f"{ANYBODY}, {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS}=true,"
+            f" {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT}=true"
+        )[0]
+    )
     made.connect("media-configure", count_media, element, pad, path)
     return made
 
@@ -73,7 +81,7 @@ def count_media(_factory, media, element, pad, path):
 
 
 def main():
-    address, played, recorded = sys.argv[1:]
+    address, played, recorded, *certificate = sys.argv[1:]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
@@ -83,6 +91,14 @@ def main():
     mounts.add_factory(played, factory(PICTURE, mode.PLAY, "pay0", "src", played))
     mounts.add_factory(recorded, factory(SINK, mode.RECORD, "depay0", "sink", recorded))
     server.connect("client-connected", on_client)
+    if certificate:
+        auth = GstRtspServer.RTSPAuth()
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*certificate))
+        # With an auth, clients have a role, which each factory has to admit.
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ANYBODY)
+        auth.set_default_token(token)
+        server.set_auth(auth)
     if server.attach(None) == 0:
         sys.exit(f"cannot listen on {address}")
     say("listening", address, server.get_bound_port())

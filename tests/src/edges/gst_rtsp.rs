@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::visit::{Direction, MediaServer, Visit, Visits};
 use crate::binaries;
+use crate::certificate::Certificate;
 use crate::loopback;
 use crate::process::{self, Process, complete_lines};
 use crate::wait::{PATIENCE, eventually};
@@ -21,6 +22,7 @@ pub struct GstRtsp {
     pub address: Ipv4Addr,
     /// Where it serves RTSP.
     pub port: u16,
+    scheme: &'static str,
 }
 
 impl GstRtsp {
@@ -28,15 +30,27 @@ impl GstRtsp {
     /// published under [`RECORDED`].
     #[must_use]
     pub fn serving(path: &str) -> Self {
-        let address = loopback::address();
+        Self::launch(path, loopback::address(), None)
+    }
+
+    /// The same over TLS, on an address that is in this certificate.
+    #[must_use]
+    pub fn serving_over_tls(path: &str, address: Ipv4Addr, certificate: &Certificate) -> Self {
+        Self::launch(path, address, Some(certificate))
+    }
+
+    fn launch(path: &str, address: Ipv4Addr, certificate: Option<&Certificate>) -> Self {
         let mut command = process::command(binaries::python());
         command.args(["-u", "-c", SCRIPT, &address.to_string(), path, RECORDED]);
+        if let Some(certificate) = certificate {
+            command.arg(certificate.file()).arg(certificate.key_file());
+        }
         let process = Process::start(command);
         let announced = format!("listening {address} ");
         let port = process.await_output(&process.stdout, "its port", |text| {
             complete_lines(text).find_map(|line| line.strip_prefix(&announced))?.parse().ok()
         });
-        Self { process, address, port }
+        Self { process, address, port, scheme: if certificate.is_some() { "rtsps" } else { "rtsp" } }
     }
 
     /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`, and
@@ -62,7 +76,7 @@ impl MediaServer for GstRtsp {
     }
 
     fn endpoint(&self) -> (&'static str, u16) {
-        ("rtsp", self.port)
+        (self.scheme, self.port)
     }
 
     fn visits(&self) -> Visits {

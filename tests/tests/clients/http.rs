@@ -12,10 +12,11 @@ pub(crate) fn rows() -> Vec<Row> {
         client,
         protocol,
         direction,
-        mode: Mode::Redirect,
+        mode: Mode::Auto,
         expected: Expected::Arrives,
     };
     let mut rows = PLAYERS.map(|client| row(client, Protocol::Hls, Direction::Play)).to_vec();
+    rows.extend(PLAYERS.map(|client| row(client, Protocol::HlsOverTls, Direction::Play)));
     rows.push(row(CURL, Protocol::Whip, Direction::Publish));
     rows
 }

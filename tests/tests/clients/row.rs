@@ -18,7 +18,9 @@ pub(crate) struct Row {
 /// What the balancer is told to do with clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// To name the edge.
+    /// To redirect those that follow, and relay the rest: the default.
+    Auto,
+    /// To name the edge, whether they follow or not.
     Redirect,
 }
 
@@ -35,6 +37,7 @@ impl Mode {
     /// What people call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Redirect => "redirect",
         }
     }
@@ -42,7 +45,8 @@ impl Mode {
     /// The configuration that says so.
     pub(crate) fn config(self) -> &'static str {
         match self {
-            Self::Redirect => "",
+            Self::Auto => "",
+            Self::Redirect => "[[application]]\nmode = \"redirect\"\n",
         }
     }
 }
@@ -64,7 +68,9 @@ impl Row {
     /// Sets the stage, lets the client do its task, and judges; what reached the edge, for the table.
     pub(crate) fn perform(&self) -> Result<String, String> {
         let stage = Stage::set(self.protocol, self.direction, self.mode.config());
+        let met = stage.balancer.clients_met();
         let said = (self.client.run)(&self.task(&stage));
+        assert!(stage.balancer.clients_met() > met, "the client never came to the balancer: {said:?}");
         match self.expected {
             Expected::Arrives => {
                 said.map_err(|error| format!("the client fails: {error}"))?;
@@ -83,11 +89,11 @@ impl Row {
 
     fn task(&self, stage: &Stage) -> Task {
         let path = match self.protocol {
-            Protocol::Rtmp | Protocol::Rtsp | Protocol::RtspInHttp => format!("/{}", self.stream()),
-            Protocol::Hls => format!("/redirect/{}/master.m3u8", self.stream()),
+            Protocol::Hls | Protocol::HlsOverTls => format!("/redirect/{}/master.m3u8", self.stream()),
             Protocol::Whip => format!("/redirect/{}/whip", self.stream()),
+            _ => format!("/{}", self.stream()),
         };
         let url = stage.balancer.url(self.protocol.scheme(), &path);
-        Task { protocol: self.protocol, direction: self.direction, url }
+        Task { protocol: self.protocol, direction: self.direction, url, certificate: stage.certificate() }
     }
 }

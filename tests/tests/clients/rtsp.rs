@@ -6,12 +6,16 @@ use weir_tests::edges::Direction;
 use crate::row::{Expected, Mode, Row};
 
 const PLAYERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, RTSPSRC];
+/// MPlayer knows no `rtsps://`.
+const PLAYERS_OVER_TLS: [Client; 4] = [FFMPEG_5, FFMPEG_9, MPV, RTSPSRC];
 const PUBLISHERS: [Client; 3] = [FFMPEG_5, FFMPEG_9, RTSPCLIENTSINK];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let row = |client, direction, mode, expected| Row { client, protocol: Protocol::Rtsp, direction, mode, expected };
+    let row = |client, protocol, direction, mode, expected| Row { client, protocol, direction, mode, expected };
+    let play = |client, protocol| row(client, protocol, Direction::Play, Mode::Auto, Expected::Arrives);
+    let mut rows = PLAYERS.map(|client| play(client, Protocol::Rtsp)).to_vec();
+    rows.extend(PLAYERS_OVER_TLS.map(|client| play(client, Protocol::Rtsps)));
     let fails = Expected::Fails("it follows no redirect");
-    let mut rows = PLAYERS.map(|client| row(client, Direction::Play, Mode::Redirect, Expected::Arrives)).to_vec();
-    rows.extend(PUBLISHERS.map(|client| row(client, Direction::Publish, Mode::Redirect, fails)));
+    rows.extend(PUBLISHERS.map(|client| row(client, Protocol::Rtsp, Direction::Publish, Mode::Redirect, fails)));
     rows
 }
