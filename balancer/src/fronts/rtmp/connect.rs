@@ -21,12 +21,18 @@ pub struct Connect {
     pub tc_url: Option<String>,
     /// `flashVer`, by which clients can be told apart; most that publish begin with `FMLE/`, some send none.
     pub flash_version: Option<String>,
+    /// `swfUrl`: where the player itself was loaded from. Flash fills it in by itself; others have none unless told one.
+    pub swf_url: Option<String>,
     /// `pageUrl`: the web page that the player is on. Sent by Flash players and by those that pose as one.
     pub page_url: Option<String>,
+    /// `capabilities`, if given as a number: Flash has sent 239 since version 10, those that pose as it mostly send 15.
+    pub capabilities: Option<f64>,
     /// How the client wants later commands encoded.
     pub object_encoding: ObjectEncoding,
     /// `srs_sig` of the third argument: the client is an SRS edge, which follows a redirect at play too.
     pub srs_signature: Option<String>,
+    /// How the connect itself came, and is to be answered.
+    pub wrapping: Wrapping,
 }
 
 /// The value format of commands after connect.
@@ -37,6 +43,44 @@ pub enum ObjectEncoding {
     Amf0,
     /// 3.
     Amf3,
+}
+
+/// In what kind of message the AMF0 values of a command come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Type 20: as they are.
+    #[default]
+    Amf0,
+    /// Type 17, for those who speak AMF3: behind one zero byte.
+    Amf3,
+}
+
+impl Wrapping {
+    /// The values of a command; `None` if the message is none.
+    pub fn unwrap(message: &Message) -> Option<(Self, &[u8])> {
+        match message.type_id {
+            COMMAND_AMF0 => Some((Self::Amf0, &message.payload)),
+            // A format selector, always 0 for AMF0; some players leave it out.
+            COMMAND_AMF3 => Some((Self::Amf3, message.payload.strip_prefix(&[0]).unwrap_or(&message.payload))),
+            _ => None,
+        }
+    }
+
+    /// The type of the message.
+    pub fn type_id(self) -> u8 {
+        match self {
+            Self::Amf0 => COMMAND_AMF0,
+            Self::Amf3 => COMMAND_AMF3,
+        }
+    }
+
+    /// What stands before the values.
+    pub fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Amf0 => &[],
+            Self::Amf3 => &[0],
+        }
+    }
 }
 
 /// Why a message is not a connect that can be used.
@@ -86,18 +130,15 @@ pub enum Error {
 impl Connect {
     /// Reads a connect from the first command of a connection.
     ///
-    /// Where a name is given twice the last counts. `flashVer`, `pageUrl` and `srs_sig` are hints, and taken for
+    /// Where a name is given twice the last counts. `flashVer`, `swfUrl`, `pageUrl` and `srs_sig` are hints, and taken for
     /// absent where `app` would be refused. Values after the third argument are not looked at.
     ///
     /// # Errors
     ///
     /// [`Error`] if it is anything else.
     pub fn parse(message: &Message) -> Result<Self, Error> {
-        let values = match message.type_id {
-            COMMAND_AMF0 => &message.payload[..],
-            // A format selector, always 0 for AMF0; some players leave it out.
-            COMMAND_AMF3 => message.payload.strip_prefix(&[0]).unwrap_or(&message.payload),
-            type_id => return Err(Error::NotACommand { type_id }),
+        let Some((wrapping, values)) = Wrapping::unwrap(message) else {
+            return Err(Error::NotACommand { type_id: message.type_id });
         };
         let mut reader = Reader::new(values);
         if reader.value()? != Value::String(b"connect") {
@@ -110,13 +151,17 @@ impl Connect {
         let mut app = Value::Nothing;
         let mut tc_url = Value::Nothing;
         let mut flash_version = Value::Nothing;
+        let mut swf_url = Value::Nothing;
         let mut page_url = Value::Nothing;
+        let mut capabilities = Value::Nothing;
         let mut object_encoding = Value::Nothing;
         reader.properties(|name, value| match name {
             b"app" => app = value,
             b"tcUrl" => tc_url = value,
             b"flashVer" => flash_version = value,
+            b"swfUrl" => swf_url = value,
             b"pageUrl" => page_url = value,
+            b"capabilities" => capabilities = value,
             b"objectEncoding" => object_encoding = value,
             _ => {}
         })?;
@@ -138,17 +183,23 @@ impl Connect {
                 value => Some(text("tcUrl", value)?),
             },
             flash_version: text("flashVer", flash_version).ok(),
+            swf_url: text("swfUrl", swf_url).ok(),
             page_url: text("pageUrl", page_url).ok(),
+            capabilities: match capabilities {
+                Value::Number(number) => Some(number),
+                _ => None,
+            },
             object_encoding: match object_encoding {
                 Value::Number(3.0) => ObjectEncoding::Amf3,
                 _ => ObjectEncoding::Amf0,
             },
             srs_signature: text("srs_sig", srs_signature).ok(),
+            wrapping,
         })
     }
 }
 
-fn text(field: &'static str, value: Value<'_>) -> Result<String, Error> {
+pub(super) fn text(field: &'static str, value: Value<'_>) -> Result<String, Error> {
     let Value::String(bytes) = value else {
         return Err(Error::Missing { field });
     };
@@ -162,9 +213,25 @@ fn text(field: &'static str, value: Value<'_>) -> Result<String, Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::amf0::Writer;
     use super::*;
+
+    /// The shortest connect to this application.
+    pub(in super::super) fn connect(app: &str) -> Connect {
+        Connect {
+            transaction: 1.0,
+            app: app.to_owned(),
+            tc_url: None,
+            flash_version: None,
+            swf_url: None,
+            page_url: None,
+            capabilities: None,
+            object_encoding: ObjectEncoding::Amf0,
+            srs_signature: None,
+            wrapping: Wrapping::Amf0,
+        }
+    }
 
     fn message(type_id: u8, payload: Vec<u8>) -> Message {
         Message { type_id, stream_id: 0, payload }
@@ -192,18 +259,7 @@ mod tests {
 
     #[test]
     fn the_shortest_connect_has_an_app() {
-        assert_eq!(
-            parse(&[APP]),
-            Ok(Connect {
-                transaction: 1.0,
-                app: "live".to_owned(),
-                tc_url: None,
-                flash_version: None,
-                page_url: None,
-                object_encoding: ObjectEncoding::Amf0,
-                srs_signature: None,
-            })
-        );
+        assert_eq!(parse(&[APP]), Ok(connect("live")));
     }
 
     #[test]
@@ -214,6 +270,7 @@ mod tests {
             object.name("flashVer").string("WIN 32,0,0,465");
             object.name("swfUrl").string("http://player/p.swf");
             object.name("tcUrl").string("rtmp://balancer/live?token=a");
+            object.name("capabilities").number(239.0);
             object.name("audioCodecs").number(3575.0);
             object.name("pageUrl").string("http://page/");
             object.name("objectEncoding").number(3.0);
@@ -224,7 +281,9 @@ mod tests {
         let tc_url = "rtmp://balancer/live?token=a";
         assert_eq!(connect.tc_url.as_deref(), Some(tc_url));
         assert_eq!(connect.flash_version.as_deref(), Some("WIN 32,0,0,465"));
+        assert_eq!(connect.swf_url.as_deref(), Some("http://player/p.swf"));
         assert_eq!(connect.page_url.as_deref(), Some("http://page/"));
+        assert_eq!(connect.capabilities, Some(239.0));
         assert_eq!(connect.object_encoding, ObjectEncoding::Amf3);
     }
 
@@ -232,9 +291,10 @@ mod tests {
     fn a_connect_in_an_amf3_message_is_read() {
         let plain = command(&[APP, TC_URL], |_| {});
         let wrapped = message(COMMAND_AMF3, [&[0], &plain.payload[..]].concat());
-        assert_eq!(Connect::parse(&wrapped), Connect::parse(&plain));
+        let expected = Connect { wrapping: Wrapping::Amf3, ..Connect::parse(&plain).unwrap() };
+        assert_eq!(Connect::parse(&wrapped).as_ref(), Ok(&expected));
         let bare = message(COMMAND_AMF3, plain.payload.clone());
-        assert_eq!(Connect::parse(&bare), Connect::parse(&plain));
+        assert_eq!(Connect::parse(&bare), Ok(expected));
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn connect_url(destination: &Destination, client: Client, connect: &Connect, app
 mod tests {
     use weir_protocol::Host;
 
-    use super::super::connect::ObjectEncoding;
+    use super::super::connect::tests::connect;
     use super::*;
     use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report};
     use crate::fleet::{Edge, Reason};
@@ -108,15 +108,7 @@ mod tests {
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let destination = Destination { place: Place::Edge(Arc::new(edge)), reason: Reason::Policy };
         let client = Client { listener_port: 19350, ..CLIENT };
-        let connect = Connect {
-            transaction: 1.0,
-            app: app.to_owned(),
-            tc_url: tc_url.map(str::to_owned),
-            flash_version: None,
-            page_url: None,
-            object_encoding: ObjectEncoding::Amf0,
-            srs_signature: None,
-        };
+        let connect = Connect { tc_url: tc_url.map(str::to_owned), ..connect(app) };
         connect_url(&destination, client, &connect, application)
     }
 

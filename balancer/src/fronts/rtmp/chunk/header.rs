@@ -45,6 +45,11 @@ pub(super) struct Partial {
 }
 
 impl Partial {
+    /// Whether no byte of a header has arrived.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
     /// Takes what it needs off the front of `input`; a header once it is complete, and then starts anew.
     ///
     /// `extended` says whether type 3 headers of a chunk stream are followed by an extended timestamp, which

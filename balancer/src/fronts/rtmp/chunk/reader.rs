@@ -16,6 +16,17 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+/// Where a message stands. Positions count the bytes that its [`Reader`] has received.
+///
+/// Between the first of them and the last there may be chunks of other messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The first byte of the header of its first chunk.
+    pub header: usize,
+    /// The first byte of its payload; of an empty message, the byte after it.
+    pub payload: usize,
+}
+
 /// Why a chunk stream cannot be read on. After any of these the boundaries between chunks are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -63,6 +74,12 @@ pub struct Reader {
     open: Option<Open>,
     /// All chunk streams seen. Few, so a scan is quicker than a map.
     streams: Vec<ChunkStream>,
+    /// Bytes received so far.
+    position: usize,
+    /// Where the header begins that is being received.
+    header_position: usize,
+    /// Where the message begins that was handed out last.
+    place: Place,
 }
 
 /// A chunk that is being received.
@@ -81,12 +98,38 @@ struct ChunkStream {
     message: Start,
     stream_id: u32,
     payload: Vec<u8>,
+    /// Where the unfinished message begins.
+    place: Place,
 }
 
 impl Reader {
     /// Reads with the chunk size that the protocol starts with: 128 bytes.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, chunk_size: DEFAULT_CHUNK_SIZE, header: Partial::default(), open: None, streams: Vec::new() }
+        Self {
+            limits,
+            chunk_size: DEFAULT_CHUNK_SIZE,
+            header: Partial::default(),
+            open: None,
+            streams: Vec::new(),
+            position: 0,
+            header_position: 0,
+            place: Place::default(),
+        }
+    }
+
+    /// Where the message begins that was handed out last, for whoever keeps the bytes.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How many bytes have been received: where the next one will stand.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Most bytes of payload that a chunk of this sender holds now.
+    pub fn chunk_size(&self) -> usize {
+        self.chunk_size
     }
 
     /// Takes bytes off the front of `input` up to the end of the next message, or all of them if none ends there.
@@ -106,15 +149,18 @@ impl Reader {
             let stream = &mut self.streams[open.stream];
             let (part, rest) = input.split_at(open.left.min(input.len()));
             *input = rest;
+            self.position += part.len();
             stream.append(part);
             if part.len() < open.left {
                 let left = open.left - part.len();
                 self.open = Some(Open { left, ..open });
                 return Ok(None);
             }
+            let place = stream.place;
             if let Some(message) = stream.finished()
                 && let Some(message) = self.obey(message)?
             {
+                self.place = place;
                 return Ok(Some(message));
             }
         }
@@ -132,7 +178,13 @@ impl Reader {
             let stream = streams.iter().find(|stream| stream.id == id);
             stream.is_some_and(|stream| stream.message.extended)
         };
-        self.header.receive(input, extended)
+        if self.header.is_empty() {
+            self.header_position = self.position;
+        }
+        let before = input.len();
+        let header = self.header.receive(input, extended);
+        self.position += before - input.len();
+        header
     }
 
     fn begin_chunk(&mut self, header: Header) -> Result<Open, Error> {
@@ -150,6 +202,9 @@ impl Reader {
         };
         let stream = &mut self.streams[index];
         stream.continue_with(header.format)?;
+        if stream.payload.is_empty() {
+            stream.place = Place { header: self.header_position, payload: self.position };
+        }
         let left = stream.message.length - stream.payload.len();
         Ok(Open { stream: index, left: left.min(self.chunk_size) })
     }
@@ -163,7 +218,13 @@ impl Reader {
         if self.streams.len() >= limit {
             return Err(Error::TooManyChunkStreams { limit });
         }
-        self.streams.push(ChunkStream { id: header.chunk_stream, message, stream_id: 0, payload: Vec::new() });
+        self.streams.push(ChunkStream {
+            id: header.chunk_stream,
+            message,
+            stream_id: 0,
+            payload: Vec::new(),
+            place: Place::default(),
+        });
         Ok(self.streams.len() - 1)
     }
 
@@ -306,6 +367,31 @@ mod tests {
         let seen: Vec<_> =
             messages.iter().map(|message| (message.type_id, message.stream_id, &message.payload[..])).collect();
         assert_eq!(seen, [(20, 7, &b"abc"[..]), (18, 7, b"de"), (18, 7, b"fg"), (18, 7, b"hi")]);
+    }
+
+    #[test]
+    fn a_message_is_found_again_among_the_bytes_it_came_in() {
+        let mut bytes = set_chunk_size(150);
+        bytes.extend_from_slice(&written(3, 20, &[b'a'; 200])[..12]);
+        bytes.extend_from_slice(&[b'a'; 150]);
+        // The rest of it comes after a message of another chunk stream.
+        bytes.extend_from_slice(&written(4, 20, b"between"));
+        bytes.push(0xc3);
+        bytes.extend_from_slice(&[b'a'; 50]);
+        let mut reader = Reader::new(Limits::default());
+        let mut places = Vec::new();
+        for part in bytes.chunks(7) {
+            let mut input = part;
+            while let Some(message) = reader.receive(&mut input).unwrap() {
+                places.push((message.payload[0], reader.place(), reader.position()));
+            }
+        }
+        let between = 16 + 12 + 150;
+        assert_eq!(places, [
+            (b'b', Place { header: between, payload: between + 12 }, between + 12 + 7),
+            (b'a', Place { header: 16, payload: 16 + 12 }, bytes.len()),
+        ]);
+        assert_eq!(reader.chunk_size(), 150);
     }
 
     #[test]

@@ -26,9 +26,15 @@ pub fn write_message(output: &mut Vec<u8>, chunk_stream: u8, type_id: u8, stream
     let [.., high, middle, low] = payload.len().to_be_bytes();
     output.extend_from_slice(&[chunk_stream, 0, 0, 0, high, middle, low, type_id]);
     output.extend_from_slice(&stream_id.to_le_bytes());
-    for (index, part) in payload.chunks(DEFAULT_CHUNK_SIZE).enumerate() {
+    write_payload(output, payload, DEFAULT_CHUNK_SIZE, &[CONTINUATION | chunk_stream]);
+}
+
+/// Appends the payload of a message whose header is written: in chunks of `chunk_size` bytes, with `continuation` before
+/// each but the first.
+pub fn write_payload(output: &mut Vec<u8>, payload: &[u8], chunk_size: usize, continuation: &[u8]) {
+    for (index, part) in payload.chunks(chunk_size.max(1)).enumerate() {
         if index > 0 {
-            output.push(CONTINUATION | chunk_stream);
+            output.extend_from_slice(continuation);
         }
         output.extend_from_slice(part);
     }
