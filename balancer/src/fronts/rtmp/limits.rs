@@ -7,7 +7,7 @@ use crate::config::units;
 /// Bounds on what a client that has not yet been decided upon may make us hold or read.
 ///
 /// A session holds at most `message_length × chunk_streams` bytes of unfinished messages, and never more than
-/// twice what it has received, which `bytes_before_connect` bounds.
+/// twice what it has received, which `bytes_before_connect` and `bytes_before_play` bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -32,10 +32,31 @@ pub struct Limits {
     /// one byte, they double the length of a message, which is why the default is twice `message_length`.
     #[serde(deserialize_with = "units::within::<_, 1, 33_554_432>")]
     pub bytes_before_connect: usize,
+
+    /// Bytes after an accepted connect within which the client must name its stream, or be told its edge's host: 1 to
+    /// 33,554,432. Default 131,072, for the same reason. Its edge may send as many before it has answered what the
+    /// balancer has answered already.
+    ///
+    /// Real clients take some 300 bytes, and a token in the stream's name a few kilobytes more. They are held until the
+    /// edge has them.
+    #[serde(deserialize_with = "units::within::<_, 1, 33_554_432>")]
+    pub bytes_before_play: usize,
+
+    /// Commands that a client may send in those bytes: 1 to 1,000. Default 32.
+    ///
+    /// Real clients send one to five. Each is answered, and each `getLoadBalancerRedirect` among them is a hand-out.
+    #[serde(deserialize_with = "units::within::<_, 1, 1000>")]
+    pub commands_before_play: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_length: 64 * 1024, chunk_streams: 8, bytes_before_connect: 128 * 1024 }
+        Self {
+            message_length: 64 * 1024,
+            chunk_streams: 8,
+            bytes_before_connect: 128 * 1024,
+            bytes_before_play: 128 * 1024,
+            commands_before_play: 32,
+        }
     }
 }

@@ -16,14 +16,17 @@
 pub mod amf0;
 pub mod chunk;
 pub mod client;
+pub mod command;
 pub mod connect;
 pub mod handshake;
 pub mod limits;
 pub mod reject;
+pub mod respond;
 mod serve;
 pub mod session;
 pub mod tc_url;
 
+pub use command::Command;
 pub use connect::Connect;
 pub use limits::Limits;
 pub use reject::{Redirect, write_rejection};

@@ -33,10 +33,17 @@ pub struct Redirect<'a> {
 /// `transaction` is the connect's. `description` must be words of our own, never the client's: some clients search
 /// it for phrases, and begin to authenticate anew when it holds one. Beyond 255 bytes it is cut.
 pub fn write_rejection(output: &mut Vec<u8>, transaction: f64, description: &str, redirect: Option<Redirect<'_>>) {
-    let end = description.floor_char_boundary(MAX_DESCRIPTION_LENGTH);
     let mut payload = Vec::with_capacity(512);
     let mut writer = Writer::new(&mut payload);
     writer.string("_error").number(transaction).null();
+    write_rejection_values(&mut writer, description, redirect);
+    write_command(output, &payload);
+    write_close(output);
+}
+
+/// Appends the object that says why, and where to go instead.
+pub(super) fn write_rejection_values(writer: &mut Writer<'_>, description: &str, redirect: Option<Redirect<'_>>) {
+    let end = description.floor_char_boundary(MAX_DESCRIPTION_LENGTH);
     writer.object(|information| {
         information.name("level").string("error");
         information.name("code").string(CODE);
@@ -46,9 +53,11 @@ pub fn write_rejection(output: &mut Vec<u8>, transaction: f64, description: &str
             information.name("ex").object(|ex| write_ex(ex, redirect));
         }
     });
-    write_command(output, &payload);
+}
 
-    payload.clear();
+/// Appends the command that says that the connection is over.
+pub(super) fn write_close(output: &mut Vec<u8>) {
+    let mut payload = Vec::with_capacity(18);
     Writer::new(&mut payload).string("close").number(0.0).null();
     write_command(output, &payload);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
+use super::session::Event;
 use super::{Connect, Redirect, Session, TcUrl, write_rejection};
 use crate::config::Application;
 use crate::fleet::Protocol;
@@ -26,10 +27,11 @@ struct Caller<'f> {
 }
 
 impl Conversation for Caller<'_> {
-    fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Progress {
-        match self.session.receive(input, output) {
+    fn advance(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Progress {
+        match self.session.receive(&mut input, output) {
             Ok(None) => Progress::More,
-            Ok(Some(connect)) => {
+            Ok(Some(Event::Command(_))) => Progress::More,
+            Ok(Some(Event::Connect(connect))) => {
                 answer(self.front, self.client, &connect, output);
                 Progress::Last
             }

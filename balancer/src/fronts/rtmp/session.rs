@@ -1,14 +1,15 @@
-//! One client's session up to its connect: handshake, then messages, as a function of the bytes that arrive.
+//! One client's session until it is known where it goes: handshake, connect and, when that was accepted, the commands after
+//! it, as a function of the bytes that arrive.
 
 use super::chunk::message_type::{ACKNOWLEDGEMENT, SET_PEER_BANDWIDTH, USER_CONTROL, WINDOW_ACKNOWLEDGEMENT_SIZE};
 use super::handshake::Handshake;
-use super::{Connect, Limits, amf0, chunk, connect, handshake, write_rejection};
+use super::{Command, Connect, Limits, amf0, chunk, connect, handshake, write_rejection};
 
 /// What the refusal of a connect that could not be read answers to: connect is always the first transaction
 /// (RTMP 1.0, section 7.2.1.1).
 const FIRST_TRANSACTION: f64 = 1.0;
 
-/// Why a session ended without a connect.
+/// Why a session ended before it was known where the client goes.
 ///
 /// Its text has no word of the client's in it and is fit to be sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,29 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+
+    /// [`Limits::bytes_before_play`] have come since the connect, and no stream was named.
+    #[error("no stream named: at most {limit} bytes may come before it is")]
+    TooManyBytesBeforePlay {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+
+    /// [`Limits::commands_before_play`] have come since the connect, and no stream was named.
+    #[error("no stream named: at most {limit} commands may come before it is")]
+    TooManyCommands {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What a client has said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Who it is and what it wants.
+    Connect(Connect),
+    /// More, once its connect was accepted.
+    Command(Command),
 }
 
 /// A session, fed with what arrives on its connection.
@@ -46,7 +70,14 @@ enum Stage {
         /// Bytes that may still come before connect is complete.
         allowance: usize,
     },
-    Connected,
+    Connected(chunk::Reader),
+    Accepted {
+        reader: chunk::Reader,
+        /// Bytes that may still come before a stream is named.
+        allowance: usize,
+        /// Commands that may.
+        commands: usize,
+    },
     Failed(Error),
 }
 
@@ -56,35 +87,51 @@ impl Session {
         Self { limits, stage: Stage::Handshake(Handshake::new()) }
     }
 
-    /// Takes the next bytes of the connection, a fragment of any size, appends to `output` what is to be sent, and
-    /// returns the client's connect once it is complete.
+    /// Takes bytes off the front of `input`, a fragment of any size, up to the end of the next message that says
+    /// something, or all of them if none ends there; and appends to `output` what is to be sent.
     ///
-    /// What comes after the connect, here or in further calls, is ignored. Whoever wants to pass on what the client
-    /// sent must keep it: the chunk stream begins [`handshake::HANDSHAKE_LENGTH`] bytes after the first byte.
+    /// What comes after the connect is thrown away, unless [`Self::accept`] was called. Whoever wants to pass on what the
+    /// client sent must keep it: the chunk stream begins [`handshake::HANDSHAKE_LENGTH`] bytes after the first byte.
     ///
     /// # Errors
     ///
     /// [`Error`] ends the session: further calls return the same. `output` may have been appended to, and is still
     /// to be sent, before what [`Error::write_refusal`] adds.
-    pub fn receive(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Result<Option<Connect>, Error> {
-        let result = self.advance(&mut input, output);
-        match &result {
-            Ok(Some(_)) => self.stage = Stage::Connected,
-            Ok(None) => {}
-            Err(error) => self.stage = Stage::Failed(*error),
+    pub fn receive(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<Option<Event>, Error> {
+        let result = self.advance(input, output);
+        if let Err(error) = &result {
+            self.stage = Stage::Failed(*error);
         }
         result
     }
 
-    /// Bytes of memory that unfinished messages take: never more than [`Limits`] allow.
-    pub fn buffered(&self) -> usize {
+    /// Goes on with the commands that follow the connect, which whoever calls this has accepted.
+    pub fn accept(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Handshake(Handshake::new()));
+        self.stage = match stage {
+            Stage::Connected(reader) => Stage::Accepted {
+                reader,
+                allowance: self.limits.bytes_before_play,
+                commands: self.limits.commands_before_play,
+            },
+            other => other,
+        };
+    }
+
+    /// Where the chunks stand of what was said last, among the bytes after the handshake; `None` before there was any.
+    pub fn chunks(&self) -> Option<&chunk::Reader> {
         match &self.stage {
-            Stage::Messages { reader, .. } => reader.buffered(),
-            _ => 0,
+            Stage::Messages { reader, .. } | Stage::Connected(reader) | Stage::Accepted { reader, .. } => Some(reader),
+            Stage::Handshake(_) | Stage::Failed(_) => None,
         }
     }
 
-    fn advance(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<Option<Connect>, Error> {
+    /// Bytes of memory that unfinished messages take: never more than [`Limits`] allow.
+    pub fn buffered(&self) -> usize {
+        self.chunks().map_or(0, chunk::Reader::buffered)
+    }
+
+    fn advance(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<Option<Event>, Error> {
         if let Stage::Handshake(handshake) = &mut self.stage {
             if !handshake.receive(input, output)? {
                 return Ok(None);
@@ -96,19 +143,46 @@ impl Session {
         }
         match &mut self.stage {
             Stage::Messages { reader, allowance } => {
-                let (mut allowed, beyond) = input.split_at(input.len().min(*allowance));
-                *allowance -= allowed.len();
-                let connect = find_connect(reader, &mut allowed)?;
-                if connect.is_none() && !beyond.is_empty() {
-                    let limit = self.limits.bytes_before_connect;
-                    return Err(Error::TooManyBytes { limit });
-                }
-                Ok(connect)
+                let limit = self.limits.bytes_before_connect;
+                let connect = bounded(input, allowance, reader, find_connect, Error::TooManyBytes { limit })?;
+                let Some(connect) = connect else { return Ok(None) };
+                let reader = std::mem::replace(reader, chunk::Reader::new(self.limits));
+                self.stage = Stage::Connected(reader);
+                Ok(Some(Event::Connect(connect)))
+            }
+            Stage::Accepted { reader, allowance, commands } => {
+                let limit = self.limits.bytes_before_play;
+                let command =
+                    bounded(input, allowance, reader, find_command, Error::TooManyBytesBeforePlay { limit })?;
+                let Some(command) = command else { return Ok(None) };
+                let limit = self.limits.commands_before_play;
+                *commands = commands.checked_sub(1).ok_or(Error::TooManyCommands { limit })?;
+                Ok(Some(Event::Command(command)))
             }
             Stage::Failed(error) => Err(*error),
-            Stage::Handshake(_) | Stage::Connected => Ok(None),
+            Stage::Handshake(_) | Stage::Connected(_) => {
+                *input = &[];
+                Ok(None)
+            }
         }
     }
+}
+
+/// Looks for something in as much of `input` as `allowance` allows; what is taken is taken off both.
+fn bounded<T>(
+    input: &mut &[u8],
+    allowance: &mut usize,
+    reader: &mut chunk::Reader,
+    find: impl FnOnce(&mut chunk::Reader, &mut &[u8]) -> Result<Option<T>, Error>,
+    exceeded: Error,
+) -> Result<Option<T>, Error> {
+    let (mut allowed, beyond) = input.split_at(input.len().min(*allowance));
+    let before = allowed.len();
+    let found = find(reader, &mut allowed)?;
+    let taken = before - allowed.len();
+    *allowance -= taken;
+    *input = &input[taken..];
+    if found.is_none() && !beyond.is_empty() { Err(exceeded) } else { Ok(found) }
 }
 
 /// Reads messages up to the first that is more than housekeeping, which must be a connect.
@@ -118,6 +192,16 @@ fn find_connect(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<
             // Nothing that is sent before connect is answered is long enough for any of them to matter.
             ACKNOWLEDGEMENT | USER_CONTROL | WINDOW_ACKNOWLEDGEMENT_SIZE | SET_PEER_BANDWIDTH => {}
             _ => return Ok(Some(Connect::parse(&message)?)),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads messages up to the first command.
+fn find_command(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<Command>, Error> {
+    while let Some(message) = reader.receive(input)? {
+        if let Some(command) = Command::read(&message) {
+            return Ok(Some(command));
         }
     }
     Ok(None)
@@ -145,12 +229,13 @@ impl Error {
                 connect::Error::Amf0(amf0::Error::NestingTooDeep { .. }) => "nesting-too-deep",
                 connect::Error::Amf0(_) => "bad-amf0",
             },
-            Self::TooManyBytes { .. } => "too-many-bytes",
+            Self::TooManyBytes { .. } | Self::TooManyBytesBeforePlay { .. } => "too-many-bytes",
+            Self::TooManyCommands { .. } => "too-many-commands",
         }
     }
 
     /// Appends the rejection that tells the client what was wrong, if it can be told: without a handshake there
-    /// is no way to, and nothing is written.
+    /// is no way to, and nothing is written. Who was accepted already learns of it by the end that it announces.
     pub fn write_refusal(&self, output: &mut Vec<u8>) {
         if !matches!(self, Self::Handshake(_)) {
             write_rejection(output, FIRST_TRANSACTION, &self.to_string(), None);
@@ -215,7 +300,22 @@ mod tests {
     }
 
     fn receive(bytes: &[u8]) -> Result<Option<Connect>, Error> {
-        session(Limits::default()).receive(bytes, &mut Vec::new())
+        feed(&mut session(Limits::default()), bytes, &mut Vec::new())
+    }
+
+    /// What a session makes of some more bytes, all of which it takes unless there is an error.
+    fn feed(session: &mut Session, bytes: &[u8], output: &mut Vec<u8>) -> Result<Option<Connect>, Error> {
+        let mut input = bytes;
+        let mut connect = None;
+        loop {
+            match session.receive(&mut input, output)? {
+                None => break,
+                Some(Event::Connect(found)) => connect = Some(found),
+                Some(Event::Command(command)) => panic!("{command:?} before the connect is accepted"),
+            }
+        }
+        assert!(input.is_empty());
+        Ok(connect)
     }
 
     fn written(type_id: u8, payload: &[u8]) -> Vec<u8> {
@@ -242,7 +342,7 @@ mod tests {
         for (bytes, app, tc_url, flash_version) in CAPTURES {
             let mut session = Session::new(Limits::default());
             let mut output = Vec::new();
-            let connect = session.receive(bytes, &mut output).unwrap().unwrap();
+            let connect = feed(&mut session, bytes, &mut output).unwrap().unwrap();
             assert_eq!(connect.transaction.to_bits(), 1f64.to_bits());
             assert_eq!(connect.app, app);
             assert_eq!(connect.tc_url.as_deref(), Some(tc_url));
@@ -260,9 +360,9 @@ mod tests {
             let mut output = Vec::new();
             let (last, before) = bytes.split_last().unwrap();
             for byte in before {
-                assert_eq!(session.receive(&[*byte], &mut output), Ok(None));
+                assert_eq!(feed(&mut session, &[*byte], &mut output), Ok(None));
             }
-            let connect = session.receive(&[*last], &mut output).unwrap().unwrap();
+            let connect = feed(&mut session, &[*last], &mut output).unwrap().unwrap();
             assert_eq!(connect.app, app);
             assert_eq!(output.len(), HANDSHAKE_LENGTH);
         }
@@ -275,8 +375,8 @@ mod tests {
         for cut in near_the_handshake.into_iter().chain(HANDSHAKE_LENGTH..bytes.len()) {
             let mut session = Session::new(Limits::default());
             let mut output = Vec::new();
-            assert_eq!(session.receive(&bytes[..cut], &mut output), Ok(None));
-            let connect = session.receive(&bytes[cut..], &mut output).unwrap().unwrap();
+            assert_eq!(feed(&mut session, &bytes[..cut], &mut output), Ok(None));
+            let connect = feed(&mut session, &bytes[cut..], &mut output).unwrap().unwrap();
             assert_eq!(connect.app, app);
             assert_eq!(output.len(), HANDSHAKE_LENGTH);
         }
@@ -288,11 +388,11 @@ mod tests {
         let mut session = Session::new(Limits::default());
         let mut output = Vec::new();
         let first = exchange.generate_outbound_p0_and_p1().unwrap();
-        assert_eq!(session.receive(&first, &mut output), Ok(None));
+        assert_eq!(feed(&mut session, &first, &mut output), Ok(None));
         let Ok(HandshakeProcessResult::Completed { response_bytes, .. }) = exchange.process_bytes(&output) else {
             panic!("handshake not accepted");
         };
-        assert_eq!(session.receive(&response_bytes, &mut output), Ok(None));
+        assert_eq!(feed(&mut session, &response_bytes, &mut output), Ok(None));
 
         let config =
             ClientSessionConfig { tc_url: Some("rtmp://balancer/live".to_owned()), ..ClientSessionConfig::new() };
@@ -302,7 +402,7 @@ mod tests {
             panic!("no connect");
         };
         output.clear();
-        let connect = session.receive(&packet.bytes, &mut output).unwrap().unwrap();
+        let connect = feed(&mut session, &packet.bytes, &mut output).unwrap().unwrap();
         assert_eq!(connect.app, "live");
         assert_eq!(connect.flash_version.as_deref(), Some("WIN 23,0,0,207"));
         assert!(output.is_empty());
@@ -330,7 +430,7 @@ mod tests {
         bytes.truncate(begins + 12);
         bytes.extend(payload);
         let mut output = Vec::new();
-        let result = session(Limits::default()).receive(&bytes, &mut output);
+        let result = feed(&mut session(Limits::default()), &bytes, &mut output);
         assert_eq!(result.unwrap().unwrap().app.len(), 1000);
         assert!(output.is_empty());
     }
@@ -413,7 +513,7 @@ mod tests {
     fn what_is_not_rtmp_is_not_answered() {
         let mut session = Session::new(Limits::default());
         let mut output = Vec::new();
-        let error = session.receive(b"GET / HTTP/1.1\r\n\r\n", &mut output).unwrap_err();
+        let error = feed(&mut session, b"GET / HTTP/1.1\r\n\r\n", &mut output).unwrap_err();
         assert_eq!(error.reason(), "bad-handshake");
         error.write_refusal(&mut output);
         assert!(output.is_empty());
@@ -423,9 +523,9 @@ mod tests {
     fn an_error_ends_the_session() {
         let mut session = session(Limits::default());
         let mut output = Vec::new();
-        let error = session.receive(b"\xc3", &mut output).unwrap_err();
-        assert_eq!(session.receive(chunks(), &mut output), Err(error));
-        assert_eq!(session.receive(b"", &mut output), Err(error));
+        let error = feed(&mut session, b"\xc3", &mut output).unwrap_err();
+        assert_eq!(feed(&mut session, chunks(), &mut output), Err(error));
+        assert_eq!(feed(&mut session, b"", &mut output), Err(error));
         assert_eq!(session.buffered(), 0);
     }
 
@@ -434,18 +534,18 @@ mod tests {
         let mut session = session(Limits::default());
         let mut output = Vec::new();
         let bytes = [chunks(), &[0xff; 200_000]].concat();
-        assert!(session.receive(&bytes, &mut output).unwrap().is_some());
-        assert_eq!(session.receive(&bytes, &mut output), Ok(None));
+        assert!(feed(&mut session, &bytes, &mut output).unwrap().is_some());
+        assert_eq!(feed(&mut session, &bytes, &mut output), Ok(None));
         assert!(output.is_empty());
     }
 
     #[test]
     fn a_connect_may_use_up_the_last_byte_it_is_allowed() {
         let limits = |bytes_before_connect| Limits { bytes_before_connect, ..Limits::default() };
-        let exact = session(limits(chunks().len())).receive(chunks(), &mut Vec::new());
+        let exact = feed(&mut session(limits(chunks().len())), chunks(), &mut Vec::new());
         assert!(exact.unwrap().is_some());
         let limit = chunks().len() - 1;
-        let short = session(limits(limit)).receive(chunks(), &mut Vec::new());
+        let short = feed(&mut session(limits(limit)), chunks(), &mut Vec::new());
         assert_eq!(short, Err(Error::TooManyBytes { limit }));
     }
 
@@ -460,7 +560,7 @@ mod tests {
         let mut received = 0;
         let error = bytes.chunks(1000).find_map(|part| {
             received += part.len();
-            let result = session.receive(part, &mut Vec::new());
+            let result = feed(&mut session, part, &mut Vec::new());
             assert!(session.buffered() <= 2 * received);
             result.err()
         });
@@ -477,7 +577,7 @@ mod tests {
                 let header: &[u8] = &[id, 0, 0, 0, 1, 0, 0, 20, 0, 0, 0, 0];
                 let header = if part == 0 { header } else { &[0xc0 | id] };
                 let bytes = [header, &b"\x03\0\x01a".repeat(32)].concat();
-                let result = session.receive(&bytes, &mut Vec::new());
+                let result = feed(&mut session, &bytes, &mut Vec::new());
                 assert!(session.buffered() <= 2 * 131_072);
                 if let Err(error) = result {
                     reasons.push(error.reason());
@@ -511,8 +611,9 @@ mod tests {
             bytes in prop_oneof![damaged(), proptest::collection::vec(any::<u8>(), 0..1000)],
             sizes in proptest::collection::vec(1usize..100, 1..10),
         ) {
-            let limits = Limits { message_length: 400, chunk_streams: 2, bytes_before_connect: 600 };
-            let whole = session(limits).receive(&bytes, &mut Vec::new());
+            let limits =
+                Limits { message_length: 400, chunk_streams: 2, bytes_before_connect: 600, ..Limits::default() };
+            let whole = feed(&mut session(limits), &bytes, &mut Vec::new());
 
             let mut session = session(limits);
             let mut rest = &bytes[..];
@@ -524,7 +625,7 @@ mod tests {
                 }
                 let (part, after) = rest.split_at(rest.len().min(*size));
                 rest = after;
-                pieces = session.receive(part, &mut output);
+                pieces = feed(&mut session, part, &mut output);
                 prop_assert!(session.buffered() <= 2 * 400);
             }
             prop_assert_eq!(&whole, &pieces);
@@ -546,8 +647,8 @@ mod tests {
         ) {
             let mut session = Session::new(Limits::default());
             let mut output = Vec::new();
-            let _ = session.receive(&[version], &mut output);
-            let _ = session.receive(&bytes, &mut output);
+            let _ = feed(&mut session, &[version], &mut output);
+            let _ = feed(&mut session, &bytes, &mut output);
             prop_assert!(output.len() <= HANDSHAKE_LENGTH);
             prop_assert!(session.buffered() <= 2 * bytes.len());
         }
