@@ -14,23 +14,23 @@
 use rml_rtmp::handshake::{Handshake as Exchange, HandshakeProcessResult, PeerType};
 
 /// Bytes of each packet after the version byte.
-const PACKET_LENGTH: usize = 1536;
+pub(super) const PACKET_LENGTH: usize = 1536;
 
 /// What a client sends at first: version and packet.
-const FIRST_LENGTH: usize = 1 + PACKET_LENGTH;
+pub(super) const FIRST_LENGTH: usize = 1 + PACKET_LENGTH;
 
 /// Bytes that a client sends before its first chunk: the version, and two packets.
 pub const HANDSHAKE_LENGTH: usize = FIRST_LENGTH + PACKET_LENGTH;
 
 /// Plain RTMP, and what we answer to anyone (RTMP 1.0, section 5.2.2).
-const VERSION_PLAIN: u8 = 3;
+pub(super) const VERSION_PLAIN: u8 = 3;
 
 /// RTMPE.
 const VERSION_ENCRYPTED: u8 = 6;
 
-/// Our version and first packet in a simple handshake: time zero, zero, and filling, which need not be random "or
-/// even dynamic" (section 5.2.3), only unlike what a client fills its own with.
-const SIMPLE: [u8; FIRST_LENGTH] = {
+/// Our version and first packet in a simple handshake, with clients and with edges: time zero, zero, and filling, which
+/// need not be random "or even dynamic" (section 5.2.3), only unlike what the other fills its own with.
+pub(super) const SIMPLE: [u8; FIRST_LENGTH] = {
     let mut bytes = [0; FIRST_LENGTH];
     bytes[0] = VERSION_PLAIN;
     let mut index = 1 + 8;

@@ -14,6 +14,7 @@
 //! * [`limits`]: how much a client may send before it has said anything of use.
 
 pub mod amf0;
+pub mod answered;
 pub mod chunk;
 pub mod client;
 pub mod command;
@@ -21,6 +22,7 @@ pub mod connect;
 pub mod handshake;
 pub mod limits;
 pub mod reject;
+pub mod opening;
 pub mod respond;
 mod serve;
 pub mod session;

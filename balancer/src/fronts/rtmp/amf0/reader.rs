@@ -90,6 +90,11 @@ impl<'a> Reader<'a> {
         self.position == self.input.len()
     }
 
+    /// How many bytes have been read.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     /// Reads one value; objects and arrays are checked to their end.
     ///
     /// # Errors
