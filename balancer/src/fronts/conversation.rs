@@ -1,4 +1,4 @@
-//! A connection on which a few messages go to and fro until the client is answered: RTMP and RTSP.
+//! A connection on which a few messages go to and fro until the client is answered, or is to be relayed: RTMP and RTSP.
 
 use std::io;
 
@@ -25,10 +25,19 @@ pub(super) enum Progress {
     Answered,
     /// The last answer was given, whatever the client may still send.
     Last,
+    /// The conversation goes on with an edge.
+    HandOver,
 }
 
 /// Holds a conversation to its end. `incoming` holds its first bytes.
-pub(super) async fn hold(mut incoming: Incoming, limits: &Limits, mut conversation: impl Conversation) {
+///
+/// Gives the connection back when it is to go on with an edge; everything that the client has sent was given to the
+/// conversation then, and everything that it answered was sent.
+pub(super) async fn hold(
+    mut incoming: Incoming,
+    limits: &Limits,
+    conversation: &mut impl Conversation,
+) -> Option<Incoming> {
     let mut output = Vec::new();
     loop {
         let mut progress = conversation.advance(&incoming.received, &mut output);
@@ -40,16 +49,23 @@ pub(super) async fn hold(mut incoming: Incoming, limits: &Limits, mut conversati
                     conversation.time_out(&mut output);
                     progress = Progress::Last;
                 }
-                Ok(false) | Err(_) => return,
+                Ok(false) | Err(_) => return None,
             }
         }
         if incoming.stream.write_all(&output).await.is_err() {
-            return;
+            return None;
         }
         match progress {
             Progress::More => output.clear(),
-            Progress::Answered => return incoming.finish_answered(limits).await,
-            Progress::Last => return incoming.finish(limits).await,
+            Progress::HandOver => return Some(incoming),
+            Progress::Answered => {
+                incoming.finish_answered(limits).await;
+                return None;
+            }
+            Progress::Last => {
+                incoming.finish(limits).await;
+                return None;
+            }
         }
     }
 }

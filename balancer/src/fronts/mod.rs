@@ -248,6 +248,11 @@ impl Front {
         self.shared.relayed.open(edge)
     }
 
+    /// Whether the choice of an edge depends on the stream.
+    pub(crate) fn needs_streams(&self) -> bool {
+        self.shared.selector.needs_streams()
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
     }

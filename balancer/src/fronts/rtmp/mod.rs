@@ -15,6 +15,7 @@
 
 pub mod amf0;
 pub mod answered;
+mod caller;
 pub mod chunk;
 pub mod client;
 pub mod command;
@@ -24,9 +25,11 @@ pub mod limits;
 pub mod reject;
 pub mod opening;
 pub mod respond;
+mod rename;
 mod serve;
 pub mod session;
 pub mod tc_url;
+mod url;
 
 pub use command::Command;
 pub use connect::Connect;

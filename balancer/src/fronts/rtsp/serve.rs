@@ -14,7 +14,8 @@ use crate::fronts::{Client, Front};
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
     let session = Session::new(front.limits().rtsp);
-    hold(incoming, front.limits(), Player { front: &front, client, session }).await;
+    // No RTSP client is relayed.
+    let _ = hold(incoming, front.limits(), &mut Player { front: &front, client, session }).await;
 }
 
 /// A client, and how far it has come.
