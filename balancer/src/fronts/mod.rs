@@ -295,9 +295,18 @@ mod tests {
         Front::new(Arc::new(Shared { limits, ..shared(&[], server_info, &[]) }), 1)
     }
 
+    /// A front over these edges, with this application for all clients, that chooses by these terms.
+    pub(super) fn front_for(reports: &[Report<'_>], application: Application, terms: Terms) -> Front {
+        let shared = Shared { applications: vec![application], ..shared_by(terms, reports, ServerInfo::Off, &[]) };
+        Front::new(Arc::new(shared), 1)
+    }
+
     fn shared(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Shared {
+        shared_by(Terms::default(), reports, server_info, overflow)
+    }
+
+    fn shared_by(terms: Terms, reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Shared {
         let overflow: Vec<_> = overflow.iter().map(|url| Arc::new(url.parse::<Elsewhere>().unwrap())).collect();
-        let terms = Terms::default();
         let snapshot = snapshot_on(&terms, reports);
         let protocols = overflow.iter().filter_map(|elsewhere| elsewhere.protocol());
         Shared {

@@ -6,10 +6,10 @@
 //! bytes go through untouched. An answer to an unknown transaction is something that every client passes over, since an
 //! answer may come after it was given up; an unknown command may not be (a Flash player reports an error).
 
+use super::Limits;
 use super::amf0::{Reader, Value};
 use super::chunk;
 use super::connect::Wrapping;
-use super::Limits;
 
 /// A transaction that no client uses: they count from 1. Fits 32 bits, for those who keep it in an integer.
 const NOBODY_S_TRANSACTION: f64 = i32::MAX as f64;
@@ -127,7 +127,8 @@ impl Answers {
         };
         let is_refusal = name == b"_error";
         let of_call = |call: &Call| call.transaction == transaction;
-        let Some(index) = self.awaited.calls.iter().position(of_call).filter(|_| is_refusal || name == b"_result") else {
+        let Some(index) = self.awaited.calls.iter().position(of_call).filter(|_| is_refusal || name == b"_result")
+        else {
             return Ok(());
         };
         let call = self.awaited.calls.swap_remove(index);

@@ -146,12 +146,7 @@ pub(super) mod tests {
     #[test]
     fn a_command_is_read_as_it_came() {
         let values = payload("createStream", 7.0, None);
-        let expected = Command {
-            call: Call::CreateStream,
-            transaction: 7.0,
-            wrapping: Wrapping::Amf3,
-            stream_id: 1,
-        };
+        let expected = Command { call: Call::CreateStream, transaction: 7.0, wrapping: Wrapping::Amf3, stream_id: 1 };
         assert_eq!(read(COMMAND_AMF3, [&[0], &values[..]].concat()), Some(expected));
         assert_eq!(read(9, values), None, "a picture is no command");
     }

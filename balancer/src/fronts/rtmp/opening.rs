@@ -3,9 +3,9 @@
 //! The handshake is the simple one (RTMP 1.0, section 5.2): every media server takes it, and so do those that verify
 //! signed packets of Flash players, since they must serve everything else too.
 
+use super::Limits;
 use super::answered::{self, Answered, Answers};
 use super::handshake::{FIRST_LENGTH, HANDSHAKE_LENGTH, SIMPLE, VERSION_PLAIN};
-use super::Limits;
 
 /// What an edge is to be told of a client.
 #[derive(Clone, Debug, Default, PartialEq)]

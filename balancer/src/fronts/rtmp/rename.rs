@@ -199,7 +199,8 @@ mod tests {
         });
         // A chunk stream with a longer header, a time that needs four bytes, and chunks of 60 bytes.
         let continuation = [&[0xc0, 10][..], &[1, 2, 3, 4]].concat();
-        let header = |length: usize| [&[0, 10, 255, 255, 255, 0, 0, length as u8, 20, 0, 0, 0, 0, 1, 2, 3, 4][..]].concat();
+        let header =
+            |length: usize| [&[0, 10, 255, 255, 255, 0, 0, length as u8, 20, 0, 0, 0, 0, 1, 2, 3, 4][..]].concat();
         let mut connect = header(payload.len());
         write_payload(&mut connect, &payload, 60, &continuation);
         let mut after = Vec::new();

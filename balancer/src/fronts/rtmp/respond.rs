@@ -1,5 +1,6 @@
 //! What a client is told whose connect is accepted, by us and not by an edge.
 
+use super::Connect;
 use super::amf0::Writer;
 use super::chunk::message_type::{SET_PEER_BANDWIDTH, USER_CONTROL, WINDOW_ACKNOWLEDGEMENT_SIZE};
 use super::chunk::write_message;
@@ -7,7 +8,6 @@ use super::chunk::writer::COMMAND_CHUNK_STREAM;
 use super::command::{Command, Purpose};
 use super::connect::{ObjectEncoding, Wrapping};
 use super::reject::{Redirect, write_close, write_rejection_values};
-use super::Connect;
 
 /// Chunk stream of protocol control messages (RTMP 1.0, section 5.4).
 const CONTROL_CHUNK_STREAM: u8 = 2;

@@ -152,8 +152,7 @@ impl Session {
             }
             Stage::Accepted { reader, allowance, commands } => {
                 let limit = self.limits.bytes_before_play;
-                let command =
-                    bounded(input, allowance, reader, find_command, Error::TooManyBytesBeforePlay { limit })?;
+                let command = bounded(input, allowance, reader, find_command, Error::TooManyBytesBeforePlay { limit })?;
                 let Some(command) = command else { return Ok(None) };
                 let limit = self.limits.commands_before_play;
                 *commands = commands.checked_sub(1).ok_or(Error::TooManyCommands { limit })?;

@@ -387,10 +387,13 @@ mod tests {
             }
         }
         let between = 16 + 12 + 150;
-        assert_eq!(places, [
-            (b'b', Place { header: between, payload: between + 12 }, between + 12 + 7),
-            (b'a', Place { header: 16, payload: 16 + 12 }, bytes.len()),
-        ]);
+        assert_eq!(
+            places,
+            [
+                (b'b', Place { header: between, payload: between + 12 }, between + 12 + 7),
+                (b'a', Place { header: 16, payload: 16 + 12 }, bytes.len()),
+            ]
+        );
         assert_eq!(reader.chunk_size(), 150);
     }
 
