@@ -1,10 +1,10 @@
-//! An RTMP client gets the same answer in whatever pieces it sends, and costs no more memory than the limits say.
+//! An RTMP client gets the same answers in whatever pieces it sends, and costs no more memory than the limits say.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use weir_balancer::fronts::rtmp::handshake::HANDSHAKE_LENGTH;
-use weir_balancer::fronts::rtmp::session::Error;
-use weir_balancer::fronts::rtmp::{Connect, Limits, Redirect, Session, TcUrl, amf0, chunk, write_rejection};
+use weir_balancer::fronts::rtmp::session::{Error, Event};
+use weir_balancer::fronts::rtmp::{Limits, Redirect, Session, TcUrl, amf0, chunk, respond, write_rejection};
 use weir_fuzz::script::pieces;
 
 /// A simple handshake: most inputs begin after it, since 3073 bytes that mean nothing would only keep the fuzzer busy.
@@ -15,72 +15,114 @@ const HANDSHAKE: [u8; HANDSHAKE_LENGTH] = {
 };
 
 /// So narrow that short inputs reach them.
-const NARROW: Limits = Limits { message_length: 200, chunk_streams: 3, bytes_before_connect: 500 };
+const NARROW: Limits = Limits {
+    message_length: 200,
+    chunk_streams: 3,
+    bytes_before_connect: 500,
+    bytes_before_play: 300,
+    commands_before_play: 3,
+};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&flags, input)) = input.split_first() else { return };
     let Some((stream, pieces)) = pieces(input) else { return };
     let limits = if flags & 1 == 0 { Limits::default() } else { NARROW };
     let shaken = flags & 2 == 0;
-    let whole = run(limits, shaken, std::iter::once(stream));
-    let pieced = run(limits, shaken, pieces);
+    let accepts = flags & 4 != 0;
+    let whole = run(limits, shaken, accepts, std::iter::once(stream));
+    let pieced = run(limits, shaken, accepts, pieces);
     // By their text, since a transaction that is not a number equals nothing.
-    assert_eq!(format!("{:?}", whole.0), format!("{:?}", pieced.0));
-    assert_eq!(whole.1.len(), pieced.1.len());
+    assert_eq!(format!("{:?}{:?}", whole.events, whole.error), format!("{:?}{:?}", pieced.events, pieced.error));
+    assert_eq!(whole.output.len(), pieced.output.len());
     // Where the client's handshake is signed the answer is filled with random bytes.
-    assert!(!shaken || whole.1 == pieced.1);
-    answer(whole.0);
+    assert!(!shaken || whole.output == pieced.output);
+    assert!(accepts || whole.events.len() <= 1, "what follows a connect is ignored");
+    assert!(whole.events.len() <= 1 + limits.commands_before_play);
+    answer(&whole);
 });
 
 /// What a session makes of a stream, and what it sends.
-fn run<'a>(
-    limits: Limits,
-    shaken: bool,
-    pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Result<Option<Connect>, Error>, Vec<u8>) {
+#[derive(Default)]
+struct Outcome {
+    events: Vec<Event>,
+    error: Option<Error>,
+    output: Vec<u8>,
+}
+
+fn run<'a>(limits: Limits, shaken: bool, accepts: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     let mut session = Session::new(limits);
-    let mut output = Vec::new();
+    let mut outcome = Outcome::default();
     if shaken {
-        assert_eq!(session.receive(&HANDSHAKE, &mut output), Ok(None));
+        assert_eq!(session.receive(&mut &HANDSHAKE[..], &mut outcome.output), Ok(None));
     }
     let mut received = 0;
-    let mut outcome = Ok(None);
     for piece in pieces {
-        let result = session.receive(piece, &mut output);
+        let mut input = piece;
         received += piece.len();
-        let most = (limits.message_length * limits.chunk_streams).min(2 * received);
-        assert!(session.buffered() <= most, "{} bytes held of {received}", session.buffered());
-        match &outcome {
-            Ok(None) => outcome = result,
-            Ok(Some(_)) => assert_eq!(result, Ok(None), "what follows a connect is ignored"),
-            Err(error) => assert_eq!(result, Err(*error), "an error is the end"),
+        loop {
+            let result = session.receive(&mut input, &mut outcome.output);
+            let most = (limits.message_length * limits.chunk_streams).min(2 * received);
+            assert!(session.buffered() <= most, "{} bytes held of {received}", session.buffered());
+            if let Some(error) = outcome.error {
+                assert_eq!(result, Err(error), "an error is the end");
+                break;
+            }
+            match result {
+                Ok(None) => break assert!(input.is_empty(), "all is taken"),
+                Ok(Some(event)) => {
+                    if accepts && matches!(event, Event::Connect(_)) {
+                        session.accept();
+                    }
+                    outcome.events.push(event);
+                }
+                Err(error) => {
+                    outcome.error = Some(error);
+                    break;
+                }
+            }
         }
     }
-    (outcome, output)
+    outcome
 }
 
 /// Answers as the balancer does, and reads the answer as a client does.
-fn answer(outcome: Result<Option<Connect>, Error>) {
+fn answer(outcome: &Outcome) {
     let mut output = Vec::new();
-    match outcome {
-        Ok(None) => return,
-        Ok(Some(connect)) => {
-            assert!(!connect.app.contains(char::is_control));
-            let url = match connect.tc_url.as_deref().map(TcUrl::parse) {
-                Some(Ok(url)) => format!("rtmp://edge:1935{}?{}", url.path, url.query.unwrap_or_default()),
-                _ => format!("rtmp://edge:1935/{}", connect.app),
-            };
-            let redirect = Redirect { connect_url: &url, stream_url: None };
-            write_rejection(&mut output, connect.transaction, "moved", Some(redirect));
+    let mut names = Vec::new();
+    for event in &outcome.events {
+        match event {
+            Event::Connect(connect) => {
+                assert!(!connect.app.contains(char::is_control));
+                respond::accept(&mut output, connect);
+                let url = match connect.tc_url.as_deref().map(TcUrl::parse) {
+                    Some(Ok(url)) => format!("rtmp://edge:1935{}?{}", url.path, url.query.unwrap_or_default()),
+                    _ => format!("rtmp://edge:1935/{}", connect.app),
+                };
+                let redirect = Redirect { connect_url: &url, stream_url: None };
+                write_rejection(&mut output, connect.transaction, "moved", Some(redirect));
+                names.extend([&b"_result"[..], b"_error", b"close"]);
+            }
+            Event::Command(command) => {
+                respond::stream_created(&mut output, command, 1);
+                respond::redirect_at_play(&mut output, command, "moved", None);
+                names.extend([&b"_result"[..], b"onStatus", b"close"]);
+            }
         }
-        Err(Error::Handshake(_)) => return,
-        Err(error) => error.write_refusal(&mut output),
+    }
+    if let Some(error) = outcome.error.filter(|error| !matches!(error, Error::Handshake(_))) {
+        error.write_refusal(&mut output);
+        names.extend([&b"_error"[..], b"close"]);
     }
     let mut reader = chunk::Reader::new(Limits::default());
     let mut rest = &output[..];
-    for name in [&b"_error"[..], b"close"] {
-        let message = reader.receive(&mut rest).expect("our own chunks").expect("two messages");
-        let mut values = amf0::Reader::new(&message.payload);
+    for name in names {
+        let payload = loop {
+            let message = reader.receive(&mut rest).expect("our own chunks").expect("another message");
+            if matches!(message.type_id, 17 | 20) {
+                break message.payload;
+            }
+        };
+        let mut values = amf0::Reader::new(payload.strip_prefix(&[0]).unwrap_or(&payload));
         assert_eq!(values.value(), Ok(amf0::Value::String(name)));
         assert!(matches!(values.value(), Ok(amf0::Value::Number(_))));
     }

@@ -100,11 +100,14 @@ impl Answers {
     /// [`Error`] is the end: none of these bytes must reach the client.
     pub fn receive(&mut self, input: &[u8]) -> Result<bool, Error> {
         self.bytes.extend_from_slice(input);
-        let mut unread = input;
+        let limit = self.limit;
         while !self.awaited.is_empty() {
-            let Some(message) = self.reader.receive(&mut unread)? else {
-                let limit = self.limit;
-                return if self.bytes.len() > limit { Err(Error::TooManyBytes { limit }) } else { Ok(false) };
+            // Those that are over the limit are not looked at, so that pieces do not matter.
+            let unread = self.bytes.len() - self.reader.position();
+            let most = limit.saturating_sub(self.reader.position());
+            let mut allowed = &input[input.len() - unread..][..unread.min(most)];
+            let Some(message) = self.reader.receive(&mut allowed)? else {
+                return if unread > most { Err(Error::TooManyBytes { limit }) } else { Ok(false) };
             };
             if let Some((_, values)) = Wrapping::unwrap(&message) {
                 let values_at = self.reader.place().payload + (message.payload.len() - values.len());
