@@ -1,5 +1,7 @@
 //! Which edge a relayed client is brought to, and another one when it cannot be reached.
 
+use std::future::ready;
+use std::io;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
@@ -37,7 +39,8 @@ pub(in crate::fronts) enum Towards<'a> {
 /// The other end of a relayed session.
 #[derive(Debug)]
 pub(in crate::fronts) struct Upstream {
-    /// The connection to the edge: nothing has come from it yet, and nothing of the client's has gone there.
+    /// The connection to the edge. Unless it was greeted, nothing has come from it yet, and nothing of the client's has
+    /// gone there.
     pub(in crate::fronts) stream: Stream,
     /// Which edge, and why.
     pub(in crate::fronts) destination: Destination,
@@ -50,15 +53,31 @@ pub(in crate::fronts) struct Upstream {
 ///
 /// The client is counted at the edge that it is brought to, and no other.
 pub(in crate::fronts) async fn connect(front: &Front, client: Client, wanted: Wanted<'_>) -> Result<Upstream, Refusal> {
-    let outcome = attempt_all(front, client, wanted).await;
-    let reason = outcome.as_ref().map(|upstream| upstream.destination.reason).map_err(|refusal| *refusal);
+    let (upstream, ()) = connect_and(front, client, wanted, |stream| ready(Ok((stream, ())))).await?;
+    Ok(upstream)
+}
+
+/// As [`connect`], and greets the edge: one that cannot be greeted counts as one that cannot be reached.
+pub(in crate::fronts) async fn connect_and<T, F: Future<Output = io::Result<(Stream, T)>>>(
+    front: &Front,
+    client: Client,
+    wanted: Wanted<'_>,
+    greet: impl Fn(Stream) -> F,
+) -> Result<(Upstream, T), Refusal> {
+    let outcome = attempt_all(front, client, wanted, greet).await;
+    let reason = outcome.as_ref().map(|(upstream, _)| upstream.destination.reason).map_err(|refusal| *refusal);
     if let Towards::Endpoint { protocol, .. } = wanted.towards {
         front.metrics().count_choice(protocol, reason);
     }
     outcome
 }
 
-async fn attempt_all(front: &Front, client: Client, wanted: Wanted<'_>) -> Result<Upstream, Refusal> {
+async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
+    front: &Front,
+    client: Client,
+    wanted: Wanted<'_>,
+    greet: impl Fn(Stream) -> F,
+) -> Result<(Upstream, T), Refusal> {
     let mut failed: SmallVec<[EdgeId; 4]> = SmallVec::new();
     for _ in 0..front.relay().attempts {
         let now = front.now();
@@ -77,10 +96,14 @@ async fn attempt_all(front: &Front, client: Client, wanted: Wanted<'_>) -> Resul
         };
         let reached = match wanted.peer(&destination) {
             Some(peer) => reach(peer, front.edge_tls(), front.relay().connect_timeout).await,
-            None => Err(std::io::ErrorKind::InvalidInput.into()),
+            None => Err(io::ErrorKind::InvalidInput.into()),
         };
-        match reached {
-            Ok(stream) => return Ok(Upstream { stream, destination, session }),
+        let greeted = match reached {
+            Ok(stream) => greet(stream).await,
+            Err(error) => Err(error),
+        };
+        match greeted {
+            Ok((stream, greeting)) => return Ok((Upstream { stream, destination, session }, greeting)),
             Err(error) => {
                 debug!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
                 let Some(edge) = edge else { break };

@@ -18,5 +18,5 @@ mod reach;
 mod serve;
 
 pub(super) use carry::carry;
-pub(super) use connect::{Towards, Upstream, Wanted, connect};
+pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and};
 pub(super) use serve::serve;

@@ -55,12 +55,12 @@ enum Stage {
 pub(super) struct Relayed {
     /// What its edge is to be told.
     pub(super) story: Story,
-    /// What it asks for, as a path: its application, and its stream if that is known.
-    pub(super) path: String,
+    /// Who it is and where it wanted to go.
+    pub(super) connect: Box<Connect>,
+    /// The path of its stream, if that is known.
+    pub(super) path: Option<String>,
     /// What it was promised, if its connect was accepted.
     pub(super) promise: Option<Promise>,
-    /// What its connect is answered by when there is no edge.
-    pub(super) transaction: f64,
 }
 
 /// The stream on which a client waits that was accepted.
@@ -132,7 +132,7 @@ impl<'f> Caller<'f> {
                 let redirects_players = way == Way::RedirectAtPlay;
                 // Without a stream there is no telling whose edge has it; where that does not matter, no time is lost.
                 if !redirects_players && !self.front.needs_streams() {
-                    return self.relay(&connect, None, None);
+                    return self.relay(Box::new(connect), None, None);
                 }
                 self.accept(&connect, output);
                 self.stage = Stage::Naming { connect: Box::new(connect), redirects_players };
@@ -156,7 +156,7 @@ impl<'f> Caller<'f> {
             }
             Stage::Naming { connect, redirects_players } => match &command.call {
                 Call::Stream(wanted) if wanted.begins || wanted.name.is_some() => {
-                    self.go(&connect, redirects_players, command, wanted, output)
+                    self.go(connect, redirects_players, command, wanted, output)
                 }
                 call => {
                     if *call == Call::CreateStream {
@@ -201,7 +201,7 @@ impl<'f> Caller<'f> {
     /// The client has named its stream, or will not.
     fn go(
         &mut self,
-        connect: &Connect,
+        connect: Box<Connect>,
         redirects_players: bool,
         command: &Command,
         wanted: &Wanted,
@@ -209,20 +209,20 @@ impl<'f> Caller<'f> {
     ) -> Progress {
         if redirects_players && wanted.purpose == Purpose::Play {
             if wanted.begins {
-                self.redirect_at_play(connect, command, wanted.name.as_deref(), output);
+                self.redirect_at_play(&connect, command, wanted.name.as_deref(), output);
                 return Progress::Last;
             }
-            self.stage = Stage::Naming { connect: Box::new(connect.clone()), redirects_players };
+            self.stage = Stage::Naming { connect, redirects_players };
             return Progress::More;
         }
         let promise = Promise { stream_id: command.stream_id, purpose: wanted.purpose };
         self.relay(connect, wanted.name.as_deref(), Some(promise))
     }
 
-    fn relay(&mut self, connect: &Connect, stream: Option<&str>, promise: Option<Promise>) -> Progress {
-        let path = stream.map_or_else(|| connect.app.clone(), |name| stream_path(connect, name));
+    fn relay(&mut self, connect: Box<Connect>, stream: Option<&str>, promise: Option<Promise>) -> Progress {
+        let path = stream.map(|name| stream_path(&connect, name));
         let story = std::mem::take(&mut self.story);
-        self.stage = Stage::Relayed(Relayed { story, path, promise, transaction: connect.transaction });
+        self.stage = Stage::Relayed(Relayed { story, connect, path, promise });
         Progress::HandOver
     }
 
@@ -413,7 +413,7 @@ mod tests {
         let relayed = caller.into_relayed().unwrap();
         assert_eq!(relayed.story.said, FFMPEG[HANDSHAKE_LENGTH..]);
         assert!(relayed.story.answered.is_empty());
-        assert_eq!((&relayed.path[..], relayed.promise), ("live/inst", None));
+        assert_eq!((&relayed.connect.app[..], relayed.path, relayed.promise), ("live/inst", None, None));
     }
 
     #[test]
@@ -439,7 +439,7 @@ mod tests {
         let (progress, answers, relayed) = ends(&by_stream(AUTO), &[&first, &more]);
         assert_eq!((progress, answers), (Progress::HandOver, vec!["_result".to_owned()]));
         let relayed = relayed.unwrap();
-        assert_eq!(relayed.path, "live/camera?key=1");
+        assert_eq!(relayed.path.as_deref(), Some("live/camera?key=1"));
         assert_eq!(relayed.story.answered, granted(&[]), "the edge creates the stream");
         assert_eq!(relayed.story.said, [first, more].concat());
     }
@@ -459,7 +459,7 @@ mod tests {
         let (progress, answers, relayed) = ends(&by_stream(AUTO), &[&said]);
         assert_eq!((progress, answers), (Progress::HandOver, vec!["_result".to_owned(); 2]));
         let relayed = relayed.unwrap();
-        assert_eq!(relayed.path, "live/mp4:camera.mp4");
+        assert_eq!(relayed.path.as_deref(), Some("live/mp4:camera.mp4"));
         assert_eq!(relayed.story, Story { said, answered: granted(&[3.0]) });
         assert_eq!(relayed.promise, Some(Promise { stream_id: 0, purpose: Purpose::Play }));
     }
@@ -468,7 +468,7 @@ mod tests {
     fn a_stream_without_a_readable_name_is_relayed_all_the_same() {
         let said = [connect(None), call("FCSubscribe", 2.0, None), call("play", 0.0, None)].concat();
         let (progress, _, relayed) = ends(&by_stream(AUTO), &[&said]);
-        assert_eq!((progress, &relayed.unwrap().path[..]), (Progress::HandOver, "live"));
+        assert_eq!((progress, relayed.unwrap().path), (Progress::HandOver, None));
     }
 
     #[test]
@@ -494,7 +494,7 @@ mod tests {
     fn an_srs_edge_that_publishes_is_relayed() {
         let said = [connect(Some("SRS")), call("createStream", 2.0, None), call("publish", 3.0, Some("camera"))];
         let (progress, _, relayed) = ends(&by_load(AUTO), &[&said.concat()]);
-        assert_eq!((progress, &relayed.unwrap().path[..]), (Progress::HandOver, "live/camera"));
+        assert_eq!((progress, relayed.unwrap().path.as_deref()), (Progress::HandOver, Some("live/camera")));
     }
 
     #[test]

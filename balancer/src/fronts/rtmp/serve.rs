@@ -1,15 +1,100 @@
 //! One RTMP connection: the client's conversation, and the relay of those that are not redirected.
 
+use std::io;
 use std::sync::Arc;
 
-use super::caller::Caller;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::answered;
+use super::caller::{Caller, NO_SERVER, Relayed};
+use super::opening::{self, Opening, Story};
+use super::url::asked;
+use super::{Limits, respond, write_rejection};
+use crate::fleet::Protocol;
 use crate::fronts::conversation::hold;
 use crate::fronts::incoming::Incoming;
+use crate::fronts::relay::{Towards, Wanted, carry, connect_and};
+use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front};
+
+/// How many bytes of an edge are taken in at a time: its handshake and first answers have fewer.
+const CHUNK: usize = 4096;
 
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
     let mut caller = Caller::new(&front, client);
     let incoming = hold(incoming, front.limits(), &mut caller).await;
-    let (Some(_incoming), Some(_relayed)) = (incoming, caller.into_relayed()) else { return };
+    if let (Some(incoming), Some(relayed)) = (incoming, caller.into_relayed()) {
+        // Boxed, since it waits for longer than what came before, and needs other room.
+        Box::pin(relay(&front, client, incoming, relayed)).await;
+    }
+}
+
+/// Brings a client to an edge, or tells it that there is none.
+async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: Relayed) {
+    let Ok(reached) = incoming.stream.local_address() else { return };
+    let Relayed { story, connect, path, promise } = relayed;
+    let application = front.application(Protocol::Rtmp, &connect.app);
+    let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked: asked(client, &connect), application };
+    let wanted = Wanted { towards, path: path.as_deref(), reached };
+    let (limits, time) = (front.limits().rtmp, front.limits().decision_timeout);
+    let greet = |stream| async {
+        let opened = timeout(time, open(stream, story.clone(), limits));
+        opened.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    };
+    let description = match connect_and(front, client, wanted, greet).await {
+        Ok((upstream, Ok(to_client))) => {
+            return carry(front, incoming.stream, upstream, Bytes::new(), to_client.into()).await;
+        }
+        Ok((upstream, Err(error))) => {
+            let host = upstream.destination.host();
+            debug!(client = %client.address, host, %error, "an edge does not go on where the balancer began");
+            front.metrics().reject_client(Protocol::Rtmp.name(), opening::Error::from(error).reason());
+            "The server refused the connection."
+        }
+        Err(refusal) => {
+            debug!(client = %client.address, %refusal, "rtmp relay");
+            NO_SERVER
+        }
+    };
+    let mut output = Vec::new();
+    match promise {
+        Some(promise) => respond::stream_failed(&mut output, promise.stream_id, promise.purpose, description),
+        None => write_rejection(&mut output, connect.transaction, description, None),
+    }
+    if incoming.stream.write_all(&output).await.is_ok() {
+        incoming.finish(front.limits()).await;
+    }
+}
+
+/// What an edge sent first that is for the client, or why it cannot go on from where the client is. An edge that fails here
+/// in another way has not heard of the client, or has not said so, and another may take it.
+type Opened = Result<Vec<u8>, answered::Error>;
+
+async fn open(mut stream: Stream, story: Story, limits: Limits) -> io::Result<(Stream, Opened)> {
+    let mut to_edge = Vec::new();
+    let mut opening = Opening::new(story, limits, &mut to_edge);
+    let mut from_edge = BytesMut::with_capacity(CHUNK);
+    loop {
+        stream.write_all(&to_edge).await?;
+        to_edge.clear();
+        from_edge.clear();
+        if stream.read_buf(&mut from_edge).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match opening.receive(&from_edge, &mut to_edge) {
+            Ok(false) => {}
+            Ok(true) => {
+                stream.write_all(&to_edge).await?;
+                return Ok((stream, Ok(opening.into_bytes())));
+            }
+            Err(opening::Error::NotRtmp) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, opening::Error::NotRtmp));
+            }
+            Err(opening::Error::Answered(error)) => return Ok((stream, Err(error))),
+        }
+    }
 }

@@ -6,6 +6,23 @@ use crate::fleet::Protocol;
 use crate::fronts::Client;
 use crate::fronts::redirect::{Asked, Destination};
 
+/// The schemes of the RTMP family. A client whose URL has another one is taken by what it speaks.
+const SCHEMES: [&str; 6] = ["rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts"];
+
+/// Where the client thought that it was going.
+pub(super) fn asked(client: Client, connect: &Connect) -> Asked<'static> {
+    let asked = client.asked(Protocol::Rtmp);
+    let Some(url) = tc_url(connect) else { return asked };
+    // Schemes are compared regardless of case (RFC 3986 section 3.1); endpoints are in lower case.
+    let known = SCHEMES.into_iter().find(|scheme| url.scheme.eq_ignore_ascii_case(scheme));
+    Asked { scheme: known.unwrap_or(asked.scheme), port: url.port, told: client.told }
+}
+
+/// A tcUrl that is none says nothing: the application has to do.
+fn tc_url(connect: &Connect) -> Option<TcUrl<'_>> {
+    connect.tc_url.as_deref().and_then(|url| TcUrl::parse(url).ok())
+}
+
 /// What the client is to connect to at its destination: its own connect URL with another scheme, host and port.
 pub(super) fn connect_url(
     destination: &Destination,
@@ -35,14 +52,7 @@ fn url(
     application: &Application,
     name: Option<&str>,
 ) -> String {
-    // A tcUrl that is none says nothing: the application has to do.
-    let tc_url = connect.tc_url.as_deref().and_then(|url| TcUrl::parse(url).ok());
-    // Schemes are compared regardless of case (RFC 3986 section 3.1); endpoints are in lower case.
-    let scheme = tc_url.map(|url| url.scheme.to_ascii_lowercase());
-    let asked = match (&scheme, tc_url) {
-        (Some(scheme), Some(url)) => Asked { scheme, port: url.port, told: client.told },
-        _ => client.asked(Protocol::Rtmp),
-    };
+    let tc_url = tc_url(connect);
     let (path, query) = match tc_url {
         Some(url) => (url.path.trim_start_matches('/'), url.query),
         None => match connect.app.split_once('?') {
@@ -51,7 +61,7 @@ fn url(
         },
     };
     let path = application.app.as_deref().unwrap_or(path);
-    let mut url = destination.target(Protocol::Rtmp, asked, application).to_string();
+    let mut url = destination.target(Protocol::Rtmp, asked(client, connect), application).to_string();
     if !path.is_empty() {
         url.push('/');
         url.push_str(path);
