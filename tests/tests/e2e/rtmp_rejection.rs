@@ -12,8 +12,11 @@ use weir_tests::edges::NginxRtmp;
 /// A client that waits for ever on an open connection would be seen after this.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
+/// Clients that follow no redirect are relayed unless told otherwise.
+const REDIRECT: &str = "[[application]]\nmode = \"redirect\"\n";
+
 fn stage() -> (Balancer, NginxRtmp, Agent) {
-    let balancer = Balancer::start();
+    let balancer = Balancer::with_config(REDIRECT);
     let edge = NginxRtmp::start();
     let agent = AgentBuilder::of(&balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port()).start();
     balancer.await_running(1);
