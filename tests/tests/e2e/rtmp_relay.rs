@@ -5,6 +5,7 @@ use std::thread;
 
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
+use weir_tests::certificate::Certificate;
 use weir_tests::clients::{
     Client, FFMPEG_5, MPV, Protocol, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC, Task, play_frames, publish,
     rtmpdump,
@@ -158,5 +159,57 @@ fn without_an_edge_clients_end_at_once() {
             assert!((client.run)(&Task { protocol: Protocol::Rtmp, direction, url }).is_err(), "{}", client.name);
         }
         assert_eq!(balancer.metrics().sum("weir_refusals_total", &[("protocol", "rtmp")]), 5.0);
+    }
+}
+
+#[test]
+fn players_over_tls_are_carried_to_an_edge_without() {
+    let certificate = Certificate::new(&[]);
+    for selection in ["", BY_STREAM] {
+        let balancer = Balancer::with_config(&format!("{}{selection}", certificate.config()));
+        let mut edge = NginxRtmp::start();
+        let _agent = agent(&balancer, &edge);
+        balancer.await_running(1);
+        let _feeder = NginxRtmp::feed(&mut [&mut edge], "camera");
+        let _ = play_frames(&balancer.url("rtmps", "/live/camera"), 2).expect_success();
+    }
+}
+
+/// An edge of the first balancer that is a balancer itself.
+fn second_balancer(first: &Balancer, config: &str) -> (Balancer, Agent) {
+    let second = Balancer::with_config(config);
+    let agent = AgentBuilder::of(first).redirect("127.0.0.1").endpoint("rtmp", second.clients.port()).start();
+    first.await_running(1);
+    (second, agent)
+}
+
+#[test]
+fn two_balancers_carry_one_after_the_other() {
+    for config in ["", BY_STREAM] {
+        let first = Balancer::with_config(config);
+        let (second, _first_agent) = second_balancer(&first, config);
+        let mut edge = NginxRtmp::start();
+        let _second_agent = agent(&second, &edge);
+        second.await_running(1);
+        let _feeder = NginxRtmp::feed(&mut [&mut edge], "camera");
+        let _ = play_frames(&first.url("rtmp", "/live/camera"), 2).expect_success();
+        assert_eq!(edge.connects().len(), 2, "one feeds, one plays");
+    }
+}
+
+#[test]
+fn an_edge_that_refuses_a_connect_is_heard() {
+    // Whoever was not answered hears the edge itself; whoever was, that it failed.
+    for (config, said, refused) in
+        [("", "server is available", 0.0), (BY_STREAM, "The server refused the connection.", 2.0)]
+    {
+        let first = Balancer::with_config(config);
+        let (_refuses_all, _agent) = second_balancer(&first, "");
+        let url = first.url("rtmp", "/live/camera");
+        let ended = play_frames(&url, 1);
+        assert!(!ended.status.success());
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(!rtmpdump(&url, PATIENCE).status.success());
+        assert_eq!(first.metrics().sum("weir_clients_rejected_total", &[("reason", "edge-refused")]), refused);
     }
 }

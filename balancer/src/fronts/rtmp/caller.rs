@@ -12,7 +12,7 @@ use super::rename::rename;
 use super::session::{Error, Event};
 use super::url::{connect_url, stream_path, stream_url};
 use super::{Connect, Redirect, Session, respond, write_rejection};
-use crate::config::Application;
+use crate::config::{Application, Mode};
 use crate::fleet::Protocol;
 use crate::fronts::conversation::{Conversation, Progress};
 use crate::fronts::redirect::Destination;
@@ -45,9 +45,17 @@ enum Stage {
         has_asked: bool,
     },
     /// Its connect was accepted; it is sent to its edge when it has named a stream.
-    Naming { connect: Box<Connect>, redirects_players: bool },
+    Naming { connect: Box<Connect>, redirects: Redirects },
     /// It is to be relayed.
     Relayed(Relayed),
+}
+
+/// Who is redirected of those that have named a stream. The others are relayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Redirects {
+    Nobody,
+    Players,
+    Everybody,
 }
 
 /// What a client is to be relayed for.
@@ -129,13 +137,17 @@ impl<'f> Caller<'f> {
                     write_rejection(output, connect.transaction, &error.to_string(), None);
                     return Progress::Last;
                 }
-                let redirects_players = way == Way::RedirectAtPlay;
+                let redirects = match (way, application.mode) {
+                    (Way::RedirectAtPlay, Mode::Redirect) => Redirects::Everybody,
+                    (Way::RedirectAtPlay, _) => Redirects::Players,
+                    _ => Redirects::Nobody,
+                };
                 // Without a stream there is no telling whose edge has it; where that does not matter, no time is lost.
-                if !redirects_players && !self.front.needs_streams() {
+                if redirects == Redirects::Nobody && !self.front.needs_streams() {
                     return self.relay(Box::new(connect), None, None);
                 }
                 self.accept(&connect, output);
-                self.stage = Stage::Naming { connect: Box::new(connect), redirects_players };
+                self.stage = Stage::Naming { connect: Box::new(connect), redirects };
                 Progress::More
             }
         }
@@ -154,16 +166,16 @@ impl<'f> Caller<'f> {
                 self.stage = Stage::Asking { has_asked };
                 progress
             }
-            Stage::Naming { connect, redirects_players } => match &command.call {
+            Stage::Naming { connect, redirects } => match &command.call {
                 Call::Stream(wanted) if wanted.begins || wanted.name.is_some() => {
-                    self.go(connect, redirects_players, command, wanted, output)
+                    self.go(connect, redirects, command, wanted, output)
                 }
                 call => {
                     if *call == Call::CreateStream {
                         let stream_id = self.story.answered.create_stream(command.transaction);
                         respond::stream_created(output, command, stream_id);
                     }
-                    self.stage = Stage::Naming { connect, redirects_players };
+                    self.stage = Stage::Naming { connect, redirects };
                     Progress::More
                 }
             },
@@ -202,17 +214,22 @@ impl<'f> Caller<'f> {
     fn go(
         &mut self,
         connect: Box<Connect>,
-        redirects_players: bool,
+        redirects: Redirects,
         command: &Command,
         wanted: &Wanted,
         output: &mut Vec<u8>,
     ) -> Progress {
-        if redirects_players && wanted.purpose == Purpose::Play {
+        let is_redirected = match redirects {
+            Redirects::Nobody => false,
+            Redirects::Players => wanted.purpose == Purpose::Play,
+            Redirects::Everybody => true,
+        };
+        if is_redirected {
             if wanted.begins {
                 self.redirect_at_play(&connect, command, wanted.name.as_deref(), output);
                 return Progress::Last;
             }
-            self.stage = Stage::Naming { connect, redirects_players };
+            self.stage = Stage::Naming { connect, redirects };
             return Progress::More;
         }
         let promise = Promise { stream_id: command.stream_id, purpose: wanted.purpose };
@@ -308,7 +325,6 @@ mod tests {
     use super::super::command::tests::payload;
     use super::super::connect::Wrapping;
     use super::*;
-    use crate::config::Mode;
     use crate::fleet::tests::report;
     use crate::fleet::{Policy, Rules, Terms};
     use crate::fronts::tests::{CLIENT, front_for};
@@ -495,6 +511,14 @@ mod tests {
         let said = [connect(Some("SRS")), call("createStream", 2.0, None), call("publish", 3.0, Some("camera"))];
         let (progress, _, relayed) = ends(&by_load(AUTO), &[&said.concat()]);
         assert_eq!((progress, relayed.unwrap().path.as_deref()), (Progress::HandOver, Some("live/camera")));
+    }
+
+    #[test]
+    fn where_nobody_is_to_be_relayed_an_srs_server_that_publishes_is_not_either() {
+        let front = by_load(Application { mode: Mode::Redirect, ..AUTO });
+        let said = [connect(Some("SRS")), call("FCPublish", 2.0, Some("camera")), call("publish", 3.0, Some("camera"))];
+        let (progress, answers, _) = ends(&front, &[&said.concat()]);
+        assert_eq!((progress, &answers[1..]), (Progress::Last, &["onStatus".to_owned(), "close".to_owned()][..]));
     }
 
     #[test]
