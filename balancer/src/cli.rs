@@ -32,6 +32,9 @@ pub(crate) enum Command {
     },
     /// Print a new key for a cluster, or the key of one edge.
     Keygen(Keygen),
+    /// Read a multivariant HLS playlist from standard input, and print it with the tag that has players ask this balancer
+    /// from where to play.
+    AddSteering(AddSteering),
 }
 
 /// What can be given on the command line wins over the configuration file.
@@ -61,6 +64,16 @@ pub(crate) struct Keygen {
     /// The balancer's state folder.
     #[arg(long, value_name = "FOLDER", requires = "edge")]
     state: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AddSteering {
+    /// Where players ask: /steering/hls at the balancer, such as https://lb.example.com/steering/hls.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server_uri: String,
+    /// The GUID of the edge that the playlist is on. Default: the playlist is on no edge, or on an unknown one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) pathway: Option<String>,
 }
 
 impl Keygen {

@@ -16,6 +16,7 @@
 //! | [`intake`]  | reports from the socket into the fleet                                 |
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
+//! | [`playlist`] | HLS playlists that have players ask from where to play               |
 //! | [`metrics`] | what is counted                                                        |
 //! | [`relayed`] | … of the clients whose bytes are carried                               |
 //! | [`tls`]     | the certificate that clients are shown                                 |
@@ -31,6 +32,7 @@ pub mod fronts;
 pub mod geoip;
 pub mod intake;
 pub mod metrics;
+pub mod playlist;
 pub mod relayed;
 pub mod server;
 pub mod tls;

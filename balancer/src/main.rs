@@ -6,6 +6,7 @@ mod demo;
 mod greeting;
 mod reload;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,13 +14,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_balancer::config::keys;
 use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::geoip::CurrentZones;
+use weir_balancer::playlist::Steering;
 use weir_balancer::server::FromFiles;
 use weir_balancer::tls::Certificate;
-use weir_balancer::{Config, Server, server};
+use weir_balancer::{Config, Server, playlist, server};
 use weir_program::start::{self, Failure, Outcome, asked_to_stop, say};
 use weir_protocol::key::WrittenKey;
 
-use crate::cli::{Arguments, Command, Keygen, Run};
+use crate::cli::{AddSteering, Arguments, Command, Keygen, Run};
 use crate::reload::Renewed;
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Demo(arguments)) => start::block_on(demo::run(arguments)),
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Keygen(keygen)) => generate_key(&keygen),
+        Some(Command::AddSteering(arguments)) => add_steering(&arguments),
     })
 }
 
@@ -91,4 +94,13 @@ fn check_config(file: &Path) -> Outcome {
     Config::read(file).map_err(Failure::configuration)?;
     say(format_args!("{}: ok", file.display()));
     Ok(())
+}
+
+fn add_steering(arguments: &AddSteering) -> Outcome {
+    let AddSteering { server_uri, pathway } = arguments;
+    let playlist = std::io::read_to_string(std::io::stdin()).map_err(Failure::unavailable)?;
+    let steering = Steering { server_uri, pathway: pathway.as_deref() };
+    let playlist = playlist::add_steering(&playlist, steering).map_err(Failure::configuration)?;
+    // As it is: it has its own line ends.
+    std::io::stdout().write_all(playlist.as_bytes()).map_err(Failure::unavailable)
 }

@@ -195,6 +195,7 @@ mod tests {
             [redirect]
             hosts = [".Example.com"]
             networks = ["10.0.0.0/8", "2001:db8::/32"]
+            hop_mark = "weir-hop"
             [relay]
             sessions = 500
             connect_timeout = "1s"
@@ -209,6 +210,9 @@ mod tests {
             connections = 8
             [http]
             server_info = "off"
+            prefixes = ["/live/"]
+            steering_ttl = "30s"
+            obs_bitrate = 2500
             [selection]
             policy = "least-connections"
             affinity = true
@@ -228,6 +232,7 @@ mod tests {
             within = "1m"
             [limits.http]
             head = 4096
+            body = 0
             streams = 10
             [limits.rtmp]
             message_length = 1024
@@ -264,6 +269,7 @@ mod tests {
         assert_eq!(config.reports.max_clock_skew, None);
         assert_eq!(config.http.server_info, ServerInfo::Off);
         assert_eq!((config.relay.idle_timeout, config.relay.proxy_protocol), (None, Some(ProxyProtocol::V2)));
+        assert_eq!(config.http.steering_ttl, Duration::from_secs(30));
         assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
         assert_eq!(config.limits.linger, Duration::from_millis(500));
         assert_eq!(config.selection.rules().policy, Policy::LeastConnections);
@@ -330,6 +336,16 @@ mod tests {
             ("[limits.repeats]\nmost = 0", "weir.toml:2: expected 1 to 65535, or \"off\""),
             ("[[listener]]\nrelay_port = 0", "weir.toml:2: out of range: expected 1 to 65535"),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
+            (
+                "[http]\nprefixes = [\"/live\"]",
+                "weir.toml:2: `/live` is not a prefix: expected the beginning of a path, from a slash to a slash, such as \
+                 \"/live/\"",
+            ),
+            ("[http]\nsteering_ttl = \"500ms\"", "weir.toml:2: out of range: expected 1s to 1h"),
+            (
+                "[redirect]\nhop_mark = \"a&b\"",
+                "weir.toml:2: expected 1 to 64 letters, digits, `-` and `_`, such as \"weir-hop\"",
+            ),
             (
                 "[http]\nserver_info = \"yes\"",
                 "weir.toml:2: unknown variant `yes`, expected one of `private`, `everyone`, `off`",

@@ -4,10 +4,12 @@
 //! snapshot was made; what can change since then is looked at again for each edge that is drawn.
 
 mod attempt;
+mod rank;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use rank::MOST_RANKED;
 use weir_protocol::EdgeId;
 
 use crate::fleet::Snapshot;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use weir_protocol::EdgeId;
+
 use crate::fleet::affinity::Ticket;
 use crate::fleet::edge::{Edge, State};
 use crate::fleet::forecast::{Learned, Outlook};
@@ -46,6 +48,13 @@ impl Snapshot {
             edges,
             learned,
         }
+    }
+
+    /// The edge with this id.
+    #[must_use]
+    pub fn edge(&self, id: EdgeId) -> Option<&Arc<Edge>> {
+        let place = self.edges.binary_search_by_key(&id, |edge| edge.id).ok()?;
+        self.edges.get(place)
     }
 
     /// How many edges are in this state.

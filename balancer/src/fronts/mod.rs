@@ -15,6 +15,7 @@
 //! | [`conversation`] | such a connection with a few messages to and fro       |
 //! | [`rewind`]       | that connection, with the bytes read so far given back |
 //! | [`redirect`]     | where on an edge a client is sent                      |
+//! | [`ranking`]      | where it may go besides                                |
 //! | [`repeats`]      | clients that go in circles                             |
 //! | [`relay`]        | clients whose bytes are carried to their edge          |
 //! | [`http`]         | HTTP                                                   |
@@ -28,6 +29,7 @@ pub mod http;
 mod incoming;
 pub mod listener;
 pub mod places;
+mod ranking;
 pub mod redirect;
 pub mod relay;
 pub mod repeats;
@@ -49,7 +51,7 @@ use weir_protocol::EdgeId;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::{Clock, HttpDate};
-use crate::config::{self, Application, Limits, ServerInfo};
+use crate::config::{self, Application, Http, Limits};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
 use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
@@ -74,8 +76,10 @@ pub struct Shared {
     pub applications: Vec<Application>,
     /// What one client may cost.
     pub limits: Limits,
-    /// Who may see the pool.
-    pub server_info: ServerInfo,
+    /// What is answered over HTTP.
+    pub http: Http,
+    /// The parameter that HTTP redirects add to the query, to notice when one leads back here.
+    pub hop_mark: Option<String>,
     /// For counting.
     pub metrics: Arc<Metrics>,
     /// Who has asked for what lately.
@@ -169,16 +173,9 @@ impl Front {
         path: Option<&str>,
         not: &[EdgeId],
     ) -> Result<Destination, Refusal> {
-        let random = self.random.fetch_add(1, Ordering::Relaxed);
+        let random = self.random();
         let snapshot = self.shared.fleet.load();
-        let request = Request {
-            protocol: needed,
-            zone: self.shared.zones.load().of(client.address.ip()),
-            // A path may be long, and only some choices depend on the stream.
-            stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
-            client: Request::client_hash(client.address.ip()),
-            not,
-        };
+        let request = self.request(client, needed, path, not);
         let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);
         let destination = match choice {
             Ok(Choice::Edge(edge, reason)) => Ok(Destination { place: Place::Edge(Arc::clone(edge)), reason }),
@@ -197,6 +194,28 @@ impl Front {
             }
         }
         destination
+    }
+
+    fn random(&self) -> u64 {
+        self.random.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What the selector is asked for a client.
+    fn request<'n>(
+        &self,
+        client: Client,
+        needed: Option<Protocol>,
+        path: Option<&str>,
+        not: &'n [EdgeId],
+    ) -> Request<'n> {
+        Request {
+            protocol: needed,
+            zone: self.shared.zones.load().of(client.address.ip()),
+            // A path may be long, and only some choices depend on the stream.
+            stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
+            client: Request::client_hash(client.address.ip()),
+            not,
+        }
     }
 
     /// The place elsewhere for clients that speak `needed`.
@@ -219,8 +238,12 @@ impl Front {
         self.shared.clock.http_date()
     }
 
-    pub(crate) fn server_info(&self) -> ServerInfo {
-        self.shared.server_info
+    pub(crate) fn http(&self) -> &Http {
+        &self.shared.http
+    }
+
+    pub(crate) fn hop_mark(&self) -> Option<&str> {
+        self.shared.hop_mark.as_deref()
     }
 
     /// What holds for a client of `protocol` that asks for what is at `path`, with or without a slash before it.
@@ -269,7 +292,7 @@ mod tests {
     use weir_protocol::Report;
 
     use super::*;
-    use crate::config;
+    use crate::config::{self, ServerInfo};
     use crate::fleet::Terms;
     use crate::fleet::tests::{report, snapshot_on};
 
@@ -288,6 +311,13 @@ mod tests {
     /// A front that sends clients whom nobody takes to these places.
     pub(super) fn front_with(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Front {
         Front::new(Arc::new(shared(reports, server_info, overflow)), 1)
+    }
+
+    /// A front that is configured otherwise.
+    pub(super) fn front_configured(reports: &[Report<'_>], configure: impl FnOnce(&mut Shared)) -> Front {
+        let mut shared = shared(reports, ServerInfo::Private, &[]);
+        configure(&mut shared);
+        Front::new(Arc::new(shared), 1)
     }
 
     /// A front without edges that serves within these limits.
@@ -317,7 +347,8 @@ mod tests {
             clock: Clock::start(),
             applications: Vec::new(),
             limits: Limits::default(),
-            server_info,
+            http: Http { server_info, ..Http::default() },
+            hop_mark: None,
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
             relay: config::Relay::default(),

@@ -52,6 +52,14 @@ impl Destination {
         }
     }
 
+    /// The edge, if it is one.
+    pub(crate) fn edge(&self) -> Option<&Arc<Edge>> {
+        match &self.place {
+            Place::Edge(edge) => Some(edge),
+            Place::Elsewhere(_) => None,
+        }
+    }
+
     /// The beginning of the URL that a client of `protocol` is sent to.
     pub(crate) fn target<'a>(&'a self, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Target<'a> {
         match &self.place {
@@ -196,19 +204,37 @@ impl<'a> Target<'a> {
     pub(super) fn is_secure(&self) -> bool {
         matches!(self.scheme, "https" | "rtmps" | "rtmpts" | "rtsps")
     }
+
+    /// The scheme.
+    pub(super) fn scheme(&self) -> &'a str {
+        self.scheme
+    }
+
+    /// The host, as it stands in a URL.
+    pub(super) fn host_in_url(&self) -> impl fmt::Display {
+        // Every host of an edge was checked when its report was read; one that is none after all is shown as it is.
+        fmt::from_fn(|f| match Host::new(self.host) {
+            Ok(host) => write!(f, "{}", host.in_url()),
+            Err(_) => f.write_str(self.host),
+        })
+    }
+
+    /// The port, when it is not the one that the scheme means.
+    pub(super) fn port_in_url(&self) -> Option<u16> {
+        self.port.filter(|port| Some(*port) != default_port(self.scheme))
+    }
+
+    /// Whether it is more than scheme, host and port.
+    pub(super) fn has_path(&self) -> bool {
+        !self.path.is_empty()
+    }
 }
 
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme)?;
-        // Every host of an edge was checked when its report was read; one that is none after all is shown as it is.
-        match Host::new(self.host) {
-            Ok(host) => host.in_url().fmt(f)?,
-            Err(_) => f.write_str(self.host)?,
-        }
-        match self.port {
-            Some(port) if Some(port) != default_port(self.scheme) => write!(f, ":{port}")?,
-            _ => {}
+        write!(f, "{}://{}", self.scheme, self.host_in_url())?;
+        if let Some(port) = self.port_in_url() {
+            write!(f, ":{port}")?;
         }
         f.write_str(self.path)
     }

@@ -270,7 +270,7 @@ impl Attempt<'_> {
     }
 
     /// What it is expected to carry with this client, if it can get it.
-    fn expect(&self, place: u32) -> Option<Expected> {
+    pub(super) fn expect(&self, place: u32) -> Option<Expected> {
         if self.is_passed_over(place) {
             return None;
         }

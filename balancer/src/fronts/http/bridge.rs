@@ -1,28 +1,68 @@
 //! hyper's requests in, our answers out.
 
+use std::error::Error;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body;
 use hyper::http::uri::Authority;
 use hyper::{Request as HyperRequest, Response, StatusCode};
 
+use tokio::time::timeout;
+
+use crate::fleet::Protocol;
 use crate::fronts::http::answer::Answer;
 use crate::fronts::http::request::{Headers, Request};
-use crate::fronts::http::route::answer;
+use crate::fronts::http::route::{answer, needs_body};
 use crate::fronts::{Client, Front};
 
-/// Answers a request that hyper has read.
-pub(super) async fn respond<B>(front: &Front, client: Client, request: HyperRequest<B>) -> Response<Full<Bytes>> {
-    let uri = request.uri();
+/// Answers a request whose head hyper has read.
+pub(super) async fn respond<B>(front: &Front, client: Client, request: HyperRequest<B>) -> Response<Full<Bytes>>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let (head, body) = request.into_parts();
+    let uri = &head.uri;
+    let body = if needs_body(head.method.as_str(), uri.path()) {
+        match read(front, body).await {
+            Ok(body) => body,
+            Err((status, text)) => return Answer::text(status, text).into_response(),
+        }
+    } else {
+        Bytes::new()
+    };
     let mut headers = Headers::default();
-    for (name, value) in request.headers() {
+    for (name, value) in &head.headers {
         headers.note(name.as_str(), value.as_bytes());
     }
     // A target that names a host wins over the header (RFC 9112 section 3.2.2), and HTTP/2 has no such header.
     headers.host = uri.authority().map(Authority::as_str).or(headers.host);
-    match Request::new(request.method().as_str(), uri.path(), uri.query(), headers) {
-        Some(request) => answer(front, client, &request).into_response(),
+    match Request::new(head.method.as_str(), uri.path(), uri.query(), headers) {
+        Some(request) => answer(front, client, &Request { body: &body, ..request }).into_response(),
         None => Answer::text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n")
             .into_response(),
+    }
+}
+
+/// Reads a body, within the limits; or says what is wrong with it.
+async fn read<B>(front: &Front, body: B) -> Result<Bytes, (StatusCode, String)>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let limits = front.limits();
+    let rejected = |reason, status, text: String| {
+        front.metrics().reject_client(Protocol::Http.name(), reason);
+        Err((status, text))
+    };
+    match timeout(limits.decision_timeout, Limited::new(body, limits.http.body).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("The request's body is longer than {} bytes.\n", limits.http.body);
+            rejected("body-too-long", StatusCode::PAYLOAD_TOO_LARGE, text)
+        }
+        // The client has gone, or sends what is no body.
+        Ok(Err(_)) => rejected("body", StatusCode::BAD_REQUEST, "The request's body cannot be read.\n".to_owned()),
+        Err(_) => rejected("timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.\n".to_owned()),
     }
 }
 
@@ -85,6 +125,12 @@ mod tests {
                 "/crossdomain.xml",
                 "/redirect/live/a%20b/index.m3u8?token=x%2Fy",
                 "/redirect/live",
+                "/redirect/live/a?type=m3u8",
+                "/steering/hls?_HLS_pathway=.",
+                "/steering/dash",
+                "/smil:live/a.smil",
+                "/api/v1/pick?app=live",
+                "/api/v1/pick?protocol=srt",
                 "/nowhere",
             ];
             let methods = ["GET", "HEAD", "POST", "OPTIONS", "PATCH"];

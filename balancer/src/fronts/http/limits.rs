@@ -12,6 +12,10 @@ pub struct Limits {
     /// Default: 16384. Heads up to 8192 bytes are taken in any case after the first of a connection.
     #[serde(deserialize_with = "units::within::<_, 1024, 1_048_576>")]
     pub head: usize,
+    /// Longest body in bytes that is read of a request whose answer depends on it, 0 to 1048576: of OBS's, which asks for
+    /// its configuration with some 2000 bytes. No other body is read. Default: 65536.
+    #[serde(deserialize_with = "units::within::<_, 0, 1_048_576>")]
+    pub body: usize,
     /// Most requests of one HTTP/2 connection at a time, 1 to 1000. A web player has a few under way. Default: 100.
     #[serde(deserialize_with = "streams")]
     pub streams: u32,
@@ -19,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: 16 * 1024, streams: 100 }
+        Self { head: 16 * 1024, body: 64 * 1024, streams: 100 }
     }
 }
 

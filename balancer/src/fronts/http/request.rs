@@ -11,6 +11,8 @@ pub(in crate::fronts) struct Request<'a> {
     pub(in crate::fronts) query: Option<&'a str>,
     /// Its headers.
     pub(in crate::fronts) headers: Headers<'a>,
+    /// What it carries; empty unless the answer depends on it.
+    pub(in crate::fronts) body: &'a [u8],
 }
 
 /// The headers that answers depend on. Of those that come twice the first counts.
@@ -27,7 +29,7 @@ pub(in crate::fronts) struct Headers<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request. `None` when the target has characters that cannot stand in a URL, nor in an answer.
+    /// A request without a body. `None` when the target has characters that cannot stand in a URL, nor in an answer.
     pub(in crate::fronts) fn new(
         method: &'a str,
         path: &'a str,
@@ -36,7 +38,7 @@ impl<'a> Request<'a> {
     ) -> Option<Self> {
         let is_clean = |text: &str| text.bytes().all(|byte| byte > b' ' && byte != 0x7f);
         let all_clean = is_clean(path) && query.is_none_or(is_clean);
-        all_clean.then_some(Self { method, path, query, headers })
+        all_clean.then_some(Self { method, path, query, headers, body: &[] })
     }
 
     /// Whether it only asks.

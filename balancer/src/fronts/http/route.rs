@@ -1,14 +1,13 @@
-//! Which request gets which answer. Pure, but for the hand-out that it asks for.
+//! Which request gets which answer. Pure, but for the hand-outs that answers ask for.
 
 use hyper::StatusCode;
 use tracing::debug;
 
-use crate::fleet::{Protocol, Refusal};
+use crate::fleet::Protocol;
 use crate::fronts::http::answer::{Answer, Body};
-use crate::fronts::http::location::Location;
 use crate::fronts::http::request::Request;
-use crate::fronts::http::server_info;
-use crate::fronts::redirect::{Asked, Destination};
+use crate::fronts::http::steering::Format;
+use crate::fronts::http::{cors, obs, pick, redirect, server_info, smil, steering};
 use crate::fronts::{Client, Front};
 
 /// Lets Flash players of any site ask; the original's installation has the same file.
@@ -19,85 +18,121 @@ const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n\
     <site-control permitted-cross-domain-policies=\"all\"/>\n\
     </cross-domain-policy>\n";
 
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    LoadBalancer,
+    CrossDomain,
+    /// To this path on an edge, without the slash before it.
+    Redirect(&'a str),
+    Steering(Format),
+    /// A stream as JW Player's `rtmp.loadbalance` asks for it: `APPLICATION/STREAM`.
+    Smil(&'a str),
+    Pick,
+    Obs,
+    /// RTMP in HTTP, which nobody speaks here.
+    Tunnel,
+    Nothing,
+}
+
+impl<'a> Route<'a> {
+    /// What is fixed comes before what is configured.
+    fn of(path: &'a str, prefixes: &[String]) -> Self {
+        match path {
+            // As the original's filter: anything before it.
+            _ if path.ends_with("loadbalancer") => return Self::LoadBalancer,
+            "/crossdomain.xml" => return Self::CrossDomain,
+            "/steering/hls" => return Self::Steering(Format::Hls),
+            "/steering/dash" => return Self::Steering(Format::Dash),
+            "/api/v1/pick" => return Self::Pick,
+            obs::PATH => return Self::Obs,
+            "/fcs/ident2" | "/open/1" => return Self::Tunnel,
+            _ => {}
+        }
+        let named = |rest: &&str| !rest.is_empty();
+        if let Some(rest) = path.strip_prefix("/redirect/").filter(named) {
+            return Self::Redirect(rest);
+        }
+        let smil = path.strip_prefix("/smil:").and_then(|rest| rest.strip_suffix(".smil"));
+        if let Some(stream) = smil.filter(|stream| stream.contains('/')) {
+            return Self::Smil(stream);
+        }
+        if prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+            return Self::Redirect(&path[1..]);
+        }
+        Self::Nothing
+    }
+
+    /// The methods that are allowed there; none for what is not there.
+    fn methods(self) -> Option<&'static str> {
+        match self {
+            Self::LoadBalancer | Self::CrossDomain | Self::Steering(_) | Self::Smil(_) | Self::Pick => {
+                Some("GET, HEAD, OPTIONS")
+            }
+            Self::Redirect(_) => Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::Obs => Some("POST, OPTIONS"),
+            Self::Tunnel | Self::Nothing => None,
+        }
+    }
+}
+
+/// Whether the answer to this request depends on its body.
+pub(super) fn needs_body(method: &str, path: &str) -> bool {
+    method == "POST" && path == obs::PATH
+}
+
 /// Answers one request.
 pub(in crate::fronts) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>) -> Answer<'a> {
-    let path = request.path;
-    let answer = if path.ends_with("loadbalancer") {
-        read_only(request, || load_balancer(front, client, request))
-    } else if path == "/crossdomain.xml" {
-        read_only(request, || Answer::content("text/xml", Body::Fixed(CROSS_DOMAIN)))
-    } else if let Some(rest) = path.strip_prefix("/redirect/").filter(|rest| !rest.is_empty()) {
-        redirect(front, client, request, rest)
-    } else {
-        Answer::text(StatusCode::NOT_FOUND, "Nothing is here. Try /loadbalancer or /redirect/APPLICATION/PATH.\n")
-    };
-    debug!(client = %client.address, method = %request.method, %path, status = answer.status.as_u16(), "http");
+    let answer = dispatch(front, client, request);
+    let (method, path, status) = (request.method, request.path, answer.status.as_u16());
+    debug!(client = %client.address, method, path, status, "http");
     answer
+}
+
+fn dispatch<'a>(front: &'a Front, client: Client, request: &Request<'a>) -> Answer<'a> {
+    let route = Route::of(request.path, &front.http().prefixes);
+    let Some(methods) = route.methods() else {
+        let text = "Nothing is here. Try /loadbalancer or /redirect/APPLICATION/PATH.\n";
+        return Answer::text(StatusCode::NOT_FOUND, text);
+    };
+    let is_allowed = match route {
+        Route::Redirect(_) => true,
+        Route::Obs => request.method == "POST",
+        _ => request.is_read(),
+    };
+    match route {
+        _ if request.method == "OPTIONS" => cors::options(request, methods),
+        _ if !is_allowed => {
+            let text = format!("{} is not allowed here, but {methods}.\n", request.method);
+            Answer::text(StatusCode::METHOD_NOT_ALLOWED, text).with("Allow", methods)
+        }
+        Route::LoadBalancer => load_balancer(front, client, request),
+        Route::CrossDomain => Answer::content("text/xml", Body::Fixed(CROSS_DOMAIN)),
+        Route::Redirect(path) => redirect::answer(front, client, request, path),
+        Route::Steering(format) => steering::answer(front, client, request, format),
+        Route::Smil(stream) => smil::answer(front, client, request, stream),
+        Route::Pick => pick::answer(front, client, request),
+        Route::Obs => obs::answer(front, client, request),
+        Route::Tunnel | Route::Nothing => Answer::text(StatusCode::NOT_FOUND, ""),
+    }
 }
 
 /// `*loadbalancer`: names an edge, or shows the pool to those who ask for it and may see it.
 fn load_balancer<'a>(front: &Front, client: Client, request: &Request<'a>) -> Answer<'a> {
     let query = request.query.unwrap_or_default();
-    if query.contains("serverInfoXML") && server_info::is_shown_to(front.server_info(), client.address.ip()) {
-        return Answer::content("text/xml", Body::Made(server_info::xml(&front.snapshot(), front.now())));
+    if server_info::is_shown_to(front.http().server_info, client.address.ip()) {
+        if query.contains("serverInfoXML") {
+            return Answer::content("text/xml", Body::Made(server_info::xml(&front.snapshot(), front.now())));
+        }
+        if query.contains("serverInfoJSON") {
+            return Answer::content("application/json", Body::Made(server_info::json(&front.snapshot(), front.now())));
+        }
     }
     // What the client will speak to the edge is not known here: any edge will do.
     let destination = front.choose(client, Protocol::Http, None, None);
-    let reason = reason(destination.as_ref());
+    let reason = redirect::reason(destination.as_ref());
     let answer = Answer::content("text/html", Body::Redirect(destination.ok()));
-    allow_any_origin(answer).with(Front::REASON_HEADER, reason)
-}
-
-/// `/redirect/<application>/<path>`: sends the client to the same path on an edge.
-fn redirect<'a>(front: &'a Front, client: Client, request: &Request<'a>, rest: &'a str) -> Answer<'a> {
-    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), Some(rest)) {
-        Ok(destination) => destination,
-        Err(refusal) => {
-            let text = format!("{}.\n", capitalised(&refusal.to_string()));
-            let status = match refusal {
-                Refusal::Loop => StatusCode::LOOP_DETECTED,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            let answer = Answer::text(status, text).with("Retry-After", RETRY_AFTER);
-            return allow_any_origin(answer).with(Front::REASON_HEADER, reason(Err(&refusal)));
-        }
-    };
-    // A client that names no port means the scheme's own; one that names no host came to this listener.
-    let asked = client.asked(Protocol::Http);
-    let asked = Asked { port: request.headers.port().unwrap_or(asked.port), ..asked };
-    let application = front.application(Protocol::Http, rest);
-    // 302 may turn any method but GET and HEAD into GET; 307 keeps it (RFC 9110 sections 15.4.3 and 15.4.8), and WHIP
-    // and WHEP demand that (RFC 9725 section 4.7).
-    let status = if request.is_read() { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
-    let reason = reason(Ok(&destination));
-    let path = application.rename(rest);
-    let location = Location { destination, asked, application, path, query: request.query };
-    let answer = Answer { location: Some(location), ..Answer::text(status, "") };
-    allow_any_origin(answer).with(Front::REASON_HEADER, reason)
-}
-
-fn read_only<'a>(request: &Request<'a>, answer: impl FnOnce() -> Answer<'a>) -> Answer<'a> {
-    if request.is_read() {
-        return answer();
-    }
-    Answer::text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n").with("Allow", "GET, HEAD")
-}
-
-fn reason(outcome: Result<&Destination, &Refusal>) -> &'static str {
-    outcome.map_or_else(|refusal| refusal.name(), |destination| destination.reason.name())
-}
-
-/// [`Front::RETRY_AFTER_SECONDS`].
-const RETRY_AFTER: &str = "3";
-
-/// Lets players in web pages of any site read the answer, or follow it.
-fn allow_any_origin(answer: Answer<'_>) -> Answer<'_> {
-    answer.with("Access-Control-Allow-Origin", "*")
-}
-
-fn capitalised(sentence: &str) -> String {
-    let mut characters = sentence.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    cors::open(answer, request).with(Front::REASON_HEADER, reason)
 }
 
 #[cfg(test)]
@@ -105,10 +140,11 @@ mod tests {
     use weir_protocol::{Host, Report};
 
     use super::*;
-    use crate::config::ServerInfo;
+    use crate::config::{Application, ServerInfo};
     use crate::fleet::tests::report;
+    use crate::fronts::Shared;
     use crate::fronts::http::request::Headers;
-    use crate::fronts::tests::{CLIENT, front};
+    use crate::fronts::tests::{CLIENT, front, front_configured};
 
     const LOCAL: &str = "127.0.0.1:50000";
 
@@ -127,11 +163,6 @@ mod tests {
         let answer = answer(front, client, &request);
         let location = answer.location.as_ref().map(ToString::to_string);
         (answer.status.as_u16(), location.unwrap_or_default(), answer.body.parts().concat())
-    }
-
-    #[test]
-    fn a_client_is_told_the_same_pause_in_every_protocol() {
-        assert_eq!(RETRY_AFTER, Front::RETRY_AFTER_SECONDS.to_string());
     }
 
     #[test]
@@ -176,6 +207,131 @@ mod tests {
             let (_, location, _) = ask(&front, LOCAL, "GET", uri);
             assert!(location.starts_with("http://edge1:1935/"), "{location}");
         }
+    }
+
+    #[test]
+    fn a_path_leads_where_it_always_led_whatever_is_redirected_besides() {
+        let prefixes = ["/live/".to_owned(), "/".to_owned()];
+        for (path, route, everything) in [
+            ("/crossdomain.xml", Route::CrossDomain, Route::CrossDomain),
+            ("/live/loadbalancer", Route::LoadBalancer, Route::LoadBalancer),
+            ("/redirect/live/a", Route::Redirect("live/a"), Route::Redirect("live/a")),
+            ("/live/a", Route::Redirect("live/a"), Route::Redirect("live/a")),
+            ("/lively", Route::Nothing, Route::Redirect("lively")),
+            ("/", Route::Nothing, Route::Redirect("")),
+            ("/redirect/", Route::Nothing, Route::Redirect("redirect/")),
+            ("/steering/hls", Route::Steering(Format::Hls), Route::Steering(Format::Hls)),
+            ("/steering/dash", Route::Steering(Format::Dash), Route::Steering(Format::Dash)),
+            ("/smil:live/a.smil", Route::Smil("live/a"), Route::Smil("live/a")),
+            ("/smil:a.smil", Route::Nothing, Route::Redirect("smil:a.smil")),
+            ("/api/v1/pick", Route::Pick, Route::Pick),
+            (obs::PATH, Route::Obs, Route::Obs),
+            ("/fcs/ident2", Route::Tunnel, Route::Tunnel),
+            ("/open/1", Route::Tunnel, Route::Tunnel),
+        ] {
+            assert_eq!(Route::of(path, &prefixes[..1]), route, "{path}");
+            assert_eq!(Route::of(path, &prefixes), everything, "{path}");
+        }
+        assert_eq!(Route::of("*", &prefixes), Route::Nothing);
+    }
+
+    #[test]
+    fn a_browser_s_question_is_answered_here_and_names_who_asked() {
+        let front = front(&[named("edge1")], ServerInfo::Private);
+        let headers = Headers {
+            origin: Some("https://site.example"),
+            requested_method: Some("POST"),
+            requested_headers: Some("content-type"),
+            ..Headers::default()
+        };
+        for path in ["/redirect/live/a/whip", "/steering/hls", "/api/v1/pick", "/loadbalancer"] {
+            let request = Request::new("OPTIONS", path, None, headers).unwrap();
+            let answer = answer(&front, CLIENT, &request);
+            assert_eq!((answer.status.as_u16(), answer.location.is_none()), (204, true), "{path}");
+            let said = |name| answer.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
+            assert_eq!(said("Access-Control-Allow-Origin"), Some("https://site.example"));
+            assert_eq!(said("Access-Control-Allow-Credentials"), Some("true"));
+            assert_eq!(said("Access-Control-Allow-Headers"), Some("content-type"));
+            assert!(said("Access-Control-Allow-Methods").is_some_and(|methods| methods.contains("GET")), "{path}");
+        }
+        assert_eq!(front.snapshot().edges[0].hand_outs(), 0);
+        assert_eq!(ask(&front, LOCAL, "OPTIONS", "/loadbalancer").0, 204);
+    }
+
+    #[test]
+    fn the_playlist_of_a_stream_is_meant_by_its_type() {
+        let front = front(&[named("edge1")], ServerInfo::Private);
+        for (uri, location) in [
+            ("live/cam?type=m3u8", "live/cam/playlist.m3u8"),
+            ("live/cam/?a=1&type=m3u8&b=2", "live/cam/playlist.m3u8?a=1&b=2"),
+            ("vod/_definst_/smil:a.smil?type=m3u8", "vod/_definst_/smil:a.smil/playlist.m3u8"),
+            ("live/cam/chunks.m3u8?type=m3u8", "live/cam/chunks.m3u8?type=m3u8"),
+            ("live?type=m3u8", "live?type=m3u8"),
+            ("live/cam?mytype=m3u8", "live/cam?mytype=m3u8"),
+        ] {
+            let (_, to, _) = ask(&front, LOCAL, "GET", &format!("/redirect/{uri}"));
+            assert_eq!(to, format!("http://edge1:1935/{location}"), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_comes_back_is_not_sent_round_again() {
+        let marked = |shared: &mut Shared| shared.hop_mark = Some("hop".to_owned());
+        let front = front_configured(&[named("edge1")], marked);
+        for (query, marked) in [("", "?hop=1"), ("?", "?&hop=1"), ("?a=1", "?a=1&hop=1"), ("?type=m3u8", "?hop=1")] {
+            let (status, to, _) = ask(&front, LOCAL, "GET", &format!("/redirect/live/a.m3u8/b{query}"));
+            assert!(to.ends_with(marked), "{query}: {to}");
+            let target = to.strip_prefix("http://edge1:1935/").unwrap();
+            let back = ask(&front, LOCAL, "GET", &format!("/redirect/{target}"));
+            assert_eq!((status, back.0, back.1), (302, 508, String::new()), "{query}");
+        }
+        assert_eq!(front.snapshot().edges[0].hand_outs(), 4);
+    }
+
+    #[test]
+    fn rules_of_the_application_hold_under_prefixes_too() {
+        let front = front_configured(&[named("edge1")], |shared| {
+            shared.http.prefixes = vec!["/".to_owned()];
+            let app = Some("origin".to_owned());
+            let name = Some("live".to_owned());
+            shared.applications = vec![Application { name, app, port: Some(8443), ..Application::DEFAULT }];
+        });
+        let (status, to, _) = ask(&front, LOCAL, "GET", "/live/a.m3u8?x");
+        assert_eq!((status, to.as_str()), (302, "http://edge1:8443/origin/a.m3u8?x"));
+        assert_eq!(ask(&front, LOCAL, "GET", "/vod/a").1, "http://edge1:1935/vod/a");
+        assert_eq!(ask(&front, LOCAL, "POST", "/fcs/ident2").0, 404);
+    }
+
+    #[test]
+    fn jw_player_is_named_an_rtmp_edge() {
+        let front = front(&[named("edge1")], ServerInfo::Private);
+        let (status, _, body) = ask(&front, LOCAL, "GET", "/smil:live/mp4:a%26b.smil");
+        assert_eq!(status, 200);
+        assert_eq!(
+            body,
+            "<smil><head><meta base=\"rtmp://edge1/live/\"/></head><body><video src=\"mp4:a&amp;b\"/></body></smil>"
+        );
+    }
+
+    #[test]
+    fn a_player_of_one_s_own_gets_a_url_and_what_comes_next() {
+        let fleet = [named("edge1"), named("edge2")];
+        let pick = |reports: &[Report<'_>], query: &str| {
+            let front = front(reports, ServerInfo::Private);
+            let (status, _, body) = ask(&front, LOCAL, "GET", &format!("/api/v1/pick?{query}"));
+            (status, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+        };
+        let (status, picked) = pick(&fleet, "protocol=rtsp&app=live&stream=camera");
+        let mut urls = vec![picked["url"].clone(), picked["alternatives"][0].clone()];
+        urls.sort_by_key(ToString::to_string);
+        assert_eq!((status, urls), (200, vec!["rtsp://edge1/live/camera".into(), "rtsp://edge2/live/camera".into()]));
+        assert_eq!(picked["reason"], "policy");
+        let (_, picked) = pick(&fleet[..1], "app=live&stream=a/b.m3u8");
+        assert_eq!(picked["url"], "http://edge1:1935/live/a/b.m3u8", "as the balancer was reached");
+        let (status, refused) = pick(&[], "");
+        assert_eq!((status, &refused["reason"]), (503, &"refused-no-edge".into()));
+        let (status, wrong) = pick(&fleet, "protocol=srt");
+        assert_eq!((status, &wrong["error"]), (400, &"`srt` is not a protocol.".into()));
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! `?serverInfoXML`: the pool, as the tools of the original read it.
+//! `?serverInfoXML` and `?serverInfoJSON`: the pool, as the tools of the original and of its forks read it.
 //!
 //! There is no declaration, no attribute and no white space between elements. New elements would go after `serverId`,
-//! and never be called `name`, `key` or `id`: Perl's XML::Simple would take those for the key of the list.
+//! and never be called `name`, `key` or `id`: Perl's XML::Simple would take those for the key of the list. A fork has
+//! `weight` and `outRate` there, and so have we; readers of the original pass them over.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::config::ServerInfo;
 use crate::fleet::{Edge, Snapshot, State, Time};
@@ -38,17 +41,66 @@ pub(super) fn xml(snapshot: &Snapshot, now: Time) -> String {
 fn push_edge(xml: &mut String, edge: &Edge, now: Time) {
     // None of these values can hold a character that XML gives a meaning to: numbers, fixed words, a GUID, and a host,
     // which was checked when the report was read. Writing to a String cannot fail.
+    let shown = Shown::new(edge, now);
     let _ = write!(
         xml,
         "<LoadBalancerServer><connectCount>{}</connectCount><status>{}</status><redirectCount>{}</redirectCount>\
-         <lastMessage>{}</lastMessage><redirect>{}</redirect><serverId>{}</serverId></LoadBalancerServer>",
-        edge.connections().unwrap_or(0),
-        status(edge.state()),
-        edge.hand_outs_since_report(),
-        age(now - edge.reported_at()),
-        edge.redirect(),
-        edge.id,
+         <lastMessage>{}</lastMessage><redirect>{}</redirect><serverId>{}</serverId><weight>{}</weight>",
+        shown.connect_count,
+        shown.status,
+        shown.redirect_count,
+        shown.last_message,
+        shown.redirect,
+        shown.server_id,
+        shown.weight,
     );
+    if let Some(rate) = shown.out_rate {
+        let _ = write!(xml, "<outRate>{rate}</outRate>");
+    }
+    xml.push_str("</LoadBalancerServer>");
+}
+
+/// The pool as JSON: the same, and an array even for one edge or none.
+pub(super) fn json(snapshot: &Snapshot, now: Time) -> String {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        #[serde(rename = "LoadBalancerServerInfo")]
+        edges: Vec<Shown<'a>>,
+    }
+    let page = Page { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now)).collect() };
+    // Only maps with keys that are no texts cannot be written, and there are none.
+    serde_json::to_string(&page).unwrap_or_default()
+}
+
+/// One edge, in the words and the order of the original.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    connect_count: u64,
+    status: &'static str,
+    redirect_count: u64,
+    last_message: String,
+    redirect: &'a str,
+    server_id: String,
+    weight: f32,
+    /// Outgoing media in Mbit/s, when the edge reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_rate: Option<u64>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(edge: &'a Edge, now: Time) -> Self {
+        Self {
+            connect_count: edge.connections().unwrap_or(0),
+            status: status(edge.state()),
+            redirect_count: edge.hand_outs_since_report(),
+            last_message: age(now - edge.reported_at()),
+            redirect: edge.redirect(),
+            server_id: edge.id.to_string(),
+            weight: edge.weight(),
+            out_rate: edge.out_bits_per_second().map(|bits| bits.div_ceil(1_000_000)),
+        }
+    }
 }
 
 /// The original's word for a state. It has none for draining; what its readers need to know is that the edge takes no
@@ -90,6 +142,7 @@ mod tests {
         let mut running = report();
         running.redirect = Host::new("10.0.0.13").ok();
         running.load.connections = Some(13);
+        running.load.out_bits_per_second = Some(3_500_000);
         let edge = Edge::new(id(0x11), &running, SOURCE, &ANYWHERE, at(0).into());
         edge.hand_out(at(0));
         let mut paused = report();
@@ -102,14 +155,25 @@ mod tests {
              <LoadBalancerServer><connectCount>13</connectCount><status>RUNNING</status>\
              <redirectCount>1</redirectCount><lastMessage>1 seconds 203 milliseconds</lastMessage>\
              <redirect>10.0.0.13</redirect><serverId>11111111-1111-1111-1111-111111111111</serverId>\
-             </LoadBalancerServer>\
+             <weight>1</weight><outRate>4</outRate></LoadBalancerServer>\
              <LoadBalancerServer><connectCount>0</connectCount><status>PAUSED</status>\
              <redirectCount>0</redirectCount><lastMessage>685 milliseconds</lastMessage>\
              <redirect>127.0.0.1</redirect><serverId>22222222-2222-2222-2222-222222222222</serverId>\
-             </LoadBalancerServer>\
+             <weight>1</weight></LoadBalancerServer>\
              </LoadBalancerServerInfo>"
         );
         assert_eq!(xml(&Snapshot::default(), at(0)), "<LoadBalancerServerInfo></LoadBalancerServerInfo>");
+        assert_eq!(
+            json(&snapshot, at(1203)),
+            "{\"LoadBalancerServerInfo\":[\
+             {\"connectCount\":13,\"status\":\"RUNNING\",\"redirectCount\":1,\
+             \"lastMessage\":\"1 seconds 203 milliseconds\",\"redirect\":\"10.0.0.13\",\
+             \"serverId\":\"11111111-1111-1111-1111-111111111111\",\"weight\":1.0,\"outRate\":4},\
+             {\"connectCount\":0,\"status\":\"PAUSED\",\"redirectCount\":0,\
+             \"lastMessage\":\"685 milliseconds\",\"redirect\":\"127.0.0.1\",\
+             \"serverId\":\"22222222-2222-2222-2222-222222222222\",\"weight\":1.0}]}"
+        );
+        assert_eq!(json(&Snapshot::default(), at(0)), "{\"LoadBalancerServerInfo\":[]}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ mod tests {
         let bytes = b"GET /redirect/live/a?b=c HTTP/1.1\r\nHost: lb:80\r\norigin: https://site\r\n\r\nGET / HTTP";
         let simple = Simple::parse(bytes).unwrap();
         assert_eq!(&bytes[simple.length..], b"GET / HTTP");
-        let Request { method, path, query, headers } = simple.request;
+        let Request { method, path, query, headers, .. } = simple.request;
         assert_eq!((method, path, query), ("GET", "/redirect/live/a", Some("b=c")));
         assert_eq!((headers.host, headers.origin), (Some("lb:80"), Some("https://site")));
     }

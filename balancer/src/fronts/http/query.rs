@@ -1,0 +1,34 @@
+//! The parameters of a query.
+
+use std::borrow::Cow;
+
+/// The value of the first parameter of this name, with its escapes undone.
+pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(found, _)| found == name).map(|(_, value)| value)
+}
+
+/// The parameters as they were sent, without those that are empty.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = &str> {
+    query.split('&').filter(|pair| !pair.is_empty())
+}
+
+/// Whether there is a parameter of this name, which is one that needs no escapes.
+pub(super) fn has(query: Option<&str>, name: &str) -> bool {
+    pairs(query.unwrap_or_default()).any(|pair| pair.split('=').next() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_found_by_name_with_their_escapes_undone() {
+        let query = Some("a=1&b=x%2Fy+z&b=2&c&=d");
+        assert_eq!(parameter(query, "a").as_deref(), Some("1"));
+        assert_eq!(parameter(query, "b").as_deref(), Some("x/y z"));
+        assert_eq!(parameter(query, "c").as_deref(), Some(""));
+        assert_eq!((parameter(query, "d"), parameter(None, "a")), (None, None));
+        assert!(has(query, "c") && has(query, "b") && !has(query, "d") && !has(None, "a"));
+    }
+}

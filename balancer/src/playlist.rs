@@ -1,0 +1,181 @@
+//! A multivariant playlist of HLS with the tag that has players ask from where to play.
+
+/// What is put into a playlist.
+#[derive(Clone, Copy, Debug)]
+pub struct Steering<'a> {
+    /// Where players ask: a URL, or a reference relative to that of the playlist.
+    pub server_uri: &'a str,
+    /// What the pathway of the playlist is called: the GUID of the edge that the playlist is on. Without it variants are
+    /// left as they are, and those without a pathway are in the one that is called `.`.
+    pub pathway: Option<&'a str>,
+}
+
+/// Why a playlist stays as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It does not begin with `#EXTM3U`.
+    #[error("this is no playlist: it does not begin with #EXTM3U")]
+    NoPlaylist,
+    /// It has segments.
+    #[error("this is a media playlist: the tag belongs into the multivariant playlist, which lists the variants")]
+    MediaPlaylist,
+    /// It has no variants.
+    #[error("this playlist has no variants: there is no #EXT-X-STREAM-INF in it")]
+    NoVariants,
+    /// The URI cannot stand between quotes.
+    #[error("`{0}` is no URI: expected one such as https://lb.example.com/steering/hls, without quotes and spaces")]
+    Uri(String),
+    /// The name is none of a pathway.
+    #[error("`{0}` cannot be a pathway: expected letters, digits, `.`, `-` and `_`, such as the GUID of an edge")]
+    Pathway(String),
+    /// All variants are in other pathways.
+    #[error("no variant would be in the pathway `{0}`: all of them name other pathways already")]
+    NoVariantIn(String),
+}
+
+/// The tag (draft-pantos-hls-rfc8216bis section 4.4.6.6).
+const STEERING: &str = "#EXT-X-CONTENT-STEERING:";
+/// The tags that may name a pathway (sections 4.4.6.2 and 4.4.6.3).
+const VARIANTS: [&str; 2] = ["#EXT-X-STREAM-INF:", "#EXT-X-I-FRAME-STREAM-INF:"];
+/// What media playlists have, and multivariant playlists do not (sections 4.4.3.1 and 4.4.4.1).
+const MEDIA: [&str; 2] = ["#EXT-X-TARGETDURATION", "#EXTINF"];
+
+/// The playlist with the tag. One that it has already is replaced, so that to do this twice is to do it once. Everything
+/// else stays as it is, line ends included.
+///
+/// # Errors
+/// [`Error`], which says what is wrong.
+pub fn add_steering(playlist: &str, steering: Steering<'_>) -> Result<String, Error> {
+    let Steering { server_uri, pathway } = steering;
+    if server_uri.is_empty() || !server_uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        return Err(Error::Uri(server_uri.to_owned()));
+    }
+    if let Some(wrong) = pathway.filter(|pathway| !is_pathway(pathway)) {
+        return Err(Error::Pathway(wrong.to_owned()));
+    }
+    let text = playlist.strip_prefix('\u{feff}').unwrap_or(playlist);
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next().filter(|line| line.trim_end() == "#EXTM3U").ok_or(Error::NoPlaylist)?;
+    if text.lines().any(|line| MEDIA.iter().any(|tag| line.starts_with(tag))) {
+        return Err(Error::MediaPlaylist);
+    }
+    if !text.lines().any(|line| line.starts_with(VARIANTS[0])) {
+        return Err(Error::NoVariants);
+    }
+    let line_end = if first.ends_with("\r\n") { "\r\n" } else { "\n" };
+    let mut written = format!("{}{line_end}{STEERING}SERVER-URI=\"{server_uri}\"", first.trim_end());
+    if let Some(pathway) = pathway {
+        written += &format!(",PATHWAY-ID=\"{pathway}\"");
+    }
+    written += line_end;
+    let mut has_variant = false;
+    for line in lines.filter(|line| !line.starts_with(STEERING)) {
+        match pathway.filter(|_| VARIANTS.iter().any(|tag| line.starts_with(tag))) {
+            Some(pathway) => match attribute(line, "PATHWAY-ID") {
+                Some(other) => {
+                    has_variant |= other == pathway;
+                    written += line;
+                }
+                None => {
+                    has_variant = true;
+                    let (tag, end) = line.split_at(line.trim_end().len());
+                    written += &format!("{tag},PATHWAY-ID=\"{pathway}\"{end}");
+                }
+            },
+            None => written += line,
+        }
+    }
+    match pathway.filter(|_| !has_variant) {
+        Some(pathway) => Err(Error::NoVariantIn(pathway.to_owned())),
+        None => Ok(written),
+    }
+}
+
+/// Whether the text can name a pathway (draft-pantos-hls-rfc8216bis section 7.1); 128 bytes are more than anybody needs.
+pub(crate) fn is_pathway(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+/// The value of an attribute between quotes. Other values between quotes may hold commas, and what looks like one.
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = tag.split_once(':')?.1;
+    loop {
+        let (found, value) = rest.split_once('=')?;
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => value.split_at(value.find(',').unwrap_or(value.len())),
+        };
+        if found.trim_start_matches([',', ' ']) == name {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAYLIST: &str = "#EXTM3U\n#EXT-X-VERSION:6\n\
+        #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x\",URI=\"a.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"avc1.64001f,mp4a.40.2\"\nlow.m3u8\n\
+        #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"i.m3u8\"\n";
+    const STEERING: Steering<'_> = Steering { server_uri: "/steering/hls?app=live", pathway: None };
+
+    #[test]
+    fn the_tag_comes_first_and_everything_else_stays() {
+        let added = add_steering(PLAYLIST, STEERING).unwrap();
+        let (before, after) = PLAYLIST.split_at("#EXTM3U\n".len());
+        assert_eq!(added, format!("{before}#EXT-X-CONTENT-STEERING:SERVER-URI=\"/steering/hls?app=live\"\n{after}"));
+    }
+
+    #[test]
+    fn variants_are_put_into_the_pathway_unless_they_are_in_one() {
+        let steering = Steering { pathway: Some("edge-1"), ..STEERING };
+        let added = add_steering(PLAYLIST, steering).unwrap();
+        for line in [
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"/steering/hls?app=live\",PATHWAY-ID=\"edge-1\"",
+            "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"avc1.64001f,mp4a.40.2\",PATHWAY-ID=\"edge-1\"",
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"i.m3u8\",PATHWAY-ID=\"edge-1\"",
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x\",URI=\"a.m3u8\"",
+        ] {
+            assert!(added.lines().any(|found| found == line), "{line}: {added}");
+        }
+        let other = Steering { pathway: Some("edge-2"), ..STEERING };
+        assert_eq!(add_steering(&added, other), Err(Error::NoVariantIn("edge-2".to_owned())));
+    }
+
+    #[test]
+    fn to_do_it_twice_is_to_do_it_once() {
+        for steering in [STEERING, Steering { pathway: Some("edge-1"), ..STEERING }] {
+            for playlist in [PLAYLIST.to_owned(), PLAYLIST.replace('\n', "\r\n"), PLAYLIST.trim_end().to_owned()] {
+                let once = add_steering(&playlist, steering).unwrap();
+                assert_eq!(add_steering(&once, steering).as_ref(), Ok(&once));
+                assert_eq!(once.matches("\r\n").count() > 0, playlist.contains('\r'));
+                assert_eq!(once.ends_with('\n'), playlist.ends_with('\n'));
+            }
+        }
+        let moved = add_steering(&add_steering(PLAYLIST, STEERING).unwrap(), Steering { server_uri: "/x", ..STEERING });
+        assert_eq!(moved.unwrap().matches("CONTENT-STEERING").count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_have_the_tag_is_refused_with_a_reason() {
+        let media = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n";
+        for (playlist, error) in [
+            ("", Error::NoPlaylist),
+            ("<html>", Error::NoPlaylist),
+            (media, Error::MediaPlaylist),
+            ("#EXTM3U\n", Error::NoVariants),
+        ] {
+            assert_eq!(add_steering(playlist, STEERING), Err(error), "{playlist}");
+        }
+        for uri in ["", "a b", "a\"b", "a\nb"] {
+            let steering = Steering { server_uri: uri, ..STEERING };
+            assert_eq!(add_steering(PLAYLIST, steering), Err(Error::Uri(uri.to_owned())));
+        }
+        let steering = Steering { pathway: Some("a b"), ..STEERING };
+        assert_eq!(add_steering(PLAYLIST, steering), Err(Error::Pathway("a b".to_owned())));
+    }
+}
