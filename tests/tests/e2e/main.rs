@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_start;
 mod commands;
+mod content_steering;
 mod demo;
 mod duplicate_guid;
 mod early_reports;
@@ -13,6 +14,7 @@ mod get_load_balancer_redirect;
 mod harness;
 mod hls_redirect;
 mod hostile_reports;
+mod http_players;
 mod http_redirect;
 mod keys;
 mod redirect_limits;

@@ -3,6 +3,7 @@
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
 use weir_tests::clients::{XML_READERS, ask, fetch};
+use weir_tests::json;
 use weir_tests::wait::{PATIENCE, eventually};
 
 #[track_caller]
@@ -64,6 +65,21 @@ fn the_page_has_the_elements_of_the_original_in_their_order() {
     let edge = &balancer.server_info()[0];
     assert_eq!((edge.connect_count, edge.redirect.clone()), (7, agent.address.to_string()));
     assert!(edge.last_message.ends_with(" milliseconds"), "{}", edge.last_message);
+}
+
+#[test]
+fn the_fork_s_elements_come_last_and_its_json_has_the_same_keys() {
+    let balancer = Balancer::start();
+    let agent = AgentBuilder::of(&balancer).load(7).start();
+    balancer.await_running(1);
+    let page = fetch(&balancer.url("http", "/loadbalancer?serverInfoXML"), &[]).body;
+    assert!(page.find("<weight>1</weight>") > page.find("</serverId>"), "{page}");
+    let answer = fetch(&balancer.url("http", "/loadbalancer?serverInfoJSON"), &[]);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    assert!(answer.body.starts_with("{\"LoadBalancerServerInfo\":[{\"connectCount\":7,"), "{}", answer.body);
+    assert_eq!(json::member(&answer.body, "status"), Some("RUNNING"));
+    assert_eq!(json::member(&answer.body, "redirect"), Some(&*agent.address.to_string()));
+    assert_eq!(json::member(&answer.body, "serverId"), Some(&*agent.guid()));
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! A session is moved off an edge that drains or dies, and otherwise left where it is.
+
+use std::time::Duration;
+
+use weir_tests::agent::{Agent, AgentBuilder};
+use weir_tests::balancer::{Balancer, folder};
+use weir_tests::binaries;
+use weir_tests::clients::fetch;
+use weir_tests::edges::HttpOrigin;
+use weir_tests::json;
+use weir_tests::process;
+use weir_tests::wait::{PATIENCE, until};
+
+/// Three edges, far apart in their load.
+fn three() -> (Balancer, [Agent; 3]) {
+    let balancer = Balancer::with_config("[http]\nsteering_ttl = \"2s\"\n");
+    let agents = [0, 20, 40].map(|load| AgentBuilder::of(&balancer).load(load).endpoint("http", 8080).start());
+    balancer.await_running(3);
+    (balancer, agents)
+}
+
+/// What a player knows: where it asks, and what it was told.
+struct Session<'a> {
+    balancer: &'a Balancer,
+    uri: String,
+    pathway: String,
+    priority: Vec<String>,
+    manifest: String,
+}
+
+impl<'a> Session<'a> {
+    /// A player that has loaded a playlist whose pathway is `pathway`.
+    fn start(balancer: &'a Balancer, uri: &str, pathway: &str) -> Self {
+        let mut session = Self {
+            balancer,
+            uri: uri.to_owned(),
+            pathway: pathway.to_owned(),
+            priority: Vec::new(),
+            manifest: String::new(),
+        };
+        session.reload();
+        session
+    }
+
+    /// Asks as hls.js does, and goes where it is told.
+    fn reload(&mut self) {
+        let separator = if self.uri.contains('?') { '&' } else { '?' };
+        let asked = format!("{}{separator}_HLS_pathway={}&_HLS_throughput=5000000", self.uri, self.pathway);
+        let answer = fetch(&self.balancer.url("http", &asked), &[]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.content_type, "application/vnd.apple.steering-list");
+        self.manifest = answer.body;
+        let member = |name| json::member(&self.manifest, name).unwrap_or_else(|| panic!("{name}: {}", self.manifest));
+        assert_eq!((member("VERSION"), member("TTL")), ("1", "2"));
+        self.uri = member("RELOAD-URI").to_owned();
+        self.priority = json::texts(member("PATHWAY-PRIORITY"));
+        self.pathway = self.priority[0].clone();
+    }
+}
+
+#[test]
+fn a_session_starts_at_the_least_loaded_edge_and_stays_when_others_are_better() {
+    let (balancer, mut agents) = three();
+    let mut session = Session::start(&balancer, "/steering/hls?app=live&stream=camera", ".");
+    let guids = agents.each_ref().map(Agent::guid);
+    assert_eq!(session.priority, [&guids[..], &[".".to_owned()]].concat());
+    assert!(session.manifest.contains(&format!("\"HOST\":\"{}\"", agents[0].address)), "{}", session.manifest);
+    agents[0].connections.set(200);
+    until("its edge is the most loaded", PATIENCE, || {
+        balancer.server_info().iter().any(|edge| edge.connect_count == 200)
+    });
+    for _ in 0..3 {
+        session.reload();
+        assert_eq!(session.priority[..2], [guids[0].clone(), guids[1].clone()]);
+    }
+    assert_eq!(balancer.handouts("http"), 1.0, "a session is counted when it starts");
+}
+
+#[test]
+fn sessions_leave_an_edge_that_drains_and_one_that_dies() {
+    let (balancer, mut agents) = three();
+    let mut session = Session::start(&balancer, "/steering/hls", ".");
+    let guids = agents.each_ref().map(Agent::guid);
+    balancer.order(&guids[0], "drain");
+    balancer.await_edge(PATIENCE, "it drains", &guids[0], |edge| edge.state == "draining");
+    session.reload();
+    // It is left, and is still the better one should all others fail.
+    assert_eq!(session.priority[..3], [guids[1].clone(), guids[2].clone(), guids[0].clone()]);
+    let _ = agents[1].kill();
+    balancer.await_edge(PATIENCE + Duration::from_secs(6), "it times out", &guids[1], |edge| edge.state == "timed-out");
+    session.reload();
+    assert_eq!(session.priority[0], guids[2]);
+    assert!(!session.priority.contains(&guids[1]), "nobody is sent to the dead: {:?}", session.priority);
+    assert_eq!(balancer.handouts("http"), 3.0, "a session is counted where it is moved");
+}
+
+#[test]
+fn a_playlist_on_an_edge_keeps_its_session_there() {
+    let (balancer, agents) = three();
+    let home = agents[2].guid();
+    let session = Session::start(&balancer, "/steering/hls", &home);
+    assert_eq!(session.pathway, home, "however loaded it is");
+    assert_eq!(balancer.handouts("http"), 0.0, "who sent it there has counted it");
+    // The others are copies of the playlist's own pathway.
+    assert!(session.manifest.contains(&format!("\"BASE-ID\":\"{home}\",\"ID\":\"{}\"", agents[0].guid())));
+}
+
+#[test]
+fn dash_players_get_ports_and_both_spellings() {
+    let (balancer, agents) = three();
+    let answer = fetch(&balancer.url("http", "/steering/dash?_DASH_pathway=%22alpha%22&_DASH_throughput=1"), &[]);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    let listed = |name| json::texts(json::member(&answer.body, name).unwrap_or_default());
+    assert_eq!(listed("PATHWAY-PRIORITY")[0], agents[0].guid());
+    assert_eq!(listed("PATHWAY-PRIORITY"), listed("SERVICE-LOCATION-PRIORITY"));
+    assert!(answer.body.contains(&format!("\"HOST\":\"{}:8080\"", agents[0].address)), "{}", answer.body);
+}
+
+#[test]
+fn without_an_edge_a_player_is_told_to_stay_and_never_to_give_up() {
+    let balancer = Balancer::with_config("[http]\nsteering_ttl = \"2s\"\n");
+    let session = Session::start(&balancer, "/steering/hls", ".");
+    assert_eq!(session.priority, ["."]);
+}
+
+#[test]
+fn the_tag_is_added_to_a_playlist_that_ffmpeg_made_and_to_no_other() {
+    let origin = HttpOrigin::start();
+    let folder = folder();
+    let add = |name: &str| {
+        let url = format!("http://{}:{}/live/camera/{name}", origin.address(), origin.port());
+        let file = folder.path().join(name);
+        std::fs::write(&file, fetch(&url, &[]).body).expect("write the playlist");
+        let mut shell = process::command("sh");
+        let command =
+            "exec \"$0\" add-steering --server-uri http://lb.example.com/steering/hls --pathway edge-1 < \"$1\"";
+        shell.args(["-c", command]).arg(binaries::balancer()).arg(file);
+        process::run(shell, PATIENCE)
+    };
+    let added = add("master.m3u8").expect_success().stdout;
+    let mut lines = added.lines();
+    assert_eq!(lines.next(), Some("#EXTM3U"));
+    let tag = "#EXT-X-CONTENT-STEERING:SERVER-URI=\"http://lb.example.com/steering/hls\",PATHWAY-ID=\"edge-1\"";
+    assert_eq!(lines.next(), Some(tag));
+    let variant = lines.find(|line| line.starts_with("#EXT-X-STREAM-INF:")).expect("a variant");
+    assert!(variant.ends_with(",PATHWAY-ID=\"edge-1\""), "{variant}");
+    let refused = add("media.m3u8");
+    assert!(!refused.status.success() && refused.stderr.contains("media playlist"), "{refused:?}");
+}

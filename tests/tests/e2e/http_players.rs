@@ -1,0 +1,161 @@
+//! Where players are told to go, in each way that they ask over HTTP.
+
+use weir_tests::agent::{Agent, AgentBuilder};
+use weir_tests::balancer::Balancer;
+use weir_tests::clients::{fetch, play_seconds};
+use weir_tests::edges::HttpOrigin;
+use weir_tests::http::{self, Answer};
+use weir_tests::json;
+
+fn ask(balancer: &Balancer, method: &str, path: &str, headers: &str) -> Answer {
+    http::send(balancer.clients, method, path, headers).expect("an answer")
+}
+
+/// A balancer that is configured so, and one edge.
+fn balancer_and_edge(config: &str) -> (Balancer, Agent) {
+    let balancer = Balancer::with_config(config);
+    let agent = AgentBuilder::of(&balancer).endpoint("http", 8080).endpoint("rtmp", 1936).start();
+    balancer.await_running(1);
+    (balancer, agent)
+}
+
+#[test]
+fn under_a_prefix_every_request_is_redirected_with_its_path() {
+    let (balancer, agent) = balancer_and_edge("[http]\nprefixes = [\"/live/\"]\n");
+    for path in ["/live/camera/master.m3u8?token=a%2Fb", "/live/"] {
+        let answer = fetch(&balancer.url("http", path), &[]);
+        assert_eq!((answer.status, answer.location), (302, format!("http://{}:8080{path}", agent.address)));
+    }
+    assert_eq!(fetch(&balancer.url("http", "/vod/a.m3u8"), &[]).status, 404);
+    assert_eq!(fetch(&balancer.url("http", "/live/loadbalancer"), &[]).body, format!("redirect={}", agent.address));
+}
+
+#[test]
+fn ffmpeg_plays_a_stream_that_is_asked_for_as_of_the_original_s_later_versions() {
+    let balancer = Balancer::with_config("[http]\nprefixes = [\"/\"]\n");
+    let origin = HttpOrigin::start();
+    let agent = AgentBuilder::of(&balancer).address(origin.address()).endpoint("http", origin.port());
+    let _agent = agent.start();
+    balancer.await_running(1);
+    let answer = fetch(&balancer.url("http", "/redirect/live/camera?type=m3u8&token=x"), &[]);
+    let expected = format!("http://{}:{}/live/camera/playlist.m3u8?token=x", origin.address(), origin.port());
+    assert_eq!(answer.location, expected);
+    // This origin calls its playlist otherwise.
+    let _ = play_seconds(&balancer.url("http", "/live/camera/master.m3u8"), 2).expect_success();
+    assert_eq!(balancer.handouts("http"), 2.0);
+}
+
+#[test]
+fn rules_of_an_application_change_where_its_players_go() {
+    let (balancer, agent) = balancer_and_edge(
+        "[[application]]\nname = \"live\"\nprotocol = \"http\"\napp = \"origin\"\nport = 8443\nscheme = \"https\"\n",
+    );
+    let location = |path| fetch(&balancer.url("http", path), &[]).location;
+    assert_eq!(location("/redirect/live/a.m3u8"), format!("https://{}:8443/origin/a.m3u8", agent.address));
+    assert_eq!(location("/redirect/vod/a.m3u8"), format!("http://{}:8080/vod/a.m3u8", agent.address));
+}
+
+#[test]
+fn a_redirect_that_leads_back_is_noticed_by_its_mark() {
+    let balancer = Balancer::with_config("[redirect]\nhop_mark = \"hop\"\n[http]\nprefixes = [\"/\"]\n");
+    // An edge that is the balancer itself, under another name.
+    let agent = AgentBuilder::of(&balancer).redirect("localhost").endpoint("http", balancer.clients.port());
+    let _agent = agent.start();
+    balancer.await_running(1);
+    let first = fetch(&balancer.url("http", "/live/a.m3u8?x=1"), &[]);
+    assert_eq!(first.location, format!("http://localhost:{}/live/a.m3u8?x=1&hop=1", balancer.clients.port()));
+    let (_, path) = first.location.split_once("/live").expect("a path");
+    let second = fetch(&balancer.url("http", &format!("/live{path}")), &[]);
+    assert_eq!((second.status, second.body.as_str()), (508, "Redirected in a circle.\n"));
+}
+
+#[test]
+fn a_web_page_of_any_site_may_ask_and_its_browser_is_answered_before() {
+    let (balancer, agent) = balancer_and_edge("");
+    let origin = "Origin: https://site.example\r\n";
+    let preflight =
+        format!("{origin}Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n");
+    // WHIP, for one, posts; a browser asks before it does, and follows no redirect of its question.
+    let answer = ask(&balancer, "OPTIONS", "/redirect/live/camera/whip", &preflight);
+    assert_eq!((answer.status, answer.header("Location")), (204, None));
+    assert_eq!(answer.header("Access-Control-Allow-Headers"), Some("content-type"));
+    assert!(answer.header("Access-Control-Allow-Methods").is_some_and(|methods| methods.contains("POST")));
+    assert_eq!(balancer.handouts("http"), 0.0, "a question is no client");
+    let redirect = ask(&balancer, "POST", "/redirect/live/camera/whip", origin);
+    assert_eq!(
+        (redirect.status, redirect.header("Location")),
+        (307, Some(&*format!("http://{}:8080/live/camera/whip", agent.address)))
+    );
+    for answer in [answer, redirect, ask(&balancer, "GET", "/loadbalancer", origin)] {
+        // Cookies or not, a browser lets the page have this.
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("https://site.example"), "{answer:?}");
+        assert_eq!(answer.header("Access-Control-Allow-Credentials"), Some("true"), "{answer:?}");
+    }
+    let anybody = ask(&balancer, "GET", "/redirect/live/a.m3u8", "");
+    assert_eq!(anybody.header("Access-Control-Allow-Origin"), Some("*"));
+}
+
+#[test]
+fn jw_player_gets_a_smil_with_an_rtmp_edge() {
+    let (balancer, agent) = balancer_and_edge("");
+    let answer = fetch(&balancer.url("http", "/smil:live/mp4:camera.smil"), &[]);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/smil+xml"));
+    let base = format!("rtmp://{}:1936/live/", agent.address);
+    assert_eq!(
+        answer.body,
+        format!("<smil><head><meta base=\"{base}\"/></head><body><video src=\"mp4:camera\"/></body></smil>")
+    );
+}
+
+#[test]
+fn a_player_of_one_s_own_picks_an_edge_and_knows_where_else_to_go() {
+    let balancer = Balancer::start();
+    let agents = [0, 20, 40].map(|load| AgentBuilder::of(&balancer).load(load).endpoint("rtmp", 1936).start());
+    balancer.await_running(3);
+    let answer = fetch(&balancer.url("http", "/api/v1/pick?protocol=rtmp&app=live&stream=camera"), &[]);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    let urls = agents.each_ref().map(|agent| format!("rtmp://{}:1936/live/camera", agent.address));
+    assert_eq!(json::member(&answer.body, "url"), Some(&*urls[0]));
+    assert_eq!(json::texts(json::member(&answer.body, "alternatives").expect("alternatives")), urls[1..]);
+    assert_eq!(json::member(&answer.body, "edge"), Some(&*agents[0].guid()));
+    assert_eq!(json::member(&answer.body, "reason"), Some("policy"));
+    assert_eq!(balancer.handouts("http"), 1.0);
+
+    let refused = fetch(&balancer.url("http", "/api/v1/pick?protocol=rtsp"), &[]);
+    assert_eq!((refused.status, refused.content_type.as_str()), (503, "application/json"));
+    assert_eq!(json::member(&refused.body, "reason"), Some("refused-protocol-not-served"));
+    assert!(json::member(&refused.body, "advice").is_some_and(|advice| advice.contains("again")), "{refused:?}");
+    assert_eq!(fetch(&balancer.url("http", "/api/v1/pick?protocol=srt"), &[]).status, 400);
+}
+
+/// As OBS sends it, put together from its source: OBS itself needs a screen.
+const OBS: &str = include_str!("../../../balancer/src/fronts/http/fixtures/obs-32-get-client-configuration.json");
+
+#[test]
+fn obs_is_pointed_at_an_edge_before_it_connects() {
+    let (balancer, agent) = balancer_and_edge("[limits.http]\nbody = 4096\n");
+    let url = balancer.url("http", "/api/v1/obs/GetClientConfiguration?app=studio");
+    let post = |body: &str| fetch(&url, &["--header", "Content-Type: application/json", "--data-binary", body]);
+    let answer = post(OBS);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    assert_eq!(json::member(&answer.body, "result"), Some("success"));
+    assert_eq!(json::member(&answer.body, "protocol"), Some("RTMP"));
+    let template = format!("rtmp://{}:1936/studio/{{stream_key}}", agent.address);
+    assert_eq!(json::member(&answer.body, "url_template"), Some(&*template));
+    assert_eq!(json::number(&answer.body, "width"), Ok(Some(1280)));
+    assert_eq!(balancer.handouts("http"), 1.0);
+
+    assert_eq!(post("go live").status, 400);
+    let too_much = format!("{{\"authentication\": \"{}\"}}", "x".repeat(4096));
+    assert_eq!(post(&too_much).status, 413);
+    assert_eq!(fetch(&url, &[]).status, 405);
+}
+
+#[test]
+fn rtmp_in_http_is_refused_at_once() {
+    let (balancer, _agent) = balancer_and_edge("[http]\nprefixes = [\"/\"]\n");
+    for path in ["/fcs/ident2", "/open/1"] {
+        let options = ["--header", "Content-Type: application/x-fcs", "--data-binary", "x"];
+        assert_eq!(fetch(&balancer.url("http", path), &options).status, 404, "{path}");
+    }
+}
