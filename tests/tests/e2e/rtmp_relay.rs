@@ -36,7 +36,7 @@ fn all_arrive(config: &str, direction: Direction, clients: &[Client]) {
         let stream =
             if direction == Direction::Play { "live/camera".to_owned() } else { format!("live/camera{index}") };
         let url = balancer.url("rtmp", &format!("/{stream}"));
-        let outcome = (client.run)(&Task { protocol: Protocol::Rtmp, direction, url });
+        let outcome = (client.run)(&Task { protocol: Protocol::Rtmp, direction, url, certificate: None });
         assert_eq!(outcome, Ok(()), "{}", client.name);
         let expected = Visit { direction, stream, media: true };
         eventually(client.name, PATIENCE, || {
@@ -85,7 +85,12 @@ fn viewers_of_a_stream_come_to_the_edge_that_it_is_published_to() {
     for url in &urls {
         let _ = play_frames(url, 2).expect_success();
         assert_eq!(
-            (RTMP2SRC.run)(&Task { protocol: Protocol::Rtmp, direction: Direction::Play, url: url.clone() }),
+            (RTMP2SRC.run)(&Task {
+                protocol: Protocol::Rtmp,
+                direction: Direction::Play,
+                url: url.clone(),
+                certificate: None
+            }),
             Ok(())
         );
     }
@@ -132,7 +137,7 @@ fn another_application_is_asked_for_if_so_configured() {
         for client in PLAYERS {
             let url = balancer.url("rtmp", "/door/camera");
             assert_eq!(
-                (client.run)(&Task { protocol: Protocol::Rtmp, direction: Direction::Play, url }),
+                (client.run)(&Task { protocol: Protocol::Rtmp, direction: Direction::Play, url, certificate: None }),
                 Ok(()),
                 "{}",
                 client.name
@@ -156,7 +161,11 @@ fn without_an_edge_clients_end_at_once() {
         for client in [RTMP2SRC, RTMP2SINK, RTMPSINK] {
             let direction = if client.name.ends_with("src") { Direction::Play } else { Direction::Publish };
             let url = url.clone();
-            assert!((client.run)(&Task { protocol: Protocol::Rtmp, direction, url }).is_err(), "{}", client.name);
+            assert!(
+                (client.run)(&Task { protocol: Protocol::Rtmp, direction, url, certificate: None }).is_err(),
+                "{}",
+                client.name
+            );
         }
         assert_eq!(balancer.metrics().sum("weir_refusals_total", &[("protocol", "rtmp")]), 5.0);
     }
