@@ -44,9 +44,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use smallvec::SmallVec;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
-use tracing::debug;
+use tracing::{debug, warn};
 use weir_protocol::EdgeId;
 use weir_protocol::stream::of_path as stream_of_path;
 
@@ -128,7 +129,7 @@ impl Client {
             (Protocol::Rtsp, false) => "rtsp",
             (Protocol::Rtsp, true) => "rtsps",
         };
-        Asked { scheme, port: Some(self.listener_port), told: self.told }
+        Asked { scheme, host: None, port: Some(self.listener_port), told: self.told }
     }
 }
 
@@ -154,15 +155,53 @@ impl Front {
         needed: Option<Protocol>,
         path: Option<&str>,
     ) -> Result<Destination, Refusal> {
-        let is_too_often =
-            |path| self.shared.repeats.is_too_often(client.address.ip(), path, self.now(), self.limits().repeats);
-        let destination = match path.is_some_and(is_too_often) {
-            true => Err(Refusal::Loop),
-            false => self.pick(client, needed, path, &[]),
+        let destination = self.unless_too_often(client, path).and_then(|()| self.pick(client, needed, path, &[]));
+        self.count(protocol, &destination);
+        destination
+    }
+
+    /// Chooses, as [`Front::choose`], for a client that is to be redirected: somewhere else than it has asked, or it would
+    /// come back. An edge leads there when it is told this balancer's name for its own.
+    pub(crate) fn choose_elsewhere(
+        &self,
+        client: Client,
+        protocol: Protocol,
+        path: Option<&str>,
+        asked: Asked<'_>,
+        application: &Application,
+    ) -> Result<Destination, Refusal> {
+        /// Edges that are found to lead back until the client is refused. One alone is a slip; more are a pattern.
+        const ATTEMPTS: usize = 3;
+
+        let attempt = || {
+            let mut not: SmallVec<[EdgeId; ATTEMPTS]> = SmallVec::new();
+            for _ in 0..ATTEMPTS {
+                let destination = match self.pick(client, Some(protocol), path, &not) {
+                    Err(_) if !not.is_empty() => break,
+                    outcome => outcome?,
+                };
+                let is_back = destination.target(protocol, asked, application).is_where(&asked);
+                let Some(edge) = destination.edge().filter(|_| is_back) else { return Ok(destination) };
+                warn!(edge = %edge.id, host = edge.redirect(), "this edge names the balancer: look at its redirect address");
+                edge.take_back(self.now());
+                not.push(edge.id);
+            }
+            Err(Refusal::Loop)
         };
+        let destination = self.unless_too_often(client, path).and_then(|()| attempt());
+        self.count(protocol, &destination);
+        destination
+    }
+
+    fn unless_too_often(&self, client: Client, path: Option<&str>) -> Result<(), Refusal> {
+        let Shared { repeats, limits, .. } = &*self.shared;
+        let is_too_often = |path| repeats.is_too_often(client.address.ip(), path, self.now(), limits.repeats);
+        if path.is_some_and(is_too_often) { Err(Refusal::Loop) } else { Ok(()) }
+    }
+
+    fn count(&self, protocol: Protocol, destination: &Result<Destination, Refusal>) {
         let reason = destination.as_ref().map(|destination| destination.reason).map_err(|refusal| *refusal);
         self.metrics().count_choice(protocol, reason);
-        destination
     }
 
     /// Chooses, as [`Front::choose`], but for the edges in `not`; and counts it at the edge only.
@@ -369,6 +408,20 @@ mod tests {
         assert_eq!(without.choose(CLIENT, Protocol::Http, None, None).unwrap_err(), Refusal::NoEdge);
         let counted = "weir_refusals_total{protocol=\"http\",reason=\"refused-no-edge\"} 1\n";
         assert!(without.metrics().render().contains(counted));
+    }
+
+    #[test]
+    fn a_client_is_not_sent_where_it_has_just_asked() {
+        let mut slip = report();
+        slip.redirect = weir_protocol::Host::new("lb.example.com").ok();
+        let asked = Asked { host: Some("lb.example.com"), ..CLIENT.asked(Protocol::Rtmp) };
+        let choose = |reports: &[Report<'_>]| {
+            let front = front(reports, ServerInfo::Off);
+            let chosen = front.choose_elsewhere(CLIENT, Protocol::Rtmp, None, asked, &Application::DEFAULT);
+            chosen.map(|destination| destination.host().to_owned())
+        };
+        assert_eq!(choose(&[slip.clone(), report()]), Ok("127.0.0.1".to_owned()));
+        assert_eq!(choose(&[slip.clone(), slip]).unwrap_err(), Refusal::Loop);
     }
 
     #[test]

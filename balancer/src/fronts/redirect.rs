@@ -15,6 +15,8 @@ use crate::fleet::{Edge, Protocol, Reason, Scheme};
 pub struct Asked<'a> {
     /// The scheme of its URL.
     pub scheme: &'a str,
+    /// The host of its URL, when it would be redirected from there again.
+    pub host: Option<&'a str>,
     /// The port of its URL, when it named one.
     pub port: Option<u16>,
     /// What the listener that it came to is told.
@@ -230,6 +232,15 @@ impl<'a> Target<'a> {
     }
 }
 
+impl Target<'_> {
+    /// Whether it is where the client has just asked: it would come back, and be redirected again.
+    pub(super) fn is_where(&self, asked: &Asked<'_>) -> bool {
+        let port = |port: Option<u16>, scheme| port.or_else(|| default_port(scheme));
+        asked.host.is_some_and(|host| host.eq_ignore_ascii_case(self.host))
+            && port(asked.port, asked.scheme) == port(self.port, self.scheme)
+    }
+}
+
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host_in_url())?;
@@ -265,7 +276,7 @@ mod tests {
         report.endpoints.extend(endpoints.iter().copied());
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(scheme)).unwrap();
-        let asked = Asked { scheme, port, told: Told::default() };
+        let asked = Asked { scheme, host: None, port, told: Told::default() };
         Target::new(&edge, protocol, asked, &Application::DEFAULT).to_string()
     }
 
@@ -302,13 +313,34 @@ mod tests {
         report.endpoints.push(endpoint("http", None, 8080));
         let advertises = Edge::new(id(2), &report, SOURCE, &ANYWHERE, at(0).into());
         let told = Told { scheme: Scheme::named("https"), port: Some(8443) };
-        let asked = Asked { scheme: "http", port: Some(80), told };
+        let asked = Asked { scheme: "http", host: None, port: Some(80), told };
         let shown = |edge, application: &Application| Target::new(edge, Protocol::Http, asked, application).to_string();
         assert_eq!(shown(&silent, &Application::DEFAULT), "https://edge1:8443");
         assert_eq!(shown(&advertises, &Application::DEFAULT), "http://edge1:8080");
         let application = Application { scheme: Scheme::named("https"), port: Some(444), ..Application::DEFAULT };
         assert_eq!(shown(&silent, &application), "https://edge1:444");
         assert_eq!(shown(&advertises, &application), "https://edge1:444");
+    }
+
+    #[test]
+    fn a_client_that_would_come_back_is_noticed_whatever_its_url_looks_like() {
+        let mut report = report();
+        report.redirect = Host::new("LB.example.com").ok();
+        let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
+        let comes_back = |scheme, host, port| {
+            let asked = Asked { scheme, host, port, told: Told::default() };
+            Target::new(&edge, Protocol::Rtmp, asked, &Application::DEFAULT).is_where(&asked)
+        };
+        assert!(comes_back("rtmp", Some("lb.example.com"), None));
+        assert!(comes_back("rtmp", Some("lb.example.com"), Some(1936)));
+        assert!(!comes_back("rtmp", Some("other.example.com"), None));
+        assert!(!comes_back("rtmp", None, None));
+        report.endpoints.push(endpoint("rtmp", None, 1935));
+        let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
+        let asked = |port| Asked { scheme: "rtmp", host: Some("lb.example.com"), port, told: Told::default() };
+        let comes_back =
+            |port| Target::new(&edge, Protocol::Rtmp, asked(port), &Application::DEFAULT).is_where(&asked(port));
+        assert!(comes_back(None) && comes_back(Some(1935)) && !comes_back(Some(1936)));
     }
 
     #[test]

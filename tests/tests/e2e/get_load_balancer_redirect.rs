@@ -14,8 +14,8 @@ const CONFIG: &str = "[[application]]\nname = \"redirect\"\nredirect_on_connect 
 /// A Flash player that has connected.
 fn connected(balancer: &Balancer) -> Connection {
     let url = balancer.url("rtmp", "/redirect");
-    let (mut connection, application) = flash::open(&url).unwrap();
-    let (name, _, arguments) = flash::ask(&mut connection, &url, &application).unwrap();
+    let (mut connection, application) = flash::open(&url).expect("a connection");
+    let (name, _, arguments) = flash::ask(&mut connection, &url, &application).expect("an answer");
     assert_eq!(name, "_result");
     assert_eq!(arguments[1].text("code"), Some("NetConnection.Connect.Success"));
     connection

@@ -177,7 +177,7 @@ fn endpoints(front: &Front, destination: &Destination, application: &str) -> Vec
     let schemes: &[&'static str] = if advertises { &["rtmp", "rtmps"] } else { &["rtmp"] };
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for scheme in schemes {
-        let asked = Asked { scheme, port: None, told: Told::default() };
+        let asked = Asked { scheme, host: None, port: None, told: Told::default() };
         let target = destination.target(Protocol::Rtmp, asked, rules);
         let application = rules.app.as_deref().unwrap_or(application);
         let url_template = format!("{target}/{application}/{{stream_key}}");

@@ -89,7 +89,7 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
         (Protocol::Http, None) => redirect::asked(client, request),
         (Protocol::Http, Some(scheme)) => Asked { scheme: scheme.as_str(), ..redirect::asked(client, request) },
         // The port is not the one that HTTP came to.
-        (_, Some(scheme)) => Asked { scheme: scheme.as_str(), port: None, told: Told::default() },
+        (_, Some(scheme)) => Asked { scheme: scheme.as_str(), host: None, port: None, told: Told::default() },
         (_, None) => Asked { port: None, told: Told::default(), ..client.asked(protocol) },
     };
     let picked = Picked {

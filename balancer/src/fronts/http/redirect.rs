@@ -17,7 +17,12 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
         front.metrics().count_choice(Protocol::Http, Err(Refusal::Loop));
         return refuse(request, &Refusal::Loop);
     }
-    let destination = match front.choose(client, Protocol::Http, Some(Protocol::Http), Some(path)) {
+    let application = front.application(Protocol::Http, path);
+    let asked = asked(client, request);
+    // Behind `/redirect/` the path becomes another, which is redirected no further.
+    let returns = request.path.strip_prefix('/') == Some(path);
+    let back = Asked { host: request.headers.host_name().filter(|_| returns), ..asked };
+    let destination = match front.choose_elsewhere(client, Protocol::Http, Some(path), back, application) {
         Ok(destination) => destination,
         Err(refusal) => return refuse(request, &refusal),
     };
@@ -25,9 +30,8 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
     // and WHEP demand that (RFC 9725 section 4.7).
     let status = if request.is_read() { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
     let reason = reason(Ok(&destination));
-    let application = front.application(Protocol::Http, path);
     let resource = Resource::new(path, request.query, application);
-    let location = Location { destination, asked: asked(client, request), application, resource, hop_mark };
+    let location = Location { destination, asked, application, resource, hop_mark };
     let answer = Answer { location: Some(location), ..Answer::text(status, "") };
     cors::open(answer, request).with(Front::REASON_HEADER, reason)
 }

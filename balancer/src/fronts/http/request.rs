@@ -68,6 +68,13 @@ impl<'a> Headers<'a> {
         }
     }
 
+    /// The host that the client's URL names, without a port.
+    pub(super) fn host_name(&self) -> Option<&'a str> {
+        let host = self.host?;
+        let end = host.rfind(':').filter(|_| !host.ends_with(']')).unwrap_or(host.len());
+        Some(host[..end].trim_start_matches('[').trim_end_matches(']'))
+    }
+
     /// The port that the client's URL names. `None` when the client named no host at all; `Some(None)` when it named one
     /// without a port, which is then the scheme's own.
     pub(super) fn port(&self) -> Option<Option<u16>> {
@@ -116,6 +123,14 @@ mod tests {
             assert_eq!(port(host), Some(expected), "{host}");
         }
         assert_eq!(Headers::default().port(), None);
+    }
+
+    #[test]
+    fn the_host_is_the_one_that_the_client_named_without_brackets() {
+        let name = |host: &'static str| Headers { host: Some(host), ..Headers::default() }.host_name();
+        for (host, expected) in [("lb", "lb"), ("lb:8080", "lb"), ("[::1]", "::1"), ("[::1]:80", "::1"), ("", "")] {
+            assert_eq!(name(host), Some(expected), "{host}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
     };
     let rules = front.application(Protocol::Rtmp, application);
     // The port is not the one that HTTP came to.
-    let asked = Asked { scheme: "rtmp", port: None, told: Told::default() };
+    let asked = Asked { scheme: "rtmp", host: None, port: None, told: Told::default() };
     let target = destination.target(Protocol::Rtmp, asked, rules);
     let base = format!("{target}/{}/", rules.app.as_deref().unwrap_or(application));
     let reason = redirect::reason(Ok(&destination));

@@ -10,10 +10,10 @@ use super::handshake::HANDSHAKE_LENGTH;
 use super::opening::Story;
 use super::rename::rename;
 use super::session::{Error, Event};
-use super::url::{connect_url, stream_path, stream_url};
+use super::url::{asked, connect_url, stream_path, stream_url};
 use super::{Connect, Redirect, Session, respond, write_rejection};
 use crate::config::{Application, Mode};
-use crate::fleet::Protocol;
+use crate::fleet::{Protocol, Refusal};
 use crate::fronts::conversation::{Conversation, Progress};
 use crate::fronts::redirect::Destination;
 use crate::fronts::{Client, Front};
@@ -246,7 +246,7 @@ impl<'f> Caller<'f> {
     /// Rejects a connect: with the address of an edge, or, when there is none, without.
     fn redirect(&self, connect: &Connect, output: &mut Vec<u8>) {
         // A connect names an application and no stream: that comes with play or publish, when it is too late.
-        match self.front.choose(self.client, Protocol::Rtmp, Some(Protocol::Rtmp), None) {
+        match self.choose(connect, None) {
             Ok(destination) => {
                 let url = connect_url(&destination, self.client, connect, self.application(connect));
                 debug!(client = %self.client.address, %url, "rtmp redirect");
@@ -260,7 +260,7 @@ impl<'f> Caller<'f> {
     /// The same at play, when the stream is known.
     fn redirect_at_play(&self, connect: &Connect, command: &Command, name: Option<&str>, output: &mut Vec<u8>) {
         let path = name.map(|name| stream_path(connect, name));
-        match self.front.choose(self.client, Protocol::Rtmp, Some(Protocol::Rtmp), path.as_deref()) {
+        match self.choose(connect, path.as_deref()) {
             Ok(destination) => {
                 let application = self.application(connect);
                 let url = connect_url(&destination, self.client, connect, application);
@@ -271,6 +271,11 @@ impl<'f> Caller<'f> {
             }
             Err(_) => respond::redirect_at_play(output, command, NO_SERVER, None),
         }
+    }
+
+    fn choose(&self, connect: &Connect, path: Option<&str>) -> Result<Destination, Refusal> {
+        let (asked, application) = (asked(self.client, connect), self.application(connect));
+        self.front.choose_elsewhere(self.client, Protocol::Rtmp, path, asked, application)
     }
 
     fn refuse(&mut self, error: Error, output: &mut Vec<u8>) {

@@ -10,12 +10,12 @@ use crate::fronts::redirect::{Asked, Destination};
 const SCHEMES: [&str; 6] = ["rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts"];
 
 /// Where the client thought that it was going.
-pub(super) fn asked(client: Client, connect: &Connect) -> Asked<'static> {
+pub(super) fn asked(client: Client, connect: &Connect) -> Asked<'_> {
     let asked = client.asked(Protocol::Rtmp);
     let Some(url) = tc_url(connect) else { return asked };
     // Schemes are compared regardless of case (RFC 3986 section 3.1); endpoints are in lower case.
     let known = SCHEMES.into_iter().find(|scheme| url.scheme.eq_ignore_ascii_case(scheme));
-    Asked { scheme: known.unwrap_or(asked.scheme), port: url.port, told: client.told }
+    Asked { scheme: known.unwrap_or(asked.scheme), host: Some(url.host), port: url.port, told: client.told }
 }
 
 /// A tcUrl that is none says nothing: the application has to do.

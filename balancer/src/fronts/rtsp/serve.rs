@@ -74,7 +74,9 @@ fn answer_describe(front: &Front, client: Client, describe: &Describe<'_>, date:
 /// The stream's URL at its destination, unless the client's path cannot stand in one.
 fn location(front: &Front, destination: &Destination, client: Client, target: Target<'_>) -> Option<Location> {
     let asked = match target {
-        Target::Url(url) => Asked { scheme: url.scheme.as_str(), port: url.port, told: client.told },
+        Target::Url(url) => {
+            Asked { scheme: url.scheme.as_str(), host: Some(url.host), port: url.port, told: client.told }
+        }
         Target::Path(_) | Target::Asterisk => client.asked(Protocol::Rtsp),
     };
     let path = target.path_and_query()?;
