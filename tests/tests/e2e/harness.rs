@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_tests::clients::{fetch, flash, play_frames, play_rtsp, play_seconds, publish};
+use weir_tests::clients::{fetch, flash, play_frames, play_rtsp, play_seconds, publish, srs};
 use weir_tests::edges::{GstRtsp, HttpOrigin, NginxRtmp};
 use weir_tests::process::{Process, command};
 use weir_tests::wait::{PATIENCE, until};
@@ -30,8 +30,10 @@ fn clients_of_an_rtmp_edge_are_seen_there() {
         fetch(&edge.status_url(), &[]).body.matches("<publishing/>").count() == 2
     });
     let _ = play_frames(&edge.stream_url("one"), 2).expect_success();
-    assert_eq!(edge.accepted(), 4);
-    assert_eq!(edge.connects().len(), 4);
+    flash::play(&edge.stream_url("one")).unwrap();
+    assert_eq!(srs::pull(&edge.stream_url("two")).unwrap(), [edge.stream_url("two")]);
+    assert_eq!(edge.accepted(), 6);
+    assert_eq!(edge.connects().len(), 6);
     drop(publisher);
 }
 
