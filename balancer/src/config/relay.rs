@@ -16,7 +16,8 @@ pub struct Relay {
     /// connections. Default: 10000.
     #[serde(deserialize_with = "units::within::<_, 0, 500_000>")]
     pub sessions: usize,
-    /// How long one edge may take to be reached: its name looked up, TCP and TLS connected. The default outlasts one lost
+    /// How long one edge may take to be reached: its name looked up, TCP and TLS connected; and over RTMP as long again to
+    /// shake hands. The default outlasts one lost
     /// packet, which is sent again after a second. Default: `"2s"`.
     #[serde(deserialize_with = "units::duration")]
     pub connect_timeout: Duration,

@@ -24,6 +24,11 @@ fn agent(balancer: &Balancer, edge: &NginxRtmp) -> Agent {
     AgentBuilder::of(balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port()).start()
 }
 
+/// What the client itself says of how it went.
+fn run(client: &Client, direction: Direction, url: &str) -> Result<(), String> {
+    (client.run)(&Task { protocol: Protocol::Rtmp, direction, url: url.to_owned(), certificate: None })
+}
+
 /// Each of these plays or publishes a stream through the balancer.
 #[track_caller]
 fn all_arrive(config: &str, direction: Direction, clients: &[Client]) {
@@ -36,7 +41,7 @@ fn all_arrive(config: &str, direction: Direction, clients: &[Client]) {
         let stream =
             if direction == Direction::Play { "live/camera".to_owned() } else { format!("live/camera{index}") };
         let url = balancer.url("rtmp", &format!("/{stream}"));
-        let outcome = (client.run)(&Task { protocol: Protocol::Rtmp, direction, url, certificate: None });
+        let outcome = run(client, direction, &url);
         assert_eq!(outcome, Ok(()), "{}", client.name);
         let expected = Visit { direction, stream, media: true };
         eventually(client.name, PATIENCE, || {
@@ -84,15 +89,7 @@ fn viewers_of_a_stream_come_to_the_edge_that_it_is_published_to() {
     });
     for url in &urls {
         let _ = play_frames(url, 2).expect_success();
-        assert_eq!(
-            (RTMP2SRC.run)(&Task {
-                protocol: Protocol::Rtmp,
-                direction: Direction::Play,
-                url: url.clone(),
-                certificate: None
-            }),
-            Ok(())
-        );
+        assert_eq!(run(&RTMP2SRC, Direction::Play, url), Ok(()));
     }
 }
 
@@ -127,6 +124,14 @@ fn another_edge_takes_over_when_the_first_hangs_up() {
 }
 
 #[test]
+fn another_edge_takes_over_when_the_first_is_stuck() {
+    let address = loopback::address();
+    // Its system takes the connection; nobody looks at it.
+    let stuck = TcpListener::bind((address, 0)).unwrap();
+    with_broken_edge("[relay]\nconnect_timeout = \"300ms\"\n", address, stuck.local_addr().unwrap().port());
+}
+
+#[test]
 fn another_application_is_asked_for_if_so_configured() {
     for selection in ["", BY_STREAM] {
         let balancer = Balancer::with_config(&format!("{selection}[[application]]\nname = \"door\"\napp = \"live\"\n"));
@@ -134,14 +139,9 @@ fn another_application_is_asked_for_if_so_configured() {
         let _agent = agent(&balancer, &edge);
         balancer.await_running(1);
         let _feeder = NginxRtmp::feed(&mut [&mut edge], "camera");
-        for client in PLAYERS {
+        for client in &PLAYERS {
             let url = balancer.url("rtmp", "/door/camera");
-            assert_eq!(
-                (client.run)(&Task { protocol: Protocol::Rtmp, direction: Direction::Play, url, certificate: None }),
-                Ok(()),
-                "{}",
-                client.name
-            );
+            assert_eq!(run(client, Direction::Play, &url), Ok(()), "{}", client.name);
         }
         for connect in edge.connects() {
             assert!(connect.contains("app='live'"), "{connect}");
@@ -160,12 +160,7 @@ fn without_an_edge_clients_end_at_once() {
         assert!(!rtmpdump(&url, PATIENCE).status.success());
         for client in [RTMP2SRC, RTMP2SINK, RTMPSINK] {
             let direction = if client.name.ends_with("src") { Direction::Play } else { Direction::Publish };
-            let url = url.clone();
-            assert!(
-                (client.run)(&Task { protocol: Protocol::Rtmp, direction, url, certificate: None }).is_err(),
-                "{}",
-                client.name
-            );
+            assert!(run(&client, direction, &url).is_err(), "{}", client.name);
         }
         assert_eq!(balancer.metrics().sum("weir_refusals_total", &[("protocol", "rtmp")]), 5.0);
     }

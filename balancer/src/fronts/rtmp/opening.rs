@@ -77,6 +77,11 @@ impl Opening {
         Ok(self.answers.receive(input)?)
     }
 
+    /// Whether the edge's part of the handshake is complete.
+    pub fn has_shaken_hands(&self) -> bool {
+        self.received == HANDSHAKE_LENGTH
+    }
+
     /// What the client is to be sent first of what came from the edge.
     pub fn into_bytes(self) -> Vec<u8> {
         self.answers.into_bytes()

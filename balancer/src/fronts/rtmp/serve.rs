@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::answered;
 use super::caller::{Caller, NO_SERVER, Relayed};
 use super::opening::{self, Opening, Story};
 use super::url::asked;
-use super::{Limits, respond, write_rejection};
+use super::{respond, write_rejection};
 use crate::fleet::Protocol;
 use crate::fronts::conversation::hold;
 use crate::fronts::incoming::Incoming;
@@ -40,11 +40,7 @@ async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: R
     let application = front.application(Protocol::Rtmp, &connect.app);
     let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked: asked(client, &connect), application };
     let wanted = Wanted { towards, path: path.as_deref(), reached };
-    let (limits, time) = (front.limits().rtmp, front.limits().decision_timeout);
-    let greet = |stream| async {
-        let opened = timeout(time, open(stream, story.clone(), limits));
-        opened.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-    };
+    let greet = |stream| open(front, stream, story.clone());
     let description = match connect_and(front, client, wanted, greet).await {
         Ok((upstream, Ok(to_client))) => {
             return carry(front, incoming.stream, upstream, Bytes::new(), to_client.into()).await;
@@ -74,21 +70,29 @@ async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: R
 /// in another way has not heard of the client, or has not said so, and another may take it.
 type Opened = Result<Vec<u8>, answered::Error>;
 
-async fn open(mut stream: Stream, story: Story, limits: Limits) -> io::Result<(Stream, Opened)> {
+async fn open(front: &Front, mut stream: Stream, story: Story) -> io::Result<(Stream, Opened)> {
+    // An edge that is stuck takes connections all the same: that it shakes hands is part of its being reached. What it says
+    // to a connect it may have to ask others for.
+    let reached = Instant::now() + front.relay().connect_timeout;
+    let answered = Instant::now() + front.limits().decision_timeout;
     let mut to_edge = Vec::new();
-    let mut opening = Opening::new(story, limits, &mut to_edge);
+    let mut opening = Opening::new(story, front.limits().rtmp, &mut to_edge);
     let mut from_edge = BytesMut::with_capacity(CHUNK);
     loop {
-        stream.write_all(&to_edge).await?;
-        to_edge.clear();
+        let deadline = if opening.has_shaken_hands() { answered } else { reached };
         from_edge.clear();
-        if stream.read_buf(&mut from_edge).await? == 0 {
+        let turn = async {
+            stream.write_all(&to_edge).await?;
+            stream.read_buf(&mut from_edge).await
+        };
+        if timeout_at(deadline, turn).await?? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        to_edge.clear();
         match opening.receive(&from_edge, &mut to_edge) {
             Ok(false) => {}
             Ok(true) => {
-                stream.write_all(&to_edge).await?;
+                timeout_at(answered, stream.write_all(&to_edge)).await??;
                 return Ok((stream, Ok(opening.into_bytes())));
             }
             Err(opening::Error::NotRtmp) => {
