@@ -3,24 +3,25 @@
 //! One TCP port speaks every protocol: the first bytes of a connection tell which it is. Each worker thread accepts on
 //! sockets of its own and reads the fleet's snapshot without a lock.
 //!
-//! | module           | what it holds                                          |
-//! |------------------|--------------------------------------------------------|
-//! | [`listener`]     | sockets                                                |
-//! | [`accept`]       | the loop that accepts                                  |
-//! | [`places`]       | how many connections may be open                       |
-//! | [`socket`]       | a TCP connection, registered when it must be awaited   |
-//! | [`detect`]       | which protocol the first bytes are                     |
-//! | [`stream`]       | a connection, plain or over TLS                        |
-//! | [`incoming`]     | a connection until it is known what the client wants   |
-//! | [`conversation`] | such a connection with a few messages to and fro       |
-//! | [`rewind`]       | that connection, with the bytes read so far given back |
-//! | [`redirect`]     | where on an edge a client is sent                      |
-//! | [`ranking`]      | where it may go besides                                |
-//! | [`repeats`]      | clients that go in circles                             |
-//! | [`relay`]        | clients whose bytes are carried to their edge          |
-//! | [`http`]         | HTTP                                                   |
-//! | [`rtmp`]         | RTMP                                                   |
-//! | [`rtsp`]         | RTSP                                                   |
+//! | module             | what it holds                                           |
+//! |--------------------|---------------------------------------------------------|
+//! | [`listener`]       | sockets                                                 |
+//! | [`accept`]         | the loop that accepts                                   |
+//! | [`places`]         | how many connections may be open                        |
+//! | [`socket`]         | a TCP connection, registered when it must be awaited    |
+//! | [`detect`]         | which protocol the first bytes are                      |
+//! | [`stream`]         | a connection, plain or over TLS                         |
+//! | [`incoming`]       | a connection until it is known what the client wants    |
+//! | [`conversation`]   | such a connection with a few messages to and fro        |
+//! | [`rewind`]         | that connection, with the bytes read so far given back  |
+//! | [`redirect`]       | where on an edge a client is sent                       |
+//! | [`ranking`]        | where it may go besides                                 |
+//! | [`repeats`]        | clients that go in circles                              |
+//! | [`relay`]          | clients whose bytes are carried to their edge           |
+//! | [`proxy_protocol`] | who a client is, said ahead of its bytes                |
+//! | [`http`]           | HTTP                                                    |
+//! | [`rtmp`]           | RTMP                                                    |
+//! | [`rtsp`]           | RTSP                                                    |
 
 pub mod accept;
 mod conversation;
@@ -29,6 +30,7 @@ pub mod http;
 mod incoming;
 pub mod listener;
 pub mod places;
+pub mod proxy_protocol;
 mod ranking;
 pub mod redirect;
 pub mod relay;
@@ -103,6 +105,8 @@ pub struct Front {
     shared: Arc<Shared>,
     /// Random at start, and one more for each choice: the selector makes random numbers of it.
     random: AtomicU64,
+    /// What sessions that are relayed here take turns with.
+    supplies: relay::Supplies,
 }
 
 /// A connected client.
@@ -143,7 +147,8 @@ impl Front {
     /// A worker's view; `random` is any random number.
     #[must_use]
     pub fn new(shared: Arc<Shared>, random: u64) -> Self {
-        Self { shared, random: AtomicU64::new(random) }
+        let supplies = relay::Supplies::new(shared.relay.pipe_bytes);
+        Self { shared, random: AtomicU64::new(random), supplies }
     }
 
     /// Chooses for a client that came in over `protocol`, will speak `needed`, and asks for what is at `path` if it has
