@@ -12,11 +12,17 @@
 //! | [`serve`]   | a listener whose every connection is relayed             |
 
 mod carry;
+mod chunk;
 mod connect;
+mod direction;
 pub mod edge_tls;
+mod pipe;
 mod reach;
 mod serve;
+mod splice;
+mod supplies;
 
 pub(super) use carry::carry;
 pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and};
 pub(super) use serve::serve;
+pub(super) use supplies::Supplies;

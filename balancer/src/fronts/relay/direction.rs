@@ -1,0 +1,96 @@
+//! One direction of a relayed session: from one end to the other.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+/// So many bytes go one way before everybody else on the worker has a turn.
+const TURN: usize = 1024 * 1024;
+
+/// What is on its way in one direction, and how it gets there.
+pub(super) trait Transit {
+    /// One of the two connections.
+    type End;
+
+    /// Whether nothing is on its way.
+    fn is_empty(&self) -> bool;
+
+    /// Takes in what `from` has sent; zero when it will send no more. Asked only while nothing is on its way.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Self::End) -> Poll<io::Result<usize>>;
+
+    /// Passes on to `to` what it takes of what is on its way.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<usize>>;
+
+    /// Sees to it that what `to` has taken is sent.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<()>>;
+
+    /// Tells `to` that nothing more will come.
+    fn poll_finish(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<()>>;
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Direction<T> {
+    transit: T,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Flowing,
+    /// All has come: the rest is passed on, and then the end.
+    Ending,
+    Ended,
+}
+
+impl<T: Transit> Direction<T> {
+    pub(super) fn new(transit: T) -> Self {
+        Self { transit, phase: Phase::Flowing }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether it waits for what its source sends next: it would see then that the source has failed.
+    pub(super) fn awaits_source(&self) -> bool {
+        self.phase == Phase::Flowing && self.transit.is_empty()
+    }
+
+    /// Carries what can be carried now, and counts it in `moved`. Ready when the end has been passed on.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut T::End,
+        to: &mut T::End,
+        moved: &mut u64,
+    ) -> Poll<io::Result<()>> {
+        let mut turn = 0;
+        loop {
+            while !self.transit.is_empty() {
+                let length = ready!(self.transit.poll_drain(cx, to))?;
+                *moved += length as u64;
+                turn += length;
+            }
+            match self.phase {
+                Phase::Flowing if turn >= TURN => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Phase::Flowing => match self.transit.poll_fill(cx, from)? {
+                    Poll::Ready(0) => self.phase = Phase::Ending,
+                    Poll::Ready(_) => {}
+                    Poll::Pending => {
+                        // Nothing follows: what the other end has taken must not wait for more.
+                        let _ = self.transit.poll_flush(cx, to)?;
+                        return Poll::Pending;
+                    }
+                },
+                Phase::Ending => {
+                    ready!(self.transit.poll_finish(cx, to))?;
+                    self.phase = Phase::Ended;
+                }
+                Phase::Ended => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
