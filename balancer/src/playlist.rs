@@ -22,6 +22,9 @@ pub enum Error {
     /// It has no variants.
     #[error("this playlist has no variants: there is no #EXT-X-STREAM-INF in it")]
     NoVariants,
+    /// What stands behind a tag are no attributes.
+    #[error("`{0}` cannot be read: expected NAME=VALUE or NAME=\"VALUE\", with commas between them")]
+    Attributes(String),
     /// The URI cannot stand between quotes.
     #[error("`{0}` is no URI: expected one such as https://lb.example.com/steering/hls, without quotes and spaces")]
     Uri(String),
@@ -71,17 +74,19 @@ pub fn add_steering(playlist: &str, steering: Steering<'_>) -> Result<String, Er
     let mut has_variant = false;
     for line in lines.filter(|line| !line.starts_with(STEERING)) {
         match pathway.filter(|_| VARIANTS.iter().any(|tag| line.starts_with(tag))) {
-            Some(pathway) => match attribute(line, "PATHWAY-ID") {
-                Some(other) => {
-                    has_variant |= other == pathway;
-                    written += line;
+            Some(pathway) => {
+                match pathway_of(line).map_err(|NoAttributes| Error::Attributes(line.trim_end().to_owned()))? {
+                    Some(other) => {
+                        has_variant |= other == pathway;
+                        written += line;
+                    }
+                    None => {
+                        has_variant = true;
+                        let (tag, end) = line.split_at(line.trim_end().len());
+                        written += &format!("{tag},PATHWAY-ID=\"{pathway}\"{end}");
+                    }
                 }
-                None => {
-                    has_variant = true;
-                    let (tag, end) = line.split_at(line.trim_end().len());
-                    written += &format!("{tag},PATHWAY-ID=\"{pathway}\"{end}");
-                }
-            },
+            }
             None => written += line,
         }
     }
@@ -97,19 +102,33 @@ pub(crate) fn is_pathway(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-/// The value of an attribute between quotes. Other values between quotes may hold commas, and what looks like one.
-fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = tag.split_once(':')?.1;
+/// What stands behind a tag is no list of attributes.
+struct NoAttributes;
+
+/// The pathway that a tag names. Texts between quotes may hold commas, and what looks like an attribute.
+fn pathway_of(tag: &str) -> Result<Option<&str>, NoAttributes> {
+    let (_, mut rest) = tag.trim_end().split_once(':').ok_or(NoAttributes)?;
+    let mut pathway = None;
     loop {
-        let (found, value) = rest.split_once('=')?;
+        let (name, value) = rest.split_once('=').ok_or(NoAttributes)?;
+        if name.contains(['"', ',']) {
+            return Err(NoAttributes);
+        }
         let (value, after) = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
+            Some(quoted) => quoted.split_once('"').ok_or(NoAttributes)?,
             None => value.split_at(value.find(',').unwrap_or(value.len())),
         };
-        if found.trim_start_matches([',', ' ']) == name {
-            return Some(value);
+        if value.contains('"') {
+            return Err(NoAttributes);
         }
-        rest = after;
+        if name.trim() == "PATHWAY-ID" {
+            pathway = Some(value);
+        }
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Ok(pathway),
+            None => return Err(NoAttributes),
+        }
     }
 }
 
@@ -170,6 +189,13 @@ mod tests {
             ("#EXTM3U\n", Error::NoVariants),
         ] {
             assert_eq!(add_steering(playlist, STEERING), Err(error), "{playlist}");
+        }
+        for attributes in
+            ["BANDWIDTH=1,CODECS=\"a", "BANDWIDTH", "", "A=\"a\"B=1", "A=1,", "A\"=\"b", "A=b\"c\"", "A=1,,B=2"]
+        {
+            let tag = format!("#EXT-X-STREAM-INF:{attributes}");
+            let added = add_steering(&format!("#EXTM3U\n{tag}\n"), Steering { pathway: Some("a"), ..STEERING });
+            assert_eq!(added, Err(Error::Attributes(tag)));
         }
         for uri in ["", "a b", "a\"b", "a\nb"] {
             let steering = Steering { server_uri: uri, ..STEERING };

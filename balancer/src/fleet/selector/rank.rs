@@ -177,9 +177,9 @@ mod tests {
         };
         let zones = Zones::new(vec![zone("eu", &["us"]), zone("us", &[]), zone("asia", &[])]).unwrap();
         let terms = Terms { zones: Arc::new(zones), ..Terms::default() };
-        let reports =
-            [("asia", 0), ("us", 10), ("eu", 500)].map(|(zone, load)| Report { zone: Some(zone), ..loaded(load) });
+        let reports = [("asia", 0), ("us", 10), ("eu", 600), ("eu", 500)]
+            .map(|(zone, load)| Report { zone: Some(zone), ..loaded(load) });
         let european = Request { zone: Some(ZoneId::at(0)), ..Request::default() };
-        assert_eq!(ranked(&terms, &reports, &european), [id(3), id(2)]);
+        assert_eq!(ranked(&terms, &reports, &european), [id(4), id(3), id(2)]);
     }
 }

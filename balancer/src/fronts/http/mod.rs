@@ -17,6 +17,7 @@
 //! | [`cors`]        | what lets web pages ask                                              |
 //! | [`query`]       | the parameters of a query                                            |
 //! | [`bridge`]      | hyper's requests in, our answers out                                 |
+//! | [`direct`]      | an answer without a connection                                       |
 //! | [`simple`]      | requests that are complete with their head                           |
 //! | [`mod@hyper`]   | a connection that hyper serves                                       |
 //! | [`mod@serve`]   | one connection                                                       |
@@ -24,6 +25,7 @@
 mod answer;
 mod bridge;
 mod cors;
+mod direct;
 mod head;
 mod hyper;
 mod limits;
@@ -40,5 +42,6 @@ mod simple;
 mod smil;
 mod steering;
 
+pub use direct::respond;
 pub use limits::Limits;
 pub(super) use serve::serve;

@@ -1,0 +1,106 @@
+//! A request that needs no more than its head gets one well-formed answer, which leads to the edge and nowhere else.
+#![no_main]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use weir_balancer::clock::Clock;
+use weir_balancer::config::{Config, Relay, ServerInfo};
+use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Selector, Terms, Time};
+use weir_balancer::fronts::places::Places;
+use weir_balancer::fronts::repeats::Repeats;
+use weir_balancer::fronts::{Front, Shared, http, relay};
+use weir_balancer::metrics::Metrics;
+use weir_balancer::playlist::{self, Steering};
+use weir_balancer::relayed::Relayed;
+use weir_protocol::key::KeyId;
+use weir_protocol::report::Endpoint;
+use weir_protocol::{EdgeId, Host, Report};
+
+const DATE: &str = "Thu, 23 Jan 1997 15:35:06 GMT";
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
+
+static FRONT: LazyLock<Front> = LazyLock::new(front);
+
+/// A front over one edge, of which as much as possible is configured.
+fn front() -> Front {
+    let lifetimes = Lifetimes { timeout: Duration::from_secs(1 << 30), forget_after: Duration::from_secs(1 << 31) };
+    let selector = Arc::new(Selector::new(Terms::default(), []));
+    let mut fleet = Fleet::new(lifetimes, Arc::clone(&selector));
+    // An edge that reports this seldom is fresh as long as the fuzzer runs.
+    let mut report = Report::new(0, 0, Duration::from_secs(3600));
+    report.redirect = Host::new("edge1").ok();
+    report.endpoints.extend([("http", 8080), ("rtmp", 1936)].map(|(scheme, port)| Endpoint {
+        scheme,
+        host: None,
+        port,
+    }));
+    let origin = Origin { source: CLIENT.ip(), key_id: KeyId([0; 4]), duplicate: None };
+    fleet.apply(EdgeId([1; 16]), &report, origin, Moment::from(Time::ORIGIN));
+    let mut config = Config::default();
+    config.http.prefixes = vec!["/live/".to_owned()];
+    config.http.server_info = ServerInfo::Everyone;
+    config.limits.repeats.most = None;
+    Front::new(
+        Arc::new(Shared {
+            fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
+            selector,
+            overflow: Vec::new(),
+            zones: Arc::default(),
+            clock: Clock::start(),
+            applications: Vec::new(),
+            limits: config.limits,
+            http: config.http,
+            hop_mark: Some("hop".to_owned()),
+            metrics: Arc::new(Metrics::new()),
+            repeats: Repeats::default(),
+            relay: Relay::default(),
+            relayed: Arc::new(Relayed::new(1)),
+            edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
+            places: Places::default(),
+            tls: None,
+        }),
+        1,
+    )
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut answer = Vec::new();
+    match http::respond(&FRONT, CLIENT, input, DATE, &mut answer) {
+        Some(length) => {
+            assert!(length <= input.len());
+            check(&answer);
+        }
+        None => assert!(answer.is_empty()),
+    }
+    let Ok(text) = str::from_utf8(input) else { return };
+    for pathway in [None, Some("a")] {
+        let steering = Steering { server_uri: "/steering/hls", pathway };
+        if let Ok(once) = playlist::add_steering(text, steering) {
+            assert_eq!(playlist::add_steering(&once, steering).as_ref(), Ok(&once), "twice is once");
+        }
+    }
+});
+
+fn check(answer: &[u8]) {
+    let text = str::from_utf8(answer).expect("what is sent back was read as text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head has an end");
+    let mut lines = head.split("\r\n");
+    assert!(lines.next().is_some_and(|line| line.starts_with("HTTP/1.")));
+    let mut names = Vec::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").expect("a header has a name and a value");
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{line}");
+        assert!(value.bytes().all(|byte| byte >= b' ' && byte != 0x7f), "{line:?}");
+        assert!(!names.contains(&name), "{name} comes twice");
+        names.push(name);
+        match name {
+            "Location" => assert!(value.starts_with("http://edge1:8080/"), "{line}"),
+            "Content-Length" => assert!(body.is_empty() || value == body.len().to_string(), "{line}"),
+            _ => {}
+        }
+    }
+    assert!(names.contains(&"Date"));
+}
