@@ -43,15 +43,23 @@ impl Balancer {
         Self::start_in(folder(), Some(toml))
     }
 
+    /// Starts one whose configuration says where it listens for clients: the first listener is [`Balancer::clients`].
+    #[must_use]
+    pub fn with_listeners(toml: &str) -> Self {
+        let state = folder();
+        let mut command = command(&state);
+        command.arg("--config").arg(write_config(&state, toml));
+        Self::await_addresses(command, state)
+    }
+
     /// Starts one in a state folder that another may have used before.
     #[must_use]
     pub fn start_in(state: TempDir, config: Option<&str>) -> Self {
         let mut command = command(&state);
         if let Some(toml) = config {
-            let file = state.path().join("weir.toml");
-            fs::write(&file, toml).expect("write the configuration");
-            command.arg("--config").arg(file);
+            command.arg("--config").arg(write_config(&state, toml));
         }
+        command.args(["--listen", "127.0.0.1:0"]);
         Self::await_addresses(command, state)
     }
 
@@ -67,12 +75,12 @@ impl Balancer {
     #[must_use]
     pub fn demo() -> Self {
         let mut command = process::command(binaries::balancer());
-        command.arg("demo");
+        command.args(["demo", "--listen", "127.0.0.1:0"]);
         Self::await_addresses(command, folder())
     }
 
     fn await_addresses(mut command: Command, state: TempDir) -> Self {
-        command.args(["--listen", "127.0.0.1:0", "--reports", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(["--reports", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         let process = Process::start(command);
         let address = |what: &str, before: &str| -> SocketAddr {
             process.await_output(&process.stdout, what, |text| {
@@ -185,6 +193,12 @@ impl Balancer {
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a process has memory");
         line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
     }
+}
+
+fn write_config(state: &TempDir, toml: &str) -> PathBuf {
+    let file = state.path().join("weir.toml");
+    fs::write(&file, toml).expect("write the configuration");
+    file
 }
 
 /// A folder that is removed on drop.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
@@ -18,6 +19,10 @@ pub struct Listener {
     /// Default: all.
     #[serde(deserialize_with = "protocols")]
     pub protocols: Vec<Protocol>,
+    /// Networks of proxies whose connections begin with a PROXY protocol header, version 1 or 2, such as
+    /// `["10.0.0.0/8"]`: it says who the client is. From these addresses it must be there, and from others it is not
+    /// understood, or anybody could pretend to be anybody. Default: none.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// The scheme that clients who came in here are redirected to, such as `"https"`, where the edge advertises nothing:
     /// for a listener behind something that takes the TLS off. Default: the one that the client used.
     #[serde(deserialize_with = "scheme")]
@@ -48,6 +53,7 @@ impl Listener {
             protocols: Protocol::ALL.to_vec(),
             redirect_scheme: None,
             redirect_port: None,
+            proxy_protocol_from: Vec::new(),
             relay_port: None,
         }
     }

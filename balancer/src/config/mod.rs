@@ -169,6 +169,7 @@ mod tests {
             [[listener]]
             address = "[::1]:554"
             protocols = ["rtsp"]
+            proxy_protocol_from = ["10.0.0.0/8", "2001:db8::1/128"]
             redirect_scheme = "rtsps"
             redirect_port = 322
             [[listener]]

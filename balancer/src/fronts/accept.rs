@@ -22,7 +22,7 @@ use crate::fronts::listener::{Port, Service};
 use crate::fronts::places::Place;
 use crate::fronts::socket::Socket;
 use crate::fronts::stream::Stream;
-use crate::fronts::{Client, Front, http, relay, rtmp, rtsp};
+use crate::fronts::{Client, Front, http, proxied, relay, rtmp, rtsp};
 
 /// How long to wait when no file descriptor is left for the next client, before looking again.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -44,7 +44,8 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
             let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener))?;
             front.metrics().connections.inc();
             let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
-            start(&front, client, &port.service, stream);
+            let is_proxy = port.proxies.iter().any(|proxies| proxies.contains(&address.ip()));
+            start(&front, client, is_proxy, &port.service, stream);
             Ok(())
         });
         match batch {
@@ -76,11 +77,11 @@ async fn pause_if_exhausted(error: &io::Error) {
 }
 
 /// Serves a client as far as that can be done at once, and in a task of its own if it has to be waited for.
-fn start(front: &Arc<Front>, client: Client, service: &Service, stream: TcpStream) {
-    let mut serving = Box::pin(serve(Arc::clone(front), client, service.clone(), stream));
+fn start(front: &Arc<Front>, client: Client, is_proxy: bool, service: &Service, stream: TcpStream) {
+    let mut serving = Box::pin(serve(Arc::clone(front), client, is_proxy, service.clone(), stream));
     match poll_once(serving.as_mut()) {
         Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => match Place::take(front, client.address.ip()) {
+        Ok(Poll::Pending) => match Place::take(front, (!is_proxy).then_some(client.address.ip())) {
             Ok(place) => {
                 tokio::spawn(async move {
                     serving.await;
@@ -101,16 +102,25 @@ fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<
 }
 
 /// Does for a client what is done at its listener.
-async fn serve(front: Arc<Front>, client: Client, service: Service, stream: TcpStream) {
+async fn serve(front: Arc<Front>, mut client: Client, is_proxy: bool, service: Service, stream: TcpStream) {
+    let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
+    if is_proxy {
+        client = match proxied::unwrap(&mut incoming, client).await {
+            Ok(client) => client,
+            Err(error) => {
+                debug!(proxy = %client.address, %error, "proxy protocol");
+                return front.metrics().reject_client("unknown", "proxy-protocol");
+            }
+        };
+    }
     match service {
-        Service::Speak(admitted) => speak(front, client, admitted, stream).await,
-        Service::Relay(port) => relay::serve(&front, client, port, stream).await,
+        Service::Speak(admitted) => speak(front, client, admitted, incoming).await,
+        Service::Relay(port) => relay::serve(&front, client, port, incoming).await,
     }
 }
 
 /// Tells the protocol of a connection, and hands it to that protocol's front.
-async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, stream: TcpStream) {
-    let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
+async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, mut incoming: Incoming) {
     let rejected = |reason| front.metrics().reject_client("unknown", reason);
     let protocol = loop {
         let detection = match detect(&mut incoming).await {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use crate::config::Listener;
@@ -24,6 +25,7 @@ pub struct Bound {
     /// What is done there.
     pub service: Service,
     told: Told,
+    proxies: Arc<[IpNet]>,
     sockets: Vec<StdListener>,
 }
 
@@ -50,7 +52,7 @@ pub fn bind(listener: &Listener, workers: usize) -> io::Result<Bound> {
         Some(port) => Service::Relay(port),
         None => Service::Speak(listener.protocols.as_slice().into()),
     };
-    Ok(Bound { address, service, told, sockets })
+    Ok(Bound { address, service, told, proxies: listener.proxy_protocol_from.as_slice().into(), sockets })
 }
 
 /// Binds one TCP socket.
@@ -142,9 +144,10 @@ fn socket(address: SocketAddr, kind: Type, protocol: SocketProtocol) -> io::Resu
 #[must_use]
 pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
     let mut of_worker: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
-    for Bound { address, service, told, sockets } in bound {
+    for Bound { address, service, told, proxies, sockets } in bound {
         for (ports, socket) in of_worker.iter_mut().zip(sockets) {
-            ports.push(Port { socket, number: address.port(), service: service.clone(), told });
+            let (service, proxies) = (service.clone(), Arc::clone(&proxies));
+            ports.push(Port { socket, number: address.port(), service, told, proxies });
         }
     }
     of_worker
@@ -157,4 +160,6 @@ pub struct Port {
     pub(super) number: u16,
     pub(super) service: Service,
     pub(super) told: Told,
+    /// Whose connections begin with a PROXY protocol header.
+    pub(super) proxies: Arc<[IpNet]>,
 }

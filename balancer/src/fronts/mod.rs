@@ -18,6 +18,7 @@
 //! | [`ranking`]        | where it may go besides                                 |
 //! | [`repeats`]        | clients that go in circles                              |
 //! | [`relay`]          | clients whose bytes are carried to their edge           |
+//! | [`proxied`]        | clients that come through a proxy                       |
 //! | [`proxy_protocol`] | who a client is, said ahead of its bytes                |
 //! | [`http`]           | HTTP                                                    |
 //! | [`rtmp`]           | RTMP                                                    |
@@ -30,6 +31,7 @@ pub mod http;
 mod incoming;
 pub mod listener;
 pub mod places;
+mod proxied;
 pub mod proxy_protocol;
 mod ranking;
 pub mod redirect;

@@ -41,7 +41,8 @@ impl Default for Places {
 #[derive(Debug)]
 pub(super) struct Place {
     front: Arc<Front>,
-    address: IpAddr,
+    /// Nothing for one that does not count for its address.
+    address: Option<IpAddr>,
 }
 
 /// Why there is no place for a connection.
@@ -64,22 +65,23 @@ impl Full {
 }
 
 impl Place {
-    /// Takes a place for a connection from `address`.
-    pub(super) fn take(front: &Arc<Front>, address: IpAddr) -> Result<Self, Full> {
+    /// Takes a place for a connection from `address`, or from a proxy, behind which there are many clients.
+    pub(super) fn take(front: &Arc<Front>, address: Option<IpAddr>) -> Result<Self, Full> {
         let Places { open, .. } = &front.shared.places;
         let limits = front.limits();
         if open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
             open.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Connections);
         }
-        let mut shard = front.shared.places.shard(address);
-        let from_address = shard.entry(address).or_default();
-        if *from_address >= limits.connections_per_address {
-            open.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full::Address);
+        if let Some(address) = address {
+            let mut shard = front.shared.places.shard(address);
+            let from_address = shard.entry(address).or_default();
+            if *from_address >= limits.connections_per_address {
+                open.fetch_sub(1, Ordering::Relaxed);
+                return Err(Full::Address);
+            }
+            *from_address += 1;
         }
-        *from_address += 1;
-        drop(shard);
         front.metrics().open_connections.inc();
         Ok(Self { front: Arc::clone(front), address })
     }
@@ -88,14 +90,15 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let places = &self.front.shared.places;
-        let mut shard = places.shard(self.address);
-        if let Some(count) = shard.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                shard.remove(&self.address);
+        if let Some(address) = self.address {
+            let mut shard = places.shard(address);
+            if let Some(count) = shard.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    shard.remove(&address);
+                }
             }
         }
-        drop(shard);
         places.open.fetch_sub(1, Ordering::Relaxed);
         self.front.metrics().open_connections.dec();
     }
@@ -112,15 +115,15 @@ mod tests {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         let front = Arc::new(front_within(limits, ServerInfo::Off));
         let [one, other]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-        let first = Place::take(&front, one).unwrap();
-        let _second = Place::take(&front, one).unwrap();
-        assert_eq!(Place::take(&front, one).unwrap_err(), Full::Address);
-        let third = Place::take(&front, other).unwrap();
-        assert_eq!(Place::take(&front, other).unwrap_err(), Full::Connections);
+        let first = Place::take(&front, Some(one)).unwrap();
+        let _second = Place::take(&front, Some(one)).unwrap();
+        assert_eq!(Place::take(&front, Some(one)).unwrap_err(), Full::Address);
+        let third = Place::take(&front, Some(other)).unwrap();
+        assert_eq!(Place::take(&front, Some(other)).unwrap_err(), Full::Connections);
         drop(first);
-        let _fourth = Place::take(&front, one).unwrap();
+        let _fourth = Place::take(&front, Some(one)).unwrap();
         drop(third);
-        assert_eq!(Place::take(&front, one).unwrap_err(), Full::Address);
+        assert_eq!(Place::take(&front, Some(one)).unwrap_err(), Full::Address);
         assert_eq!(front.shared.places.open.load(Ordering::Relaxed), 2);
         assert!(front.shared.places.shard(other).is_empty(), "addresses are forgotten");
     }

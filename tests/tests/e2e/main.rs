@@ -17,6 +17,7 @@ mod hostile_reports;
 mod http_players;
 mod http_redirect;
 mod keys;
+mod proxied;
 mod redirect_limits;
 mod rtmp_late_redirect;
 mod rtmp_publish_moves_choice;
