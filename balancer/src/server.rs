@@ -198,6 +198,7 @@ impl Server {
             metrics,
             repeats: Repeats::default(),
             relayed: Arc::new(Relayed::new(config.relay.sessions)),
+            listening: clients.iter().map(|bound| bound.address).collect(),
             relay: config.relay,
             edge_tls,
             places: Places::default(),

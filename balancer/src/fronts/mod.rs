@@ -89,6 +89,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Who has asked for what lately.
     pub repeats: Repeats,
+    /// Where clients come in: nobody is relayed there.
+    pub listening: Vec<SocketAddr>,
     /// How clients are relayed.
     pub relay: config::Relay,
     /// Those that are relayed now.
@@ -397,6 +399,7 @@ mod tests {
             hop_mark: None,
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
+            listening: Vec::new(),
             relay: config::Relay::default(),
             relayed: Arc::new(Relayed::new(100)),
             edge_tls: relay::edge_tls::client_config(None).unwrap(),

@@ -17,6 +17,7 @@ mod hostile_reports;
 mod http_players;
 mod http_redirect;
 mod keys;
+mod loops;
 mod proxied;
 mod redirect_limits;
 mod rtmp_late_redirect;

@@ -95,7 +95,7 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
             return Err(Refusal::RelayFull);
         };
         let reached = match wanted.peer(&destination) {
-            Some(peer) => reach(peer, front.edge_tls(), front.relay().connect_timeout).await,
+            Some(peer) => reach(peer, front.edge_tls(), &front.shared.listening, front.relay().connect_timeout).await,
             None => Err(io::ErrorKind::InvalidInput.into()),
         };
         let greeted = match reached {
