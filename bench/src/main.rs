@@ -1,8 +1,11 @@
-//! What Weir costs, measured, and what it does, simulated: `cargo xtask bench reports`, `cargo xtask bench selection`.
+//! What Weir costs, measured, and what it does, simulated: `cargo xtask bench reports`, `cargo xtask bench fronts`,
+//! `cargo xtask bench selection`.
 //!
 //! Figures go to the terminal and to `target/bench/`. A bound that is missed is marked, and no failure: machines differ.
 #![forbid(unsafe_code)]
 
+mod fronts;
+mod metrics;
 mod outcome;
 mod reports;
 mod spread;
@@ -22,6 +25,8 @@ struct Arguments {
 enum What {
     /// How fast reports are taken in, and what an edge takes.
     Reports,
+    /// What a redirect and a relayed byte cost, beside nginx, HAProxy and a bare loop.
+    Fronts(fronts::Options),
     /// How evenly clients are spread over edges, in a simulation; with pictures in docs/selection.
     Selection(spread::Options),
     /// Holds so many edges, and prints the bytes that each takes. A process of its own, so that nothing else is counted.
@@ -35,6 +40,7 @@ enum What {
 fn main() -> ExitCode {
     let written = match Arguments::parse().what {
         What::Reports => outcome::write("reports", &reports::run()),
+        What::Fronts(options) => fronts::run(&options).and_then(|results| outcome::write(options.results(), &results)),
         What::Selection(options) => spread::run(&options).and_then(|results| outcome::write("selection", &results)),
         What::Memory { edges } => {
             weir_program::say(reports::memory::bytes_per_edge(edges));
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            weir_program::say(format_args!("the results cannot be written: {error}"));
+            weir_program::say(format_args!("there are no results: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -17,22 +17,30 @@ pub(crate) struct Outcome {
     pub(crate) bound: Option<f64>,
     /// Which way is better: `higher` or `lower`.
     pub(crate) better: &'static str,
+    /// The lowest and the highest of the rounds, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spread: Option<[f64; 2]>,
 }
 
 impl Outcome {
     /// A figure of which more is better.
     pub(crate) fn higher(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name: name.to_owned(), value, unit, bound, better: "higher" }.shown()
+        Self { name: name.to_owned(), value, unit, bound, better: "higher", spread: None }.shown()
     }
 
     /// A figure of which less is better.
     pub(crate) fn lower(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name: name.to_owned(), value, unit, bound, better: "lower" }.shown()
+        Self { name: name.to_owned(), value, unit, bound, better: "lower", spread: None }.shown()
+    }
+
+    /// The same, from several rounds: the median, and the lowest and the highest.
+    pub(crate) fn of_rounds(name: &str, median: f64, spread: [f64; 2], unit: &'static str, bound: Option<f64>) -> Self {
+        Self { name: name.to_owned(), value: median, unit, bound, better: "lower", spread: Some(spread) }.shown()
     }
 
     /// The same, which is shown in another way.
     pub(crate) fn in_table(name: String, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name, value, unit, bound, better: "lower" }
+        Self { name, value, unit, bound, better: "lower", spread: None }
     }
 
     /// Shows the figure at once: who measures for a minute wants to see that something happens.
@@ -44,7 +52,12 @@ impl Outcome {
             (Some(bound), _) => format!("MISSED: {bound} is to be reached"),
         };
         let digits = if self.value < 100.0 { 2 } else { 0 };
-        let line = format!("{:<44} {:>12.digits$} {:<18} {verdict}", self.name, self.value, self.unit);
+        let spread = self.spread.map(|[lowest, highest]| format!("{lowest:.digits$} to {highest:.digits$}"));
+        let unit = match spread {
+            Some(spread) => format!("{:<6} {spread:<18}", self.unit),
+            None => format!("{:<18}", self.unit),
+        };
+        let line = format!("{:<44} {:>12.digits$} {unit} {verdict}", self.name, self.value);
         say(line.trim_end());
         self
     }

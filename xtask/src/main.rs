@@ -13,6 +13,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test             install what the tests use, then check format and lints, run every test, and fuzz for a minute
   bench reports    measure how fast reports are taken in
+  bench fronts     measure what redirects and relayed bytes cost, beside nginx, HAProxy and a bare loop
   bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
   fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
-        ["bench", what] => bench(what),
+        ["bench", what, ref options @ ..] => bench(what, options),
         ["fuzz"] => fuzz::run(FUZZ_SECONDS),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),
@@ -48,14 +49,20 @@ const FUZZ_SECONDS: u32 = 600;
 const FUZZ_SECONDS_IN_TEST: u32 = 60;
 
 /// Measures; what is measured goes to the terminal and to `target/bench/`.
-fn bench(what: &str) -> Result<(), String> {
-    step::cargo(&["run", "--release", "--package", "weir-bench", "--", what])
+fn bench(what: &str, options: &[&str]) -> Result<(), String> {
+    if what == "fronts" {
+        packages::install(packages::FOR_FRONTS)?;
+        // It starts the balancer as users do, from a file.
+        step::cargo(&["build", "--release", "--package", "weir-balancer", "--bin", "weir-balancer"])?;
+    }
+    let run = ["run", "--release", "--package", "weir-bench", "--", what];
+    step::cargo(&[&run[..], options].concat())
 }
 
 /// Everything, the cheapest first. Stops at the first failure.
 fn test() -> Result<(), String> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    step::run("packages", packages::install)?;
+    step::run("packages", || packages::install(packages::FOR_TESTS))?;
     step::run("format", || step::cargo(&["fmt", "--all", "--check"]))?;
     step::run("lints", || step::cargo(&clippy))?;
     step::run("documentation", step::documentation)?;

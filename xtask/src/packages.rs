@@ -1,10 +1,12 @@
-//! The Debian packages that the end-to-end tests use: real clients, real media servers.
+//! The Debian packages that the end-to-end tests and the benchmarks use: real clients, real media servers, and servers to be
+//! compared with.
 
 use std::process::Command;
 
 use crate::step;
 
-const PACKAGES: [&str; 30] = [
+/// What the end-to-end tests use.
+pub(crate) const FOR_TESTS: &[&str] = &[
     // Clients.
     "chromium",
     "curl",
@@ -41,16 +43,30 @@ const PACKAGES: [&str; 30] = [
     "util-linux",
 ];
 
+/// What `bench fronts` uses.
+pub(crate) const FOR_FRONTS: &[&str] = &[
+    // Servers to be compared with.
+    "haproxy",
+    "libnginx-mod-stream",
+    "nginx-light",
+    // Another is compiled.
+    "gcc",
+    "libc6-dev",
+    // What the benchmark itself needs.
+    "strace",
+    "util-linux",
+];
+
 /// Installs what is missing, if this is root on Debian or Ubuntu; otherwise says how to.
-pub(crate) fn install() -> Result<(), String> {
-    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let install = format!("apt-get update && apt-get install --yes --no-install-recommends {}", missing.join(" "));
     if !is_root() {
         return Err(format!(
-            "the tests use programs that are not installed. On Debian or Ubuntu run\n\n  sudo sh -c '{install}'\n"
+            "programs that are used here are not installed. On Debian or Ubuntu run\n\n  sudo sh -c '{install}'\n"
         ));
     }
     step::command(

@@ -14,7 +14,7 @@ pub(super) fn selector() -> Arc<Selector> {
 }
 
 /// The cluster's secret.
-pub(super) fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     Secret::from_random([7; 32])
 }
 
@@ -28,7 +28,7 @@ pub(super) fn receiver(max_edges: usize) -> Receiver {
 }
 
 /// The agent of the edge with this number.
-pub(super) fn sender(number: u32) -> Sender {
+pub(crate) fn sender(number: u32) -> Sender {
     let edge = edge(number);
     let mut salt = [0; 16];
     salt[..4].copy_from_slice(&number.to_be_bytes());
@@ -50,7 +50,7 @@ fn edge(number: u32) -> EdgeId {
 }
 
 /// What such an agent reports: what a real one does, with two endpoints and a zone.
-pub(super) fn report(now: u64) -> Report<'static> {
+pub(crate) fn report(now: u64) -> Report<'static> {
     let mut report = Report::new(now - 1000, now, Duration::from_millis(2500));
     report.redirect = Host::new("edge-17.eu-west.example.com").ok();
     report.endpoints.push(Endpoint { scheme: "rtmp", host: None, port: 1935 });

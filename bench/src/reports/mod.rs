@@ -2,7 +2,7 @@
 
 mod flood;
 mod intake;
-mod load;
+pub(crate) mod load;
 pub(crate) mod memory;
 mod rejections;
 mod socket;

@@ -1,7 +1,6 @@
 //! Reports through a real socket, to a whole balancer.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,6 +15,7 @@ use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::server::FromFiles;
 use weir_program::clock::unix_milliseconds;
 
+use crate::metrics::metric;
 use crate::outcome::Outcome;
 use crate::reports::load;
 
@@ -91,16 +91,7 @@ impl Balancer {
 
     /// The value of a metric now.
     pub(super) fn metric(&self, name: &str) -> f64 {
-        let page = (|| {
-            let mut stream = TcpStream::connect(self.admin)?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-            let mut page = String::new();
-            stream.read_to_string(&mut page)?;
-            std::io::Result::Ok(page)
-        })();
-        let page = page.unwrap_or_default();
-        let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or(f64::NAN)
+        metric(self.admin, name)
     }
 
     /// Processor time of the control thread.

@@ -1,0 +1,126 @@
+//! Edges that report to the balancer, as agents do.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use weir_program::clock::unix_milliseconds;
+use weir_protocol::report::Endpoint;
+use weir_protocol::{Host, Report, Sender};
+
+use crate::reports::load;
+
+/// How long an agent waits between two reports.
+const INTERVAL: Duration = Duration::from_millis(2500);
+/// Reports are sent in so many portions per interval, as those of independent agents come all the time.
+const PORTIONS: u32 = 250;
+
+/// What clients are to call the edge with this number. All names are equally long, so that all answers are.
+pub(super) fn name(number: u32) -> String {
+    format!("edge-{number:04}.eu-west.example.com")
+}
+
+/// Whether this is the name of one of the first so many edges.
+pub(super) fn is_edge(text: &[u8], edges: u32) -> bool {
+    let number = || {
+        let digits = text.strip_prefix(b"edge-")?.strip_suffix(b".eu-west.example.com")?;
+        let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 4)?;
+        digits.parse::<u32>().ok()
+    };
+    number().is_some_and(|number| number < edges)
+}
+
+/// One edge: what it says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    pub(super) host: String,
+    /// Schemes and ports.
+    pub(super) endpoints: Vec<(&'static str, u16)>,
+}
+
+impl Described {
+    /// The edge with this number, which serves every protocol.
+    pub(super) fn numbered(number: u32) -> Self {
+        Self { host: name(number), endpoints: vec![("rtmp", 1935), ("rtsp", 554), ("http", 80)] }
+    }
+
+    fn report(&self, now: u64) -> Report<'_> {
+        let mut report = load::report(now);
+        report.redirect = Host::new(&self.host).ok();
+        report.endpoints.clear();
+        report.endpoints.extend(self.endpoints.iter().map(|&(scheme, port)| Endpoint { scheme, host: None, port }));
+        report
+    }
+}
+
+/// Edges that report until this is dropped.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fleet {
+    /// Lets them report from now on, from a thread on the calling thread's core.
+    ///
+    /// # Errors
+    /// When there is no socket for it.
+    pub(super) fn report_to(balancer: SocketAddr, edges: Vec<Described>) -> io::Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(balancer)?;
+        socket.set_nonblocking(true)?;
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || report_all(&socket, &edges, &stopped));
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop.take();
+        // It has nothing to say but that it ended.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn report_all(socket: &UdpSocket, edges: &[Described], stopped: &mpsc::Receiver<()>) {
+    let started = unix_milliseconds();
+    let mut senders: Vec<Sender> = (0..).map(load::sender).take(edges.len()).collect();
+    let portion = edges.len().div_ceil(PORTIONS as usize);
+    let pause = INTERVAL / PORTIONS;
+    let mut next = Instant::now();
+    loop {
+        let portions = edges.chunks(portion).zip(senders.chunks_mut(portion)).map(Some);
+        // Fewer edges than portions: the rest of the interval passes in silence.
+        let silence = std::iter::repeat_with(|| None);
+        for portion in portions.chain(silence).take(PORTIONS as usize) {
+            for (edge, sender) in portion.into_iter().flat_map(|(edges, senders)| edges.iter().zip(senders)) {
+                let report = Report { boot_time: started, ..edge.report(unix_milliseconds()) };
+                // One that is lost is followed by the next.
+                let _ = sender.seal(&report).map(|datagram| socket.send(datagram));
+            }
+            while socket.recv(&mut [0; 1500]).is_ok() {}
+            next += pause;
+            let left = next.saturating_duration_since(Instant::now());
+            if !matches!(stopped.recv_timeout(left), Err(RecvTimeoutError::Timeout)) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_fleet_are_edges() {
+        assert!(is_edge(name(0).as_bytes(), 1000));
+        assert!(is_edge(name(999).as_bytes(), 1000));
+        for other in ["edge-1000.eu-west.example.com", "edge-1.eu-west.example.com", "unknown", "edge-0001.", ""] {
+            assert!(!is_edge(other.as_bytes(), 1000), "{other}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The same figure, measured again and again.
+
+/// One value for each round; the rounds of two series were measured side by side.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series(Vec<f64>);
+
+impl Series {
+    /// Adds a round.
+    pub(super) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// The value in the middle; not a number when a round was invalid, or there was none.
+    pub(super) fn median(&self) -> f64 {
+        if self.0.is_empty() || self.0.iter().any(|value| value.is_nan()) {
+            return f64::NAN;
+        }
+        let mut values = self.0.clone();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    }
+
+    /// The lowest and the highest.
+    pub(super) fn spread(&self) -> [f64; 2] {
+        let lowest = self.0.iter().copied().fold(f64::INFINITY, f64::min);
+        [lowest, self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
+    }
+
+    /// Round by round, this with the same round of the other.
+    pub(super) fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(&one, &other)| combine(one, other)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_round_leaves_no_median() {
+        let mut series = Series(vec![3.0, 1.0, 2.0]);
+        assert_eq!((series.median(), series.spread()), (2.0, [1.0, 3.0]));
+        series.push(4.0);
+        assert_eq!(series.median().to_bits(), 2.5_f64.to_bits());
+        series.push(f64::NAN);
+        assert!(series.median().is_nan());
+    }
+}

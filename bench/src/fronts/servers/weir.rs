@@ -1,0 +1,115 @@
+//! The balancer, with edges that report to it all the time.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::Server;
+use crate::fronts::fleet::{Described, Fleet};
+use crate::fronts::machine::Cores;
+use crate::fronts::program::{Program, empty_folder};
+use crate::metrics::metric;
+use crate::reports::load;
+
+/// The name that tables give it.
+pub(in crate::fronts) const NAME: &str = "weir";
+
+/// Names edges to clients.
+const REDIRECTING: &str = r#"
+[[listener]]
+address = "127.0.0.1:0"
+"#;
+
+/// Carries what clients and an edge say to each other, whatever it is.
+const RELAYING: &str = r#"
+[[listener]]
+address = "127.0.0.1:0"
+mode = "relay"
+"#;
+
+/// The scheme of the endpoint that an edge is relayed to.
+const RELAYED_SCHEME: &str = "rtmp";
+
+/// The same for both. All edges join at once, from one address.
+const COMMON: &str = r#"
+[reports]
+address = "127.0.0.1:0"
+unknown_salts_per_source = 1000000
+
+[admin]
+address = "127.0.0.1:0"
+
+[limits]
+workers = 1
+"#;
+
+/// How often, and how far apart, it is looked whether all edges are known.
+const LOOKS: usize = 1000;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A balancer that knows its edges.
+#[derive(Debug)]
+pub(in crate::fronts) struct Balancer {
+    /// Dropped first: edges that report to nobody do no harm.
+    pub(in crate::fronts) server: Server,
+    _fleet: Fleet,
+}
+
+/// One with so many edges.
+///
+/// # Errors
+/// When it does not start, or does not come to know them.
+pub(in crate::fronts) fn redirecting(cores: &Cores, edges: u32) -> io::Result<Balancer> {
+    start(cores, REDIRECTING, (0..edges).map(Described::numbered).collect())
+}
+
+/// One that relays to `edge`, and knows no other.
+///
+/// # Errors
+/// As [`redirecting`], and when this build cannot relay: what it says about its configuration.
+pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result<Balancer> {
+    start(
+        cores,
+        RELAYING,
+        vec![Described { host: edge.ip().to_string(), endpoints: vec![(RELAYED_SCHEME, edge.port())] }],
+    )
+}
+
+fn start(cores: &Cores, configuration: &str, edges: Vec<Described>) -> io::Result<Balancer> {
+    let folder = empty_folder("weir")?;
+    let file = folder.join("weir.toml");
+    fs::write(&file, format!("state = \"{}\"\n{configuration}{COMMON}", folder.display()))?;
+    weir_program::keys::create(&folder.join("key"), &load::secret().to_base64())?;
+    let mut program = Program::start(cores, &folder, &executable()?, ["--config".as_ref(), file.as_os_str()])?;
+    let address = program.address_after("listening on ")?;
+    let reports = program.address_after("reports on udp ")?;
+    let admin = program.address_after("admin on http://")?;
+    let expected = edges.len();
+    let fleet = Fleet::report_to(reports, edges)?;
+    await_edges(admin, expected)?;
+    Ok(Balancer { server: Server { name: NAME, address, program }, _fleet: fleet })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn await_edges(admin: SocketAddr, expected: usize) -> io::Result<()> {
+    for _ in 0..LOOKS {
+        if metric(admin, "weir_edges{state=\"running\"}") >= expected as f64 {
+            return Ok(());
+        }
+        thread::park_timeout(PAUSE);
+    }
+    Err(io::Error::other(format!("weir does not know its {expected} edges within {:?}", PAUSE * LOOKS as u32)))
+}
+
+/// `weir-balancer` of the same build, which lies beside this program.
+fn executable() -> io::Result<PathBuf> {
+    let file = std::env::current_exe()?.with_file_name("weir-balancer");
+    if file.is_file() {
+        return Ok(file);
+    }
+    let message = "`cargo xtask bench fronts` builds it, and so does `cargo build --release --package weir-balancer`";
+    Err(io::Error::other(format!("{} does not exist: {message}", file.display())))
+}
