@@ -34,8 +34,14 @@ impl Outcome {
     }
 
     /// The same, from several rounds: the median, and the lowest and the highest.
-    pub(crate) fn of_rounds(name: &str, median: f64, spread: [f64; 2], unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name: name.to_owned(), value: median, unit, bound, better: "lower", spread: Some(spread) }.shown()
+    pub(crate) fn of_rounds(
+        name: &str,
+        median: f64,
+        spread: Option<[f64; 2]>,
+        unit: &'static str,
+        bound: Option<f64>,
+    ) -> Self {
+        Self { name: name.to_owned(), value: median, unit, bound, better: "lower", spread }.shown()
     }
 
     /// The same, which is shown in another way.
@@ -57,7 +63,7 @@ impl Outcome {
             Some(spread) => format!("{:<6} {spread:<18}", self.unit),
             None => format!("{:<18}", self.unit),
         };
-        let line = format!("{:<44} {:>12.digits$} {unit} {verdict}", self.name, self.value);
+        let line = format!("{:<46} {:>12.digits$} {unit} {verdict}", self.name, self.value);
         say(line.trim_end());
         self
     }

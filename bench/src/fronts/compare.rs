@@ -41,9 +41,8 @@ pub(super) fn better(figures: &[Figure]) -> Option<&Figure> {
 pub(super) fn compare(name: &str, unit: &'static str, figures: &[Figure], bound: f64) -> Vec<Outcome> {
     let (weir, others): (Vec<Figure>, Vec<Figure>) =
         figures.iter().cloned().partition(|figure| figure.of == weir::NAME);
+    let mut outcomes: Vec<Outcome> = figures.iter().map(|figure| figure.outcome(name, unit)).collect();
     let weir = weir.into_iter().next().unwrap_or(Figure::of(weir::NAME));
-    let mut outcomes: Vec<Outcome> =
-        [&weir].into_iter().chain(&others).map(|figure| figure.outcome(name, unit)).collect();
     outcomes.extend(better(&others).map(|other| weir.ratio(name, other, Some(bound))));
     outcomes
 }

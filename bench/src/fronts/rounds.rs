@@ -21,10 +21,11 @@ impl Series {
         if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
     }
 
-    /// The lowest and the highest.
-    pub(super) fn spread(&self) -> [f64; 2] {
-        let lowest = self.0.iter().copied().fold(f64::INFINITY, f64::min);
-        [lowest, self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
+    /// The lowest and the highest, if there was a round.
+    pub(super) fn spread(&self) -> Option<[f64; 2]> {
+        let lowest = self.0.iter().copied().reduce(f64::min)?;
+        let highest = self.0.iter().copied().reduce(f64::max)?;
+        Some([lowest, highest])
     }
 
     /// Round by round, this with the same round of the other.
@@ -38,12 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invalid_round_leaves_no_median() {
+    fn an_invalid_round_and_none_leave_no_median() {
         let mut series = Series(vec![3.0, 1.0, 2.0]);
-        assert_eq!((series.median(), series.spread()), (2.0, [1.0, 3.0]));
+        assert_eq!((series.median(), series.spread()), (2.0, Some([1.0, 3.0])));
         series.push(4.0);
         assert_eq!(series.median().to_bits(), 2.5_f64.to_bits());
         series.push(f64::NAN);
         assert!(series.median().is_nan());
+        assert!(Series::default().median().is_nan());
+        assert_eq!(Series::default().spread(), None);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn measure(runtime: &Runtime, relays: &Relays, edge: SocketAddr, roun
         }
     }
     let mut outcomes = Vec::new();
-    for (index, which) in ["median", "99th percentile"].into_iter().enumerate() {
+    for (index, which) in ["median", "p99"].into_iter().enumerate() {
         let name = format!("relay, added latency, {which}");
         let without = &direct[index];
         outcomes.push(Outcome::of_rounds(

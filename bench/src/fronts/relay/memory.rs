@@ -8,10 +8,9 @@ use weir_program::say;
 
 use super::client::{MESSAGE, Session};
 use super::edge::Wish;
-use super::{run, weir_if_it_can};
+use super::run;
 use crate::fronts::compare::{Figure, compare};
-use crate::fronts::machine::Cores;
-use crate::fronts::machine::Memory;
+use crate::fronts::machine::{Cores, Memory};
 use crate::fronts::servers::{Server, haproxy, nginx, weir};
 use crate::outcome::Outcome;
 
@@ -21,30 +20,35 @@ const SESSIONS: u32 = 2000;
 /// What is to be reached: what HAProxy takes.
 const BOUND: f64 = 1.0;
 
-pub(super) fn measure(runtime: &Runtime, cores: &Cores, edge: SocketAddr, rounds: usize) -> io::Result<Vec<Outcome>> {
+pub(super) fn measure(
+    runtime: &Runtime,
+    cores: &Cores,
+    edge: SocketAddr,
+    has_weir: bool,
+    rounds: usize,
+) -> io::Result<Vec<Outcome>> {
     say(format_args!("\nrelay: memory of the process per idle session, of {SESSIONS}"));
-    let figures = || [weir::NAME, haproxy::NAME, nginx::NAME].map(Figure::of);
-    let (mut resident, mut anonymous) = (figures(), figures());
+    let names = [weir::NAME, haproxy::NAME, nginx::NAME].into_iter().skip(usize::from(!has_weir));
+    let mut figures: Vec<_> = names.map(|name| (name, [Figure::of(name), Figure::of(name)])).collect();
     for _ in 0..rounds {
-        // Fresh ones: what a relay once had it may keep.
-        for (index, name) in [weir::NAME, haproxy::NAME, nginx::NAME].into_iter().enumerate() {
-            let measured = match name {
-                weir::NAME => match weir_if_it_can(cores, edge)? {
-                    Some(balancer) => per_session(runtime, &balancer.server)?,
-                    None => continue,
-                },
+        for (name, [resident, anonymous]) in &mut figures {
+            // Fresh ones: what a relay once had it may keep.
+            let memory = match *name {
+                weir::NAME => per_session(runtime, &weir::relaying(cores, edge)?.server)?,
                 haproxy::NAME => per_session(runtime, &haproxy::relaying(cores, edge)?)?,
                 _ => per_session(runtime, &nginx::relaying(cores, edge)?)?,
             };
-            resident[index].rounds.push(measured.resident);
-            anonymous[index].rounds.push(measured.anonymous);
+            resident.rounds.push(memory.resident);
+            anonymous.rounds.push(memory.anonymous);
         }
     }
     let mut outcomes = Vec::new();
-    for (name, [weir, haproxy, nginx]) in [("memory, resident", resident), ("memory, anonymous", anonymous)] {
-        let name = format!("relay, {name}");
-        outcomes.push(nginx.outcome(&name, "bytes"));
-        outcomes.extend(compare(&name, "bytes", &[weir, haproxy], BOUND));
+    for (index, which) in ["resident", "anonymous"].into_iter().enumerate() {
+        let name = format!("relay, memory, {which}");
+        let (nginx, others): (Vec<Figure>, Vec<Figure>) =
+            figures.iter().map(|(_, figures)| figures[index].clone()).partition(|figure| figure.of == nginx::NAME);
+        outcomes.extend(compare(&name, "bytes", &others, BOUND));
+        outcomes.extend(nginx.iter().map(|figure| figure.outcome(&name, "bytes")));
     }
     Ok(outcomes)
 }

@@ -40,8 +40,9 @@ pub(super) fn measure(cores: &Cores, rounds: usize) -> io::Result<Vec<Outcome>> 
     let relays = Relays::start(cores, edge.address)?;
     let mut outcomes = throughput::measure(&runtime, &relays, rounds)?;
     outcomes.extend(latency::measure(&runtime, &relays, edge.address, rounds)?);
+    let has_weir = relays.weir.is_some();
     drop(relays);
-    outcomes.extend(memory::measure(&runtime, cores, edge.address, rounds.min(MEMORY_ROUNDS))?);
+    outcomes.extend(memory::measure(&runtime, cores, edge.address, has_weir, rounds.min(MEMORY_ROUNDS))?);
     Ok(outcomes)
 }
 

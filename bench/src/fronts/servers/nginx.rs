@@ -32,7 +32,6 @@ pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, length: us
                     server {{
                         listen {address} backlog=4096;
                         location / {{
-                            add_header Cache-Control no-store;
                             add_header Weir-Reason {padding};
                             return 200 \"{}\";
                         }}
