@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::fronts::machine::Cores;
 
 /// How often a program that chooses no port of its own is given another.
@@ -69,6 +71,22 @@ impl Program {
         let refused = self.child.wait()?.code() == Some(CONFIGURATION_REFUSED);
         let kind = if refused { io::ErrorKind::Unsupported } else { io::ErrorKind::Other };
         Err(io::Error::new(kind, self.complaints()))
+    }
+
+    /// Stops it where it stands, until it is resumed.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn suspend(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn resume(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
     /// What it has complained about so far.

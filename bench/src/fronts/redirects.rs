@@ -7,7 +7,7 @@ use std::time::Duration;
 use weir_program::say;
 
 use crate::fronts::compare::{Figure, better};
-use crate::fronts::exchange::{Driven, Exchange, drive, probe};
+use crate::fronts::exchange::{Driven, Exchange, drive, drive_crowds, probe};
 use crate::fronts::machine::Cores;
 use crate::fronts::rounds::Series;
 use crate::fronts::servers::{Server, bare_loop, haproxy, nginx};
@@ -20,6 +20,15 @@ const WARM_UP: u32 = 4_000;
 
 /// How long a server is given to close what its clients have closed.
 const SETTLING: Duration = Duration::from_millis(20);
+
+/// How clients come.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// Some at a time. The server is done before the next comes, and waits for it.
+    Steady,
+    /// More than the server can serve: it never waits. What a redirect costs then says how many it can serve.
+    Crowds,
+}
 
 /// What one server took in each round.
 struct Contender<'s> {
@@ -45,17 +54,45 @@ pub(super) fn measure(weir: &Server, exchange: Exchange, cores: &Cores, rounds: 
         others.push(haproxy::answering(cores, exchange, length)?);
     }
     others.push(bare_loop::answering(cores, exchange, &answers)?);
-    let mut contenders: Vec<Contender<'_>> = [weir].into_iter().chain(&others).map(Contender::new).collect();
-    for contender in &mut contenders {
-        contender.check_length(exchange, length)?;
-        drive(exchange, contender.server.address, WARM_UP);
+    for server in [weir].into_iter().chain(&others) {
+        check_length(server, exchange, length)?;
+        drive(exchange, server.address, WARM_UP);
     }
-    for _ in 0..rounds {
-        for contender in &mut contenders {
-            contender.round(exchange)?;
+    let mut outcomes = Vec::new();
+    for &pace in Pace::of(exchange) {
+        let mut contenders: Vec<Contender<'_>> = [weir].into_iter().chain(&others).map(Contender::new).collect();
+        for _ in 0..rounds {
+            for contender in &mut contenders {
+                contender.round(exchange, pace)?;
+            }
+        }
+        outcomes.extend(compared(exchange, pace, &contenders));
+    }
+    Ok(outcomes)
+}
+
+/// Says so where another server cannot be made to answer with as many bytes.
+fn check_length(server: &Server, exchange: Exchange, length: usize) -> io::Result<()> {
+    let own: usize = probe(exchange, server.address)?.iter().map(Vec::len).sum();
+    if own != length {
+        say(format_args!("note: {} answers with {own} bytes", server.name));
+    }
+    Ok(())
+}
+
+impl Pace {
+    /// Those that are measured. On connections that are open already clients are fast enough for any server.
+    fn of(exchange: Exchange) -> &'static [Self] {
+        if exchange == Exchange::HttpKeepAlive { &[Self::Steady] } else { &[Self::Steady, Self::Crowds] }
+    }
+
+    /// What is behind the exchange's name in results.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Steady => "",
+            Self::Crowds => ", crowds",
         }
     }
-    Ok(outcomes(exchange, &contenders))
 }
 
 impl<'s> Contender<'s> {
@@ -63,19 +100,13 @@ impl<'s> Contender<'s> {
         Self { server, time: Figure::of(server.name), busy: Series::default(), failed: 0 }
     }
 
-    /// Says so where another server cannot be made to answer with as many bytes.
-    fn check_length(&self, exchange: Exchange, length: usize) -> io::Result<()> {
-        let own: usize = probe(exchange, self.server.address)?.iter().map(Vec::len).sum();
-        if own != length {
-            say(format_args!("note: {} answers with {own} bytes", self.server.name));
-        }
-        Ok(())
-    }
-
-    fn round(&mut self, exchange: Exchange) -> io::Result<()> {
+    fn round(&mut self, exchange: Exchange, pace: Pace) -> io::Result<()> {
         let requests = if exchange == Exchange::HttpKeepAlive { KEPT_ALIVE } else { REQUESTS };
         let before = self.server.processor_time()?;
-        let Driven { failed, failure, elapsed, .. } = drive(exchange, self.server.address, requests);
+        let Driven { failed, failure, elapsed, .. } = match pace {
+            Pace::Steady => drive(exchange, self.server.address, requests),
+            Pace::Crowds => drive_crowds(exchange, self.server.address, &self.server.program, requests)?,
+        };
         thread::park_timeout(SETTLING);
         let time = (self.server.processor_time()? - before).as_secs_f64();
         if let Some(failure) = failure {
@@ -89,8 +120,8 @@ impl<'s> Contender<'s> {
 }
 
 /// The figures of each, and how Weir compares: it comes first, and the bare loop last.
-fn outcomes(exchange: Exchange, contenders: &[Contender<'_>]) -> Vec<Outcome> {
-    let name = exchange.name();
+fn compared(exchange: Exchange, pace: Pace, contenders: &[Contender<'_>]) -> Vec<Outcome> {
+    let name = &format!("{}{}", exchange.name(), pace.suffix());
     let mut outcomes = Vec::new();
     for Contender { server, time, busy, failed } in contenders {
         outcomes.push(time.outcome(name, "µs"));

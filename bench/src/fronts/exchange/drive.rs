@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Connection, Exchange, LONGEST_ANSWER, Progress};
+use crate::fronts::program::Program;
 
-/// Clients at a time: enough that the server always has something to do while one thread plays them all.
+/// Clients at a time: so many that the server need not wait for the next while one thread plays them all.
 const WINDOW: usize = 32;
+/// Clients that find the server at a standstill; their connections fit into every server's backlog.
+const CROWD: usize = 500;
 /// After so many failures the rest is not worth waiting for.
 const MOST_FAILURES: u32 = 10;
 
@@ -24,54 +27,115 @@ pub(in crate::fronts) struct Driven {
     pub(in crate::fronts) elapsed: Duration,
 }
 
-/// Plays `requests` clients.
+/// Plays `requests` clients, some at a time.
 ///
 /// One thread with blocking sockets is enough: it turns to the client that has waited longest, whose answer is there by
-/// then.
+/// then. But a connection costs a client more than a server, so that with a connection for each request a server often
+/// waits for the next.
 pub(in crate::fronts) fn drive(exchange: Exchange, server: SocketAddr, requests: u32) -> Driven {
-    let turns = exchange.turns();
-    let mut buffer = vec![0; LONGEST_ANSWER];
-    let mut clients: VecDeque<Connection> = VecDeque::with_capacity(WINDOW);
-    let mut driven = Driven::default();
-    let mut begun = 0;
-    let start = Instant::now();
-    while driven.answered + driven.failed < requests && driven.failed < MOST_FAILURES {
-        let outcome = if clients.len() < WINDOW && begun < requests {
-            begun += 1;
-            Connection::open(server, &turns).map(Some)
+    let mut clients = Clients::new(exchange, server, requests);
+    while clients.go_on() {
+        if clients.waiting.len() < WINDOW && clients.to_begin > 0 {
+            clients.begin();
         } else {
-            let Some(client) = clients.pop_front() else { break };
-            advance(client, exchange, &turns, &mut buffer, &mut driven, begun < requests)
-                .inspect(|again| begun += u32::from(exchange == Exchange::HttpKeepAlive && again.is_some()))
-        };
-        match outcome {
-            Ok(client) => clients.extend(client),
-            Err(error) => driven.fail(&error),
+            clients.advance();
         }
     }
-    driven.elapsed = start.elapsed();
-    driven
+    clients.driven()
 }
 
-/// The client, if it is still waiting for something.
-fn advance(
-    mut client: Connection,
+/// Plays `requests` clients in crowds: the server is stopped while they come, and then finds the requests of all, as one
+/// does that cannot keep up. It has no need to wait for anything.
+///
+/// # Errors
+/// When the server cannot be stopped.
+pub(in crate::fronts) fn drive_crowds(
     exchange: Exchange,
-    turns: &[Vec<u8>],
-    buffer: &mut [u8],
-    driven: &mut Driven,
-    more: bool,
-) -> io::Result<Option<Connection>> {
-    let (progress, _) = client.advance(exchange, turns, buffer)?;
-    if progress == Progress::More {
-        return Ok(Some(client));
+    server: SocketAddr,
+    program: &Program,
+    requests: u32,
+) -> io::Result<Driven> {
+    let mut clients = Clients::new(exchange, server, requests);
+    while clients.go_on() {
+        program.suspend()?;
+        while clients.waiting.len() < CROWD && clients.to_begin > 0 {
+            clients.begin();
+        }
+        program.resume()?;
+        while !clients.waiting.is_empty() {
+            clients.advance();
+        }
     }
-    driven.answered += 1;
-    if exchange != Exchange::HttpKeepAlive || !more {
-        return Ok(None);
+    Ok(clients.driven())
+}
+
+struct Clients {
+    exchange: Exchange,
+    server: SocketAddr,
+    turns: Vec<Vec<u8>>,
+    buffer: Vec<u8>,
+    /// Those that wait for an answer.
+    waiting: VecDeque<Connection>,
+    /// Requests that were not begun yet.
+    to_begin: u32,
+    driven: Driven,
+    start: Instant,
+}
+
+impl Clients {
+    fn new(exchange: Exchange, server: SocketAddr, requests: u32) -> Self {
+        Self {
+            exchange,
+            server,
+            turns: exchange.turns(),
+            buffer: vec![0; LONGEST_ANSWER],
+            waiting: VecDeque::new(),
+            to_begin: requests,
+            driven: Driven::default(),
+            start: Instant::now(),
+        }
     }
-    client.ask_again(turns)?;
-    Ok(Some(client))
+
+    fn go_on(&self) -> bool {
+        self.driven.failed < MOST_FAILURES && (self.to_begin > 0 || !self.waiting.is_empty())
+    }
+
+    /// Lets another client begin.
+    fn begin(&mut self) {
+        self.to_begin -= 1;
+        match Connection::open(self.server, &self.turns) {
+            Ok(client) => self.waiting.push_back(client),
+            Err(error) => self.driven.fail(&error),
+        }
+    }
+
+    /// Hears the answer of the client that has waited longest.
+    fn advance(&mut self) {
+        let Some(client) = self.waiting.pop_front() else { return };
+        match self.advanced(client) {
+            Ok(client) => self.waiting.extend(client),
+            Err(error) => self.driven.fail(&error),
+        }
+    }
+
+    /// The client, if it waits for another answer.
+    fn advanced(&mut self, mut client: Connection) -> io::Result<Option<Connection>> {
+        let (progress, _) = client.advance(self.exchange, &self.turns, &mut self.buffer)?;
+        if progress == Progress::More {
+            return Ok(Some(client));
+        }
+        self.driven.answered += 1;
+        if self.exchange != Exchange::HttpKeepAlive || self.to_begin == 0 {
+            return Ok(None);
+        }
+        self.to_begin -= 1;
+        client.ask_again(&self.turns)?;
+        Ok(Some(client))
+    }
+
+    fn driven(self) -> Driven {
+        Driven { elapsed: self.start.elapsed(), ..self.driven }
+    }
 }
 
 impl Driven {

@@ -16,7 +16,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-pub(super) use self::drive::{Driven, drive};
+pub(super) use self::drive::{Driven, drive, drive_crowds};
 use crate::fronts::fleet;
 
 /// Edges that report, each of which may be named.
