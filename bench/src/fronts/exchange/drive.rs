@@ -103,6 +103,7 @@ impl Clients {
     /// Lets another client begin.
     fn begin(&mut self) {
         self.to_begin -= 1;
+        self.exchange.vary(&mut self.turns, self.to_begin);
         match Connection::open(self.server, &self.turns) {
             Ok(client) => self.waiting.push_back(client),
             Err(error) => self.driven.fail(&error),

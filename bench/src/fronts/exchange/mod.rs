@@ -92,6 +92,13 @@ impl Exchange {
         }
     }
 
+    /// Makes of what the client says what another client says, as many bytes, where it matters who asks for what.
+    fn vary(self, turns: &mut [Vec<u8>], number: u32) {
+        if self == Self::Rtsp {
+            rtsp::set_stream(&mut turns[0], number);
+        }
+    }
+
     fn extent(self, turn: usize) -> Extent {
         match (self, turn) {
             (Self::HttpKeepAlive, _) => Extent::Http,
