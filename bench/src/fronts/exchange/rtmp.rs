@@ -41,12 +41,24 @@ fn connect_command() -> Vec<u8> {
         ("flashVer", "WIN 32,0,0,465"),
         ("swfUrl", "http://www.example.com/player.swf"),
         ("tcUrl", "rtmp://127.0.0.1/live"),
-        ("pageUrl", "http://www.example.com/"),
     ] {
         text(&mut body, name);
         body.push(2);
         text(&mut body, value);
     }
+    text(&mut body, "fpad");
+    body.extend([1, 0]);
+    // Who sends others is not taken for Flash, and is not redirected at connect.
+    for (name, value) in
+        [("capabilities", 239_f64), ("audioCodecs", 3575.0), ("videoCodecs", 252.0), ("videoFunction", 1.0)]
+    {
+        text(&mut body, name);
+        body.push(0);
+        body.extend(value.to_be_bytes());
+    }
+    text(&mut body, "pageUrl");
+    body.push(2);
+    text(&mut body, "http://www.example.com/");
     body.extend([0, 0, 9]);
     body
 }

@@ -23,15 +23,10 @@ const REDIRECTING: &str = r#"
 address = "127.0.0.1:0"
 "#;
 
-/// Carries what clients and an edge say to each other, whatever it is.
-const RELAYING: &str = r#"
-[[listener]]
-address = "127.0.0.1:0"
-mode = "relay"
-"#;
-
-/// The scheme of the endpoint that an edge is relayed to.
-const RELAYED_SCHEME: &str = "rtmp";
+/// Carries what clients and the edge say to each other, whatever it is, to this port of the edge.
+fn relaying_to(port: u16) -> String {
+    format!("[[listener]]\naddress = \"127.0.0.1:0\"\nrelay_port = {port}\n")
+}
 
 /// The same for both. All edges join at once, from one address.
 const COMMON: &str = r#"
@@ -71,11 +66,8 @@ pub(in crate::fronts) fn redirecting(cores: &Cores, edges: u32) -> io::Result<Ba
 /// # Errors
 /// As [`redirecting`], and when this build cannot relay: what it says about its configuration.
 pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result<Balancer> {
-    start(
-        cores,
-        RELAYING,
-        vec![Described { host: edge.ip().to_string(), endpoints: vec![(RELAYED_SCHEME, edge.port())] }],
-    )
+    let described = Described { host: edge.ip().to_string(), endpoints: Vec::new() };
+    start(cores, &relaying_to(edge.port()), vec![described])
 }
 
 fn start(cores: &Cores, configuration: &str, edges: Vec<Described>) -> io::Result<Balancer> {
