@@ -42,7 +42,7 @@ struct Preferences {
     audio_channels: Option<u32>,
     vod_track_audio: bool,
     canvases: Vec<Canvas>,
-    /// As in a canvas: versions before 31.1 have no canvases.
+    /// As in a canvas, of which older versions have only this one.
     #[serde(flatten)]
     only_canvas: Canvas,
 }
