@@ -56,6 +56,7 @@ fn front() -> Front {
             hop_mark: Some("hop".to_owned()),
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
+            listening: Vec::new(),
             relay: Relay::default(),
             relayed: Arc::new(Relayed::new(1)),
             edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
