@@ -23,6 +23,8 @@ pub(super) enum Progress {
     More,
     /// The client has what it asked for, and says nothing more unasked.
     Answered,
+    /// The client has what it asked for, and may say something more within `[limits] linger`.
+    Lingering,
     /// The last answer was given, whatever the client may still send.
     Last,
     /// The conversation goes on with an edge.
@@ -57,6 +59,10 @@ pub(super) async fn hold(
         }
         match progress {
             Progress::More => output.clear(),
+            Progress::Lingering => {
+                incoming.restart(limits.linger);
+                output.clear();
+            }
             Progress::HandOver => return Some(incoming),
             Progress::Answered => {
                 incoming.finish_answered(limits).await;
@@ -67,5 +73,6 @@ pub(super) async fn hold(
                 return None;
             }
         }
+        output.clear();
     }
 }

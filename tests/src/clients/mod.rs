@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote, two that follow rules of software that cannot be run here, and a crowd of the simplest
+//! Clients that nobody here wrote, those that follow rules of software that cannot be run here, and a crowd of the simplest
 //! kind.
 
 pub mod amf0;
@@ -8,10 +8,12 @@ mod curl;
 mod ffmpeg;
 pub mod flash;
 mod gstreamer;
+pub mod media3;
 mod netstream;
 mod players;
 pub mod rtmp;
 mod rtmpdump;
+pub mod rtsp;
 mod rules;
 pub mod srs;
 mod task;

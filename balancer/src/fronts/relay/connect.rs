@@ -72,6 +72,23 @@ pub(in crate::fronts) async fn connect_and<T, F: Future<Output = io::Result<(Str
     outcome
 }
 
+/// Connects to a place where the client was sent before, and counted.
+pub(in crate::fronts) async fn connect_to(
+    front: &Front,
+    client: Client,
+    destination: Destination,
+    wanted: Wanted<'_>,
+) -> Result<Upstream, Refusal> {
+    let session = front.open_session(destination.edge().map(|edge| edge.id)).ok_or(Refusal::RelayFull)?;
+    match reach_at(front, &destination, wanted).await {
+        Ok(stream) => Ok(Upstream { stream, destination, session }),
+        Err(error) => {
+            debug!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
+            Err(Refusal::Unreachable)
+        }
+    }
+}
+
 async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
     front: &Front,
     client: Client,
@@ -94,11 +111,7 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
             edge.inspect(|edge| edge.take_back(now));
             return Err(Refusal::RelayFull);
         };
-        let reached = match wanted.peer(&destination) {
-            Some(peer) => reach(peer, front.edge_tls(), &front.shared.listening, front.relay().connect_timeout).await,
-            None => Err(io::ErrorKind::InvalidInput.into()),
-        };
-        let greeted = match reached {
+        let greeted = match reach_at(front, &destination, wanted).await {
             Ok(stream) => greet(stream).await,
             Err(error) => Err(error),
         };
@@ -113,6 +126,13 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
         }
     }
     Err(Refusal::Unreachable)
+}
+
+async fn reach_at(front: &Front, destination: &Destination, wanted: Wanted<'_>) -> io::Result<Stream> {
+    match wanted.peer(destination) {
+        Some(peer) => reach(peer, front.edge_tls(), &front.shared.listening, front.relay().connect_timeout).await,
+        None => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 impl Wanted<'_> {

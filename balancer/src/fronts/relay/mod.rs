@@ -23,6 +23,6 @@ mod splice;
 mod supplies;
 
 pub(super) use carry::carry;
-pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and};
+pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and, connect_to};
 pub(super) use serve::serve;
 pub(super) use supplies::Supplies;

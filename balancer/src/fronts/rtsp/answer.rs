@@ -13,38 +13,41 @@ pub(super) enum Answer<'a> {
     Options,
     /// A status that leaves the connection open.
     Status(Status),
-    /// The caller's answer.
-    Describe(Target<'a>),
+    /// What the caller says: a client wants the stream of this target.
+    Open(Target<'a>),
 }
 
 /// What a request comes to. There are no sessions here, so nothing that needs one succeeds; never
 /// is a `SETUP` or `RECORD` answered with 200, which a client would follow with media.
 pub(super) fn answer<'a>(request: &Request<'a>) -> Result<Answer<'a>, Refusal> {
+    let has_session = request.header("Session").is_some();
     let status = match request.method {
         Method::Options => {
             Target::parse(request.target)?;
             return Ok(Answer::Options);
         }
-        Method::Describe => {
-            return match Target::parse(request.target)? {
-                Target::Asterisk => Err(Refusal::NoStream),
-                target => Ok(Answer::Describe(target)),
-            };
-        }
-        // Closed as well as refused: GStreamer's rtspclientsink goes on to SETUP after any answer.
-        Method::Announce | Method::Record => return Err(Refusal::Publisher),
+        // Whether `RECORD` is in order is for an edge to say.
+        Method::Describe | Method::Announce | Method::Record => return open(request),
+        Method::Setup if !has_session => return open(request),
         Method::Redirect => return Err(Refusal::ClientRedirect),
         Method::Unknown => Status::NotImplemented,
         // The client was sent here by mistake, or believes in a session of before.
-        _ if request.header("Session").is_some() => Status::SessionNotFound,
-        Method::Teardown => Status::SessionNotFound,
+        _ if has_session => Status::SessionNotFound,
+        Method::Teardown | Method::Setup => Status::SessionNotFound,
         // Known, and in order at the edge: the client has to start with DESCRIBE.
-        Method::Setup | Method::Play | Method::Pause => Status::MethodNotValidInThisState,
+        Method::Play | Method::Pause => Status::MethodNotValidInThisState,
         // A ping (RFC 2326 section 10.8).
         Method::GetParameter if request.content_length == 0 => Status::Ok,
         Method::GetParameter | Method::SetParameter => Status::ParameterNotUnderstood,
     };
     Ok(Answer::Status(status))
+}
+
+fn open<'a>(request: &Request<'a>) -> Result<Answer<'a>, Refusal> {
+    match Target::parse(request.target)? {
+        Target::Asterisk => Err(Refusal::NoStream),
+        target => Ok(Answer::Open(target)),
+    }
 }
 
 #[cfg(test)]
@@ -70,10 +73,12 @@ mod tests {
     }
 
     #[test]
-    fn describe_is_the_callers_to_answer_whatever_it_requires() {
-        let answer = answer_to("DESCRIBE", "/x", "Require: x\r\nSession: 1\r\n");
-        assert_eq!(answer.as_deref(), Ok("Describe(Path(\"/x\"))"));
-        assert_eq!(answer_to("DESCRIBE", "*", ""), Err(Refusal::NoStream));
+    fn whoever_wants_a_stream_is_the_callers_to_answer_whatever_it_requires() {
+        for method in ["DESCRIBE", "ANNOUNCE", "RECORD", "SETUP"] {
+            let answer = answer_to(method, "/x", "Require: x\r\n");
+            assert_eq!(answer.as_deref(), Ok("Open(Path(\"/x\"))"), "{method}");
+            assert_eq!(answer_to(method, "*", ""), Err(Refusal::NoStream), "{method}");
+        }
     }
 
     #[test]
@@ -81,7 +86,6 @@ mod tests {
         let session = "Session: 1\r\n";
         let body = "Content-Length: 3\r\n";
         for (method, headers, expected) in [
-            ("SETUP", "", Status::MethodNotValidInThisState),
             ("PLAY", "", Status::MethodNotValidInThisState),
             ("PAUSE", "", Status::MethodNotValidInThisState),
             ("TEARDOWN", "", Status::SessionNotFound),
@@ -109,15 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn publishers_are_refused_with_a_session_or_without() {
+    fn clients_cannot_redirect() {
         for headers in ["", "Session: 1\r\n"] {
-            for (method, expected) in [
-                ("ANNOUNCE", Refusal::Publisher),
-                ("RECORD", Refusal::Publisher),
-                ("REDIRECT", Refusal::ClientRedirect),
-            ] {
-                assert_eq!(answer_to(method, "rtsp://h/x", headers), Err(expected));
-            }
+            assert_eq!(answer_to("REDIRECT", "rtsp://h/x", headers), Err(Refusal::ClientRedirect));
         }
     }
 }

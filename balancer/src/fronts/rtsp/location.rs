@@ -53,6 +53,14 @@ impl Location {
         }
     }
 
+    /// Whether `target` is at the very host and port, by the very scheme, that this names.
+    pub fn is_host_of(&self, target: Target<'_>) -> bool {
+        let (Ok(Target::Url(named)), Target::Url(url)) = (Target::parse(self.0.as_bytes()), target) else {
+            return false;
+        };
+        named.scheme == url.scheme && named.port() == url.port() && named.host.eq_ignore_ascii_case(url.host)
+    }
+
     /// The URL.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -15,10 +15,10 @@ pub enum Refusal {
     /// The target of an `OPTIONS` or `DESCRIBE` is not a proper one.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// `DESCRIBE *`: no stream to tell about.
-    #[error("DESCRIBE names no stream")]
+    /// `DESCRIBE *` and the like: no stream to tell about.
+    #[error("the request names no stream")]
     NoStream,
-    /// A publisher: `ANNOUNCE` or `RECORD`. No publisher follows a redirect.
+    /// A publisher, where nobody is relayed: none follows a redirect.
     #[error("publishing is not possible here")]
     Publisher,
     /// `REDIRECT`, which only servers may send.

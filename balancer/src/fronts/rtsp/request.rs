@@ -219,6 +219,15 @@ pub(super) fn find_cseq(head: &[u8]) -> Option<u64> {
         .and_then(|(_, value)| parse_number(value))
 }
 
+/// The bytes of body that follow a head, whether of a request or of an answer; 0 where it does not say.
+pub(super) fn find_content_length(head: &[u8]) -> usize {
+    let length = lines(head)
+        .filter_map(parse_header)
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length"))
+        .and_then(|(_, value)| parse_number(value));
+    length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
+}
+
 /// Takes a request line apart at its first and last space: a space that the client left in the URL
 /// is then refused as such.
 fn parse_request_line(line: &[u8]) -> Result<(Method, &[u8]), RequestError> {
@@ -240,12 +249,12 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, &[u8]), RequestError> {
 }
 
 /// The lines up to the first empty one.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&byte| byte == b'\n').map(without_cr).take_while(|line| !line.is_empty())
 }
 
 /// The name and the value of a header line.
-fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     let is_clean = value.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control());

@@ -7,13 +7,12 @@
 
 use super::location::Location;
 
-/// The methods that `OPTIONS` names.
+/// The methods that `OPTIONS` names: what there is at an edge, and not only what this front answers.
 ///
-/// More than what this front performs: GStreamer gives up with "Server does not support SETUP"
-/// where `SETUP` is missing, although it would be sent to the edge. These five are those of every
-/// server (RFC 2326 section 10) and `DESCRIBE`. `ANNOUNCE` and `RECORD` are left out, so that a
-/// publisher can know before it tries.
-const PUBLIC: &str = "OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY";
+/// GStreamer gives up with "Server does not support SETUP" where `SETUP` is missing. `GET_PARAMETER`
+/// is not promised in the edges' name: a client that does not find it keeps its session alive with
+/// `OPTIONS`, which every server has (RFC 2326 section 10).
+const PUBLIC: &str = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, TEARDOWN, PLAY, RECORD";
 
 /// The methods that can succeed here, for the `Allow` header of 405 and 455.
 const ALLOW: &str = "OPTIONS, DESCRIBE";
@@ -44,6 +43,8 @@ pub enum Status {
     SessionNotFound,
     /// 455
     MethodNotValidInThisState,
+    /// 461
+    UnsupportedTransport,
     /// 501
     NotImplemented,
     /// 503
@@ -66,6 +67,7 @@ impl Status {
             Self::ParameterNotUnderstood => "451 Parameter Not Understood",
             Self::SessionNotFound => "454 Session Not Found",
             Self::MethodNotValidInThisState => "455 Method Not Valid in This State",
+            Self::UnsupportedTransport => "461 Unsupported Transport",
             Self::NotImplemented => "501 Not Implemented",
             Self::ServiceUnavailable => "503 Service Unavailable",
             Self::VersionNotSupported => "505 RTSP Version not supported",
@@ -91,16 +93,17 @@ pub fn options(out: &mut Vec<u8>, cseq: u64, date: &str) {
     end(out, Connection::Open);
 }
 
-/// Sends a client to an edge: 302 at `DESCRIBE`. The caller closes its side of the connection next.
+/// Sends a client to an edge: 302 at `DESCRIBE`. The caller closes its side of the connection next,
+/// unless the client may come back on it.
 ///
 /// 302 and no other: 303, 305, 307 and 308 fail in GStreamer and live555.
 ///
 /// `reason` says why it is this edge: a word of our own.
-pub fn redirect(out: &mut Vec<u8>, cseq: u64, date: &str, location: &Location, reason: &str) {
+pub fn redirect(out: &mut Vec<u8>, cseq: u64, date: &str, location: &Location, reason: &str, connection: Connection) {
     start(out, Status::MovedTemporarily, Some(cseq), date);
     header(out, "Location", location.as_str());
     header(out, REASON, reason);
-    end(out, Connection::Close);
+    end(out, connection);
 }
 
 /// Says that no edge can take the client, and after how many seconds it may ask again. The caller
@@ -194,7 +197,7 @@ mod tests {
              CSeq: 1\r\n\
              Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
              Server: Weir\r\n\
-             Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY\r\n\
+             Public: OPTIONS, DESCRIBE, ANNOUNCE, SETUP, TEARDOWN, PLAY, RECORD\r\n\
              Content-Length: 0\r\n\
              \r\n"
         );
@@ -205,7 +208,7 @@ mod tests {
         let url = "rtsp://edge-1:554/live/stream?token=abc";
         let location = Location::parse(url.to_owned()).expect("a location");
         assert_eq!(
-            built(|out| redirect(out, 2, DATE, &location, "policy")),
+            built(|out| redirect(out, 2, DATE, &location, "policy", Connection::Close)),
             "RTSP/1.0 302 Moved Temporarily\r\n\
              CSeq: 2\r\n\
              Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
@@ -276,6 +279,7 @@ mod tests {
             (Status::RequestUriTooLarge, "414 Request-URI Too Large"),
             (Status::ParameterNotUnderstood, "451 Parameter Not Understood"),
             (Status::SessionNotFound, "454 Session Not Found"),
+            (Status::UnsupportedTransport, "461 Unsupported Transport"),
             (Status::NotImplemented, "501 Not Implemented"),
             (Status::VersionNotSupported, "505 RTSP Version not supported"),
         ] {

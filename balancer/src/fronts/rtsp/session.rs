@@ -8,10 +8,12 @@
 //!     match session.step(&mut input, date, &mut out) {
 //!         Step::Need => break,                   // send `out`, read on
 //!         Step::Reply(_) => {}                   // send `out` now or with the next
-//!         Step::Describe(describe) => {          // pick an edge, then
-//!             respond::redirect(&mut out, describe.request.cseq, date, &location, "policy");
-//!             return close_after(out);
+//!         Step::Open(opening) => {               // a redirect,
+//!             let cseq = opening.request.cseq;
+//!             respond::redirect(&mut out, cseq, date, &location, "policy", Connection::Close);
+//!             return close_after(out);           // or the relay of the head, and of `input` after it
 //!         }
+//!         Step::Return(opening) => {}            // the relay to the edge that was named
 //!         Step::Refuse(_) => return close_after(out),
 //!         Step::Finished => break,               // read on and throw away until the client closes
 //!     }
@@ -24,6 +26,7 @@
 
 use super::answer::{Answer, answer};
 use super::limits::Limits;
+use super::location::Location;
 use super::refusal::Refusal;
 use super::request::{HeadScan, Request, RequestError, find_cseq};
 use super::respond::{self, Connection, Status};
@@ -44,7 +47,7 @@ pub struct Session {
     /// How far the end of the head has been looked for.
     scan: HeadScan,
     /// Whether `buffer` holds a head that is answered. It is cleared at the next step, since a
-    /// [`Step::Describe`] borrows it until then.
+    /// [`Step::Open`] borrows it until then.
     answered: bool,
     /// Bytes of a body or a frame still to come, and to be thrown away.
     skip: usize,
@@ -52,6 +55,8 @@ pub struct Session {
     frames: usize,
     /// Requests seen.
     requests: usize,
+    /// Where the client was sent, if it may come back on this connection for the edge that is named.
+    named: Option<Location>,
     /// Whether the last answer is given.
     finished: bool,
 }
@@ -63,18 +68,22 @@ pub enum Step<'a> {
     Need,
     /// An answer was appended, and the connection goes on.
     Reply(Status),
-    /// A player wants to be told about a stream, and nothing was appended: append
-    /// [`respond::redirect`] or [`respond::no_edge`], send, and close.
-    Describe(Describe<'a>),
+    /// A client wants a stream, and nothing was appended. What it gets is the caller's to say: a
+    /// redirect, an edge that is asked in its name, or a refusal.
+    Open(Opening<'a>),
+    /// A client that was sent to an edge asks for that edge on this connection, and nothing was
+    /// appended: bring it there, since it would only ask again elsewhere.
+    Return(Opening<'a>),
     /// A refusal was appended: send, and close.
     Refuse(Refusal),
     /// The last answer was given before: throw away what still comes. All input is consumed.
     Finished,
 }
 
-/// A `DESCRIBE` that waits for its answer.
+/// A request for a stream that waits for its answer: `DESCRIBE` of a player, `ANNOUNCE` or `RECORD`
+/// of a publisher, or `SETUP` of somebody who knows what there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Describe<'a> {
+pub struct Opening<'a> {
     /// The request: its `CSeq` goes into the answer, its headers may tell the client.
     ///
     /// A `Require` header is for the edge to judge. The 551 that RFC 2326 section 12.32 asks for
@@ -82,6 +91,8 @@ pub struct Describe<'a> {
     pub request: Request<'a>,
     /// The stream. Never [`Target::Asterisk`].
     pub target: Target<'a>,
+    /// The bytes of the request, up to its body: what an edge is to be asked.
+    pub head: &'a [u8],
 }
 
 impl Session {
@@ -95,8 +106,20 @@ impl Session {
             skip: 0,
             frames: 0,
             requests: 0,
+            named: None,
             finished: false,
         }
+    }
+
+    /// The client was sent to `location`, and the connection stays open: what comes next is a
+    /// [`Step::Return`] if it asks for something at the host that `location` names, or the end.
+    pub fn expect_return(&mut self, location: Location) {
+        self.named = Some(location);
+    }
+
+    /// The last answer was given: what still comes is thrown away.
+    pub fn finish(&mut self) {
+        self.finished = true;
     }
 
     /// Takes bytes off `input` up to the end of one request, and says what to do.
@@ -143,10 +166,23 @@ impl Session {
                 .map_err(Refusal::from)
                 .and_then(|request| Ok((request, answer(&request)?)))
         };
+        if let Some(named) = &self.named {
+            return match outcome {
+                Ok((request, Answer::Open(target))) if named.is_host_of(target) => {
+                    Step::Return(Opening { request, target, head })
+                }
+                // It has had its answer.
+                _ => {
+                    self.finished = true;
+                    *input = &[];
+                    Step::Finished
+                }
+            };
+        }
         match outcome {
-            Ok((request, Answer::Describe(target))) => {
-                self.finished = true;
-                Step::Describe(Describe { request, target })
+            Ok((request, Answer::Open(target))) => {
+                self.skip = request.content_length;
+                Step::Open(Opening { request, target, head })
             }
             Ok((request, Answer::Options)) => {
                 self.skip = request.content_length;
@@ -167,10 +203,14 @@ impl Session {
 
     /// Appends a 408 for a client that was too slow, with the `CSeq` of a request that has come in
     /// part. The caller sends and closes.
+    ///
+    /// Nothing is appended when the client has had its answer before.
     pub fn time_out(&mut self, date: &str, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.finished, true) || self.named.is_some() {
+            return;
+        }
         let complete_lines = self.scan.complete_lines().min(self.buffer.len());
         respond::timed_out(out, find_cseq(&self.buffer[..complete_lines]), date);
-        self.finished = true;
     }
 
     /// The bytes that are kept from one step to the next: at most [`Limits::head`].
@@ -268,13 +308,16 @@ mod tests {
         let mut session = Session::new(Limits::default());
         let mut input = &b"DESCRIBE rtsp://u:p@h/live/x?a=b RTSP/1.0\nCSeq: 4\nA: b\n\nmore"[..];
         let mut out = Vec::new();
-        let Step::Describe(describe) = session.step(&mut input, DATE, &mut out) else {
+        let Step::Open(opening) = session.step(&mut input, DATE, &mut out) else {
             panic!("no DESCRIBE");
         };
-        assert_eq!(describe.request.cseq, 4);
-        assert_eq!(describe.request.header("a"), Some(&b"b"[..]));
-        assert_eq!(describe.target.path_and_query(), Some("/live/x?a=b"));
+        assert_eq!(opening.request.cseq, 4);
+        assert_eq!(opening.request.header("a"), Some(&b"b"[..]));
+        assert_eq!(opening.target.path_and_query(), Some("/live/x?a=b"));
+        assert_eq!(opening.head, b"DESCRIBE rtsp://u:p@h/live/x?a=b RTSP/1.0\nCSeq: 4\nA: b\n\n");
         assert!(out.is_empty());
+        assert_eq!(input, b"more");
+        session.finish();
         assert_eq!(session.step(&mut input, DATE, &mut out), Step::Finished);
         assert!(input.is_empty() && out.is_empty());
     }
@@ -289,10 +332,11 @@ mod tests {
             assert_eq!(step, Step::Need);
         }
         let mut rest = &b"RTSP/1.0\r\nCSeq: 1\r\n\r\n"[..];
-        let Step::Describe(describe) = session.step(&mut rest, DATE, &mut out) else {
+        let Step::Open(opening) = session.step(&mut rest, DATE, &mut out) else {
             panic!("no DESCRIBE");
         };
-        assert_eq!(describe.target.path_and_query(), Some("/live"));
+        assert_eq!(opening.target.path_and_query(), Some("/live"));
+        assert_eq!(opening.head, b"DESCRIBE rtsp://h/live RTSP/1.0\r\nCSeq: 1\r\n\r\n");
     }
 
     #[test]
@@ -308,7 +352,7 @@ mod tests {
             assert_eq!(step, Step::Reply(status));
         }
         let step = session.step(&mut input, DATE, &mut out);
-        assert!(matches!(step, Step::Describe(_)));
+        assert!(matches!(step, Step::Open(_)));
         let answers = String::from_utf8(out).expect("ASCII");
         let cseqs: Vec<_> = answers.lines().filter(|line| line.starts_with("CSeq")).collect();
         assert_eq!(cseqs, ["CSeq: 1", "CSeq: 2", "CSeq: 3"]);
@@ -330,7 +374,7 @@ mod tests {
                         Step::Need | Step::Finished => break,
                         Step::Reply(status) => seen.push(Ok(status)),
                         Step::Refuse(refusal) => seen.push(Err(refusal)),
-                        Step::Describe(_) => panic!("a DESCRIBE"),
+                        Step::Open(_) | Step::Return(_) => panic!("a stream"),
                     }
                 }
             }
@@ -385,7 +429,7 @@ mod tests {
     fn a_body_is_skipped_and_not_kept() {
         let mut session = Session::new(Limits::default());
         let mut out = Vec::new();
-        let mut head = &b"SETUP * RTSP/1.0\nCSeq: 1\nContent-Length: 65536\n\n"[..];
+        let mut head = &b"PAUSE * RTSP/1.0\nCSeq: 1\nContent-Length: 65536\n\n"[..];
         session.step(&mut head, DATE, &mut out);
         let body = vec![b'x'; 65535];
         assert_eq!(session.step(&mut &body[..], DATE, &mut out), Step::Need);
@@ -393,6 +437,54 @@ mod tests {
         let mut rest = &b"xPLAY * RTSP/1.0\nCSeq: 2\n\n"[..];
         let expected = Step::Reply(Status::MethodNotValidInThisState);
         assert_eq!(session.step(&mut rest, DATE, &mut out), expected);
+    }
+
+    /// What a session whose client was sent to `rtsp://edge-1:8554/live/x` makes of `bytes`.
+    fn after_a_redirect(bytes: &str) -> (bool, String) {
+        let mut session = Session::new(Limits::default());
+        session.expect_return(Location::parse("rtsp://edge-1:8554/live/x".to_owned()).expect("a location"));
+        let mut out = Vec::new();
+        let returned = match session.step(&mut bytes.as_bytes(), DATE, &mut out) {
+            Step::Return(opening) => {
+                assert_eq!(opening.head, bytes.as_bytes());
+                true
+            }
+            Step::Finished => false,
+            other => panic!("{bytes}: {other:?}"),
+        };
+        (returned, String::from_utf8(out).expect("ASCII"))
+    }
+
+    #[test]
+    fn a_client_that_asks_for_the_named_edge_comes_back_and_nobody_else() {
+        for request in
+            ["DESCRIBE rtsp://edge-1:8554/live/x", "SETUP RTSP://EDGE-1:8554", "ANNOUNCE rtsp://edge-1:8554/y"]
+        {
+            assert_eq!(
+                after_a_redirect(&format!("{request} RTSP/1.0\nCSeq: 2\n\n")),
+                (true, String::new()),
+                "{request}"
+            );
+        }
+        for request in [
+            "DESCRIBE rtsp://edge-1/live/x RTSP/1.0",
+            "DESCRIBE rtsps://edge-1:8554/live/x RTSP/1.0",
+            "DESCRIBE rtsp://lb:8554/live/x RTSP/1.0",
+            "DESCRIBE /live/x RTSP/1.0",
+            "OPTIONS rtsp://edge-1:8554/live/x RTSP/1.0",
+            "nonsense",
+        ] {
+            assert_eq!(after_a_redirect(&format!("{request}\nCSeq: 2\n\n")), (false, String::new()), "{request}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_come_back_is_told_nothing_more() {
+        let mut session = Session::new(Limits::default());
+        session.expect_return(Location::parse("rtsp://edge-1/live/x".to_owned()).expect("a location"));
+        let mut out = Vec::new();
+        session.time_out(DATE, &mut out);
+        assert!(out.is_empty());
     }
 
     #[test]

@@ -19,6 +19,14 @@ impl Scheme {
     /// Every scheme.
     const ALL: [Self; 4] = [Self::Rtsp, Self::Rtsps, Self::Rtspu, Self::Rtspt];
 
+    /// The port that a URL means that names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Rtsp | Self::Rtspu | Self::Rtspt => 554,
+            Self::Rtsps => 322,
+        }
+    }
+
     /// The scheme as it stands in a URL.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -124,6 +132,11 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Url<'a> {
+    /// The port, whether it is given or meant.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or_else(|| self.scheme.default_port())
+    }
+
     /// Parses a URL that is known to be visible ASCII.
     fn parse_visible(url: &'a str) -> Result<Self, TargetError> {
         let (scheme, rest) = url.split_once("://").ok_or(TargetError::Relative)?;

@@ -14,7 +14,7 @@ const DATE: &str = "Thu, 23 Jan 1997 15:35:06 GMT";
 #[derive(Debug, Clone, PartialEq)]
 enum Taken {
     Reply(Status),
-    Describe { cseq: u64, path_and_query: String },
+    Open { cseq: u64, path_and_query: String },
     Refuse(Refusal),
 }
 
@@ -34,14 +34,16 @@ fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Taken>, Stri
                 }
                 Step::Reply(status) => Taken::Reply(status),
                 Step::Refuse(refusal) => Taken::Refuse(refusal),
-                Step::Describe(describe) => {
-                    let cseq = describe.request.cseq;
-                    let kept = describe.target.path_and_query().expect("never an asterisk");
+                Step::Return(_) => panic!("nobody was sent anywhere"),
+                Step::Open(opening) => {
+                    let cseq = opening.request.cseq;
+                    let kept = opening.target.path_and_query().expect("never an asterisk").to_owned();
                     let location = Location::parse(format!("rtsp://edge-1:8554{kept}"))
                         .or_else(|_| Location::parse("rtsp://edge-1:8554/".to_owned()))
                         .expect("a location");
-                    respond::redirect(&mut out, cseq, DATE, &location, "policy");
-                    Taken::Describe { cseq, path_and_query: kept.to_owned() }
+                    respond::redirect(&mut out, cseq, DATE, &location, "policy", respond::Connection::Close);
+                    session.finish();
+                    Taken::Open { cseq, path_and_query: kept }
                 }
             };
             steps.push(taken);
@@ -63,14 +65,14 @@ fn converse_in_all_pieces(bytes: &[u8]) -> (Vec<Taken>, String) {
 }
 
 fn player(cseq: u64, path_and_query: &str) -> Vec<Taken> {
-    vec![Taken::Reply(Status::Ok), Taken::Describe { cseq, path_and_query: path_and_query.to_owned() }]
+    vec![Taken::Reply(Status::Ok), Taken::Open { cseq, path_and_query: path_and_query.to_owned() }]
 }
 
 const PUBLIC: &str = "RTSP/1.0 200 OK\r\n\
     CSeq: 1\r\n\
     Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
     Server: Weir\r\n\
-    Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY\r\n\
+    Public: OPTIONS, DESCRIBE, ANNOUNCE, SETUP, TEARDOWN, PLAY, RECORD\r\n\
     Content-Length: 0\r\n\
     \r\n";
 
@@ -88,15 +90,6 @@ fn moved(path_and_query: &str) -> String {
          \r\n"
     )
 }
-
-const NOT_ALLOWED: &str = "RTSP/1.0 405 Method Not Allowed\r\n\
-    CSeq: 2\r\n\
-    Date: Thu, 23 Jan 1997 15:35:06 GMT\r\n\
-    Server: Weir\r\n\
-    Allow: OPTIONS, DESCRIBE\r\n\
-    Content-Length: 0\r\n\
-    Connection: close\r\n\
-    \r\n";
 
 #[test]
 fn players_are_sent_to_an_edge_with_path_and_query() {
@@ -119,16 +112,13 @@ fn a_player_without_a_path_is_sent_to_an_edge() {
 }
 
 #[test]
-fn publishers_are_refused_before_they_set_anything_up() {
+fn publishers_are_the_callers_to_relay() {
     for bytes in [
         &include_bytes!("fixtures/ffmpeg-5.1.9-publish.rtsp")[..],
-        // This one sent SETUP after the 405 all the same: nothing may answer it.
         include_bytes!("fixtures/gstreamer-1.22.0-rtspclientsink.rtsp"),
     ] {
-        let (steps, sent) = converse_in_all_pieces(bytes);
-        let refused = Taken::Refuse(Refusal::Publisher);
-        assert_eq!(steps, [Taken::Reply(Status::Ok), refused]);
-        assert_eq!(sent, PUBLIC.to_owned() + NOT_ALLOWED);
+        let (steps, _) = converse_in_all_pieces(bytes);
+        assert_eq!(steps, player(2, "/live/stream?token=abc"));
     }
 }
 
@@ -184,7 +174,7 @@ proptest! {
     ) {
         let head = [b"DESCRIBE rtsp://h/", &target[..], b" RTSP/1.0\r\nCSeq: 2\r\n\r\n"].concat();
         let (steps, sent) = converse([&head[..]]);
-        if let Some(Taken::Describe { path_and_query, .. }) = steps.first() {
+        if let Some(Taken::Open { path_and_query, .. }) = steps.first() {
             prop_assert_eq!(sent, moved(path_and_query));
         }
     }

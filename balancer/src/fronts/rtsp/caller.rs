@@ -1,0 +1,224 @@
+//! One client until it is answered, or it is known what it is to be relayed for.
+
+use tracing::debug;
+
+use super::returning::may_return;
+use super::{Location, Method, Opening, Refusal, Session, Status, Step, Target, respond};
+use crate::config::{Application, Mode};
+use crate::fleet::Protocol;
+use crate::fronts::conversation::{Conversation, Progress};
+use crate::fronts::redirect::{Asked, Destination};
+use crate::fronts::{Client, Front};
+
+/// A client, and how far it has come.
+pub(super) struct Caller<'f> {
+    front: &'f Front,
+    client: Client,
+    session: Session,
+    /// Where it was sent, if it may come back on this connection.
+    sent: Option<(Destination, Asked<'static>)>,
+    relayed: Option<Relayed>,
+}
+
+/// What a client is to be relayed for.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    /// What it has said that is not answered.
+    pub(super) said: Vec<u8>,
+    /// The `CSeq` of the first request of that.
+    pub(super) cseq: u64,
+    /// What it asks for: path and query.
+    pub(super) path: String,
+    /// Where it thought that it was going.
+    pub(super) asked: Asked<'static>,
+    /// Where it was sent before, if it was.
+    pub(super) sent: Option<Destination>,
+}
+
+/// What becomes of a client that wants a stream.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Redirect,
+    Relay,
+    /// It would have to be relayed, and nobody is: a publisher is told at once.
+    RefusePublisher,
+    /// … and whoever skips `DESCRIBE` is told to begin with it.
+    Refuse(Status),
+}
+
+impl Way {
+    fn of(method: Method, mode: Mode) -> Self {
+        match (method, mode) {
+            (_, Mode::Relay) => Self::Relay,
+            // All players follow a redirect here, and only here.
+            (Method::Describe, Mode::Auto | Mode::Redirect) => Self::Redirect,
+            (_, Mode::Auto) => Self::Relay,
+            (Method::Setup, Mode::Redirect) => Self::Refuse(Status::MethodNotValidInThisState),
+            (_, Mode::Redirect) => Self::RefusePublisher,
+        }
+    }
+}
+
+impl<'f> Caller<'f> {
+    /// A client of which nothing is read.
+    pub(super) fn new(front: &'f Front, client: Client) -> Self {
+        Self { front, client, session: Session::new(front.limits().rtsp), sent: None, relayed: None }
+    }
+
+    /// What the client is to be relayed for, if it is.
+    pub(super) fn into_relayed(self) -> Option<Relayed> {
+        self.relayed
+    }
+}
+
+impl Conversation for Caller<'_> {
+    fn advance(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Progress {
+        let Self { front, client, session, sent, relayed } = self;
+        let date = front.http_date();
+        let mut has_answer = false;
+        loop {
+            match session.step(&mut input, &date, output) {
+                Step::Need => return if has_answer { Progress::Lingering } else { Progress::More },
+                Step::Finished => return Progress::Last,
+                Step::Reply(status) => debug!(client = %client.address, status = status.as_str(), "rtsp"),
+                Step::Open(opening) => {
+                    let path = opening.target.path_and_query().unwrap_or_default();
+                    let cseq = opening.request.cseq;
+                    match Way::of(opening.request.method, front.application(Protocol::Rtsp, path).mode) {
+                        Way::Relay => {
+                            let asked = asked(*client, opening.target);
+                            *relayed = Some(Relayed::new(&opening, input, asked, None));
+                            return Progress::HandOver;
+                        }
+                        Way::Redirect => {
+                            let Some(redirected) = redirect(front, *client, &opening, &date, output) else {
+                                return last(input);
+                            };
+                            let Redirected { destination, asked, location } = redirected;
+                            if !may_return(opening.request.header("User-Agent")) {
+                                return last(input);
+                            }
+                            has_answer = true;
+                            *sent = Some((destination, asked));
+                            session.expect_return(location);
+                        }
+                        Way::RefusePublisher => {
+                            let refusal = Refusal::Publisher;
+                            front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
+                            respond::status(output, refusal.status(), Some(cseq), &date, respond::Connection::Close);
+                            // GStreamer's rtspclientsink goes on to SETUP after any answer: nothing may answer that.
+                            return Progress::Last;
+                        }
+                        Way::Refuse(status) => {
+                            respond::status(output, status, Some(cseq), &date, respond::Connection::Open);
+                        }
+                    }
+                }
+                Step::Return(opening) => {
+                    let Some((destination, asked)) = sent.take() else { return Progress::Last };
+                    *relayed = Some(Relayed::new(&opening, input, asked, Some(destination)));
+                    return Progress::HandOver;
+                }
+                Step::Refuse(refusal) => {
+                    front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
+                    debug!(client = %client.address, %refusal, "rtsp");
+                    return Progress::Last;
+                }
+            }
+        }
+    }
+
+    fn time_out(&mut self, output: &mut Vec<u8>) {
+        if self.sent.is_none() {
+            self.front.metrics().reject_client(Protocol::Rtsp.name(), "timeout");
+        }
+        self.session.time_out(&self.front.http_date(), output);
+    }
+}
+
+impl Relayed {
+    fn new(opening: &Opening<'_>, rest: &[u8], asked: Asked<'static>, sent: Option<Destination>) -> Self {
+        Self {
+            said: [opening.head, rest].concat(),
+            cseq: opening.request.cseq,
+            path: opening.target.path_and_query().unwrap_or_default().to_owned(),
+            asked,
+            sent,
+        }
+    }
+}
+
+/// How a connection ends after its last answer.
+fn last(input: &[u8]) -> Progress {
+    if input.is_empty() { Progress::Answered } else { Progress::Last }
+}
+
+/// Where a player was sent.
+struct Redirected {
+    destination: Destination,
+    asked: Asked<'static>,
+    location: Location,
+}
+
+/// Names an edge to a player, or says that there is none.
+fn redirect(
+    front: &Front,
+    client: Client,
+    opening: &Opening<'_>,
+    date: &str,
+    output: &mut Vec<u8>,
+) -> Option<Redirected> {
+    let cseq = opening.request.cseq;
+    let path = opening.target.path_and_query();
+    let application = front.application(Protocol::Rtsp, path.unwrap_or_default());
+    let back = Asked { host: host(opening.target), ..asked(client, opening.target) };
+    let destination = match front.choose_elsewhere(client, Protocol::Rtsp, path, back, application) {
+        Ok(destination) => destination,
+        Err(refusal) => {
+            debug!(client = %client.address, %refusal, "rtsp");
+            respond::no_edge(output, cseq, date, Front::RETRY_AFTER_SECONDS.into(), refusal.name());
+            return None;
+        }
+    };
+    let asked = asked(client, opening.target);
+    let Some(location) = location(&destination, asked, application, opening.target) else {
+        respond::status(output, Status::BadRequest, Some(cseq), date, respond::Connection::Close);
+        return None;
+    };
+    debug!(client = %client.address, %location, "rtsp redirect");
+    let connection = match may_return(opening.request.header("User-Agent")) {
+        true => respond::Connection::Open,
+        false => respond::Connection::Close,
+    };
+    respond::redirect(output, cseq, date, &location, destination.reason.name(), connection);
+    Some(Redirected { destination, asked, location })
+}
+
+/// Where the client thought that it was going.
+fn asked(client: Client, target: Target<'_>) -> Asked<'static> {
+    match target {
+        Target::Url(url) => Asked { scheme: url.scheme.as_str(), host: None, port: url.port, told: client.told },
+        Target::Path(_) | Target::Asterisk => client.asked(Protocol::Rtsp),
+    }
+}
+
+/// The host that the client thought to ask.
+fn host(target: Target<'_>) -> Option<&str> {
+    match target {
+        Target::Url(url) => Some(url.host),
+        Target::Path(_) | Target::Asterisk => None,
+    }
+}
+
+/// The stream's URL at its destination, unless the client's path cannot stand in one.
+fn location(
+    destination: &Destination,
+    asked: Asked<'_>,
+    application: &Application,
+    target: Target<'_>,
+) -> Option<Location> {
+    let path = target.path_and_query()?;
+    let beginning = destination.target(Protocol::Rtsp, asked, application);
+    Location::parse(format!("{beginning}{}", application.rename(path))).ok()
+}
+
