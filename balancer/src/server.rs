@@ -29,6 +29,7 @@ use crate::fronts::accept::accept;
 use crate::fronts::listener::{self, Bound, Port, Service};
 use crate::fronts::places::Places;
 use crate::fronts::repeats::Repeats;
+use crate::fronts::rtsp::tunnel::Tunnels;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
@@ -202,6 +203,7 @@ impl Server {
             relay: config.relay,
             edge_tls,
             places: Places::default(),
+            tunnels: Tunnels::default(),
             tls,
         });
 

@@ -150,7 +150,14 @@ async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>,
         return front.metrics().reject_client(protocol.name(), "not-admitted");
     }
     match protocol {
-        Protocol::Http => http::serve(front, client, incoming).await,
+        Protocol::Http => {
+            let Some(tunnelled) = http::serve(Arc::clone(&front), client, incoming).await else { return };
+            if !admitted.contains(&Protocol::Rtsp) {
+                return front.metrics().reject_client(Protocol::Rtsp.name(), "not-admitted");
+            }
+            // Boxed, since few connections need the room.
+            Box::pin(rtsp::tunnel::serve(front, client, tunnelled)).await;
+        }
         Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
         Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
     }

@@ -61,6 +61,7 @@ use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Sele
 use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::fronts::repeats::Repeats;
+use crate::fronts::rtsp::tunnel::Tunnels;
 use crate::metrics::Metrics;
 use crate::relayed::{Relayed, Session};
 
@@ -99,6 +100,8 @@ pub struct Shared {
     pub edge_tls: Arc<ClientConfig>,
     /// Client connections open now.
     pub places: Places,
+    /// RTSP clients that come in by two HTTP connections, and have made one.
+    pub tunnels: Tunnels,
     /// With what TLS is accepted, if it is.
     pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
@@ -304,6 +307,11 @@ impl Front {
         self.shared.tls.as_ref().map(|config| TlsAcceptor::from(config.load_full()))
     }
 
+    /// RTSP clients that come in by two HTTP connections, and have made one.
+    fn tunnels(&self) -> &Tunnels {
+        &self.shared.tunnels
+    }
+
     /// How clients are relayed.
     fn relay(&self) -> &config::Relay {
         &self.shared.relay
@@ -404,6 +412,7 @@ mod tests {
             relayed: Arc::new(Relayed::new(100)),
             edge_tls: relay::edge_tls::client_config(None).unwrap(),
             places: Places::default(),
+            tunnels: Tunnels::default(),
             tls: None,
         }
     }

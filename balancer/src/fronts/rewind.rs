@@ -22,6 +22,10 @@ impl<S> Rewind<S> {
     pub(super) fn inner(&self) -> &S {
         &self.stream
     }
+
+    pub(super) fn inner_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {

@@ -57,6 +57,18 @@ impl Socket {
         }
     }
 
+    /// Takes the connection out of the runtime, for another thread's to learn of it.
+    ///
+    /// # Errors
+    /// When it cannot be taken out; it is closed then.
+    pub(super) fn detach(&mut self) -> io::Result<()> {
+        match std::mem::replace(self, Self::Lost) {
+            Self::Registered(stream) => *self = Self::new(stream.into_std()?),
+            other => *self = other,
+        }
+        Ok(())
+    }
+
     /// Tells the peer that nothing more will come.
     fn shutdown(&self) -> io::Result<()> {
         match self {

@@ -1,4 +1,4 @@
-//! A connection, plain or over TLS, to a client or to an edge.
+//! A connection, plain, over TLS or in a tunnel, to a client or to an edge.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,14 +9,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::fronts::rewind::Rewind;
+use crate::fronts::rtsp::tunnel::Joined;
 use crate::fronts::socket::Socket;
 
-/// A connection, plain or over TLS.
+/// A connection, plain, over TLS or in a tunnel.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(Socket),
     /// What was read to tell that it is TLS comes first. Boxed, since TLS takes 1 KiB of state, and few have it.
     Tls(Box<TlsStream<Rewind<Socket>>>),
+    /// RTSP in a pair of HTTP connections.
+    Tunnelled(Box<Joined>),
 }
 
 impl Stream {
@@ -25,6 +28,20 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.local_address(),
             Self::Tls(stream) => stream.get_ref().0.inner().local_address(),
+            Self::Tunnelled(stream) => stream.local_address(),
+        }
+    }
+
+    /// Takes the connection out of this thread's runtime, for another thread's to learn of it.
+    ///
+    /// # Errors
+    /// When it cannot be taken out.
+    pub(super) fn detach(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.detach(),
+            Self::Tls(stream) => stream.get_mut().0.inner_mut().detach(),
+            // Made of two, and never given away.
+            Self::Tunnelled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -34,6 +51,7 @@ macro_rules! delegate {
         match $self.get_mut() {
             Stream::Plain($stream) => $call,
             Stream::Tls($stream) => $call,
+            Stream::Tunnelled($stream) => $call,
         }
     };
 }
@@ -61,6 +79,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tunnelled(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -27,6 +27,7 @@ mod rtmp_relay;
 mod rtsp_loops;
 mod rtsp_players;
 mod rtsp_publishers;
+mod rtsp_tunnel;
 mod second_implementation;
 mod selection;
 mod server_info;

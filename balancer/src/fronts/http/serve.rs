@@ -14,10 +14,13 @@ use crate::fronts::http::hyper;
 use crate::fronts::http::route::answer;
 use crate::fronts::http::simple::Simple;
 use crate::fronts::incoming::Incoming;
+use crate::fronts::rtsp::tunnel::is_tunnelled;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
-pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) {
+///
+/// Gives it back when its next request is half of an RTSP tunnel, and not for this front.
+pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) -> Option<Incoming> {
     let limits = front.limits();
     let mut output = Vec::new();
     loop {
@@ -28,11 +31,15 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
                 let _ = incoming.stream.write_all(refusal.response(limits.http.head).as_bytes()).await;
                 incoming.finish(limits).await;
             }
-            return;
+            return None;
         }
         let Some(simple) = Simple::parse(&incoming.received) else {
+            if is_tunnelled(&incoming.received) {
+                return Some(incoming);
+            }
             // Boxed, since few connections need the room.
-            return Box::pin(hyper::serve(front, client, incoming)).await;
+            Box::pin(hyper::serve(front, client, incoming)).await;
+            return None;
         };
         let Simple { request, length, is_old, keep_alive } = simple;
         let framing = Framing { is_old, keep_alive, is_head: request.is_head(), date: &front.http_date() };
@@ -40,10 +47,11 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         answer(&front, client, &request).write(framing, &mut output);
         incoming.received.advance(length);
         if incoming.stream.write_all(&output).await.is_err() {
-            return;
+            return None;
         }
         if !keep_alive {
-            return incoming.finish_answered(limits).await;
+            incoming.finish_answered(limits).await;
+            return None;
         }
         incoming.restart(limits.decision_timeout);
     }

@@ -47,6 +47,8 @@ impl<'a> Simple<'a> {
                 6 if header.name.eq_ignore_ascii_case("expect") => return None,
                 14 if header.name.eq_ignore_ascii_case("content-length") => return None,
                 17 if header.name.eq_ignore_ascii_case("transfer-encoding") => return None,
+                // Half of an RTSP tunnel.
+                15 if header.name.eq_ignore_ascii_case("x-sessioncookie") => return None,
                 _ => noted.note(header.name, header.value),
             }
         }

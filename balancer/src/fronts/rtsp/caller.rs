@@ -222,3 +222,91 @@ fn location(
     Location::parse(format!("{beginning}{}", application.rename(path))).ok()
 }
 
+#[cfg(test)]
+mod tests {
+    use weir_protocol::Host;
+
+    use super::*;
+    use crate::config::ServerInfo;
+    use crate::fleet::tests::report;
+    use crate::fronts::tests::{CLIENT, front};
+
+    fn with_an_edge() -> Front {
+        let mut report = report();
+        report.redirect = Host::new("edge1").ok();
+        front(&[report], ServerInfo::Off)
+    }
+
+    fn request(method: &str, url: &str, headers: &str) -> String {
+        format!("{method} {url} RTSP/1.0\r\nCSeq: 2\r\n{headers}\r\n")
+    }
+
+    /// How a client fares that says this.
+    fn fares(front: &Front, said: &str) -> (Progress, String, Option<Relayed>) {
+        let mut caller = Caller::new(front, CLIENT);
+        let mut output = Vec::new();
+        let progress = caller.advance(said.as_bytes(), &mut output);
+        (progress, String::from_utf8(output).unwrap(), caller.into_relayed())
+    }
+
+    #[test]
+    fn the_way_depends_on_the_method_and_the_mode() {
+        use Method::{Announce, Describe, Record, Setup};
+        for method in [Describe, Announce, Record, Setup] {
+            assert_eq!(Way::of(method, Mode::Relay), Way::Relay);
+        }
+        assert_eq!(Way::of(Describe, Mode::Auto), Way::Redirect);
+        assert_eq!(Way::of(Describe, Mode::Redirect), Way::Redirect);
+        for publisher in [Announce, Record] {
+            assert_eq!(Way::of(publisher, Mode::Auto), Way::Relay);
+            assert_eq!(Way::of(publisher, Mode::Redirect), Way::RefusePublisher);
+        }
+        assert_eq!(Way::of(Setup, Mode::Auto), Way::Relay);
+        assert_eq!(Way::of(Setup, Mode::Redirect), Way::Refuse(Status::MethodNotValidInThisState));
+    }
+
+    #[test]
+    fn the_scheme_that_windows_media_asks_with_is_kept() {
+        for scheme in ["rtsp", "rtspt", "rtspu"] {
+            let url = format!("{scheme}://lb/video.wmv?a=b");
+            let (progress, told, _) = fares(&with_an_edge(), &request("DESCRIBE", &url, "User-Agent: WMPlayer/12\r\n"));
+            assert_eq!(progress, Progress::Answered);
+            assert!(told.contains(&format!("\r\nLocation: {scheme}://edge1/video.wmv?a=b\r\n")), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_publisher_is_relayed_with_what_is_not_answered() {
+        let announce = request("ANNOUNCE", "rtsp://lb/live/x", "Content-Length: 9\r\n") + "v=0\r\n";
+        let (progress, told, relayed) = fares(&with_an_edge(), &(request("OPTIONS", "*", "") + &announce));
+        let relayed = relayed.unwrap();
+        assert_eq!((progress, told.matches("RTSP/1.0 200").count()), (Progress::HandOver, 1));
+        assert_eq!((&*relayed.said, &*relayed.path, relayed.cseq), (announce.as_bytes(), "/live/x", 2));
+        assert!(relayed.sent.is_none());
+    }
+
+    #[test]
+    fn who_comes_back_for_the_edge_is_relayed_there_even_at_once() {
+        let front = with_an_edge();
+        let first = request("DESCRIBE", "rtsp://lb:8554/live/x", "User-Agent: AndroidXMedia3/1.4.1\r\n");
+        let again = request("DESCRIBE", "rtsp://edge1:8554/live/x", "");
+        let (progress, told, relayed) = fares(&front, &first);
+        assert_eq!(progress, Progress::Lingering);
+        assert!(told.starts_with("RTSP/1.0 302 ") && !told.contains("Connection: close"), "{told}");
+        assert!(relayed.is_none());
+        let (progress, told, relayed) = fares(&front, &(first.clone() + &again));
+        assert_eq!((progress, told.matches("RTSP/1.0 ").count()), (Progress::HandOver, 1));
+        let relayed = relayed.unwrap();
+        assert_eq!(relayed.said, again.as_bytes());
+        assert_eq!(relayed.sent.unwrap().host(), "edge1");
+        let elsewhere = request("DESCRIBE", "rtsp://lb:8554/live/x", "");
+        assert_eq!(fares(&front, &(first + &elsewhere)).0, Progress::Last);
+    }
+
+    #[test]
+    fn without_an_edge_a_player_is_told_so_and_does_not_wait() {
+        let (progress, told, _) = fares(&front(&[], ServerInfo::Off), &request("DESCRIBE", "rtsp://lb/x", ""));
+        assert_eq!(progress, Progress::Answered);
+        assert!(told.starts_with("RTSP/1.0 503 "), "{told}");
+    }
+}

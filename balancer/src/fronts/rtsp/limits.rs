@@ -48,10 +48,42 @@ pub struct Limits {
     /// 1 to 1000000. Default: 64.
     #[serde(deserialize_with = "units::within::<_, 1, 1000000>")]
     pub requests: usize,
+    /// Most halves of HTTP tunnels that wait for the other half at a time. One more is refused; each takes the place of
+    /// a connection, and waits for `decision_timeout` at most.
+    ///
+    /// 0, which refuses all tunnels, to 1000000. Default: 1000.
+    #[serde(deserialize_with = "units::within::<_, 0, 1000000>")]
+    pub tunnels: usize,
+    /// Of these, most from one address, so that no one client can take them all. Real clients send the other half within
+    /// a round trip or two: the default leaves room for a hundred who start in one moment behind one address.
+    ///
+    /// 0 to 1000000. Default: 100.
+    #[serde(deserialize_with = "units::within::<_, 0, 1000000>")]
+    pub tunnels_per_address: usize,
+    /// Longest cookie of an HTTP tunnel in bytes. Real clients send 16 to 32.
+    ///
+    /// 1 to 1024. Default: 128.
+    #[serde(deserialize_with = "units::within::<_, 1, 1024>")]
+    pub cookie: usize,
+}
+
+impl Limits {
+    /// What holds when nothing is configured.
+    pub const DEFAULT: Self = Self {
+        line: 8 * 1024,
+        head: 16 * 1024,
+        headers: 64,
+        body: 64 * 1024,
+        frames: 16,
+        requests: 64,
+        tunnels: 1000,
+        tunnels_per_address: 100,
+        cookie: 128,
+    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line: 8 * 1024, head: 16 * 1024, headers: 64, body: 64 * 1024, frames: 16, requests: 64 }
+        Self::DEFAULT
     }
 }

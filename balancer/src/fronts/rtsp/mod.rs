@@ -20,6 +20,7 @@
 //! * `caller`: who is redirected, relayed, or refused
 //! * `relay`: a client that is relayed, with its edge
 //! * `serve`: one connection, with its socket
+//! * [`tunnel`]: RTSP in a pair of HTTP connections
 
 mod answer;
 mod caller;
@@ -36,6 +37,7 @@ mod serve;
 pub mod session;
 pub mod target;
 mod transport;
+pub mod tunnel;
 
 pub use gate::Gate;
 pub use limits::Limits;

@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { line: 40, head: 100, headers: 4, body: 1000, frames: 0, requests: 0 };
+    const LIMITS: Limits = Limits { line: 40, head: 100, headers: 4, body: 1000, ..Limits::DEFAULT };
 
     fn complete(bytes: &[u8]) -> (Request<'_>, usize) {
         match parse(bytes, &Limits::default()) {

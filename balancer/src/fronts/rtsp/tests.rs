@@ -111,6 +111,30 @@ fn a_player_without_a_path_is_sent_to_an_edge() {
     assert_eq!(sent, PUBLIC.to_owned() + &moved(""));
 }
 
+/// Windows Media Player begins with `DESCRIBE`, and names what it can do: the example of [MS-RTSP] section 2.2.7.2. It
+/// asks with `rtsp` in the request line whatever the scheme that its user gave; `rtspt` and `rtspu` are kept should they
+/// come all the same.
+#[test]
+fn windows_media_player_is_sent_to_an_edge_at_once() {
+    for scheme in ["rtsp", "rtspt", "rtspu"] {
+        let bytes = format!(
+            "DESCRIBE {scheme}://myserver.com/mycontent.wmv RTSP/1.0\r\n\
+             User-Agent: WMPlayer/9.0.0.2833 guid/B64345F5-8C45-4818-8A1A-4775F0923FAC\r\n\
+             Accept: application/sdp\r\n\
+             Accept-Charset: UTF-8, *;q=0.1\r\n\
+             X-Accept-Authentication: Negotiate, NTLM, Digest\r\n\
+             Accept-Language: en-US, *;q=0.1\r\n\
+             CSeq: 1\r\n\
+             Supported: com.microsoft.wm.srvppair, com.microsoft.wm.sswitch, com.microsoft.wm.eosmsg, \
+             com.microsoft.wm.predstrm\r\n\
+             \r\n"
+        );
+        let (steps, sent) = converse_in_all_pieces(bytes.as_bytes());
+        assert_eq!(steps, [Taken::Open { cseq: 1, path_and_query: "/mycontent.wmv".to_owned() }]);
+        assert_eq!(sent, moved("/mycontent.wmv").replace("CSeq: 2", "CSeq: 1"));
+    }
+}
+
 #[test]
 fn publishers_are_the_callers_to_relay() {
     for bytes in [
