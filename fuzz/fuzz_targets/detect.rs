@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
         }
         // The front that is chosen must be able to say what is wrong with the rest.
         Detection::Rtmp => {
-            let outcome = rtmp::Session::new(rtmp::Limits::default()).receive(stream, &mut Vec::new());
+            let outcome = rtmp::Session::new(rtmp::Limits::default()).receive(&mut &stream[..], &mut Vec::new());
             assert!(!matches!(outcome, Err(rtmp::session::Error::Handshake(_))));
         }
         Detection::Rtsp => {
