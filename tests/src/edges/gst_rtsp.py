@@ -3,9 +3,11 @@
 usage: gst_rtsp.py ADDRESS PLAYED RECORDED [CERTIFICATE KEY]
 
 Serves the picture under the path PLAYED and takes what is published under the
-path RECORDED; over TLS when it is given a certificate. Prints `listening ADDRESS PORT` once bound, then a line for each
-thing that reaches it: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`,
-`RECORD path`, and `MEDIA path` once a stream has carried PACKETS of them.
+path RECORDED; over TLS when it is given a certificate. Prints
+`listening ADDRESS PORT` once bound, then a line for each thing that reaches it:
+`client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`, after
+each of these `NAME host:port` for what the client took it for, and `MEDIA path`
+once a stream has carried PACKETS of them.
 """
 
 import sys
@@ -45,6 +47,8 @@ def on_client(_server, client):
 
 def on_request(_client, context, method):
     say(method, path_of(context))
+    if context.uri:
+        say("NAME", f"{context.uri.host}:{context.uri.port}")
 
 
 def factory(pipeline, mode, element, pad, path):

@@ -53,8 +53,8 @@ impl GstRtsp {
         Self { process, address, port, scheme: if certificate.is_some() { "rtsps" } else { "rtsp" } }
     }
 
-    /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`, and
-    /// `MEDIA path` once a stream has carried some packets.
+    /// What reached it so far, a line each: `client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`,
+    /// `MEDIA path` once a stream has carried some packets, and `NAME host:port` for what a client took it for.
     #[must_use]
     pub fn events(&self) -> Vec<String> {
         complete_lines(&self.process.stdout.text()).skip(1).map(str::to_owned).collect()
@@ -92,5 +92,9 @@ impl MediaServer for GstRtsp {
         };
         let connections = events.iter().filter(|event| *event == "client").count();
         Visits { connections, sessions: events.iter().filter_map(visit).collect() }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.events().iter().filter_map(|event| event.strip_prefix("NAME ").map(str::to_owned)).collect()
     }
 }

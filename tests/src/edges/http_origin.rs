@@ -26,25 +26,32 @@ impl HttpOrigin {
     /// Starts one and waits until the stream can be played.
     #[must_use]
     pub fn start() -> Self {
-        let origin = Self::launch();
+        let origin = Self::launch(None);
         origin.await_stream();
         origin
     }
 
-    /// Starts several at once.
+    /// Starts two at once, on the same port of two addresses: content steering for HLS names hosts without a port.
     #[must_use]
-    pub fn start_all<const COUNT: usize>() -> [Self; COUNT] {
-        let origins = std::array::from_fn(|_| Self::launch());
+    pub fn start_two() -> [Self; 2] {
+        let first = Self::launch(None);
+        let second = Self::launch(Some(first.port()));
+        let origins = [first, second];
         origins.iter().for_each(Self::await_stream);
         origins
     }
 
-    fn launch() -> Self {
+    /// Puts a playlist beside those of the stream.
+    pub fn add_playlist(&self, name: &str, text: &str) {
+        fs::write(self.nginx.html().join("live/camera").join(name), text).expect("write a playlist");
+    }
+
+    fn launch(port: Option<u16>) -> Self {
         // nginx reads a body only to pass it on, so it passes offers on to itself.
-        let nginx = Nginx::start(|address, [port, _]| {
+        let nginx = Nginx::start(port, |address, [port, _]| {
             format!(
                 "http {{\n@scratch@    types {{\n        application/vnd.apple.mpegurl m3u8;\n        \
-                 video/mp2t ts;\n    }}\n    log_format request '$status $request_method $request_length $request_uri';\n    \
+                 video/mp2t ts;\n    }}\n    log_format request '$status $request_method $request_length $http_host $request_uri';\n    \
                  access_log access.log request;\n    \
                  add_header Access-Control-Allow-Origin * always;\n    \
                  server {{\n        listen {address}:{port};\n        root html;\n        \
@@ -122,6 +129,10 @@ impl MediaServer for HttpOrigin {
         // Connections are kept open, so that requests are what shows that somebody came.
         Visits { connections: served.len(), sessions: served.iter().filter_map(visit).collect() }
     }
+
+    fn names(&self) -> Vec<String> {
+        self.served().into_iter().map(|request| request.host).collect()
+    }
 }
 
 /// A request that it had an answer to.
@@ -129,6 +140,7 @@ struct Served {
     method: String,
     /// Bytes of head and body.
     length: usize,
+    host: String,
     target: String,
 }
 
@@ -137,8 +149,8 @@ impl Served {
     fn parse(line: &str) -> Option<Self> {
         // 200; 201 for what was posted; or, for the range from 0 that ffmpeg asks for, 206.
         let (_, rest) = line.strip_prefix("20")?.split_once(' ')?;
-        let mut words = rest.splitn(3, ' ');
+        let mut words = rest.splitn(4, ' ');
         let mut word = || words.next().map(str::to_owned);
-        Some(Self { method: word()?, length: word()?.parse().ok()?, target: word()? })
+        Some(Self { method: word()?, length: word()?.parse().ok()?, host: word()?, target: word()? })
     }
 }

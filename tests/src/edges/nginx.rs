@@ -30,14 +30,14 @@ pub(super) struct Nginx {
 
 impl Nginx {
     /// Starts one. `blocks` makes the configuration's own blocks from the address and two free ports, and must make it
-    /// listen on the first; relative paths are below the folder.
-    pub(super) fn start(blocks: impl Fn(Ipv4Addr, [u16; 2]) -> String) -> Self {
+    /// listen on the first, which may be given; relative paths are below the folder.
+    pub(super) fn start(port: Option<u16>, blocks: impl Fn(Ipv4Addr, [u16; 2]) -> String) -> Self {
         let folder = folder();
         fs::create_dir(folder.path().join("html")).expect("a folder for pages");
         open_to_workers(folder.path());
         for _ in 0..ATTEMPTS {
             let address = loopback::address();
-            let ports = [loopback::port(address), loopback::port(address)];
+            let ports = [port.unwrap_or_else(|| loopback::port(address)), loopback::port(address)];
             let process = launch(folder.path(), &blocks(address, ports));
             // nginx cannot bind port 0, so in theory someone else can be faster; it says so by ending.
             let listening = eventually("nginx listens or ends", PATIENCE, || {

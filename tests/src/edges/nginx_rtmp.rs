@@ -24,11 +24,11 @@ impl NginxRtmp {
     /// Starts one.
     #[must_use]
     pub fn start() -> Self {
-        let nginx = Nginx::start(|address, [status, rtmp]| {
+        let nginx = Nginx::start(None, |address, [status, rtmp]| {
             format!(
                 "http {{\n@scratch@    access_log off;\n    server {{\n        listen {address}:{status};\n        \
                  location /stat {{ rtmp_stat all; }}\n    }}\n}}\n\
-                 rtmp {{\n    log_format session '$command $app/$name $bytes_received $bytes_sent';\n    \
+                 rtmp {{\n    log_format session '$command $app/$name $bytes_received $bytes_sent $tcurl';\n    \
                  access_log sessions.log session;\n    server {{\n        listen {address}:{rtmp};\n        \
                  application live {{ live on; record off; }}\n    }}\n}}\n"
             )
@@ -109,6 +109,12 @@ impl MediaServer for NginxRtmp {
     fn visits(&self) -> Visits {
         let sessions = complete_lines(&self.nginx.log("sessions.log")).filter_map(session).collect();
         Visits { connections: self.accepted() - self.own, sessions }
+    }
+
+    fn names(&self) -> Vec<String> {
+        // The fifth word is the URL of the connection.
+        let name = |line: &str| Some(line.split(' ').nth(4)?.split('/').nth(2)?.to_owned());
+        complete_lines(&self.nginx.log("sessions.log")).filter_map(name).collect()
     }
 }
 

@@ -42,6 +42,10 @@ pub trait MediaServer {
 
     /// What reached it so far.
     fn visits(&self) -> Visits;
+
+    /// The hosts and ports that clients took it for, once for each that named it: a client that was redirected names the
+    /// edge itself, one that is relayed goes on naming the balancer.
+    fn names(&self) -> Vec<String>;
 }
 
 impl Display for Direction {

@@ -38,13 +38,14 @@ fn page() -> PathBuf {
 #[track_caller]
 fn render(rows: &[Performed]) -> String {
     let mut table = String::from(
-        "| client | protocol | direction | mode | what reached the chosen edge |\n|---|---|---|---|---|\n",
+        "| client | protocol | direction | mode | way | what reached the chosen edge |\n|---|---|---|---|---|---|\n",
     );
     for Performed { row, result } in rows {
         // The test of the client has more to say about it.
         let reached = result.as_deref().unwrap_or_else(|_| panic!("{} failed", row.name()));
-        let (protocol, mode) = (row.protocol.name(), row.mode.name());
-        let _ = writeln!(table, "| {} | {protocol} | {} | {mode} | {reached} |", row.client.name, row.direction);
+        let (protocol, mode, way) = (row.protocol.name(), row.mode.name(), row.way());
+        let _ =
+            writeln!(table, "| {} | {protocol} | {} | {mode} | {way} | {reached} |", row.client.name, row.direction);
     }
     table
 }

@@ -1,22 +1,18 @@
-//! HTTP: everybody follows a redirect.
+//! HTTP: everybody follows a redirect, and web players can be moved while they play.
 
 use weir_tests::clients::{CURL, Client, FFMPEG_5, FFMPEG_9, HLS_JS, HLSDEMUX, MPLAYER, MPV, Protocol, VLC};
 use weir_tests::edges::Direction;
 
-use crate::row::{Expected, Mode, Row};
+use crate::row::{Expected, Mode, Row, Way};
 
 const PLAYERS: [Client; 7] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, HLSDEMUX, HLS_JS];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let row = |client, protocol, direction| Row {
-        client,
-        protocol,
-        direction,
-        mode: Mode::Auto,
-        expected: Expected::Arrives,
-    };
-    let mut rows = PLAYERS.map(|client| row(client, Protocol::Hls, Direction::Play)).to_vec();
-    rows.extend(PLAYERS.map(|client| row(client, Protocol::HlsOverTls, Direction::Play)));
-    rows.push(row(CURL, Protocol::Whip, Direction::Publish));
+    let play = |client, protocol, mode, expected| Row { client, protocol, direction: Direction::Play, mode, expected };
+    let redirected = Expected::Arrives(Way::Redirect);
+    let mut rows = PLAYERS.map(|client| play(client, Protocol::Hls, Mode::Auto, redirected)).to_vec();
+    rows.extend(PLAYERS.map(|client| play(client, Protocol::HlsOverTls, Mode::Auto, redirected)));
+    rows.push(play(HLS_JS, Protocol::Hls, Mode::Steering, Expected::Moves));
+    rows.push(Row { direction: Direction::Publish, ..play(CURL, Protocol::Whip, Mode::Auto, redirected) });
     rows
 }

@@ -12,11 +12,12 @@ mod row;
 mod rtmp;
 mod rtsp;
 mod stage;
+mod steering;
 mod table;
 
 use weir_tests::clients::{
     CURL, FFMPEG_5, FFMPEG_9, FLASH, HLS_JS, HLSDEMUX, MPLAYER, MPV, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC,
-    RTSPCLIENTSINK, RTSPSRC, VLC,
+    RTSPCLIENTSINK, RTSPSRC, SRS_EDGE, VLC,
 };
 
 /// A test for each client, so that a failure has its name.
@@ -47,6 +48,7 @@ clients! {
     mplayer: MPLAYER;
     mpv: MPV;
     rtmpdump: RTMPDUMP;
+    srs_edges: SRS_EDGE;
     vlc: VLC;
 }
 

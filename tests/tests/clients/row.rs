@@ -4,6 +4,7 @@ use weir_tests::clients::{Client, Protocol, Task};
 use weir_tests::edges::Direction;
 
 use crate::stage::Stage;
+use crate::steering;
 
 /// A client, what it does, and what is to come of it.
 #[derive(Clone, Copy)]
@@ -20,17 +21,35 @@ pub(crate) struct Row {
 pub(crate) enum Mode {
     /// To redirect those that follow, and relay the rest: the default.
     Auto,
+    /// The same, with the viewers of a stream kept together: RTMP clients have to say what they want before they are
+    /// relayed.
+    AutoWithAffinity,
     /// To name the edge, whether they follow or not.
     Redirect,
+    /// To carry the bytes, even for those that would follow.
+    Relay,
+    /// To tell players again and again from which edge to play.
+    Steering,
 }
 
 /// What is to come of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// The stream reaches the free edge, with media, and nothing reaches the busy one.
-    Arrives,
+    Arrives(Way),
+    /// … and moves to the other one when its own is drained.
+    Moves,
     /// The client fails, soon and visibly, and nothing reaches any edge.
     Fails(&'static str),
+}
+
+/// How a client gets to its edge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It connects to the edge itself.
+    Redirect,
+    /// All that it says goes through the balancer.
+    Relay,
 }
 
 impl Mode {
@@ -38,7 +57,10 @@ impl Mode {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::AutoWithAffinity => "auto, affinity",
             Self::Redirect => "redirect",
+            Self::Relay => "relay",
+            Self::Steering => "steering",
         }
     }
 
@@ -46,12 +68,26 @@ impl Mode {
     pub(crate) fn config(self) -> &'static str {
         match self {
             Self::Auto => "",
+            Self::AutoWithAffinity => "[selection]\naffinity = true\n",
             Self::Redirect => "[[application]]\nmode = \"redirect\"\n",
+            Self::Relay => "[[application]]\nmode = \"relay\"\n",
+            // So that a session is moved soon.
+            Self::Steering => "[http]\nsteering_ttl = \"1s\"\n",
         }
     }
 }
 
 impl Row {
+    /// How the client gets to the edge.
+    pub(crate) fn way(&self) -> &'static str {
+        match self.expected {
+            Expected::Arrives(Way::Redirect) => "redirect",
+            Expected::Arrives(Way::Relay) => "relay",
+            Expected::Moves => "steering",
+            Expected::Fails(_) => "–",
+        }
+    }
+
     /// What tells it from the other rows.
     pub(crate) fn name(&self) -> String {
         format!("{}, {}, {}, {}", self.client.name, self.protocol.name(), self.direction, self.mode.name())
@@ -67,16 +103,20 @@ impl Row {
 
     /// Sets the stage, lets the client do its task, and judges; what reached the edge, for the table.
     pub(crate) fn perform(&self) -> Result<String, String> {
+        if self.expected == Expected::Moves {
+            return steering::perform(self);
+        }
         let stage = Stage::set(self.protocol, self.direction, self.mode.config());
         let met = stage.balancer.clients_met();
         let said = (self.client.run)(&self.task(&stage));
         assert!(stage.balancer.clients_met() > met, "the client never came to the balancer: {said:?}");
         match self.expected {
-            Expected::Arrives => {
+            Expected::Arrives(way) => {
                 said.map_err(|error| format!("the client fails: {error}"))?;
-                stage.assert_arrived(self.direction, self.stream());
+                stage.assert_arrived(self.direction, self.stream(), way);
                 Ok(format!("`{}`, with media", self.stream()))
             }
+            Expected::Moves => Err("only sessions that are steered move".to_owned()),
             Expected::Fails(why) => {
                 stage.assert_nobody_came();
                 match said {

@@ -1,20 +1,42 @@
-//! RTMP: what no stock player or publisher follows is a redirect.
+//! RTMP: what no stock player or publisher follows is a redirect, so they are relayed.
 
 use weir_tests::clients::{
-    Client, FFMPEG_5, FFMPEG_9, FLASH, MPLAYER, MPV, Protocol, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC, VLC,
+    Client, FFMPEG_5, FFMPEG_9, FLASH, MPLAYER, MPV, Protocol, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC,
+    SRS_EDGE, VLC,
 };
-use weir_tests::edges::Direction;
+use weir_tests::edges::Direction::{self, Play, Publish};
 
-use crate::row::{Expected, Mode, Row};
+use crate::row::{Expected, Mode, Row, Way};
 
 const PLAYERS: [Client; 8] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMPDUMP, RTMP2SRC, RTMPSRC];
 const PUBLISHERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK, RTMPSINK];
+/// Players that were made to follow a redirect, on connect or on play.
+const FOLLOWERS: [Client; 2] = [FLASH, SRS_EDGE];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let row = |client, direction, mode, expected| Row { client, protocol: Protocol::Rtmp, direction, mode, expected };
+    let (redirected, relayed) = (Expected::Arrives(Way::Redirect), Expected::Arrives(Way::Relay));
     let fails = Expected::Fails("it follows no redirect");
-    let mut rows = vec![row(FLASH, Direction::Play, Mode::Redirect, Expected::Arrives)];
-    rows.extend(PLAYERS.map(|client| row(client, Direction::Play, Mode::Redirect, fails)));
-    rows.extend(PUBLISHERS.map(|client| row(client, Direction::Publish, Mode::Redirect, fails)));
+    let mut rows = Vec::new();
+    for mode in [Mode::Auto, Mode::AutoWithAffinity] {
+        rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, mode, redirected));
+        rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, mode, relayed));
+        rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, mode, relayed));
+    }
+    rows.extend(group(&PLAYERS, Protocol::Rtmps, Play, Mode::Auto, relayed));
+    rows.extend(group(&PUBLISHERS, Protocol::Rtmps, Publish, Mode::Auto, relayed));
+    rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Redirect, redirected));
+    rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, Mode::Redirect, fails));
+    rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, Mode::Redirect, fails));
+    rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Relay, relayed));
     rows
+}
+
+fn group(
+    clients: &[Client],
+    protocol: Protocol,
+    direction: Direction,
+    mode: Mode,
+    expected: Expected,
+) -> impl Iterator<Item = Row> {
+    clients.iter().map(move |&client| Row { client, protocol, direction, mode, expected })
 }

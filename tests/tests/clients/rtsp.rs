@@ -3,7 +3,7 @@
 use weir_tests::clients::{Client, FFMPEG_5, FFMPEG_9, MPLAYER, MPV, Protocol, RTSPCLIENTSINK, RTSPSRC};
 use weir_tests::edges::Direction;
 
-use crate::row::{Expected, Mode, Row};
+use crate::row::{Expected, Mode, Row, Way};
 
 const PLAYERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, RTSPSRC];
 /// MPlayer knows no `rtsps://`.
@@ -12,7 +12,7 @@ const PUBLISHERS: [Client; 3] = [FFMPEG_5, FFMPEG_9, RTSPCLIENTSINK];
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |client, protocol, direction, mode, expected| Row { client, protocol, direction, mode, expected };
-    let play = |client, protocol| row(client, protocol, Direction::Play, Mode::Auto, Expected::Arrives);
+    let play = |client, protocol| row(client, protocol, Direction::Play, Mode::Auto, Expected::Arrives(Way::Redirect));
     let mut rows = PLAYERS.map(|client| play(client, Protocol::Rtsp)).to_vec();
     rows.extend(PLAYERS_OVER_TLS.map(|client| play(client, Protocol::Rtsps)));
     let fails = Expected::Fails("it follows no redirect");

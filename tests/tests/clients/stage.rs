@@ -12,8 +12,10 @@ use weir_tests::loopback;
 use weir_tests::process::Process;
 use weir_tests::wait::{PATIENCE, eventually};
 
+use crate::row::Way;
+
 /// Connections of the busy edge: so many more that one client does not change which is free.
-const LOAD: usize = 30;
+pub(crate) const LOAD: usize = 30;
 
 /// Between two reports, as it is by default: an edge whose agent has not had the processor for three of them counts as
 /// ill, and here many programs want it.
@@ -56,9 +58,9 @@ impl Stage {
         self.certificate.as_ref().map(Certificate::file)
     }
 
-    /// One stream was played or published at the free edge, and nobody came to the busy one.
+    /// One stream was played or published at the free edge, come to in this way, and nobody came to the busy one.
     #[track_caller]
-    pub(crate) fn assert_arrived(&self, direction: Direction, stream: &str) {
+    pub(crate) fn assert_arrived(&self, direction: Direction, stream: &str, way: Way) {
         let expected = Visit { direction, stream: stream.to_owned(), media: true };
         eventually("the session at the free edge", PATIENCE, || {
             let visits = self.free.visits();
@@ -67,6 +69,12 @@ impl Stage {
             if seen { Ok(()) } else { Err(format!("{visits:?}; at the busy edge {:?}", self.busy.visits())) }
         });
         assert_eq!(self.busy.visits(), Visits::default(), "somebody came to the busy edge");
+        let name = match way {
+            Way::Redirect => format!("{}:{}", self.free.address(), self.free.endpoint().1),
+            Way::Relay => self.balancer.clients.to_string(),
+        };
+        let names = self.free.names();
+        assert!(!names.is_empty() && names.iter().all(|named| *named == name), "{names:?} instead of {name}");
     }
 
     /// Nobody came to any edge.
@@ -104,7 +112,7 @@ fn edges(
             (Box::new(GstRtsp::serving(PLAYED)), Box::new(GstRtsp::serving(PLAYED)), None)
         }
         (Protocol::Hls | Protocol::HlsOverTls | Protocol::Whip, _) => {
-            let [free, busy] = HttpOrigin::start_all();
+            let [free, busy] = HttpOrigin::start_two();
             (Box::new(free), Box::new(busy), None)
         }
     }
