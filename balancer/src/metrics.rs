@@ -10,6 +10,7 @@ use weir_protocol::Rejection;
 use weir_protocol::key::KeyId;
 
 use crate::fleet::{Protocol, Reason, Refusal, Snapshot, State, Time};
+use crate::relayed::Figures;
 
 /// Every counter and gauge.
 #[derive(Debug)]
@@ -27,9 +28,9 @@ pub struct Metrics {
     keys: Mutex<Vec<KeyId>>,
     /// The largest difference between the clock of a running edge and this balancer's; set when asked for.
     clock_skew: Gauge,
-    /// Clients that were given an edge, or a place elsewhere, by [`Protocol::ALL`] and [`Reason::ALL`].
+    /// Clients that were given an edge, or a place elsewhere, by [`protocols`] and [`Reason::ALL`].
     hand_outs: Vec<Vec<IntCounter>>,
-    /// Clients that were not, by [`Protocol::ALL`] and [`Refusal::ALL`].
+    /// Clients that were not, by [`protocols`] and [`Refusal::ALL`].
     refusals: Vec<Vec<IntCounter>>,
     /// Client connections accepted.
     pub connections: IntCounter,
@@ -37,6 +38,15 @@ pub struct Metrics {
     pub open_connections: IntGauge,
     /// Clients that were turned away for what they sent or did not send, by `protocol` and `reason`.
     rejected_clients: IntCounterVec,
+    /// Clients that are relayed; this and what follows is set when asked for.
+    relayed_sessions: IntGauge,
+    relayed_sessions_ever: IntCounter,
+    /// By `direction`.
+    relayed_bytes: IntCounterVec,
+    /// Edges that could not be reached, by `reason`.
+    relay_failures: IntCounterVec,
+    /// Sessions that the balancer ended, by `reason`.
+    relays_closed: IntCounterVec,
     /// Edges by state; set when asked for.
     edges: IntGaugeVec,
     /// Client connections of all edges that run; set when asked for.
@@ -94,20 +104,37 @@ impl Metrics {
                 .iter()
                 .map(|rejection| rejected_reports.with_label_values(&[rejection.reason()]))
                 .collect(),
-            hand_outs: Protocol::ALL
-                .iter()
+            hand_outs: protocols()
                 .map(|protocol| {
-                    let of = |reason: &Reason| hand_outs.with_label_values(&[protocol.name(), reason.name()]);
+                    let of = |reason: &Reason| hand_outs.with_label_values(&[protocol, reason.name()]);
                     Reason::ALL.iter().map(of).collect()
                 })
                 .collect(),
-            refusals: Protocol::ALL
-                .iter()
+            refusals: protocols()
                 .map(|protocol| {
-                    let of = |refusal: &Refusal| refusals.with_label_values(&[protocol.name(), refusal.name()]);
+                    let of = |refusal: &Refusal| refusals.with_label_values(&[protocol, refusal.name()]);
                     Refusal::ALL.iter().map(of).collect()
                 })
                 .collect(),
+            relayed_sessions: register(
+                &registry,
+                IntGauge::new("weir_relayed_sessions", "Clients that are relayed to edges now."),
+            ),
+            relayed_sessions_ever: register(
+                &registry,
+                IntCounter::new("weir_relayed_sessions_total", "Clients that were to be relayed to an edge."),
+            ),
+            relayed_bytes: counters("weir_relayed_bytes_total", "Bytes that were relayed.", &["direction"]),
+            relay_failures: counters(
+                "weir_relay_failures_total",
+                "Edges that could not be reached for a client that was to be relayed, by reason.",
+                &["reason"],
+            ),
+            relays_closed: counters(
+                "weir_relayed_sessions_closed_total",
+                "Relayed sessions that were closed by the balancer, by reason.",
+                &["reason"],
+            ),
             connections: register(&registry, IntCounter::new("weir_connections_total", "Client connections accepted.")),
             open_connections: register(
                 &registry,
@@ -161,13 +188,16 @@ impl Metrics {
         }
     }
 
-    /// Counts a client that asked for an edge.
-    pub fn count_choice(&self, protocol: Protocol, choice: Result<Reason, Refusal>) {
+    /// Counts a client that asked for an edge, over none of the protocols if it is relayed unseen.
+    pub fn count_choice(&self, protocol: Option<Protocol>, choice: Result<Reason, Refusal>) {
         let (counters, index) = match choice {
             Ok(reason) => (&self.hand_outs, reason as usize),
             Err(refusal) => (&self.refusals, refusal as usize),
         };
-        if let Some(counter) = counters.get(protocol as usize).and_then(|of_protocol| of_protocol.get(index)) {
+        if let Some(counter) = counters
+            .get(protocol.map_or(Protocol::ALL.len(), |protocol| protocol as usize))
+            .and_then(|of_protocol| of_protocol.get(index))
+        {
             counter.inc();
         }
     }
@@ -175,6 +205,26 @@ impl Metrics {
     /// Counts a client that was turned away. `protocol` is `unknown` while it is not.
     pub fn reject_client(&self, protocol: &str, reason: &str) {
         self.rejected_clients.with_label_values(&[protocol, reason]).inc();
+    }
+
+    /// Counts an edge that could not be reached for a client that was to be relayed.
+    pub fn relay_failed(&self, reason: &str) {
+        self.relay_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a relayed session that the balancer ended.
+    pub fn relay_closed(&self, reason: &str) {
+        self.relays_closed.with_label_values(&[reason]).inc();
+    }
+
+    /// Sets the figures of what was relayed, ever and everywhere.
+    pub fn set_relayed(&self, total: Figures) {
+        // Counters only grow; of two who ask at a time the later one may know less.
+        let raise = |counter: &IntCounter, value: u64| counter.inc_by(value.saturating_sub(counter.get()));
+        self.relayed_sessions.set(gauge(total.sessions));
+        raise(&self.relayed_sessions_ever, total.sessions_ever);
+        raise(&self.relayed_bytes.with_label_values(&["to_edge"]), total.bytes_to_edge);
+        raise(&self.relayed_bytes.with_label_values(&["to_client"]), total.bytes_to_client);
     }
 
     /// These secrets are accepted from now on.
@@ -235,6 +285,11 @@ impl Default for Metrics {
     }
 }
 
+/// How clients come in, in the order of the counters: over one of the protocols, or relayed unseen.
+fn protocols() -> impl Iterator<Item = &'static str> {
+    Protocol::ALL.into_iter().map(Protocol::name).chain(["tcp"])
+}
+
 fn gauge(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
@@ -261,10 +316,10 @@ mod tests {
             let line = format!("weir_reports_rejected_total{{reason=\"{}\"}} 1\n", rejection.reason());
             assert!(metrics.render().contains(&line), "{line}");
         }
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::ALL.into_iter().map(Some).chain([None]) {
             metrics.count_choice(protocol, Ok(Reason::SpillZone));
             metrics.count_choice(protocol, Err(Refusal::NoneAvailable));
-            let name = protocol.name();
+            let name = protocol.map_or("tcp", Protocol::name);
             for line in [
                 format!("weir_handouts_total{{protocol=\"{name}\",reason=\"spill-zone\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-none-available\"}} 1\n"),

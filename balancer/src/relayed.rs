@@ -1,13 +1,30 @@
-//! The sessions that are relayed, by their edge: how many there are, and how much they carry.
+//! The sessions that are relayed, by their edge: how many there are, how much they carry, and when they must end.
 //!
 //! Fronts open them, the administration shows them. They are not in the fleet: most edges are never relayed to, and what
 //! is kept of each of 100,000 edges must stay small.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+use tracing::info;
 use weir_protocol::EdgeId;
+
+use crate::clock::Clock;
+use crate::fleet::{Edge, Snapshot, State, Time};
+
+/// How often it is looked whose drain is over: a session ends that much after the deadline at most.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+
+/// An edge whose drain ends says so by its own clock, and its report takes its way. What ends this much before the deadline
+/// that was computed here has ended with it.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// Every session that is relayed now.
 #[derive(Debug)]
@@ -15,16 +32,47 @@ pub struct Relayed {
     /// Most sessions at a time.
     most: usize,
     open: AtomicUsize,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
     /// What goes elsewhere than to an edge is under none.
-    edges: Mutex<HashMap<Option<EdgeId>, Arc<OfEdge>>>,
+    edges: HashMap<Option<EdgeId>, Entry>,
+    /// Of the edges that were forgotten.
+    gone: Figures,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    edge: Arc<OfEdge>,
+    /// When it is to be empty, as it was last seen to drain.
+    drain_until: Option<Time>,
 }
 
 /// The sessions of one edge.
 #[derive(Debug, Default)]
 struct OfEdge {
     sessions: AtomicUsize,
+    sessions_ever: AtomicU64,
     to_edge: AtomicU64,
     to_client: AtomicU64,
+    /// How often all sessions were told to end.
+    endings: AtomicU64,
+    end: Notify,
+}
+
+/// What was relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Sessions that are open now, those included whose edge is being connected to.
+    pub sessions: usize,
+    /// Sessions that were opened, ever.
+    pub sessions_ever: u64,
+    /// Bytes that went from clients to the edge.
+    pub bytes_to_edge: u64,
+    /// Bytes that went from the edge to clients.
+    pub bytes_to_client: u64,
 }
 
 /// One session, counted until it is dropped.
@@ -32,13 +80,15 @@ struct OfEdge {
 pub struct Session {
     relayed: Arc<Relayed>,
     edge: Arc<OfEdge>,
+    /// How often the sessions of its edge had been told to end when it began.
+    endings: u64,
 }
 
 impl Relayed {
     /// None, of which there may be `most` at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, open: AtomicUsize::new(0), edges: Mutex::default() }
+        Self { most, open: AtomicUsize::new(0), ledger: Mutex::default() }
     }
 
     /// Opens a session with an edge, or with a place elsewhere; nothing when there are as many as may be.
@@ -48,14 +98,109 @@ impl Relayed {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let edge = Arc::clone(self.edges().entry(edge).or_default());
+        let mut ledger = self.ledger();
+        let edge = Arc::clone(&ledger.edges.entry(edge).or_default().edge);
         edge.sessions.fetch_add(1, Ordering::Relaxed);
-        Some(Session { relayed: Arc::clone(self), edge })
+        edge.sessions_ever.fetch_add(1, Ordering::Relaxed);
+        drop(ledger);
+        let endings = edge.endings.load(Ordering::Acquire);
+        Some(Session { relayed: Arc::clone(self), edge, endings })
     }
 
-    fn edges(&self) -> MutexGuard<'_, HashMap<Option<EdgeId>, Arc<OfEdge>>> {
+    /// What was relayed to each edge that still is known.
+    #[must_use]
+    pub fn by_edge(&self) -> HashMap<EdgeId, Figures> {
+        let ledger = self.ledger();
+        ledger.edges.iter().filter_map(|(id, entry)| Some(((*id)?, entry.edge.figures()))).collect()
+    }
+
+    /// What was relayed, ever and everywhere.
+    #[must_use]
+    pub fn total(&self) -> Figures {
+        let ledger = self.ledger();
+        let mut total = ledger.gone;
+        ledger.edges.values().for_each(|entry| total += entry.edge.figures());
+        total
+    }
+
+    /// Ends the sessions of edges whose drain is over, until `shutdown` is done.
+    pub async fn run(&self, fleet: &ArcSwap<Snapshot>, clock: Clock, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                _ = interval.tick() => self.sweep(&fleet.load(), clock.now()),
+            }
+        }
+    }
+
+    /// Ends the sessions of edges whose drain is over by `now`, and forgets edges that the fleet has forgotten.
+    pub fn sweep(&self, snapshot: &Snapshot, now: Time) {
+        let Ledger { edges, gone } = &mut *self.ledger();
+        edges.retain(|id, entry| {
+            let Some(id) = id else { return true };
+            let edge = snapshot.edge(*id);
+            if let Some(edge) = edge
+                && entry.is_drained(edge, now)
+            {
+                let sessions = entry.edge.sessions.load(Ordering::Relaxed);
+                if sessions > 0 {
+                    info!(edge = %id, sessions, "its drain is over: the sessions that are relayed to it are closed");
+                }
+                entry.edge.end_all();
+            }
+            // New sessions are opened under the same lock.
+            let keep = edge.is_some() || entry.edge.sessions.load(Ordering::Relaxed) > 0;
+            if !keep {
+                *gone += entry.edge.figures();
+            }
+            keep
+        });
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // An entry is never half made.
-        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Whether the edge is to be empty by `now`.
+    fn is_drained(&mut self, edge: &Edge, now: Time) -> bool {
+        let before = std::mem::replace(&mut self.drain_until, edge.drain_until());
+        match (self.drain_until, before) {
+            (Some(until), _) => until <= now,
+            // A drain ends in a pause. One that is called off ends in something else, or before its time.
+            (None, Some(until)) => edge.state() == State::Paused && until <= now + EARLY,
+            (None, None) => false,
+        }
+    }
+}
+
+impl OfEdge {
+    fn figures(&self) -> Figures {
+        Figures {
+            sessions: self.sessions.load(Ordering::Relaxed),
+            sessions_ever: self.sessions_ever.load(Ordering::Relaxed),
+            bytes_to_edge: self.to_edge.load(Ordering::Relaxed),
+            bytes_to_client: self.to_client.load(Ordering::Relaxed),
+        }
+    }
+
+    fn end_all(&self) {
+        self.endings.fetch_add(1, Ordering::Release);
+        self.end.notify_waiters();
+    }
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.sessions_ever += other.sessions_ever;
+        self.bytes_to_edge += other.bytes_to_edge;
+        self.bytes_to_client += other.bytes_to_client;
     }
 }
 
@@ -68,6 +213,15 @@ impl Session {
     /// Counts bytes that went to the client.
     pub fn count_to_client(&self, bytes: u64) {
         self.edge.to_client.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Done when the session must end, since the drain of its edge is over.
+    pub async fn must_end(&self) {
+        // It hears of every ending from here on; of one before, the number tells.
+        let ending = self.edge.end.notified();
+        if self.edge.endings.load(Ordering::Acquire) == self.endings {
+            ending.await;
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, 
 use crate::fronts::accept::accept;
 use crate::fronts::listener::{self, Bound, Port, Service};
 use crate::fronts::places::Places;
+use crate::fronts::relay::Relay;
 use crate::fronts::repeats::Repeats;
 use crate::fronts::rtsp::tunnel::Tunnels;
 use crate::fronts::{Front, Shared};
@@ -153,6 +154,7 @@ impl Server {
         let Self { config, files, workers, clients, reports, admin, fleet, ask, asked } = self;
         let FromFiles { ring, token, zones, tls, edge_tls } = files;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
+        let relayed = Arc::new(Relayed::new(config.relay.sessions));
         let overflow: Vec<_> = config.selection.overflow.iter().cloned().map(Arc::new).collect();
         let terms = Terms {
             limits: config.redirect.limits(),
@@ -183,9 +185,11 @@ impl Server {
             clock,
             connections: config.admin.connections,
             metrics: Arc::clone(&metrics),
+            relayed: Arc::clone(&relayed),
             token,
             requests: ask,
         };
+        let drains = Arc::clone(&fleet);
         let shared = Arc::new(Shared {
             fleet,
             selector,
@@ -198,10 +202,8 @@ impl Server {
             limits: config.limits,
             metrics,
             repeats: Repeats::default(),
-            relayed: Arc::new(Relayed::new(config.relay.sessions)),
             listening: clients.iter().map(|bound| bound.address).collect(),
-            relay: config.relay,
-            edge_tls,
+            relay: Relay::new(config.relay, edge_tls, Arc::clone(&relayed)),
             places: Places::default(),
             tunnels: Tunnels::default(),
             tls,
@@ -213,11 +215,14 @@ impl Server {
             .enumerate()
             .map(|(index, ports)| start_worker(index, ports, &shared, stopped.clone()))
             .collect::<io::Result<Vec<_>>>()?;
+        let drained = until_closed(stopped.clone());
+        let drains = tokio::spawn(async move { relayed.run(&drains, clock, drained).await });
         let admin = tokio::spawn(admin_page.run(TcpListener::from_std(admin)?, until_closed(stopped)));
         let outcome = intake.run(shutdown).await;
 
         drop(stop);
         let _ = admin.await;
+        let _ = drains.await;
         for thread in threads {
             if thread.join().is_err() {
                 error!("a worker thread panicked");
@@ -269,7 +274,8 @@ async fn until_closed(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-/// Lets this process have as many open files as it may, since each client is one, and admits no more clients than that.
+/// Lets this process have as many open files as it may, since each client is one and each that is relayed takes more, and
+/// admits no more clients than that.
 pub fn fit_to_open_files(config: &mut Config) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -280,7 +286,17 @@ pub fn fit_to_open_files(config: &mut Config) {
     // The hard limit is there for the taking; when it is refused all the same, the soft one holds.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
     let Some(allowed) = (if raised { limit.maximum } else { limit.current }) else { return };
-    let clients = allowed.saturating_sub(OTHERS + config.admin.connections as u64).max(1);
+    let free = allowed.saturating_sub(OTHERS + config.admin.connections as u64);
+    let sessions = config.relay.sessions;
+    // Relaying is for the few that cannot be redirected: where files are scarce it gets three in eight of them.
+    if free < (config.limits.connections + config.relay.files()) as u64 && free / 4 < sessions as u64 {
+        config.relay.sessions = usize::try_from(free / 4).unwrap_or(sessions);
+        info!(
+            sessions = config.relay.sessions,
+            "relaying fewer clients at a time than [relay] sessions: fewer open files are allowed (LimitNOFILE, ulimit -n)"
+        );
+    }
+    let clients = free.saturating_sub(config.relay.files() as u64).max(1);
     if config.limits.connections as u64 > clients {
         info!(
             clients,

@@ -1,5 +1,7 @@
 //! `/api/v1`: the edges, and what operators want of them, as JSON.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
@@ -9,6 +11,7 @@ use weir_protocol::{EdgeId, Order};
 
 use crate::admin::explain::Question;
 use crate::fleet::{Edge, Outlook, Snapshot, Time};
+use crate::relayed::Figures;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +107,15 @@ struct Shown {
     ramping: bool,
     hand_outs: u64,
     hand_outs_since_report: u64,
+    /// What is relayed to it; missing while nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed_sessions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed_sessions_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed_bytes_to_edge: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relayed_bytes_to_client: Option<u64>,
     last_report: u64,
     source: String,
     key_id: String,
@@ -113,15 +125,16 @@ struct Shown {
 }
 
 impl Edges {
-    /// The fleet at `now`.
-    pub(super) fn new(snapshot: &Snapshot, now: Time) -> Self {
+    /// The fleet at `now`, and what is relayed to it.
+    pub(super) fn new(snapshot: &Snapshot, relayed: &HashMap<EdgeId, Figures>, now: Time) -> Self {
         let outlook = snapshot.outlook(now);
-        Self { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now, &outlook)).collect() }
+        let shown = |edge: &Arc<Edge>| Shown::new(edge, relayed.get(&edge.id), now, &outlook);
+        Self { edges: snapshot.edges.iter().map(shown).collect() }
     }
 }
 
 impl Shown {
-    fn new(edge: &Edge, now: Time, outlook: &Outlook) -> Self {
+    fn new(edge: &Edge, relayed: Option<&Figures>, now: Time, outlook: &Outlook) -> Self {
         let origin = edge.origin();
         let expected = edge.expect(outlook).ok();
         Self {
@@ -143,6 +156,10 @@ impl Shown {
             ramping: edge.is_ramping(),
             hand_outs: edge.hand_outs(),
             hand_outs_since_report: edge.hand_outs_since_report(),
+            relayed_sessions: relayed.map(|figures| figures.sessions),
+            relayed_sessions_total: relayed.map(|figures| figures.sessions_ever),
+            relayed_bytes_to_edge: relayed.map(|figures| figures.bytes_to_edge),
+            relayed_bytes_to_client: relayed.map(|figures| figures.bytes_to_client),
             last_report: milliseconds(now - edge.reported_at()),
             source: origin.source.to_string(),
             key_id: origin.key_id.to_string(),
@@ -193,13 +210,15 @@ mod tests {
         paused.status = Status::Paused;
         paused.reasons = Reasons::OPERATOR.with(Reasons::CAPACITY);
         let edge = Edge::new(id(1), &paused, SOURCE, &ANYWHERE, at(0).into());
-        let edges = Edges::new(&snapshot_of([edge]), at(1500));
+        let relayed = HashMap::from([(id(1), Figures { sessions: 2, ..Figures::default() })]);
+        let edges = Edges::new(&snapshot_of([edge]), &relayed, at(1500));
         let shown = serde_json::to_value(&edges).unwrap();
         let shown = &shown["edges"][0];
         assert_eq!(shown["id"], GUID);
         assert_eq!(shown["state"], "paused");
         assert_eq!(shown["reasons"], serde_json::json!(["operator", "capacity"]));
         assert_eq!((&shown["available"], &shown["last_report"]), (&false.into(), &1500.into()));
+        assert_eq!(shown["relayed_sessions"], 2);
         assert_eq!(shown.get("duplicate"), None);
     }
 }

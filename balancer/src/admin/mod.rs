@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::fleet::{ClientZones, Selector, Snapshot};
 use crate::intake;
 use crate::metrics::Metrics;
+use crate::relayed::Relayed;
 
 /// How long a request may take to arrive. Its clients are near.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub struct Admin {
     pub connections: usize,
     /// What is shown at `/metrics`.
     pub metrics: Arc<Metrics>,
+    /// What is relayed to edges.
+    pub relayed: Arc<Relayed>,
     /// What operators show.
     pub token: Token,
     /// Where their orders go.
@@ -121,6 +124,7 @@ impl Admin {
             },
             "/metrics" => {
                 self.metrics.set_fleet(&self.fleet.load(), self.clock.now());
+                self.metrics.set_relayed(self.relayed.total());
                 content(StatusCode::OK, prometheus::TEXT_FORMAT, self.metrics.render())
             }
             _ => text(StatusCode::NOT_FOUND, "Nothing is here. Try /healthz, /readyz, /metrics or /api/v1/edges.\n"),
@@ -136,7 +140,9 @@ impl Admin {
             return refused;
         }
         match api::parse(request.method(), call, request.uri().query()) {
-            Ok(Call::Edges) => json(StatusCode::OK, &Edges::new(&self.fleet.load(), self.clock.now())),
+            Ok(Call::Edges) => {
+                json(StatusCode::OK, &Edges::new(&self.fleet.load(), &self.relayed.by_edge(), self.clock.now()))
+            }
             Ok(Call::Explain(question)) => {
                 let (snapshot, zones) = (self.fleet.load(), self.zones.load());
                 let random = u64::from_ne_bytes(random::bytes());

@@ -201,6 +201,7 @@ mod tests {
             sessions = 500
             connect_timeout = "1s"
             attempts = 2
+            avoid = "1s"
             idle_timeout = "off"
             pipe_bytes = 131072
             proxy_protocol = "v2"

@@ -50,20 +50,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ClientConfig, ServerConfig};
+use tokio_rustls::rustls::ServerConfig;
 use tracing::{debug, warn};
 use weir_protocol::EdgeId;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::clock::{Clock, HttpDate};
-use crate::config::{self, Application, Http, Limits};
+use crate::config::{Application, Http, Limits};
 use crate::fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
 use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::fronts::repeats::Repeats;
 use crate::fronts::rtsp::tunnel::Tunnels;
 use crate::metrics::Metrics;
-use crate::relayed::{Relayed, Session};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -93,11 +92,7 @@ pub struct Shared {
     /// Where clients come in: nobody is relayed there.
     pub listening: Vec<SocketAddr>,
     /// How clients are relayed.
-    pub relay: config::Relay,
-    /// Those that are relayed now.
-    pub relayed: Arc<Relayed>,
-    /// With what edges are connected to over TLS.
-    pub edge_tls: Arc<ClientConfig>,
+    pub relay: relay::Relay,
     /// Client connections open now.
     pub places: Places,
     /// RTSP clients that come in by two HTTP connections, and have made one.
@@ -154,7 +149,7 @@ impl Front {
     /// A worker's view; `random` is any random number.
     #[must_use]
     pub fn new(shared: Arc<Shared>, random: u64) -> Self {
-        let supplies = relay::Supplies::new(shared.relay.pipe_bytes);
+        let supplies = shared.relay.supplies();
         Self { shared, random: AtomicU64::new(random), supplies }
     }
 
@@ -213,7 +208,7 @@ impl Front {
 
     fn count(&self, protocol: Protocol, destination: &Result<Destination, Refusal>) {
         let reason = destination.as_ref().map(|destination| destination.reason).map_err(|refusal| *refusal);
-        self.metrics().count_choice(protocol, reason);
+        self.metrics().count_choice(Some(protocol), reason);
     }
 
     /// Chooses, as [`Front::choose`], but for the edges in `not`; and counts it at the edge only.
@@ -313,18 +308,8 @@ impl Front {
     }
 
     /// How clients are relayed.
-    fn relay(&self) -> &config::Relay {
+    fn relay(&self) -> &relay::Relay {
         &self.shared.relay
-    }
-
-    /// With what edges are connected to over TLS.
-    fn edge_tls(&self) -> &Arc<ClientConfig> {
-        &self.shared.edge_tls
-    }
-
-    /// Counts a session that is relayed to an edge, or elsewhere; nothing when there are as many as may be.
-    fn open_session(&self, edge: Option<EdgeId>) -> Option<Session> {
-        self.shared.relayed.open(edge)
     }
 
     /// Whether the choice of an edge depends on the stream.
@@ -408,9 +393,7 @@ mod tests {
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
             listening: Vec::new(),
-            relay: config::Relay::default(),
-            relayed: Arc::new(Relayed::new(100)),
-            edge_tls: relay::edge_tls::client_config(None).unwrap(),
+            relay: relay::tests::relay(config::Relay::default()),
             places: Places::default(),
             tunnels: Tunnels::default(),
             tls: None,

@@ -69,6 +69,15 @@ impl Socket {
         Ok(())
     }
 
+    /// How the connection has failed, if it has since this was last asked.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        match self {
+            Self::Fresh(stream, _) => stream.take_error().ok().flatten(),
+            Self::Registered(stream) => stream.take_error().ok().flatten(),
+            Self::Lost => Some(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Tells the peer that nothing more will come.
     fn shutdown(&self) -> io::Result<()> {
         match self {

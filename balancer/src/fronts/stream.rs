@@ -44,6 +44,15 @@ impl Stream {
             Self::Tunnelled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
+
+    /// How the connection has failed, if it has since this was last asked.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        match self {
+            Self::Plain(socket) => socket.take_error(),
+            Self::Tls(stream) => stream.get_ref().0.inner().take_error(),
+            Self::Tunnelled(stream) => stream.take_error(),
+        }
+    }
 }
 
 macro_rules! delegate {

@@ -17,7 +17,7 @@ fn a_balancer_does_not_relay_to_itself() {
     assert!(!refused.status.success(), "{refused:?}");
     // Of itself it would have been refused, too.
     assert_eq!(balancer.metrics().sum("weir_refusals_total", &[("protocol", "rtmp")]), 1.0);
-    assert!(balancer.process.stderr.text().contains("this edge is the balancer itself"));
+    assert!(balancer.process.stderr.text().contains("it is this balancer itself"));
 }
 
 #[test]

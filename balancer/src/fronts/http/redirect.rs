@@ -14,7 +14,7 @@ use crate::fronts::{Client, Front};
 pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>, path: &'a str) -> Answer<'a> {
     let hop_mark = front.hop_mark();
     if hop_mark.is_some_and(|mark| query::has(request.query, mark)) {
-        front.metrics().count_choice(Protocol::Http, Err(Refusal::Loop));
+        front.metrics().count_choice(Some(Protocol::Http), Err(Refusal::Loop));
         return refuse(request, &Refusal::Loop);
     }
     let application = front.application(Protocol::Http, path);

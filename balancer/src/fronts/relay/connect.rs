@@ -5,13 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
-use tracing::debug;
+use tracing::{debug, warn};
 use weir_protocol::EdgeId;
 
 use crate::config::Application;
 use crate::fleet::{Protocol, Refusal};
+use crate::fronts::proxy_protocol::Addresses;
 use crate::fronts::redirect::{Asked, Destination, Place};
-use crate::fronts::relay::reach::{Peer, reach};
+use crate::fronts::relay::Relay;
+use crate::fronts::relay::reach::{Error, Manner, Peer, reach};
 use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front};
 use crate::relayed::Session;
@@ -66,9 +68,7 @@ pub(in crate::fronts) async fn connect_and<T, F: Future<Output = io::Result<(Str
 ) -> Result<(Upstream, T), Refusal> {
     let outcome = attempt_all(front, client, wanted, greet).await;
     let reason = outcome.as_ref().map(|(upstream, _)| upstream.destination.reason).map_err(|refusal| *refusal);
-    if let Towards::Endpoint { protocol, .. } = wanted.towards {
-        front.metrics().count_choice(protocol, reason);
-    }
+    front.metrics().count_choice(wanted.protocol(), reason);
     outcome
 }
 
@@ -79,11 +79,12 @@ pub(in crate::fronts) async fn connect_to(
     destination: Destination,
     wanted: Wanted<'_>,
 ) -> Result<Upstream, Refusal> {
-    let session = front.open_session(destination.edge().map(|edge| edge.id)).ok_or(Refusal::RelayFull)?;
-    match reach_at(front, &destination, wanted).await {
+    let session = front.relay().relayed.open(destination.edge().map(|edge| edge.id)).ok_or(Refusal::RelayFull)?;
+    match reach_for(front, client, &wanted, &destination).await {
         Ok(stream) => Ok(Upstream { stream, destination, session }),
         Err(error) => {
-            debug!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
+            front.metrics().relay_failed(error.reason());
+            warn!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
             Err(Refusal::Unreachable)
         }
     }
@@ -95,44 +96,75 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
     wanted: Wanted<'_>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
+    let Relay { settings, relayed, unreachable, .. } = front.relay();
     let mut failed: SmallVec<[EdgeId; 4]> = SmallVec::new();
-    for _ in 0..front.relay().attempts {
+    for _ in 0..settings.attempts {
         let now = front.now();
-        let destination = match front.pick(client, wanted.protocol(), wanted.path, &failed) {
+        let spared = unreachable.lately(settings.avoid, now);
+        let destination = match pick(front, client, &wanted, &failed, spared) {
             Ok(destination) => destination,
             Err(refusal) if failed.is_empty() => return Err(refusal),
             Err(_) => break,
         };
-        let edge = match &destination.place {
-            Place::Edge(edge) => Some(edge),
-            Place::Elsewhere(_) => None,
-        };
-        let Some(session) = front.open_session(edge.map(|edge| edge.id)) else {
+        let edge = destination.edge();
+        let Some(session) = relayed.open(edge.map(|edge| edge.id)) else {
             edge.inspect(|edge| edge.take_back(now));
             return Err(Refusal::RelayFull);
         };
-        let greeted = match reach_at(front, &destination, wanted).await {
-            Ok(stream) => greet(stream).await,
+        let greeted = match reach_for(front, client, &wanted, &destination).await {
+            Ok(stream) => greet(stream).await.map_err(Error::Greeting),
             Err(error) => Err(error),
         };
-        match greeted {
+        let error = match greeted {
             Ok((stream, greeting)) => return Ok((Upstream { stream, destination, session }, greeting)),
-            Err(error) => {
-                debug!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
-                let Some(edge) = edge else { break };
-                edge.take_back(now);
-                failed.push(edge.id);
-            }
+            Err(error) => error,
+        };
+        front.metrics().relay_failed(error.reason());
+        if error.is_ours() {
+            edge.inspect(|edge| edge.take_back(now));
+            return Err(Refusal::RelayFull);
         }
+        let host = destination.host();
+        let Some(edge) = edge else {
+            debug!(client = %client.address, host, %error, "the place for clients that no edge takes cannot be reached");
+            break;
+        };
+        warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
+        edge.take_back(now);
+        unreachable.note(edge.id, front.now());
+        failed.push(edge.id);
     }
     Err(Refusal::Unreachable)
 }
 
-async fn reach_at(front: &Front, destination: &Destination, wanted: Wanted<'_>) -> io::Result<Stream> {
-    match wanted.peer(destination) {
-        Some(peer) => reach(peer, front.edge_tls(), &front.shared.listening, front.relay().connect_timeout).await,
-        None => Err(io::ErrorKind::InvalidInput.into()),
+/// Chooses an edge that has not `failed`, and none that is to be `spared` while there are others.
+fn pick(
+    front: &Front,
+    client: Client,
+    wanted: &Wanted<'_>,
+    failed: &[EdgeId],
+    spared: impl IntoIterator<Item = EdgeId>,
+) -> Result<Destination, Refusal> {
+    let not: SmallVec<[EdgeId; 4]> = failed.iter().copied().chain(spared).collect();
+    match front.pick(client, wanted.protocol(), wanted.path, &not) {
+        Ok(Destination { place: Place::Elsewhere(_), .. }) | Err(_) if not.len() > failed.len() => {
+            front.pick(client, wanted.protocol(), wanted.path, failed)
+        }
+        outcome => outcome,
     }
+}
+
+async fn reach_for(
+    front: &Front,
+    client: Client,
+    wanted: &Wanted<'_>,
+    destination: &Destination,
+) -> Result<Stream, Error> {
+    let Relay { settings, edge_tls: tls, .. } = front.relay();
+    let peer = wanted.peer(client, destination).ok_or(Error::NoPort)?;
+    let own = &front.shared.listening;
+    let manner = Manner { tls, own, proxy_protocol: settings.proxy_protocol, limit: settings.connect_timeout };
+    reach(peer, manner).await
 }
 
 impl Wanted<'_> {
@@ -144,12 +176,14 @@ impl Wanted<'_> {
     }
 
     /// What to connect to; nothing when no port is known.
-    fn peer<'d>(&'d self, destination: &'d Destination) -> Option<Peer<'d>> {
+    fn peer<'d>(&'d self, client: Client, destination: &'d Destination) -> Option<Peer<'d>> {
+        let destination_reached = SocketAddr::new(self.reached.ip().to_canonical(), self.reached.port());
+        let addresses = Addresses { source: client.address, destination: destination_reached };
         match self.towards {
-            Towards::Port(port) => Some(Peer { host: destination.host(), port, is_secure: false }),
+            Towards::Port(port) => Some(Peer { host: destination.host(), port, is_secure: false, addresses }),
             Towards::Endpoint { protocol, asked, application } => {
                 let target = destination.relay_target(protocol, asked, application);
-                Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure() })
+                Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure(), addresses })
             }
         }
     }

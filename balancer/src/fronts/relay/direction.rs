@@ -25,6 +25,9 @@ pub(super) trait Transit {
 
     /// Tells `to` that nothing more will come.
     fn poll_finish(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<()>>;
+
+    /// How a connection has failed, if it has since this was last asked.
+    fn failure(end: &Self::End) -> Option<io::Error>;
 }
 
 /// One direction.
@@ -32,6 +35,7 @@ pub(super) trait Transit {
 pub(super) struct Direction<T> {
     transit: T,
     phase: Phase,
+    awaits_source: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +48,36 @@ enum Phase {
 
 impl<T: Transit> Direction<T> {
     pub(super) fn new(transit: T) -> Self {
-        Self { transit, phase: Phase::Flowing }
+        Self { transit, phase: Phase::Flowing, awaits_source: false }
     }
 
     pub(super) fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }
 
-    /// Whether it waits for what its source sends next: it would see then that the source has failed.
+    /// Whether it waits for what its source sends next, and so would hear if that failed.
     pub(super) fn awaits_source(&self) -> bool {
-        self.phase == Phase::Flowing && self.transit.is_empty()
+        self.awaits_source
     }
 
-    /// Carries what can be carried now, and counts it in `moved`. Ready when the end has been passed on.
+    /// Carries what can be carried now, and counts it in `moved`. Ready when the end has been passed on, or cannot be.
     pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut T::End,
+        to: &mut T::End,
+        moved: &mut u64,
+    ) -> Poll<io::Result<()>> {
+        if self.has_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        self.awaits_source = false;
+        let outcome = ready!(self.advance(cx, from, to, moved));
+        self.phase = Phase::Ended;
+        Poll::Ready(outcome)
+    }
+
+    fn advance(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut T::End,
@@ -80,16 +100,13 @@ impl<T: Transit> Direction<T> {
                     Poll::Ready(0) => self.phase = Phase::Ending,
                     Poll::Ready(_) => {}
                     Poll::Pending => {
+                        self.awaits_source = true;
                         // Nothing follows: what the other end has taken must not wait for more.
                         let _ = self.transit.poll_flush(cx, to)?;
                         return Poll::Pending;
                     }
                 },
-                Phase::Ending => {
-                    ready!(self.transit.poll_finish(cx, to))?;
-                    self.phase = Phase::Ended;
-                }
-                Phase::Ended => return Poll::Ready(Ok(())),
+                Phase::Ending | Phase::Ended => return self.transit.poll_finish(cx, to),
             }
         }
     }

@@ -38,7 +38,7 @@ impl<'s> Spliced<'s> {
         Self { held: Held::Chunk(first.into()), is_bulk: false, supplies }
     }
 
-    /// Gives back what is empty.
+    /// Gives back what it holds.
     fn let_go(&mut self) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Nothing => {}
@@ -69,7 +69,7 @@ impl<'s> Spliced<'s> {
             other => {
                 self.held = other;
                 self.let_go();
-                self.supplies.pipe().ok()?
+                self.supplies.pipe()?
             }
         };
         let outcome = from.try_io(Interest::READABLE, || pipe.fill(from));
@@ -81,6 +81,12 @@ impl<'s> Spliced<'s> {
             Ok(0) | Err(_) => self.supplies.give_back_pipe(pipe),
         }
         Some(outcome)
+    }
+}
+
+impl Drop for Spliced<'_> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 
@@ -137,5 +143,9 @@ impl Transit for Spliced<'_> {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<io::Result<()>> {
         Pin::new(to).poll_shutdown(cx)
+    }
+
+    fn failure(end: &TcpStream) -> Option<io::Error> {
+        end.take_error().ok().flatten()
     }
 }

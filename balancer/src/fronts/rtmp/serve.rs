@@ -73,7 +73,7 @@ type Opened = Result<Vec<u8>, answered::Error>;
 async fn open(front: &Front, mut stream: Stream, story: Story) -> io::Result<(Stream, Opened)> {
     // An edge that is stuck takes connections all the same: that it shakes hands is part of its being reached. What it says
     // to a connect it may have to ask others for.
-    let reached = Instant::now() + front.relay().connect_timeout;
+    let reached = Instant::now() + front.relay().settings.connect_timeout;
     let answered = Instant::now() + front.limits().decision_timeout;
     let mut to_edge = Vec::new();
     let mut opening = Opening::new(story, front.limits().rtmp, &mut to_edge);

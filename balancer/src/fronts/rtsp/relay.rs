@@ -72,7 +72,7 @@ impl Meeting {
     async fn hold(mut self, front: &Front) {
         while self.judge(front) {
             let turn = self.take_turn();
-            let turned = match front.relay().idle_timeout {
+            let turned = match front.relay().settings.idle_timeout {
                 Some(limit) => timeout(limit, turn).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
                 None => turn.await,
             };

@@ -36,6 +36,11 @@ impl Joined {
         Ok(Self { to_client, from_client, decoder, decoded })
     }
 
+    /// How either connection has failed, if it has since this was last asked.
+    pub(in crate::fronts) fn take_error(&self) -> Option<io::Error> {
+        self.to_client.take_error().or_else(|| self.from_client.take_error())
+    }
+
     /// The address of this machine that the client is told things from.
     pub(in crate::fronts) fn local_address(&self) -> io::Result<SocketAddr> {
         self.to_client.local_address()
