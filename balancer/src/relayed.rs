@@ -231,3 +231,85 @@ impl Drop for Session {
         self.relayed.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use weir_protocol::report::Status;
+
+    use super::*;
+    use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report, snapshot_of};
+
+    /// A fleet of one edge that has this status, drains until then if at all, and has the id 1.
+    fn fleet(status: Status, drain_until: Option<u64>) -> Snapshot {
+        let mut report = report();
+        report.status = status;
+        report.drain_deadline = drain_until.map(Duration::from_millis);
+        snapshot_of([Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into())])
+    }
+
+    /// Whether a session of the edge 1 must end after these sweeps, and one that is opened after them.
+    async fn must_end(sweeps: &[(Snapshot, u64)]) -> [bool; 2] {
+        let relayed = Arc::new(Relayed::new(10));
+        let [early, other] = [id(1), id(2)].map(|edge| relayed.open(Some(edge)).unwrap());
+        let waiting = early.must_end();
+        for (snapshot, now) in sweeps {
+            relayed.sweep(snapshot, at(*now));
+        }
+        let late = relayed.open(Some(id(1))).unwrap();
+        let is_done = |ending| async move { tokio::time::timeout(Duration::ZERO, ending).await.is_ok() };
+        assert!(!is_done(other.must_end()).await, "a session of another edge");
+        let ends = is_done(waiting).await;
+        assert_eq!(is_done(early.must_end()).await, ends, "whoever asks later hears the same");
+        [ends, is_done(late.must_end()).await]
+    }
+
+    #[tokio::test]
+    async fn sessions_end_when_the_drain_of_their_edge_is_over() {
+        let draining = || fleet(Status::Draining, Some(5000));
+        assert_eq!(must_end(&[(draining(), 4999)]).await, [false, false]);
+        assert_eq!(must_end(&[(draining(), 5000)]).await, [true, false]);
+        // By its own clock it was a little earlier, and the report says no more than that it is paused.
+        let paused = || fleet(Status::Paused, None);
+        assert_eq!(must_end(&[(draining(), 4000), (paused(), 4250)]).await, [true, false]);
+        assert_eq!(must_end(&[(draining(), 4000), (paused(), 5250)]).await, [true, false]);
+    }
+
+    #[tokio::test]
+    async fn sessions_stay_when_a_drain_is_called_off_or_has_no_deadline() {
+        let draining = || fleet(Status::Draining, Some(60_000));
+        for status in [Status::Paused, Status::Running, Status::Stopping, Status::Draining] {
+            let sweeps = [(draining(), 1000), (fleet(status, None), 1250), (fleet(status, None), 60_000)];
+            assert_eq!(must_end(&sweeps).await, [false, false], "{status:?}");
+        }
+        let running = fleet(Status::Running, None);
+        assert_eq!(must_end(&[(draining(), 59_000), (running, 59_500)]).await, [false, false]);
+    }
+
+    #[test]
+    fn what_was_relayed_to_edges_that_are_forgotten_stays_in_the_total() {
+        let relayed = Arc::new(Relayed::new(10));
+        let [of_edge, elsewhere] = [Some(id(1)), None].map(|edge| relayed.open(edge).unwrap());
+        of_edge.count_to_edge(3);
+        of_edge.count_to_client(4);
+        elsewhere.count_to_client(5);
+        let nobody = Snapshot::default();
+        relayed.sweep(&nobody, at(0));
+        assert_eq!(relayed.by_edge()[&id(1)].sessions, 1, "known as long as there are sessions");
+        drop(of_edge);
+        relayed.sweep(&nobody, at(0));
+        assert!(relayed.by_edge().is_empty());
+        let total = Figures { sessions: 1, sessions_ever: 2, bytes_to_edge: 3, bytes_to_client: 9 };
+        assert_eq!(relayed.total(), total);
+    }
+
+    #[test]
+    fn there_are_no_more_sessions_than_may_be() {
+        let relayed = Arc::new(Relayed::new(2));
+        let first = relayed.open(Some(id(1)));
+        let _second = relayed.open(None);
+        assert!(relayed.open(Some(id(1))).is_none());
+        drop(first);
+        assert!(relayed.open(Some(id(1))).is_some());
+        assert!(Arc::new(Relayed::new(0)).open(None).is_none());
+    }
+}

@@ -374,3 +374,53 @@ proptest! {
         prop_assert!(!elsewhere.contains(&removed));
     }
 }
+
+#[test]
+fn edges_that_are_passed_over_get_nobody_and_the_others_do() {
+    let rules = Policy::ALL.into_iter().flat_map(|policy| [(policy, false), (policy, true)]);
+    // Few edges are all looked at, and of many some are drawn.
+    for ((policy, affinity), count) in rules.flat_map(|rules| [(rules, 3), (rules, 40)]) {
+        let reports = vec![loaded(1, 100); count];
+        let terms = terms(Rules { policy, affinity, ..Rules::default() });
+        let mut balancer = Balancer::new(terms, &reports);
+        let not: Vec<EdgeId> = balancer.snapshot.edges.iter().skip(2).map(|edge| edge.id).collect();
+        for stream in 0..50 {
+            let request = Request { stream: Some(stream), client: stream, not: &not, ..Request::default() };
+            let (edge, _) = balancer.pick_for(&request, at(0)).unwrap();
+            assert!(edge <= 2, "{policy:?}, affinity {affinity}: {edge} of {count}");
+        }
+        let not: Vec<EdgeId> = balancer.snapshot.edges.iter().map(|edge| edge.id).collect();
+        let nobody = Request { stream: Some(1), not: &not, ..Request::default() };
+        assert!(balancer.pick_for(&nobody, at(0)).is_err(), "{policy:?}, affinity {affinity}");
+        // What one client cannot reach says nothing to another.
+        assert!(balancer.pick_for(&Request::default(), at(0)).is_ok(), "{policy:?}, affinity {affinity}");
+    }
+}
+
+#[test]
+fn full_edges_are_passed_over_too() {
+    let rules = Rules { when_full: WhenFull::BestEffort, ..Rules::default() };
+    let mut balancer = Balancer::new(terms(rules), &[loaded(100, 100), loaded(150, 100)]);
+    let not = [balancer.snapshot.edges[0].id];
+    let request = Request { not: &not, ..Request::default() };
+    assert_eq!(balancer.pick_for(&request, at(0)), Ok((2, Reason::BestEffort)));
+}
+
+#[test]
+fn a_client_that_is_taken_back_leaves_no_trace() {
+    let mut balancer = Balancer::new(Terms::default(), &[loaded(50, 100)]);
+    let edge = Arc::clone(&balancer.snapshot.edges[0]);
+    let utilisation = || edge.expect(&balancer.snapshot.outlook(at(100))).unwrap().utilisation;
+    let before = utilisation();
+    edge.hand_out(at(0));
+    assert!(utilisation() > before);
+    edge.take_back(at(0));
+    assert_eq!((utilisation(), edge.hand_outs(), edge.hand_outs_since_report()), (before, 0, 0));
+
+    // One that the last report was taken to include.
+    edge.hand_out(at(0));
+    edge.update(&loaded(50, 100), at(2500).into(), &Terms::default(), 0.0);
+    edge.take_back(at(0));
+    assert_eq!((edge.hand_outs(), edge.hand_outs_since_report()), (0, 0));
+    assert_eq!(balancer.pick(), 1);
+}

@@ -111,3 +111,56 @@ impl<T: Transit> Direction<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A source that has always more, of which so much is taken at a time.
+    struct Flood {
+        held: usize,
+    }
+
+    impl Transit for Flood {
+        type End = ();
+
+        fn is_empty(&self) -> bool {
+            self.held == 0
+        }
+
+        fn poll_fill(&mut self, _cx: &mut Context<'_>, _from: &mut ()) -> Poll<io::Result<usize>> {
+            self.held = 100_000;
+            Poll::Ready(Ok(self.held))
+        }
+
+        fn poll_drain(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(std::mem::take(&mut self.held)))
+        }
+
+        fn poll_flush(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_finish(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn failure(_end: &()) -> Option<io::Error> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_source_that_never_ends_leaves_others_their_turn() {
+        let mut direction = Direction::new(Flood { held: 0 });
+        let mut moved = 0;
+        let mut cx = Context::from_waker(Waker::noop());
+        for turn in 1..=3 {
+            assert!(direction.poll(&mut cx, &mut (), &mut (), &mut moved).is_pending());
+            assert!(moved >= turn * TURN as u64 && moved <= turn * (TURN as u64 + 100_000), "{moved} in {turn} turns");
+            assert!(!direction.awaits_source(), "there is more to come at once");
+        }
+    }
+}
