@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use weir_balancer::clock::Clock;
-use weir_balancer::config::{Config, Relay, ServerInfo};
+use weir_balancer::config::{Config, ServerInfo};
 use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Selector, Terms, Time};
 use weir_balancer::fronts::places::Places;
+use weir_balancer::fronts::relay::Relay;
 use weir_balancer::fronts::repeats::Repeats;
+use weir_balancer::fronts::rtsp::tunnel::Tunnels;
 use weir_balancer::fronts::{Front, Shared, http, relay};
 use weir_balancer::metrics::Metrics;
 use weir_balancer::playlist::{self, Steering};
@@ -43,6 +45,7 @@ fn front() -> Front {
     config.http.prefixes = vec!["/live/".to_owned()];
     config.http.server_info = ServerInfo::Everyone;
     config.limits.repeats.most = None;
+    let edge_tls = relay::edge_tls::client_config(None).expect("the system's authorities");
     Front::new(
         Arc::new(Shared {
             fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
@@ -57,10 +60,9 @@ fn front() -> Front {
             metrics: Arc::new(Metrics::new()),
             repeats: Repeats::default(),
             listening: Vec::new(),
-            relay: Relay::default(),
-            relayed: Arc::new(Relayed::new(1)),
-            edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
+            relay: Relay::new(config.relay, edge_tls, Arc::new(Relayed::new(1))),
             places: Places::default(),
+            tunnels: Tunnels::default(),
             tls: None,
         }),
         1,
