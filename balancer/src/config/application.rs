@@ -28,7 +28,8 @@ pub struct Application {
     /// `redirectOnConnect`. Default: true.
     pub redirect_on_connect: bool,
     /// The application that clients are redirected to, in place of their own: `redirectAppName`. Over RTMP it replaces
-    /// the whole path of the connect URL, instance included, also for clients that are relayed. Default: their own.
+    /// the whole path of the connect URL, instance included, also for clients that are relayed. RTSP clients that are
+    /// relayed keep their own. Default: their own.
     pub app: Option<String>,
     /// The port that clients are redirected to: `redirectPort`. Default: the one that the edge advertises, or else the
     /// listener's `redirect_port`, or else the one that the client used.

@@ -28,6 +28,7 @@ mod rtsp_loops;
 mod rtsp_players;
 mod rtsp_publishers;
 mod rtsp_tunnel;
+mod rtsps;
 mod second_implementation;
 mod selection;
 mod server_info;

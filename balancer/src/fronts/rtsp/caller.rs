@@ -2,8 +2,7 @@
 
 use tracing::debug;
 
-use super::returning::may_return;
-use super::{Location, Method, Opening, Refusal, Session, Status, Step, Target, respond};
+use super::{Location, Method, Opening, Refusal, Session, Status, Step, Target, respond, returning};
 use crate::config::{Application, Mode};
 use crate::fleet::Protocol;
 use crate::fronts::conversation::{Conversation, Progress};
@@ -90,18 +89,19 @@ impl Conversation for Caller<'_> {
                             *relayed = Some(Relayed::new(&opening, input, asked, None));
                             return Progress::HandOver;
                         }
-                        Way::Redirect => {
-                            let Some(redirected) = redirect(front, *client, &opening, &date, output) else {
-                                return last(input);
-                            };
-                            let Redirected { destination, asked, location } = redirected;
-                            if !may_return(opening.request.header("User-Agent")) {
-                                return last(input);
+                        Way::Redirect => match redirect(front, *client, &opening, &date, output) {
+                            Redirected::Told(destination, location) if may_return(&opening) => {
+                                has_answer = true;
+                                *sent = Some((destination, asked(*client, opening.target)));
+                                session.expect_return(location);
                             }
-                            has_answer = true;
-                            *sent = Some((destination, asked));
-                            session.expect_return(location);
-                        }
+                            Redirected::Told(..) | Redirected::Refused => return last(input),
+                            Redirected::CannotFollow(destination) => {
+                                let asked = asked(*client, opening.target);
+                                *relayed = Some(Relayed::new(&opening, input, asked, Some(destination)));
+                                return Progress::HandOver;
+                            }
+                        },
                         Way::RefusePublisher => {
                             let refusal = Refusal::Publisher;
                             front.metrics().reject_client(Protocol::Rtsp.name(), refusal.reason());
@@ -153,45 +153,50 @@ fn last(input: &[u8]) -> Progress {
     if input.is_empty() { Progress::Answered } else { Progress::Last }
 }
 
-/// Where a player was sent.
-struct Redirected {
-    destination: Destination,
-    asked: Asked<'static>,
-    location: Location,
+/// What became of a player that was to be redirected.
+enum Redirected {
+    /// It was told where to go.
+    Told(Destination, Location),
+    /// It was told that it cannot be.
+    Refused,
+    /// It would not get there, and was told nothing.
+    CannotFollow(Destination),
 }
 
 /// Names an edge to a player, or says that there is none.
-fn redirect(
-    front: &Front,
-    client: Client,
-    opening: &Opening<'_>,
-    date: &str,
-    output: &mut Vec<u8>,
-) -> Option<Redirected> {
+fn redirect(front: &Front, client: Client, opening: &Opening<'_>, date: &str, output: &mut Vec<u8>) -> Redirected {
     let cseq = opening.request.cseq;
     let path = opening.target.path_and_query();
     let application = front.application(Protocol::Rtsp, path.unwrap_or_default());
-    let back = Asked { host: host(opening.target), ..asked(client, opening.target) };
+    let asked = asked(client, opening.target);
+    let back = Asked { host: host(opening.target), ..asked };
     let destination = match front.choose_elsewhere(client, Protocol::Rtsp, path, back, application) {
         Ok(destination) => destination,
         Err(refusal) => {
             debug!(client = %client.address, %refusal, "rtsp");
             respond::no_edge(output, cseq, date, Front::RETRY_AFTER_SECONDS.into(), refusal.name());
-            return None;
+            return Redirected::Refused;
         }
     };
-    let asked = asked(client, opening.target);
+    // FFmpeg goes on with TLS when it is sent from `rtsps` to `rtsp`, and fails. Nor should a client that asked for TLS be
+    // sent to where there is none.
+    let is_secure = destination.target(Protocol::Rtsp, asked, application).is_secure();
+    if client.is_secure && !is_secure && application.mode == Mode::Auto {
+        return Redirected::CannotFollow(destination);
+    }
     let Some(location) = location(&destination, asked, application, opening.target) else {
         respond::status(output, Status::BadRequest, Some(cseq), date, respond::Connection::Close);
-        return None;
+        return Redirected::Refused;
     };
     debug!(client = %client.address, %location, "rtsp redirect");
-    let connection = match may_return(opening.request.header("User-Agent")) {
-        true => respond::Connection::Open,
-        false => respond::Connection::Close,
-    };
+    let connection = if may_return(opening) { respond::Connection::Open } else { respond::Connection::Close };
     respond::redirect(output, cseq, date, &location, destination.reason.name(), connection);
-    Some(Redirected { destination, asked, location })
+    Redirected::Told(destination, location)
+}
+
+/// Whether the client may come back on this connection for the edge that it is sent to.
+fn may_return(opening: &Opening<'_>) -> bool {
+    returning::may_return(opening.request.header("User-Agent"))
 }
 
 /// Where the client thought that it was going.
@@ -276,6 +281,12 @@ mod tests {
     }
 
     #[test]
+    fn a_player_is_not_sent_to_where_it_has_asked() {
+        let (_, told, _) = fares(&with_an_edge(), &request("DESCRIBE", "rtsp://edge1/live/x", "User-Agent: Lavf\r\n"));
+        assert!(told.starts_with("RTSP/1.0 503 ") && told.contains("refused-loop"), "{told}");
+    }
+
+    #[test]
     fn a_publisher_is_relayed_with_what_is_not_answered() {
         let announce = request("ANNOUNCE", "rtsp://lb/live/x", "Content-Length: 9\r\n") + "v=0\r\n";
         let (progress, told, relayed) = fares(&with_an_edge(), &(request("OPTIONS", "*", "") + &announce));
@@ -301,6 +312,20 @@ mod tests {
         assert_eq!(relayed.sent.unwrap().host(), "edge1");
         let elsewhere = request("DESCRIBE", "rtsp://lb:8554/live/x", "");
         assert_eq!(fares(&front, &(first + &elsewhere)).0, Progress::Last);
+    }
+
+    #[test]
+    fn a_player_over_tls_is_relayed_to_an_edge_without() {
+        let mut report = report();
+        report.redirect = Host::new("edge1").ok();
+        report.endpoints.push(weir_protocol::report::Endpoint { scheme: "rtsp", host: None, port: 8554 });
+        let front = front(&[report], ServerInfo::Off);
+        let mut caller = Caller::new(&front, Client { is_secure: true, ..CLIENT });
+        let said = request("DESCRIBE", "rtsps://lb/live/x", "User-Agent: Lavf59.27.100\r\n");
+        let mut output = Vec::new();
+        assert_eq!(caller.advance(said.as_bytes(), &mut output), Progress::HandOver);
+        assert!(output.is_empty());
+        assert_eq!(caller.into_relayed().unwrap().sent.unwrap().host(), "edge1");
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Gate {
         self.from_client.pass(to_edge);
         to_edge.extend_from_slice(input);
         *input = &[];
+        // Whoever opened the gate, the edge may be in the midst of a message.
+        self.from_edge.pass(to_client);
     }
 
     /// Takes in what the edge says, and appends what the client is to get. All input is consumed.
@@ -301,6 +303,17 @@ mod tests {
         let (to_edge, to_client) = passed.says();
         assert_eq!(to_edge, [ANNOUNCE, OVER_TCP].concat());
         assert!(to_client.ends_with(&[OK, &unsupported(3)].concat()), "{to_client}");
+    }
+
+    #[test]
+    fn an_edge_that_is_interrupted_by_the_opening_is_heard_to_the_end() {
+        let mut passed = Passed::nothing();
+        let (start, end) = OK.split_at(9);
+        passed.client(ANNOUNCE.as_bytes()).edge(start.as_bytes()).client(OVER_TCP.as_bytes());
+        assert!(passed.gate.is_open());
+        assert_eq!(passed.says().1, start);
+        passed.edge(end.as_bytes());
+        assert_eq!(passed.says().1, OK);
     }
 
     #[test]

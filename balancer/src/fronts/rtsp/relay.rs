@@ -1,8 +1,9 @@
 //! A client that follows no redirect is brought to its edge.
 
 use std::io;
+use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tracing::debug;
@@ -70,24 +71,24 @@ impl Meeting {
 
     /// Lets both talk until the gate is open, and then carries what they say.
     async fn hold(mut self, front: &Front) {
-        while self.judge(front) {
-            let turn = self.take_turn();
-            let turned = match front.relay().settings.idle_timeout {
-                Some(limit) => timeout(limit, turn).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-                None => turn.await,
+        let limit = front.relay().settings.idle_timeout.unwrap_or(Duration::MAX);
+        loop {
+            let is_open = self.judge(front);
+            let turn = async {
+                self.send().await?;
+                if is_open { Ok(false) } else { self.listen().await }
             };
-            match turned {
-                Ok(true) => {}
+            match timeout(limit, turn).await {
+                Ok(Ok(true)) => {}
                 // One has said all that it will: the other may still answer.
-                Ok(false) => break,
-                Err(_) => return,
+                Ok(Ok(false)) => break,
+                Ok(Err(_)) | Err(_) => return,
             }
         }
-        let Self { client, edge, to_client, to_edge, .. } = self;
-        carry(front, client, edge, to_edge.into(), to_client.into()).await;
+        carry(front, self.client, self.edge, Bytes::new(), Bytes::new()).await;
     }
 
-    /// Takes what has come through the gate; whether that is still closed.
+    /// Takes what has come through the gate; whether that is open.
     fn judge(&mut self, front: &Front) -> bool {
         let Self { gate, from_client, from_edge, to_client, to_edge, .. } = self;
         gate.edge_says(&mut &from_edge[..], to_client);
@@ -96,15 +97,23 @@ impl Meeting {
         gate.client_says(&mut said, &front.http_date(), to_edge, to_client);
         let taken = from_client.len() - said.len();
         from_client.advance(taken);
-        !gate.is_open()
+        gate.is_open()
     }
 
-    /// Sends what is to be sent, and waits until either end says something; false when one will say no more.
-    async fn take_turn(&mut self) -> io::Result<bool> {
+    /// Sends what has passed.
+    async fn send(&mut self) -> io::Result<()> {
+        // TLS may keep something to itself until it is told to flush.
         self.edge.stream.write_all(&self.to_edge).await?;
+        self.edge.stream.flush().await?;
         self.to_edge.clear();
         self.client.write_all(&self.to_client).await?;
+        self.client.flush().await?;
         self.to_client.clear();
+        Ok(())
+    }
+
+    /// Waits until either end says something; false when one will say no more.
+    async fn listen(&mut self) -> io::Result<bool> {
         let listens = !self.gate.is_waiting();
         tokio::select! {
             length = self.client.read_buf(&mut self.from_client), if listens => Ok(length? > 0),
