@@ -21,7 +21,7 @@ pub const RTMPSRC: Client = Client {
 /// GStreamer's RTSP client, playing.
 pub const RTSPSRC: Client = Client {
     name: "GStreamer rtspsrc",
-    run: |task| play(&["rtspsrc", &location(task), protocols(task), TRUST, "latency=0", "!", "rtph264depay"]),
+    run: |task| play(&["rtspsrc", &location(task), "protocols=tcp", TRUST, "latency=0", "!", "rtph264depay"]),
 };
 /// GStreamer's HLS client.
 pub const HLSDEMUX: Client = Client {
@@ -43,7 +43,7 @@ pub const RTMPSINK: Client = Client {
 /// GStreamer's RTSP client, publishing.
 pub const RTSPCLIENTSINK: Client = Client {
     name: "GStreamer rtspclientsink",
-    run: |task| publish(&["rtspclientsink", &location(task), protocols(task), TRUST]),
+    run: |task| publish(&["rtspclientsink", &location(task), "protocols=tcp", TRUST]),
 };
 
 /// Certificates of tests are signed by themselves.
@@ -67,10 +67,6 @@ fn publish(sink: &[&str]) -> Result<(), String> {
     let mut command = process::command(binaries::installed("gst-launch-1.0"));
     command.arg("-q").args(PICTURE.split_whitespace()).arg("!").args(sink);
     Room::new().run(command)
-}
-
-fn protocols(task: &Task) -> &'static str {
-    if task.protocol == Protocol::RtspInHttp { "protocols=http" } else { "protocols=tcp" }
 }
 
 fn location(task: &Task) -> String {

@@ -25,6 +25,6 @@ pub use self::ffmpeg::{FFMPEG_5, FFMPEG_9, play_frames, play_seconds, publish};
 pub use self::gstreamer::{HLSDEMUX, RTMP2SINK, RTMP2SRC, RTMPSINK, RTMPSRC, RTSPCLIENTSINK, RTSPSRC, play_rtsp};
 pub use self::players::{MPLAYER, MPV, RTMPDUMP, VLC};
 pub use self::rtmpdump::rtmpdump;
-pub use self::rules::{CURL, FLASH, SRS_EDGE};
+pub use self::rules::{CURL, FLASH, MEDIA3, MEDIA3_OVER_TCP, SRS_EDGE};
 pub use self::task::{Client, Protocol, Task};
 pub use self::xml_readers::{XML_READERS, XmlReader};

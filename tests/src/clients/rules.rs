@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::media3::{self, Transport};
 use super::task::{Client, Room, Task};
 use super::{flash, srs};
 use crate::binaries;
@@ -12,6 +13,11 @@ pub const FLASH: Client = Client { name: "Flash players' rule", run: |task| told
 /// What an SRS edge does that pulls.
 pub const SRS_EDGE: Client =
     Client { name: "SRS edges' rule", run: |task| told(srs::pull(&task.url).map(|_visited| ())) };
+/// What Android's player does.
+pub const MEDIA3: Client = Client { name: "Media3's rule", run: |task| media3(task, Transport::Udp) };
+/// The same, told to keep to one connection.
+pub const MEDIA3_OVER_TCP: Client =
+    Client { name: "Media3's rule, TCP forced", run: |task| media3(task, Transport::Tcp) };
 /// Posts an offer as WHIP publishers do, and follows as their libraries do.
 pub const CURL: Client = Client { name: "curl, posting an offer", run: curl };
 
@@ -24,6 +30,10 @@ fn curl(task: &Task) -> Result<(), String> {
     command.args(["--silent", "--show-error", "--fail", "--location", "--max-time", "10", "--noproxy", "*"]);
     command.args(["--header", "Content-Type: application/sdp", "--data-binary", &offer, &task.url]);
     Room::new().run(command)
+}
+
+fn media3(task: &Task, transport: Transport) -> Result<(), String> {
+    told(media3::play(&task.url, transport).map(|_visited| ()))
 }
 
 fn told(result: io::Result<()>) -> Result<(), String> {

@@ -150,9 +150,13 @@ impl Room {
         Err(format!("{}: received {} bytes\n{}", finished.name, self.received_bytes(), finished.stderr))
     }
 
-    /// Clients keep settings and caches below their home.
+    /// Clients keep settings and caches below their home, and leave other things behind elsewhere.
     pub(super) fn start(&self, mut command: Command) -> Process {
-        command.env("HOME", self.path()).current_dir(self.path());
+        command
+            .env("HOME", self.path())
+            .env("TMPDIR", self.path())
+            .env("XDG_RUNTIME_DIR", self.path())
+            .current_dir(self.path());
         Process::start(command)
     }
 }

@@ -28,7 +28,7 @@ SINK = "( rtph264depay name=depay0 ! fakesink )"
 # Everybody who comes over TLS.
 ANYBODY = "anybody"
 # More than a handshake brings along.
-PACKETS = 10
+PACKETS = 5
 
 
 def say(*words):

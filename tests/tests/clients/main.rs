@@ -16,8 +16,8 @@ mod steering;
 mod table;
 
 use weir_tests::clients::{
-    CURL, FFMPEG_5, FFMPEG_9, FLASH, HLS_JS, HLSDEMUX, MPLAYER, MPV, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC,
-    RTSPCLIENTSINK, RTSPSRC, SRS_EDGE, VLC,
+    CURL, FFMPEG_5, FFMPEG_9, FLASH, HLS_JS, HLSDEMUX, MEDIA3, MEDIA3_OVER_TCP, MPLAYER, MPV, RTMP2SINK, RTMP2SRC,
+    RTMPDUMP, RTMPSINK, RTMPSRC, RTSPCLIENTSINK, RTSPSRC, SRS_EDGE, VLC,
 };
 
 /// A test for each client, so that a failure has its name.
@@ -45,6 +45,7 @@ clients! {
     gstreamer_rtmp_by_librtmp: RTMPSRC, RTMPSINK;
     gstreamer_rtsp: RTSPSRC, RTSPCLIENTSINK;
     hls_js_in_chromium: HLS_JS;
+    media3: MEDIA3, MEDIA3_OVER_TCP;
     mplayer: MPLAYER;
     mpv: MPV;
     rtmpdump: RTMPDUMP;

@@ -50,6 +50,19 @@ pub(crate) enum Way {
     Redirect,
     /// All that it says goes through the balancer.
     Relay,
+    /// It asks for the edge that it was told, and does so on its connection to the balancer.
+    RelayAfterRedirect,
+}
+
+/// A row for each of these clients.
+pub(crate) fn group(
+    clients: &[Client],
+    protocol: Protocol,
+    direction: Direction,
+    mode: Mode,
+    expected: Expected,
+) -> impl Iterator<Item = Row> {
+    clients.iter().map(move |&client| Row { client, protocol, direction, mode, expected })
 }
 
 impl Mode {
@@ -83,6 +96,7 @@ impl Row {
         match self.expected {
             Expected::Arrives(Way::Redirect) => "redirect",
             Expected::Arrives(Way::Relay) => "relay",
+            Expected::Arrives(Way::RelayAfterRedirect) => "redirect, then relay",
             Expected::Moves => "steering",
             Expected::Fails(_) => "–",
         }

@@ -4,12 +4,15 @@ use weir_tests::clients::{
     Client, FFMPEG_5, FFMPEG_9, FLASH, MPLAYER, MPV, Protocol, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC,
     SRS_EDGE, VLC,
 };
-use weir_tests::edges::Direction::{self, Play, Publish};
+use weir_tests::edges::Direction::{Play, Publish};
 
-use crate::row::{Expected, Mode, Row, Way};
+use crate::row::{Expected, Mode, Row, Way, group};
 
 const PLAYERS: [Client; 8] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMPDUMP, RTMP2SRC, RTMPSRC];
 const PUBLISHERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK, RTMPSINK];
+/// Without librtmp.
+const PLAYERS_OVER_TLS: [Client; 6] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMP2SRC];
+const PUBLISHERS_OVER_TLS: [Client; 4] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK];
 /// Players that were made to follow a redirect, on connect or on play.
 const FOLLOWERS: [Client; 2] = [FLASH, SRS_EDGE];
 
@@ -22,21 +25,11 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, mode, relayed));
         rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, mode, relayed));
     }
-    rows.extend(group(&PLAYERS, Protocol::Rtmps, Play, Mode::Auto, relayed));
-    rows.extend(group(&PUBLISHERS, Protocol::Rtmps, Publish, Mode::Auto, relayed));
+    rows.extend(group(&PLAYERS_OVER_TLS, Protocol::Rtmps, Play, Mode::Auto, relayed));
+    rows.extend(group(&PUBLISHERS_OVER_TLS, Protocol::Rtmps, Publish, Mode::Auto, relayed));
     rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Redirect, redirected));
     rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, Mode::Redirect, fails));
     rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, Mode::Redirect, fails));
     rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Relay, relayed));
     rows
-}
-
-fn group(
-    clients: &[Client],
-    protocol: Protocol,
-    direction: Direction,
-    mode: Mode,
-    expected: Expected,
-) -> impl Iterator<Item = Row> {
-    clients.iter().map(move |&client| Row { client, protocol, direction, mode, expected })
 }

@@ -42,7 +42,7 @@ impl Stage {
         let hosts = addresses.map(|address| address.to_string());
         let certificate = protocol.is_over_tls().then(|| Certificate::new(&hosts.each_ref().map(String::as_str)));
         let (free, busy, feeder) = edges(protocol, direction, addresses, certificate.as_ref());
-        let tls = certificate.as_ref().map(Certificate::config).unwrap_or_default();
+        let tls = certificate.as_ref().map(tls).unwrap_or_default();
         let balancer = Balancer::with_config(&format!("{config}{tls}"));
         let agents = [(&free, 0), (&busy, LOAD)].map(|(edge, load)| {
             let (scheme, port) = edge.endpoint();
@@ -70,7 +70,7 @@ impl Stage {
         });
         assert_eq!(self.busy.visits(), Visits::default(), "somebody came to the busy edge");
         let name = match way {
-            Way::Redirect => format!("{}:{}", self.free.address(), self.free.endpoint().1),
+            Way::Redirect | Way::RelayAfterRedirect => format!("{}:{}", self.free.address(), self.free.endpoint().1),
             Way::Relay => self.balancer.clients.to_string(),
         };
         let names = self.free.names();
@@ -84,6 +84,11 @@ impl Stage {
             assert_eq!(edge.visits(), Visits::default());
         }
     }
+}
+
+/// What makes the balancer take TLS, and believe edges that show the same certificate.
+fn tls(certificate: &Certificate) -> String {
+    format!("{}[relay]\nedge_ca_file = {:?}\n", certificate.config(), certificate.file())
 }
 
 /// What serves, and what it needs for that.
