@@ -48,6 +48,8 @@ pub(crate) enum Expected {
 pub(crate) enum Way {
     /// It connects to the edge itself.
     Redirect,
+    /// The same, told only when it plays.
+    LateRedirect,
     /// All that it says goes through the balancer.
     Relay,
     /// It asks for the edge that it was told, and does so on its connection to the balancer.
@@ -95,6 +97,7 @@ impl Row {
     pub(crate) fn way(&self) -> &'static str {
         match self.expected {
             Expected::Arrives(Way::Redirect) => "redirect",
+            Expected::Arrives(Way::LateRedirect) => "late redirect",
             Expected::Arrives(Way::Relay) => "relay",
             Expected::Arrives(Way::RelayAfterRedirect) => "redirect, then relay",
             Expected::Moves => "steering",

@@ -13,23 +13,23 @@ const PUBLISHERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK, RTMPSINK];
 /// Without librtmp.
 const PLAYERS_OVER_TLS: [Client; 6] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMP2SRC];
 const PUBLISHERS_OVER_TLS: [Client; 4] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK];
-/// Players that were made to follow a redirect, on connect or on play.
-const FOLLOWERS: [Client; 2] = [FLASH, SRS_EDGE];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let (redirected, relayed) = (Expected::Arrives(Way::Redirect), Expected::Arrives(Way::Relay));
+    let [redirected, redirected_late, relayed] = [Way::Redirect, Way::LateRedirect, Way::Relay].map(Expected::Arrives);
     let fails = Expected::Fails("it follows no redirect");
     let mut rows = Vec::new();
     for mode in [Mode::Auto, Mode::AutoWithAffinity] {
-        rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, mode, redirected));
+        rows.extend(group(&[FLASH], Protocol::Rtmp, Play, mode, redirected));
+        rows.extend(group(&[SRS_EDGE], Protocol::Rtmp, Play, mode, redirected_late));
         rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, mode, relayed));
         rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, mode, relayed));
     }
     rows.extend(group(&PLAYERS_OVER_TLS, Protocol::Rtmps, Play, Mode::Auto, relayed));
     rows.extend(group(&PUBLISHERS_OVER_TLS, Protocol::Rtmps, Publish, Mode::Auto, relayed));
-    rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Redirect, redirected));
+    rows.extend(group(&[FLASH], Protocol::Rtmp, Play, Mode::Redirect, redirected));
+    rows.extend(group(&[SRS_EDGE], Protocol::Rtmp, Play, Mode::Redirect, redirected_late));
     rows.extend(group(&PLAYERS, Protocol::Rtmp, Play, Mode::Redirect, fails));
     rows.extend(group(&PUBLISHERS, Protocol::Rtmp, Publish, Mode::Redirect, fails));
-    rows.extend(group(&FOLLOWERS, Protocol::Rtmp, Play, Mode::Relay, relayed));
+    rows.extend(group(&[FLASH, SRS_EDGE], Protocol::Rtmp, Play, Mode::Relay, relayed));
     rows
 }

@@ -70,7 +70,9 @@ impl Stage {
         });
         assert_eq!(self.busy.visits(), Visits::default(), "somebody came to the busy edge");
         let name = match way {
-            Way::Redirect | Way::RelayAfterRedirect => format!("{}:{}", self.free.address(), self.free.endpoint().1),
+            Way::Redirect | Way::LateRedirect | Way::RelayAfterRedirect => {
+                format!("{}:{}", self.free.address(), self.free.endpoint().1)
+            }
             Way::Relay => self.balancer.clients.to_string(),
         };
         let names = self.free.names();
