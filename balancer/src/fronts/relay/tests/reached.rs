@@ -92,7 +92,7 @@ async fn as_many_are_relayed_as_may_be() {
 async fn an_edge_that_is_this_balancer_is_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap();
-    let front = front(&[edge_at("rtmp", "127.0.0.1", here.port())], Settings::default());
+    let front = front_with(&[edge_at("rtmp", "127.0.0.1", here.port())], |shared| shared.listening = vec![here]);
     assert_eq!(connected(&front, here).await.unwrap_err(), Refusal::Unreachable);
     assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"loop\"} 1\n"));
 }
