@@ -2,8 +2,6 @@
 
 use std::io;
 
-use tokio::io::AsyncWriteExt as _;
-
 use crate::config::Limits;
 use crate::fronts::incoming::Incoming;
 
@@ -54,7 +52,7 @@ pub(super) async fn hold(
                 Ok(false) | Err(_) => return None,
             }
         }
-        if incoming.stream.write_all(&output).await.is_err() {
+        if incoming.send(&output, limits.decision_timeout).await.is_err() {
             return None;
         }
         match progress {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -43,6 +43,20 @@ impl Incoming {
         Ok(length > 0)
     }
 
+    /// Sends all of this, for which the client has `limit`.
+    ///
+    /// # Errors
+    /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the client has not taken it by then: one that reads
+    /// nothing would otherwise keep its connection, and what the kernel holds for it, for ever.
+    pub(super) async fn send(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            // TLS keeps what the kernel does not take, and nobody would ask it to try again.
+            self.stream.flush().await
+        };
+        timeout(limit, sending).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
     /// The client may say what it wants next, and has as long for that as for the first time.
     pub(super) fn restart(&mut self, decision_timeout: Duration) {
         self.deadline = Instant::now() + decision_timeout;
@@ -74,25 +88,29 @@ impl Incoming {
         }
     }
 
-    /// Ends the connection so that the last answer arrives.
-    ///
-    /// Closing a socket that still has something to read, or gets more later, resets the connection, and a reset can
-    /// overtake the answer. So this says that nothing more will come, and waits until the client has closed too.
-    pub(super) async fn finish(mut self, limits: &Limits) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
-        let drain = async {
-            let mut left = limits.linger_bytes;
-            let mut discarded = [0; CHUNK];
-            while left > 0 {
-                match self.stream.read(&mut discarded).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(length) => left = left.saturating_sub(length),
-                }
-            }
-        };
-        // Over time is over: the client has had the answer for that long.
-        let _ = timeout(limits.linger, drain).await;
+    /// Ends the connection as [`finish`] does.
+    pub(super) async fn finish(self, limits: &Limits) {
+        finish(self.stream, limits).await;
     }
+}
+
+/// Ends a connection so that the last answer arrives.
+///
+/// Closing a socket that still has something to read, or gets more later, resets the connection, and a reset can
+/// overtake the answer. So this says that nothing more will come, and waits until the client has closed too.
+pub(super) async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, limits: &Limits) {
+    let ending = async {
+        stream.shutdown().await?;
+        let mut left = limits.linger_bytes;
+        let mut discarded = [0; CHUNK];
+        while left > 0 {
+            match stream.read(&mut discarded).await? {
+                0 => break,
+                length => left = left.saturating_sub(length),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Over time is over: the client has had the answer for that long. A failed connection has ended anyway.
+    let _ = timeout(limits.linger, ending).await;
 }

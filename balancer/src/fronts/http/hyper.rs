@@ -1,6 +1,7 @@
 //! A connection that hyper serves: HTTP/2, and HTTP/1 whose requests are more than a head.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,8 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+use crate::fleet::Protocol;
 use crate::fronts::http::bridge;
-use crate::fronts::incoming::Incoming;
+use crate::fronts::http::serve::SLOW_READER;
+use crate::fronts::incoming::{Incoming, finish};
 use crate::fronts::rewind::Rewind;
 use crate::fronts::{Client, Front};
 
@@ -40,29 +43,42 @@ type Stream = TokioIo<Rewind<crate::fronts::stream::Stream>>;
 
 async fn serve_http1(front: Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
     let limits = front.limits();
-    http1::Builder::new()
+    let last_request = LastRequest::default();
+    let service = service_fn(|request| {
+        last_request.note();
+        // Boxed, since a connection that is taken back from hyper must be one that could be moved.
+        Box::pin(async { Ok::<_, Infallible>(bridge::respond(&front, client, request).await) })
+    });
+    let mut connection = http1::Builder::new()
         // Case means nothing in HTTP, but old clients were written against servers that write it so.
         .title_case_headers(true)
         .timer(TokioTimer::new())
         // Counts for the later requests of a connection, and for the pause before them.
         .header_read_timeout(limits.decision_timeout)
         .max_buf_size(limits.http.head.max(MIN_BUFFER))
-        .serve_connection(
-            stream,
-            service_fn(async |request| Ok::<_, Infallible>(bridge::respond(&front, client, request).await)),
-        )
-        .await
+        .serve_connection(stream, service);
+    // A request's body has its time, and so have the pause after it and the head of the next: what takes longer is an
+    // answer that the client does not read.
+    let stuck = 3 * limits.decision_timeout;
+    let served = tokio::select! {
+        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => served,
+        () = last_request.until_older_than(stuck) => {
+            front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
+            return Ok(());
+        }
+    };
+    // Of a request with a body, which hyper does not wait for, the rest may still be on its way.
+    finish(connection.into_parts().io.into_inner(), limits).await;
+    served
 }
 
 async fn serve_http2(front: Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
     let limits = front.limits().clone();
-    let started = Instant::now();
-    // Milliseconds after the start, of the last request.
-    let last_request = Arc::new(AtomicU64::new(0));
+    let last_request = Arc::new(LastRequest::default());
     let service = {
         let last_request = Arc::clone(&last_request);
         service_fn(move |request: Request<Body>| {
-            last_request.store(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            last_request.note();
             let front = Arc::clone(&front);
             async move { Ok::<_, Infallible>(bridge::respond(&front, client, request).await) }
         })
@@ -73,16 +89,43 @@ async fn serve_http2(front: Arc<Front>, client: Client, stream: Stream) -> hyper
         .max_header_list_size(u32::try_from(limits.http.head).unwrap_or(u32::MAX))
         .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
-    loop {
-        let idle_since = started + Duration::from_millis(last_request.load(Ordering::Relaxed));
-        let idle_until = idle_since + limits.decision_timeout;
-        if idle_until <= Instant::now() {
-            connection.as_mut().graceful_shutdown();
-            return timeout(limits.linger, connection).await.unwrap_or(Ok(()));
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = last_request.until_older_than(limits.decision_timeout) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    timeout(limits.linger, connection).await.unwrap_or(Ok(()))
+}
+
+/// When a connection had its last request.
+#[derive(Debug)]
+struct LastRequest {
+    started: Instant,
+    /// After the start.
+    milliseconds: AtomicU64,
+}
+
+impl LastRequest {
+    /// There is one now.
+    fn note(&self) {
+        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.milliseconds.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Waits until there was none for this long.
+    async fn until_older_than(&self, age: Duration) {
+        loop {
+            let end = self.started + Duration::from_millis(self.milliseconds.load(Ordering::Relaxed)) + age;
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
         }
-        tokio::select! {
-            served = connection.as_mut() => return served,
-            () = sleep_until(idle_until) => {}
-        }
+    }
+}
+
+impl Default for LastRequest {
+    fn default() -> Self {
+        Self { started: Instant::now(), milliseconds: AtomicU64::new(0) }
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Buf as _;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::fleet::Protocol;
 use crate::fronts::http::answer::Framing;
@@ -16,6 +15,9 @@ use crate::fronts::http::simple::Simple;
 use crate::fronts::incoming::Incoming;
 use crate::fronts::rtsp::tunnel::is_tunnelled;
 use crate::fronts::{Client, Front};
+
+/// Why clients are rejected that do not take their answer, as a metric label.
+pub(super) const SLOW_READER: &str = "slow-reader";
 
 /// Serves a connection of which `incoming` holds the first bytes.
 ///
@@ -28,8 +30,10 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
             // A client that has gone is no client that was turned away.
             if let Some(refusal) = refusal {
                 front.metrics().reject_client(Protocol::Http.name(), refusal.reason());
-                let _ = incoming.stream.write_all(refusal.response(limits.http.head).as_bytes()).await;
-                incoming.finish(limits).await;
+                let response = refusal.response(limits.http.head);
+                if incoming.send(response.as_bytes(), limits.linger).await.is_ok() {
+                    incoming.finish(limits).await;
+                }
             }
             return None;
         }
@@ -46,7 +50,10 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         output.clear();
         answer(&front, client, &request).write(framing, &mut output);
         incoming.received.advance(length);
-        if incoming.stream.write_all(&output).await.is_err() {
+        if let Err(error) = incoming.send(&output, limits.decision_timeout).await {
+            if error.kind() == io::ErrorKind::TimedOut {
+                front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
+            }
             return None;
         }
         if !keep_alive {

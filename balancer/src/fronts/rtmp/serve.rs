@@ -61,7 +61,7 @@ async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: R
         Some(promise) => respond::stream_failed(&mut output, promise.stream_id, promise.purpose, description),
         None => write_rejection(&mut output, connect.transaction, description, None),
     }
-    if incoming.stream.write_all(&output).await.is_ok() {
+    if incoming.send(&output, front.limits().decision_timeout).await.is_ok() {
         incoming.finish(front.limits()).await;
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Buf as _;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
 use tracing::debug;
 
@@ -29,16 +28,20 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         Err(refused) => {
             rejected(refused.reason());
             let answer = format!("HTTP/1.0 {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", refused.status());
-            if incoming.stream.write_all(answer.as_bytes()).await.is_ok() {
-                incoming.finish(front.limits()).await;
+            let limits = front.limits();
+            if incoming.send(answer.as_bytes(), limits.decision_timeout).await.is_ok() {
+                incoming.finish(limits).await;
             }
             return;
         }
     };
     incoming.received.advance(length);
     // The client sends the other half once it has this answer.
-    if half == Half::ToClient && incoming.stream.write_all(&accepted(&front.http_date())).await.is_err() {
-        return;
+    if half == Half::ToClient {
+        let answer = accepted(&front.http_date());
+        if incoming.send(&answer, front.limits().decision_timeout).await.is_err() {
+            return;
+        }
     }
     let (receiver, place) = match met {
         Met::Other(sender) => return give(incoming, sender).await,
