@@ -3,11 +3,11 @@
 //! Written as HAProxy's "The PROXY protocol, Versions 1 & 2" specifies it, and pure: bytes in, addresses out, and the other
 //! way round.
 //!
-//! | module    | what it holds                                            |
-//! |-----------|----------------------------------------------------------|
-//! | [`v1`]    | the line of text (section 2.1)                           |
-//! | [`v2`]    | the binary header (section 2.2)                          |
-//! | [`parse`] | either of them, out of the first bytes of a connection   |
+//! | module        | what it holds                                          |
+//! |---------------|--------------------------------------------------------|
+//! | [`v1`]        | the line of text (section 2.1)                         |
+//! | [`v2`]        | the binary header (section 2.2)                        |
+//! | [`mod@parse`] | either of them, out of the first bytes of a connection |
 
 mod parse;
 mod v1;
