@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
@@ -40,8 +41,9 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
     let listener = tokio::net::TcpStream::from_std(OwnedFd::from(port.socket).into())?;
     loop {
         listener.readable().await?;
-        let batch: io::Result<()> = (0..BATCH).try_for_each(|_| {
-            let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener))?;
+        let batch: io::Result<()> = (0..BATCH).try_for_each(|count| {
+            let is_known = count == 0;
+            let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener, is_known))?;
             front.metrics().connections.inc();
             let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
             let is_proxy = port.proxies.iter().any(|proxies| proxies.contains(&address.ip()));
@@ -57,11 +59,20 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
     }
 }
 
-/// The next client, in non-blocking mode.
-fn next(listener: impl AsFd) -> io::Result<(TcpStream, SocketAddr)> {
+/// The next client, in non-blocking mode. When it is not known that there is one, this asks first: accept(2) makes a socket
+/// and a file before it looks for a client, and to throw them away again takes longer than to accept.
+fn next(listener: impl AsFd, is_known: bool) -> io::Result<(TcpStream, SocketAddr)> {
+    if !is_known && !is_readable(&listener)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     let (stream, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
     let address = address.and_then(|address| SocketAddr::try_from(address).ok()).ok_or(Errno::AFNOSUPPORT)?;
     Ok((stream.into(), SocketAddr::new(address.ip().to_canonical(), address.port())))
+}
+
+fn is_readable(listener: impl AsFd) -> io::Result<bool> {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(poll(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&at_once))? > 0)
 }
 
 /// Without a file descriptor for the next client, `accept` fails at once again and again: others need a chance to close.
