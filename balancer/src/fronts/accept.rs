@@ -160,17 +160,17 @@ async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>,
     if !admitted.contains(&protocol) {
         return front.metrics().reject_client(protocol.name(), "not-admitted");
     }
+    // All but the one that most connections need are boxed: each connection takes the room of the largest that is not.
     match protocol {
         Protocol::Http => {
             let Some(tunnelled) = http::serve(Arc::clone(&front), client, incoming).await else { return };
             if !admitted.contains(&Protocol::Rtsp) {
                 return front.metrics().reject_client(Protocol::Rtsp.name(), "not-admitted");
             }
-            // Boxed, since few connections need the room.
             Box::pin(rtsp::tunnel::serve(front, client, tunnelled)).await;
         }
-        Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
-        Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
+        Protocol::Rtmp => Box::pin(rtmp::serve(front, client, incoming)).await,
+        Protocol::Rtsp => Box::pin(rtsp::serve(front, client, incoming)).await,
     }
 }
 

@@ -102,7 +102,8 @@ pub(super) async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, limi
     let ending = async {
         stream.shutdown().await?;
         let mut left = limits.linger_bytes;
-        let mut discarded = [0; CHUNK];
+        // Not a part of the future: that of every connection would be as large.
+        let mut discarded = vec![0; CHUNK];
         while left > 0 {
             match stream.read(&mut discarded).await? {
                 0 => break,

@@ -66,7 +66,8 @@ pub(in crate::fronts) async fn connect_and<T, F: Future<Output = io::Result<(Str
     wanted: Wanted<'_>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
-    let outcome = attempt_all(front, client, wanted, greet).await;
+    // Boxed, so that a session does not keep the room that it took to connect.
+    let outcome = Box::pin(attempt_all(front, client, wanted, greet)).await;
     let reason = outcome.as_ref().map(|(upstream, _)| upstream.destination.reason).map_err(|refusal| *refusal);
     front.metrics().count_choice(wanted.protocol(), reason);
     outcome
@@ -80,7 +81,7 @@ pub(in crate::fronts) async fn connect_to(
     wanted: Wanted<'_>,
 ) -> Result<Upstream, Refusal> {
     let session = front.relay().relayed.open(destination.edge().map(|edge| edge.id)).ok_or(Refusal::RelayFull)?;
-    match reach_for(front, client, &wanted, &destination).await {
+    match Box::pin(reach_for(front, client, &wanted, &destination)).await {
         Ok(stream) => Ok(Upstream { stream, destination, session }),
         Err(error) => {
             front.metrics().relay_failed(error.reason());
