@@ -121,8 +121,10 @@ impl AsyncRead for Socket {
             Self::Fresh(stream, reads) => match stream.read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
                 outcome => {
-                    *reads -= 1;
-                    buffer.advance(outcome?);
+                    let length = outcome?;
+                    // What comes after all that there was has to be waited for.
+                    *reads = if length < buffer.remaining() { 0 } else { *reads - 1 };
+                    buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
             },

@@ -1,10 +1,11 @@
 /*
  * The floor: what accepting, reading, writing and closing cost without a server around them.
  *
- *   bare_loop close|keep-alive BYTES ANSWER [BYTES ANSWER]
+ *   bare_loop close|finish|keep-alive BYTES ANSWER [BYTES ANSWER]
  *
  * Each turn waits for so many bytes of the client (0: whatever comes first) and sends a file's content. After the last
- * turn the connection is closed, or with keep-alive the turn starts again. Nothing that is received is looked at.
+ * turn the connection is closed; with finish only once the client has closed it too; with keep-alive the turns start
+ * again. Nothing that is received is looked at.
  *
  * Only the listener is registered with epoll, level-triggered; a connection only if it has to be waited for.
  */
@@ -33,6 +34,7 @@ struct turn {
 
 struct connection {
 	int turn;
+	int finishing;
 	int registered;
 	size_t received;
 };
@@ -40,6 +42,7 @@ struct connection {
 static struct turn turns[2];
 static int turn_count;
 static int keep_alive;
+static int finish;
 static int events;
 static struct connection connections[MAX_FILES];
 
@@ -73,6 +76,8 @@ static void advance(int file)
 			close(file);
 			return;
 		}
+		if (connection->finishing)
+			continue;
 		connection->received += (size_t)length;
 		struct turn *turn = &turns[connection->turn];
 		if (connection->received < turn->bytes)
@@ -83,7 +88,10 @@ static void advance(int file)
 			return;
 		}
 		connection->turn = (connection->turn + 1) % turn_count;
-		if (connection->turn == 0 && !keep_alive) {
+		if (connection->turn == 0 && finish) {
+			connection->finishing = 1;
+			shutdown(file, SHUT_WR);
+		} else if (connection->turn == 0 && !keep_alive) {
 			close(file);
 			return;
 		}
@@ -130,10 +138,11 @@ static int listen_on_loopback(void)
 int main(int count, char **arguments)
 {
 	if (count != 4 && count != 6) {
-		fprintf(stderr, "usage: bare_loop close|keep-alive BYTES ANSWER [BYTES ANSWER]\n");
+		fprintf(stderr, "usage: bare_loop close|finish|keep-alive BYTES ANSWER [BYTES ANSWER]\n");
 		return 64;
 	}
 	keep_alive = strcmp(arguments[1], "keep-alive") == 0;
+	finish = strcmp(arguments[1], "finish") == 0;
 	turn_count = (count - 2) / 2;
 	for (int turn = 0; turn < turn_count; turn++)
 		load(&turns[turn], arguments[2 + 2 * turn], arguments[3 + 2 * turn]);

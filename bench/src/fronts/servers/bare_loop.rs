@@ -20,7 +20,12 @@ const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fronts/bare_loop.
 pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, answers: &[Vec<u8>]) -> io::Result<Server> {
     let folder = empty_folder("bare-loop")?;
     let program = compile(folder.join("bare_loop"))?;
-    let mode = if exchange == Exchange::HttpKeepAlive { "keep-alive" } else { "close" };
+    let mode = match exchange {
+        Exchange::HttpClose | Exchange::Rtsp => "close",
+        Exchange::HttpKeepAlive => "keep-alive",
+        // A client that says something more after its rejection would have that overtaken by a reset.
+        Exchange::Rtmp => "finish",
+    };
     let mut arguments = vec![OsString::from(mode)];
     for (turn, (bytes, answer)) in exchange.turns().iter().zip(answers).enumerate() {
         let file = folder.join(format!("answer-{turn}"));
