@@ -19,7 +19,7 @@ const APPLICATION_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub struct Certificate {
     files: Files,
     published: Arc<ArcSwap<ServerConfig>>,
-    /// When the files were last written, as far as they have been read or refused.
+    /// When the files were last written, when they were read.
     seen: Mutex<[Option<SystemTime>; 2]>,
 }
 
@@ -80,13 +80,16 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::load`]; the certificate stays as it was.
     pub fn renew(&self) -> Result<(), Error> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.files.modified();
+        // Before they are read: what is written meanwhile shows the next time.
+        let modified = self.files.modified();
         self.published.store(Arc::new(self.files.read()?));
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = modified;
         Ok(())
     }
 
-    /// Whether the files were written since they were last read. They are written one after the other: between the two
-    /// they do not fit, [`Certificate::renew`] fails, and the second write shows here again.
+    /// Whether the files were written since they were last read with success. They are written one after the other, and
+    /// between the two they do not fit; and a file may be out of reach for a while. So what has failed is to be tried
+    /// again, or the certificate would expire unnoticed.
     #[must_use]
     pub fn has_changed(&self) -> bool {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != self.files.modified()
@@ -126,21 +129,39 @@ impl Files {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
 
     /// Writes a new certificate and its key.
     fn write(folder: &Path) -> Files {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap();
+        write_this(folder, &generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap())
+    }
+
+    fn write_this(folder: &Path, CertifiedKey { cert, signing_key }: &CertifiedKey<KeyPair>) -> Files {
         let files = Files { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
         fs::write(&files.certificate, cert.pem()).unwrap();
         fs::write(&files.key, signing_key.serialize_pem()).unwrap();
         files
+    }
+
+    /// What connections are accepted with to show this certificate.
+    pub(crate) fn shown(certificate: &CertifiedKey<KeyPair>) -> Arc<ArcSwap<ServerConfig>> {
+        let folder = tempfile::tempdir().unwrap();
+        Certificate::load(write_this(folder.path(), certificate)).unwrap().published()
+    }
+
+    /// What a client connects with that trusts this certificate.
+    pub(crate) fn trusting(certificate: &CertifiedKey<KeyPair>) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.cert.der().clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth()
     }
 
     #[test]
@@ -184,5 +205,6 @@ mod tests {
         fs::write(&files.certificate, "damaged").unwrap();
         assert!(certificate.renew().is_err());
         assert!(Arc::ptr_eq(&second, &published.load_full()));
+        assert!(certificate.has_changed(), "it is tried again");
     }
 }
