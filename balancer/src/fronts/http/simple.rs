@@ -29,7 +29,8 @@ impl<'a> Simple<'a> {
         let mut head = httparse::Request::new(&mut []);
         let Ok(Status::Complete(length)) = head.parse_with_uninit_headers(bytes, &mut headers) else { return None };
         let is_old = head.version? == 0;
-        let mut keep_alive = !is_old;
+        // Close wins, wherever it stands.
+        let (mut keep_alive, mut close) = (!is_old, false);
         let mut noted = Headers::default();
         for header in head.headers.iter() {
             match header.name.len() {
@@ -37,7 +38,7 @@ impl<'a> Simple<'a> {
                     let tokens = str::from_utf8(header.value).ok()?.split(',').map(str::trim);
                     for token in tokens {
                         match token {
-                            _ if token.eq_ignore_ascii_case("close") => keep_alive = false,
+                            _ if token.eq_ignore_ascii_case("close") => close = true,
                             _ if token.eq_ignore_ascii_case("keep-alive") => keep_alive = true,
                             // An upgrade, or a header for this hop alone.
                             _ => return None,
@@ -54,7 +55,8 @@ impl<'a> Simple<'a> {
         }
         let target = head.path.filter(|target| target.starts_with('/') && !target.contains('#'))?;
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        Some(Self { request: Request::new(head.method?, path, query, noted)?, length, is_old, keep_alive })
+        let request = Request::new(head.method?, path, query, noted)?;
+        Some(Self { request, length, is_old, keep_alive: keep_alive && !close })
     }
 }
 
@@ -78,6 +80,8 @@ mod tests {
             ("HTTP/1.1\r\n", false, true),
             ("HTTP/1.1\r\nConnection: close\r\n", false, false),
             ("HTTP/1.1\r\nConnection: keep-alive, Close\r\n", false, false),
+            ("HTTP/1.1\r\nConnection: close, keep-alive\r\n", false, false),
+            ("HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n", true, false),
             ("HTTP/1.0\r\n", true, false),
             ("HTTP/1.0\r\nConnection: Keep-Alive\r\n", true, true),
         ] {
