@@ -32,6 +32,7 @@ use crate::fronts::places::Places;
 use crate::fronts::relay::Relay;
 use crate::fronts::repeats::Repeats;
 use crate::fronts::rtsp::tunnel::Tunnels;
+use crate::fronts::warnings::Warnings;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
 use crate::metrics::Metrics;
@@ -205,6 +206,7 @@ impl Server {
             repeats: Repeats::default(),
             listening: clients.iter().map(|bound| bound.address).collect(),
             relay: Relay::new(config.relay, edge_tls, Arc::clone(&relayed)),
+            warnings: Warnings::default(),
             places: Places::default(),
             tunnels: Tunnels::default(),
             tls,

@@ -13,6 +13,7 @@ use weir_balancer::fronts::places::Places;
 use weir_balancer::fronts::relay::Relay;
 use weir_balancer::fronts::repeats::Repeats;
 use weir_balancer::fronts::rtsp::tunnel::Tunnels;
+use weir_balancer::fronts::warnings::Warnings;
 use weir_balancer::fronts::{Front, Shared, http, relay};
 use weir_balancer::metrics::Metrics;
 use weir_balancer::playlist::{self, Steering};
@@ -61,6 +62,7 @@ fn front() -> Front {
             repeats: Repeats::default(),
             listening: Vec::new(),
             relay: Relay::new(config.relay, edge_tls, Arc::new(Relayed::new(1))),
+            warnings: Warnings::default(),
             places: Places::default(),
             tunnels: Tunnels::default(),
             tls: None,

@@ -54,7 +54,7 @@ pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
             Ok(()) => tokio::task::yield_now().await,
             // To wait for the next one is to let the others run.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => pause_if_exhausted(&error).await,
+            Err(error) => pause_if_exhausted(&front, &error).await,
         }
     }
 }
@@ -76,10 +76,12 @@ fn is_readable(listener: impl AsFd) -> io::Result<bool> {
 }
 
 /// Without a file descriptor for the next client, `accept` fails at once again and again: others need a chance to close.
-async fn pause_if_exhausted(error: &io::Error) {
+async fn pause_if_exhausted(front: &Front, error: &io::Error) {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     if matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
-        warn!(%error, "no client can be accepted: raise the limit of open files, or lower [limits] connections");
+        if front.warnings().exhausted.is_due(front.now()) {
+            warn!(%error, "no client can be accepted: raise the limit of open files, or lower [limits] connections");
+        }
         tokio::time::sleep(EXHAUSTED_PAUSE).await;
     } else {
         // The client has gone already (accept(2), "Error handling").

@@ -17,6 +17,7 @@
 //! | [`redirect`]       | where on an edge a client is sent                       |
 //! | [`ranking`]        | where it may go besides                                 |
 //! | [`repeats`]        | clients that go in circles                              |
+//! | [`warnings`]       | what is said in the log once in a while                 |
 //! | [`relay`]          | clients whose bytes are carried to their edge           |
 //! | [`proxied`]        | clients that come through a proxy                       |
 //! | [`proxy_protocol`] | who a client is, said ahead of its bytes                |
@@ -42,6 +43,7 @@ pub mod rtmp;
 pub mod rtsp;
 mod socket;
 mod stream;
+pub mod warnings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ use crate::fronts::places::Places;
 use crate::fronts::redirect::{Asked, Destination, Elsewhere, Place, Told};
 use crate::fronts::repeats::Repeats;
 use crate::fronts::rtsp::tunnel::Tunnels;
+use crate::fronts::warnings::Warnings;
 use crate::metrics::Metrics;
 
 /// What all workers share.
@@ -93,6 +96,8 @@ pub struct Shared {
     pub listening: Vec<SocketAddr>,
     /// How clients are relayed.
     pub relay: relay::Relay,
+    /// Of what is wrong with clients or edges.
+    pub warnings: Warnings,
     /// Client connections open now.
     pub places: Places,
     /// RTSP clients that come in by two HTTP connections, and have made one.
@@ -189,7 +194,11 @@ impl Front {
                 };
                 let is_back = destination.target(protocol, asked, application).is_where(&asked);
                 let Some(edge) = destination.edge().filter(|_| is_back) else { return Ok(destination) };
-                warn!(edge = %edge.id, host = edge.redirect(), "this edge names the balancer: look at its redirect address");
+                // Anybody can claim to have asked for any host.
+                if self.warnings().leads_back.is_due(self.now()) {
+                    let (id, host) = (edge.id, edge.redirect());
+                    warn!(edge = %id, host, "it seems that this edge names the balancer: look at its redirect address");
+                }
                 edge.take_back(self.now());
                 not.push(edge.id);
             }
@@ -198,6 +207,10 @@ impl Front {
         let destination = self.unless_too_often(client, path).and_then(|()| attempt());
         self.count(protocol, &destination);
         destination
+    }
+
+    fn warnings(&self) -> &Warnings {
+        &self.shared.warnings
     }
 
     fn unless_too_often(&self, client: Client, path: Option<&str>) -> Result<(), Refusal> {
@@ -394,6 +407,7 @@ mod tests {
             repeats: Repeats::default(),
             listening: Vec::new(),
             relay: relay::tests::relay(config::Relay::default()),
+            warnings: Warnings::default(),
             places: Places::default(),
             tunnels: Tunnels::default(),
             tls: None,
