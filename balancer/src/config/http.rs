@@ -23,7 +23,7 @@ pub struct Http {
     /// are rounded up. So long it takes at most until players leave an edge that drains, and each costs one request in
     /// that time. Default: `"10s"`, far less than the 300 seconds of players that are told nothing, and little beside
     /// what they ask edges for meanwhile.
-    #[serde(deserialize_with = "steering_ttl")]
+    #[serde(deserialize_with = "units::duration_within::<_, 1000, 3_600_000>")]
     pub steering_ttl: Duration,
     /// What OBS is told to encode with, in kbit/s of video, when it asks for its configuration: 100 to 100000. OBS's own
     /// limit counts when it is lower. Default: 6000, which is common for 1080p.
@@ -54,14 +54,6 @@ fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
             "`{wrong}` is not a prefix: expected the beginning of a path, from a slash to a slash, such as \"/live/\""
         ))),
     }
-}
-
-fn steering_ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let ttl = units::duration(deserializer)?;
-    if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&ttl) {
-        return Ok(ttl);
-    }
-    Err(D::Error::custom("out of range: expected 1s to 1h"))
 }
 
 /// Who may see the pool.

@@ -24,14 +24,14 @@ pub struct Limits {
     /// Default: 5000.
     #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
     pub connections_per_address: usize,
-    /// How long a client may take to say what it wants, and how long an HTTP connection may be idle between requests.
-    /// Real clients need a round trip or two; the default leaves room for retransmissions on bad links.
-    /// Default: `"10s"`.
-    #[serde(deserialize_with = "units::duration")]
+    /// How long a client may take to say what it wants, and to take each 64 KiB of an answer, and how long an HTTP
+    /// connection may be idle between requests: 10 milliseconds to 1 hour. Real clients need a round trip or two; the
+    /// default leaves room for retransmissions on bad links. Default: `"10s"`.
+    #[serde(deserialize_with = "units::duration_within::<_, 10, 3_600_000>")]
     pub decision_timeout: Duration,
-    /// How long to wait for a client to close after the last answer, so that a reset does not overtake the answer. Real
-    /// clients close within a round trip. Default: `"2s"`.
-    #[serde(deserialize_with = "units::duration")]
+    /// How long to wait for a client to close after the last answer, so that a reset does not overtake the answer: 0 to 1
+    /// hour. Real clients close within a round trip. Default: `"2s"`.
+    #[serde(deserialize_with = "units::duration_within::<_, 0, 3_600_000>")]
     pub linger: Duration,
     /// How many bytes that a client sends meanwhile are thrown away before it is cut off, 0 to 1073741824. Default:
     /// 2097152, so that a client that sends a megabyte where a line was expected still reads why that was refused.
@@ -73,8 +73,8 @@ pub struct Repeats {
     /// the default leaves room for a crowd behind one address. Default: 1000.
     #[serde(deserialize_with = "count_or_off")]
     pub most: Option<u16>,
-    /// … within this time. Default: `"10s"`.
-    #[serde(deserialize_with = "units::duration")]
+    /// … within this time, 1 millisecond to 1 day. Default: `"10s"`.
+    #[serde(deserialize_with = "units::duration_within::<_, 1, 86_400_000>")]
     pub within: Duration,
 }
 

@@ -343,7 +343,9 @@ mod tests {
                 "weir.toml:2: `/live` is not a prefix: expected the beginning of a path, from a slash to a slash, such as \
                  \"/live/\"",
             ),
-            ("[http]\nsteering_ttl = \"500ms\"", "weir.toml:2: out of range: expected 1s to 1h"),
+            ("[http]\nsteering_ttl = \"500ms\"", "weir.toml:2: out of range: expected 1s to 3600s"),
+            ("[limits]\ndecision_timeout = \"0s\"", "weir.toml:2: out of range: expected 10ms to 3600s"),
+            ("[limits]\nlinger = \"5000000000000000h\"", "weir.toml:2: out of range: expected 0s to 3600s"),
             (
                 "[redirect]\nhop_mark = \"a&b\"",
                 "weir.toml:2: expected 1 to 64 letters, digits, `-` and `_`, such as \"weir-hop\"",

@@ -12,6 +12,23 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     parse_duration(&text).map_err(D::Error::custom)
 }
 
+/// Reads a duration within `LEAST..=MOST` milliseconds.
+pub(crate) fn duration_within<'de, D, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<Duration, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let [least, most] = [LEAST, MOST].map(Duration::from_millis);
+    let duration = duration(deserializer)?;
+    if (least..=most).contains(&duration) {
+        return Ok(duration);
+    }
+    let shown = |milliseconds: u64| match milliseconds % 1000 {
+        0 => format!("{}s", milliseconds / 1000),
+        _ => format!("{milliseconds}ms"),
+    };
+    Err(D::Error::custom(format_args!("out of range: expected {} to {}", shown(LEAST), shown(MOST))))
+}
+
 /// Reads a duration, or `"off"` for none.
 pub(crate) fn duration_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
