@@ -36,7 +36,7 @@ pub struct Metrics {
     pub connections: IntCounter,
     /// Client connections open.
     pub open_connections: IntGauge,
-    /// Clients that were turned away for what they sent or did not send, by `protocol` and `reason`.
+    /// Clients that were turned away for what they sent, or did not send or take in time, by `protocol` and `reason`.
     rejected_clients: IntCounterVec,
     /// Clients that are relayed; this and what follows is set when asked for.
     relayed_sessions: IntGauge,
@@ -142,7 +142,7 @@ impl Metrics {
             ),
             rejected_clients: counters(
                 "weir_clients_rejected_total",
-                "Clients turned away for what they sent, or did not send in time, by protocol and reason.",
+                "Clients turned away for what they sent, or did not send or take in time, by protocol and reason.",
                 &["protocol", "reason"],
             ),
             edges: register(&registry, IntGaugeVec::new(gauges, &["state"])),
@@ -205,6 +205,12 @@ impl Metrics {
     /// Counts a client that was turned away. `protocol` is `unknown` while it is not.
     pub fn reject_client(&self, protocol: &str, reason: &str) {
         self.rejected_clients.with_label_values(&[protocol, reason]).inc();
+    }
+
+    /// Clients turned away so far.
+    #[cfg(test)]
+    pub(crate) fn rejected(&self, protocol: &str, reason: &str) -> u64 {
+        self.rejected_clients.with_label_values(&[protocol, reason]).get()
     }
 
     /// Counts an edge that could not be reached for a client that was to be relayed.

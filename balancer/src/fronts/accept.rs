@@ -192,3 +192,6 @@ async fn detect(incoming: &mut Incoming) -> io::Result<Detection> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,15 @@
 
 use std::io;
 
-use crate::config::Limits;
+use crate::fleet::Protocol;
+use crate::fronts::Front;
 use crate::fronts::incoming::Incoming;
 
 /// Our side of a conversation, as a function of the bytes that arrive.
 pub(super) trait Conversation {
+    /// What is spoken.
+    const PROTOCOL: Protocol;
+
     /// Takes in what has arrived, and appends what is to be sent.
     fn advance(&mut self, input: &[u8], output: &mut Vec<u8>) -> Progress;
 
@@ -33,11 +37,12 @@ pub(super) enum Progress {
 ///
 /// Gives the connection back when it is to go on with an edge; everything that the client has sent was given to the
 /// conversation then, and everything that it answered was sent.
-pub(super) async fn hold(
+pub(super) async fn hold<C: Conversation>(
+    front: &Front,
     mut incoming: Incoming,
-    limits: &Limits,
-    conversation: &mut impl Conversation,
+    conversation: &mut C,
 ) -> Option<Incoming> {
+    let limits = front.limits();
     let mut output = Vec::new();
     loop {
         let mut progress = conversation.advance(&incoming.received, &mut output);
@@ -52,7 +57,7 @@ pub(super) async fn hold(
                 Ok(false) | Err(_) => return None,
             }
         }
-        if incoming.send(&output, limits.decision_timeout).await.is_err() {
+        if incoming.answer(front, C::PROTOCOL, &output).await.is_err() {
             return None;
         }
         match progress {

@@ -9,11 +9,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
+use crate::fleet::Protocol;
+use crate::fronts::Front;
 use crate::fronts::rewind::Rewind;
 use crate::fronts::stream::Stream;
 
 /// How many bytes are taken in at a time; a request or a handshake seldom has more.
 const CHUNK: usize = 4096;
+
+/// How many bytes of an answer are sent in one time limit. Nearly all have fewer; the pool of a large fleet has megabytes,
+/// which a slow line may take longer for.
+const SLICE: usize = 64 * 1024;
+
+/// Why clients are turned away that do not take their answers, as a metric label.
+pub(super) const SLOW_READER: &str = "slow-reader";
 
 /// A connection, what has been received on it, and until when the client has to say what it wants.
 #[derive(Debug)]
@@ -43,18 +52,40 @@ impl Incoming {
         Ok(length > 0)
     }
 
-    /// Sends all of this, for which the client has `limit`.
+    /// Sends an answer, which the client has as long to take as it had to ask. One that does not take it is counted.
+    ///
+    /// # Errors
+    /// Those of [`Incoming::send`].
+    pub(super) async fn answer(&mut self, front: &Front, protocol: Protocol, bytes: &[u8]) -> io::Result<()> {
+        let sent = self.send(bytes, front.limits().decision_timeout).await;
+        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            front.metrics().reject_client(protocol.name(), SLOW_READER);
+        }
+        sent
+    }
+
+    /// Sends all of this, for each [`SLICE`] of which the client has `limit`.
     ///
     /// # Errors
     /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the client has not taken it by then: one that reads
-    /// nothing would otherwise keep its connection, and what the kernel holds for it, for ever.
+    /// nothing would otherwise keep its connection, and what the kernel holds for it, for ever. The connection is of no
+    /// use then.
     pub(super) async fn send(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
-        let sending = async {
-            self.stream.write_all(bytes).await?;
-            // TLS keeps what the kernel does not take, and nobody would ask it to try again.
-            self.stream.flush().await
-        };
-        timeout(limit, sending).await.map_err(|_| io::ErrorKind::TimedOut)?
+        for slice in bytes.chunks(SLICE) {
+            let sending = async {
+                self.stream.write_all(slice).await?;
+                // TLS keeps what the kernel does not take, and nobody would ask it to try again.
+                self.stream.flush().await
+            };
+            match timeout(limit, sending).await {
+                Ok(sent) => sent?,
+                Err(_) => {
+                    self.stream.forget_unsent();
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The client may say what it wants next, and has as long for that as for the first time.
@@ -114,4 +145,26 @@ pub(super) async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, limi
     };
     // Over time is over: the client has had the answer for that long. A failed connection has ended anyway.
     let _ = timeout(limits.linger, ending).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::fronts::socket::Socket;
+
+    #[tokio::test]
+    async fn what_a_client_does_not_take_in_time_is_not_kept_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = Socket::registered(listener.accept().await.unwrap().0);
+        let mut incoming = Incoming::new(Stream::Plain(socket), Duration::from_secs(10));
+        // More than the kernel takes.
+        let sent = incoming.send(&vec![0; 1 << 26], Duration::from_millis(100)).await;
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(incoming);
+        let read = client.read_to_end(&mut Vec::new()).await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
 }

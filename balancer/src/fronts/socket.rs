@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{self, Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -76,6 +77,18 @@ impl Socket {
             Self::Registered(stream) => stream.take_error().ok().flatten(),
             Self::Lost => Some(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Has the kernel throw away what the peer has not taken when this is dropped. Otherwise it would keep that for
+    /// minutes, megabytes of it, and count it as nobody's connection.
+    pub(super) fn forget_unsent(&self) {
+        let now = Some(Duration::ZERO);
+        // One that fails is gone already.
+        let _ = match self {
+            Self::Fresh(stream, _) => socket2::SockRef::from(stream).set_linger(now),
+            Self::Registered(stream) => socket2::SockRef::from(stream).set_linger(now),
+            Self::Lost => Ok(()),
+        };
     }
 
     /// Tells the peer that nothing more will come.

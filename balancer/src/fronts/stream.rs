@@ -45,6 +45,15 @@ impl Stream {
         }
     }
 
+    /// Has the kernel throw away what the peer has not taken when this is dropped.
+    pub(super) fn forget_unsent(&self) {
+        match self {
+            Self::Plain(socket) => socket.forget_unsent(),
+            Self::Tls(stream) => stream.get_ref().0.inner().forget_unsent(),
+            Self::Tunnelled(stream) => stream.forget_unsent(),
+        }
+    }
+
     /// How the connection has failed, if it has since this was last asked.
     pub(super) fn take_error(&self) -> Option<io::Error> {
         match self {

@@ -39,8 +39,11 @@ where
     headers.host = uri.authority().map(Authority::as_str).or(headers.host);
     match Request::new(head.method.as_str(), uri.path(), uri.query(), headers) {
         Some(request) => answer(front, client, &Request { body: &body, ..request }).into_response(),
-        None => Answer::text(StatusCode::BAD_REQUEST, "The path has characters that cannot stand in a URL.\n")
-            .into_response(),
+        None => {
+            front.metrics().reject_client(Protocol::Http.name(), "bad-request");
+            let text = "The path has characters that cannot stand in a URL.\n";
+            Answer::text(StatusCode::BAD_REQUEST, text).into_response()
+        }
     }
 }
 

@@ -16,8 +16,7 @@ use tracing::debug;
 
 use crate::fleet::Protocol;
 use crate::fronts::http::bridge;
-use crate::fronts::http::serve::SLOW_READER;
-use crate::fronts::incoming::{Incoming, finish};
+use crate::fronts::incoming::{Incoming, SLOW_READER, finish};
 use crate::fronts::rewind::Rewind;
 use crate::fronts::{Client, Front};
 
@@ -33,25 +32,35 @@ pub(super) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming)
     let is_http2 = incoming.received.starts_with(PREFACE);
     let stream = TokioIo::new(Rewind::new(incoming.received, incoming.stream));
     let served =
-        if is_http2 { serve_http2(front, client, stream).await } else { serve_http1(front, client, stream).await };
+        if is_http2 { serve_http2(&front, client, stream).await } else { serve_http1(&front, client, stream).await };
     if let Err(error) = served {
+        let reason = match &error {
+            _ if error.is_parse_too_large() => Some("head-too-long"),
+            _ if error.is_parse() => Some("bad-request"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            front.metrics().reject_client(Protocol::Http.name(), reason);
+        }
         debug!(client = %client.address, %error, "http connection failed");
     }
 }
 
 type Stream = TokioIo<Rewind<crate::fronts::stream::Stream>>;
 
-async fn serve_http1(front: Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
+async fn serve_http1(front: &Front, client: Client, stream: Stream) -> hyper::Result<()> {
     let limits = front.limits();
     let last_request = LastRequest::default();
     let service = service_fn(|request| {
         last_request.note();
         // Boxed, since a connection that is taken back from hyper must be one that could be moved.
-        Box::pin(async { Ok::<_, Infallible>(bridge::respond(&front, client, request).await) })
+        Box::pin(async { Ok::<_, Infallible>(bridge::respond(front, client, request).await) })
     });
     let mut connection = http1::Builder::new()
         // Case means nothing in HTTP, but old clients were written against servers that write it so.
         .title_case_headers(true)
+        // A client may say that nothing more will come, and still wait for its answer.
+        .half_close(true)
         .timer(TokioTimer::new())
         // Counts for the later requests of a connection, and for the pause before them.
         .header_read_timeout(limits.decision_timeout)
@@ -59,27 +68,30 @@ async fn serve_http1(front: Arc<Front>, client: Client, stream: Stream) -> hyper
         .serve_connection(stream, service);
     // A request's body has its time, and so have the pause after it and the head of the next: what takes longer is an
     // answer that the client does not read.
-    let stuck = 3 * limits.decision_timeout;
+    let stuck = limits.decision_timeout.saturating_mul(3);
     let served = tokio::select! {
-        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => served,
-        () = last_request.until_older_than(stuck) => {
-            front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
-            return Ok(());
-        }
+        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(served),
+        () = last_request.until_older_than(stuck) => None,
+    };
+    let stream = connection.into_parts().io.into_inner();
+    let Some(served) = served else {
+        front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
+        stream.inner().forget_unsent();
+        return Ok(());
     };
     // Of a request with a body, which hyper does not wait for, the rest may still be on its way.
-    finish(connection.into_parts().io.into_inner(), limits).await;
+    finish(stream, limits).await;
     served
 }
 
-async fn serve_http2(front: Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
+async fn serve_http2(front: &Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
     let limits = front.limits().clone();
     let last_request = Arc::new(LastRequest::default());
     let service = {
         let last_request = Arc::clone(&last_request);
         service_fn(move |request: Request<Body>| {
             last_request.note();
-            let front = Arc::clone(&front);
+            let front = Arc::clone(front);
             async move { Ok::<_, Infallible>(bridge::respond(&front, client, request).await) }
         })
     };

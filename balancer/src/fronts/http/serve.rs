@@ -16,9 +16,6 @@ use crate::fronts::incoming::Incoming;
 use crate::fronts::rtsp::tunnel::is_tunnelled;
 use crate::fronts::{Client, Front};
 
-/// Why clients are rejected that do not take their answer, as a metric label.
-pub(super) const SLOW_READER: &str = "slow-reader";
-
 /// Serves a connection of which `incoming` holds the first bytes.
 ///
 /// Gives it back when its next request is half of an RTSP tunnel, and not for this front.
@@ -31,6 +28,7 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
             if let Some(refusal) = refusal {
                 front.metrics().reject_client(Protocol::Http.name(), refusal.reason());
                 let response = refusal.response(limits.http.head);
+                // It is counted already, and has had its time.
                 if incoming.send(response.as_bytes(), limits.linger).await.is_ok() {
                     incoming.finish(limits).await;
                 }
@@ -50,10 +48,7 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         output.clear();
         answer(&front, client, &request).write(framing, &mut output);
         incoming.received.advance(length);
-        if let Err(error) = incoming.send(&output, limits.decision_timeout).await {
-            if error.kind() == io::ErrorKind::TimedOut {
-                front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
-            }
+        if incoming.answer(&front, Protocol::Http, &output).await.is_err() {
             return None;
         }
         if !keep_alive {

@@ -289,6 +289,8 @@ impl<'f> Caller<'f> {
 }
 
 impl Conversation for Caller<'_> {
+    const PROTOCOL: Protocol = Protocol::Rtmp;
+
     fn advance(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Progress {
         self.keep(input);
         loop {

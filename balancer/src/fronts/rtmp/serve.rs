@@ -26,7 +26,7 @@ const CHUNK: usize = 4096;
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
     let mut caller = Caller::new(&front, client);
-    let incoming = hold(incoming, front.limits(), &mut caller).await;
+    let incoming = hold(&front, incoming, &mut caller).await;
     if let (Some(incoming), Some(relayed)) = (incoming, caller.into_relayed()) {
         // Boxed, since it waits for longer than what came before, and needs other room.
         Box::pin(relay(&front, client, incoming, relayed)).await;
@@ -61,7 +61,7 @@ async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: R
         Some(promise) => respond::stream_failed(&mut output, promise.stream_id, promise.purpose, description),
         None => write_rejection(&mut output, connect.transaction, description, None),
     }
-    if incoming.send(&output, front.limits().decision_timeout).await.is_ok() {
+    if incoming.answer(front, Protocol::Rtmp, &output).await.is_ok() {
         incoming.finish(front.limits()).await;
     }
 }

@@ -71,6 +71,8 @@ impl<'f> Caller<'f> {
 }
 
 impl Conversation for Caller<'_> {
+    const PROTOCOL: Protocol = Protocol::Rtsp;
+
     fn advance(&mut self, mut input: &[u8], output: &mut Vec<u8>) -> Progress {
         let Self { front, client, session, sent, relayed } = self;
         let date = front.http_date();

@@ -38,7 +38,7 @@ pub(super) async fn relay(front: &Front, client: Client, mut incoming: Incoming,
             let mut answer = Vec::new();
             let retry_after = Front::RETRY_AFTER_SECONDS.into();
             respond::no_edge(&mut answer, cseq, &front.http_date(), retry_after, refusal.name());
-            if incoming.send(&answer, front.limits().decision_timeout).await.is_ok() {
+            if incoming.answer(front, Protocol::Rtsp, &answer).await.is_ok() {
                 incoming.finish(front.limits()).await;
             }
         }

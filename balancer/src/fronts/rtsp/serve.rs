@@ -11,7 +11,7 @@ use crate::fronts::{Client, Front};
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
     let mut caller = Caller::new(&front, client);
-    let incoming = hold(incoming, front.limits(), &mut caller).await;
+    let incoming = hold(&front, incoming, &mut caller).await;
     if let (Some(incoming), Some(relayed)) = (incoming, caller.into_relayed()) {
         // Boxed, since few connections need the room.
         Box::pin(relay(&front, client, incoming, relayed)).await;

@@ -41,6 +41,11 @@ impl Joined {
         self.to_client.take_error().or_else(|| self.from_client.take_error())
     }
 
+    /// Has the kernel throw away what the client has not taken when this is dropped.
+    pub(in crate::fronts) fn forget_unsent(&self) {
+        self.to_client.forget_unsent();
+    }
+
     /// The address of this machine that the client is told things from.
     pub(in crate::fronts) fn local_address(&self) -> io::Result<SocketAddr> {
         self.to_client.local_address()

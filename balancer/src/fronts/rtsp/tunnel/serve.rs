@@ -28,9 +28,8 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
         Err(refused) => {
             rejected(refused.reason());
             let answer = format!("HTTP/1.0 {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", refused.status());
-            let limits = front.limits();
-            if incoming.send(answer.as_bytes(), limits.decision_timeout).await.is_ok() {
-                incoming.finish(limits).await;
+            if incoming.answer(&front, Protocol::Rtsp, answer.as_bytes()).await.is_ok() {
+                incoming.finish(front.limits()).await;
             }
             return;
         }
@@ -39,7 +38,7 @@ pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut inco
     // The client sends the other half once it has this answer.
     if half == Half::ToClient {
         let answer = accepted(&front.http_date());
-        if incoming.send(&answer, front.limits().decision_timeout).await.is_err() {
+        if incoming.answer(&front, Protocol::Rtsp, &answer).await.is_err() {
             return;
         }
     }
