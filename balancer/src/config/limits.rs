@@ -19,9 +19,10 @@ pub struct Limits {
     /// 20 KiB. Default: 20000.
     #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
     pub connections: usize,
-    /// Of these, most from one address, 1 to 1000000: no one client can take them all. The default leaves room for a
-    /// crowd behind one address, such as a carrier's network or a proxy; what is answered at once is not counted.
-    /// Default: 5000.
+    /// Of these, most from one address, 1 to 1000000: no one client can take them all. Of IPv6 the first 64 bits are one
+    /// address, since every host has all that begin with these. A client behind a proxy counts for the address that the
+    /// PROXY protocol names. The default leaves room for a crowd behind one address, such as a carrier's network or a
+    /// proxy that names nobody; what is answered at once is not counted. Default: 5000.
     #[serde(deserialize_with = "units::within::<_, 1, 1_000_000>")]
     pub connections_per_address: usize,
     /// How long a client may take to say what it wants, and to take each 64 KiB of an answer, and how long an HTTP

@@ -20,7 +20,7 @@ use crate::fleet::Protocol;
 use crate::fronts::detect::{Detection, Detector};
 use crate::fronts::incoming::Incoming;
 use crate::fronts::listener::{Port, Service};
-use crate::fronts::places::Place;
+use crate::fronts::places::{OfAddress, Place};
 use crate::fronts::socket::Socket;
 use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front, http, proxied, relay, rtmp, rtsp};
@@ -117,14 +117,24 @@ fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<
 /// Does for a client what is done at its listener.
 async fn serve(front: Arc<Front>, mut client: Client, is_proxy: bool, service: Service, stream: TcpStream) {
     let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
+    // Of the client behind a proxy, until it is served.
+    let mut _place = None;
     if is_proxy {
-        client = match proxied::unwrap(&mut incoming, client).await {
-            Ok(client) => client,
+        let rejected = |reason| front.metrics().reject_client("unknown", reason);
+        let named = match proxied::unwrap(&mut incoming, client).await {
+            Ok(named) => named,
             Err(error) => {
                 debug!(proxy = %client.address, %error, "proxy protocol");
-                return front.metrics().reject_client("unknown", "proxy-protocol");
+                return rejected("proxy-protocol");
             }
         };
+        if named.address != client.address {
+            _place = match OfAddress::take(&front, named.address.ip()) {
+                Ok(place) => Some(place),
+                Err(full) => return rejected(full.reason()),
+            };
+        }
+        client = named;
     }
     match service {
         Service::Speak(admitted) => speak(front, client, admitted, incoming).await,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +42,14 @@ impl Default for Places {
 pub(super) struct Place {
     front: Arc<Front>,
     /// Nothing for one that does not count for its address.
-    address: Option<IpAddr>,
+    _of_address: Option<OfAddress>,
+}
+
+/// One of the connections that may be open from an address, given back when dropped.
+#[derive(Debug)]
+pub(super) struct OfAddress {
+    front: Arc<Front>,
+    counted: IpAddr,
 }
 
 /// Why there is no place for a connection.
@@ -68,39 +75,64 @@ impl Place {
     /// Takes a place for a connection from `address`, or from a proxy, behind which there are many clients.
     pub(super) fn take(front: &Arc<Front>, address: Option<IpAddr>) -> Result<Self, Full> {
         let Places { open, .. } = &front.shared.places;
-        let limits = front.limits();
-        if open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
+        if open.fetch_add(1, Ordering::Relaxed) >= front.limits().connections {
             open.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Connections);
         }
-        if let Some(address) = address {
-            let mut shard = front.shared.places.shard(address);
-            let from_address = shard.entry(address).or_default();
-            if *from_address >= limits.connections_per_address {
-                open.fetch_sub(1, Ordering::Relaxed);
-                return Err(Full::Address);
+        match address.map(|address| OfAddress::take(front, address)).transpose() {
+            Ok(of_address) => {
+                front.metrics().open_connections.inc();
+                Ok(Self { front: Arc::clone(front), _of_address: of_address })
             }
-            *from_address += 1;
+            Err(full) => {
+                open.fetch_sub(1, Ordering::Relaxed);
+                Err(full)
+            }
         }
-        front.metrics().open_connections.inc();
-        Ok(Self { front: Arc::clone(front), address })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let places = &self.front.shared.places;
-        if let Some(address) = self.address {
-            let mut shard = places.shard(address);
-            if let Some(count) = shard.get_mut(&address) {
-                *count -= 1;
-                if *count == 0 {
-                    shard.remove(&address);
-                }
+        self.front.shared.places.open.fetch_sub(1, Ordering::Relaxed);
+        self.front.metrics().open_connections.dec();
+    }
+}
+
+impl OfAddress {
+    /// Takes a place for a connection from `address`, whatever it came through.
+    pub(super) fn take(front: &Arc<Front>, address: IpAddr) -> Result<Self, Full> {
+        let counted = counted(address);
+        let mut shard = front.shared.places.shard(counted);
+        let open = shard.entry(counted).or_default();
+        if *open >= front.limits().connections_per_address {
+            return Err(Full::Address);
+        }
+        *open += 1;
+        Ok(Self { front: Arc::clone(front), counted })
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        let mut shard = self.front.shared.places.shard(self.counted);
+        if let Some(open) = shard.get_mut(&self.counted) {
+            *open -= 1;
+            if *open == 0 {
+                shard.remove(&self.counted);
             }
         }
-        places.open.fetch_sub(1, Ordering::Relaxed);
-        self.front.metrics().open_connections.dec();
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, since whoever has one address has all that begin with these
+/// (RFC 6177, RFC 4291 section 2.5.4).
+fn counted(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = u128::MAX << 64;
+
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
     }
 }
 
@@ -125,6 +157,17 @@ mod tests {
         drop(third);
         assert_eq!(Place::take(&front, Some(one)).unwrap_err(), Full::Address);
         assert_eq!(front.shared.places.open.load(Ordering::Relaxed), 2);
-        assert!(front.shared.places.shard(other).is_empty(), "addresses are forgotten");
+        assert!(front.shared.places.shard(counted(other)).is_empty(), "addresses are forgotten");
+    }
+
+    #[test]
+    fn one_client_cannot_take_more_by_changing_its_address_within_its_network() {
+        let limits = Limits { connections_per_address: 1, ..Limits::default() };
+        let front = Arc::new(front_within(limits, ServerInfo::Off));
+        let take = |address: &str| Place::take(&front, Some(address.parse().unwrap()));
+        let _one = take("2001:db8::1").unwrap();
+        assert_eq!(take("2001:db8::ffff:ffff:ffff:ffff").unwrap_err(), Full::Address);
+        let _neighbour = take("2001:db8:0:1::1").unwrap();
+        let _other = [take("192.0.2.1").unwrap(), take("192.0.2.2").unwrap()];
     }
 }

@@ -145,6 +145,34 @@ async fn a_client_that_has_said_all_is_answered() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_each_client_counts_for_its_own_address() {
+    let proxy_protocol_from = vec!["127.0.0.0/8".parse().unwrap()];
+    let listener = Listener { proxy_protocol_from, ..Listener::at("127.0.0.1:0".parse().unwrap()) };
+    let (address, front) = listen_at(&listener, |shared| {
+        shared.limits.decision_timeout = CLOSED;
+        shared.limits.connections_per_address = 1;
+    });
+    let connect = async |client: &str, rest: &[u8]| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let header = format!("PROXY TCP4 {client} 192.0.2.1 12345 443\r\n");
+        stream.write_all(&[header.as_bytes(), rest].concat()).await.unwrap();
+        stream
+    };
+    let is_answered = async |mut stream: TcpStream| {
+        let mut byte = [0];
+        timeout(CLOSED, stream.read(&mut byte)).await.expect("an answer, or the end").is_ok_and(|length| length > 0)
+    };
+    // One request is answered, so that it is known to be served, and the other half of one is waited for.
+    let mut first = connect("203.0.113.7", &[SIMPLE, b"GET"].concat()).await;
+    assert!(first.read(&mut [0]).await.unwrap() > 0);
+    assert!(!is_answered(connect("203.0.113.7", SIMPLE).await).await);
+    assert!(is_answered(connect("203.0.113.8", SIMPLE).await).await);
+    let counted = "weir_clients_rejected_total{protocol=\"unknown\",reason=\"too-many-from-address\"} 1\n";
+    assert!(front.metrics().render().contains(counted));
+    drop(first);
+}
+
+#[tokio::test]
 async fn what_is_no_http_after_all_is_answered_and_counted() {
     let (address, front) = listen(|_| {});
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
