@@ -6,7 +6,7 @@ mod demo;
 mod greeting;
 mod reload;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -98,7 +98,10 @@ fn check_config(file: &Path) -> Outcome {
 
 fn add_steering(arguments: &AddSteering) -> Outcome {
     let AddSteering { server_uri, pathway } = arguments;
-    let playlist = std::io::read_to_string(std::io::stdin()).map_err(Failure::unavailable)?;
+    let playlist = std::io::read_to_string(std::io::stdin()).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Failure::configuration("this is no playlist: it is not UTF-8"),
+        _ => Failure::unavailable(error),
+    })?;
     let steering = Steering { server_uri, pathway: pathway.as_deref() };
     let playlist = playlist::add_steering(&playlist, steering).map_err(Failure::configuration)?;
     // As it is: it has its own line ends.

@@ -127,16 +127,21 @@ fn without_an_edge_a_player_is_told_to_stay_and_never_to_give_up() {
 fn the_tag_is_added_to_a_playlist_that_ffmpeg_made_and_to_no_other() {
     let origin = HttpOrigin::start();
     let folder = folder();
-    let add = |name: &str| {
+    let file = |name: &str| folder.path().join(name);
+    let save = |name: &str| {
         let url = format!("http://{}:{}/live/camera/{name}", origin.address(), origin.port());
-        let file = folder.path().join(name);
-        std::fs::write(&file, fetch(&url, &[]).body).expect("write the playlist");
+        std::fs::write(file(name), fetch(&url, &[]).body).expect("write the playlist");
+    };
+    let add = |name: &str| {
         let mut shell = process::command("sh");
         let command =
             "exec \"$0\" add-steering --server-uri http://lb.example.com/steering/hls --pathway edge-1 < \"$1\"";
-        shell.args(["-c", command]).arg(binaries::balancer()).arg(file);
+        shell.args(["-c", command]).arg(binaries::balancer()).arg(file(name));
         process::run(shell, PATIENCE)
     };
+    save("master.m3u8");
+    save("media.m3u8");
+    std::fs::write(file("segment.ts"), b"\x47\xff").expect("write what is no playlist");
     let added = add("master.m3u8").expect_success().stdout;
     let mut lines = added.lines();
     assert_eq!(lines.next(), Some("#EXTM3U"));
@@ -145,5 +150,7 @@ fn the_tag_is_added_to_a_playlist_that_ffmpeg_made_and_to_no_other() {
     let variant = lines.find(|line| line.starts_with("#EXT-X-STREAM-INF:")).expect("a variant");
     assert!(variant.ends_with(",PATHWAY-ID=\"edge-1\""), "{variant}");
     let refused = add("media.m3u8");
-    assert!(!refused.status.success() && refused.stderr.contains("media playlist"), "{refused:?}");
+    assert!(refused.status.code() == Some(64) && refused.stderr.contains("media playlist"), "{refused:?}");
+    let refused = add("segment.ts");
+    assert!(refused.status.code() == Some(64) && refused.stderr.contains("no playlist"), "{refused:?}");
 }
