@@ -88,6 +88,10 @@ impl<T: Transit> Direction<T> {
         loop {
             while !self.transit.is_empty() {
                 let length = ready!(self.transit.poll_drain(cx, to))?;
+                if length == 0 {
+                    // It would be asked for ever.
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
                 *moved += length as u64;
                 turn += length;
             }
@@ -114,6 +118,7 @@ impl<T: Transit> Direction<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::task::Waker;
 
     use super::*;
@@ -161,6 +166,113 @@ mod tests {
             assert!(direction.poll(&mut cx, &mut (), &mut (), &mut moved).is_pending());
             assert!(moved >= turn * TURN as u64 && moved <= turn * (TURN as u64 + 100_000), "{moved} in {turn} turns");
             assert!(!direction.awaits_source(), "there is more to come at once");
+        }
+    }
+
+    /// A source and a sink that do what is written here, and the calls that they had.
+    #[derive(Default)]
+    struct Script {
+        fills: VecDeque<Poll<io::Result<usize>>>,
+        drains: VecDeque<Poll<io::Result<usize>>>,
+        held: usize,
+        calls: Vec<&'static str>,
+    }
+
+    impl Script {
+        fn new(
+            fills: impl IntoIterator<Item = Poll<io::Result<usize>>>,
+            drains: impl IntoIterator<Item = Poll<io::Result<usize>>>,
+        ) -> Direction<Self> {
+            let (fills, drains) = (fills.into_iter().collect(), drains.into_iter().collect());
+            Direction::new(Self { fills, drains, ..Self::default() })
+        }
+    }
+
+    impl Transit for Script {
+        type End = ();
+
+        fn is_empty(&self) -> bool {
+            self.held == 0
+        }
+
+        fn poll_fill(&mut self, _cx: &mut Context<'_>, _from: &mut ()) -> Poll<io::Result<usize>> {
+            self.calls.push("fill");
+            let outcome = self.fills.pop_front().unwrap();
+            if let Poll::Ready(Ok(length)) = outcome {
+                self.held = length;
+            }
+            outcome
+        }
+
+        fn poll_drain(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<usize>> {
+            self.calls.push("drain");
+            let outcome = self.drains.pop_front().unwrap();
+            if let Poll::Ready(Ok(length)) = outcome {
+                self.held -= length;
+            }
+            outcome
+        }
+
+        fn poll_flush(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<()>> {
+            self.calls.push("flush");
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_finish(&mut self, _cx: &mut Context<'_>, _to: &mut ()) -> Poll<io::Result<()>> {
+            self.calls.push("finish");
+            Poll::Ready(Ok(()))
+        }
+
+        fn failure(_end: &()) -> Option<io::Error> {
+            None
+        }
+    }
+
+    fn some(length: usize) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(length))
+    }
+
+    fn failed() -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+
+    /// The outcome, what was moved, and the calls that it took.
+    fn poll(direction: &mut Direction<Script>) -> (Poll<Result<(), io::ErrorKind>>, u64, Vec<&'static str>) {
+        let mut moved = 0;
+        let mut cx = Context::from_waker(Waker::noop());
+        let outcome = direction.poll(&mut cx, &mut (), &mut (), &mut moved);
+        let outcome = outcome.map_err(|error| error.kind());
+        (outcome, moved, std::mem::take(&mut direction.transit.calls))
+    }
+
+    #[test]
+    fn all_that_has_come_is_passed_on_before_the_end_is() {
+        let mut direction = Script::new([some(5), some(0)], [some(3), Poll::Pending, some(2)]);
+        assert_eq!(poll(&mut direction), (Poll::Pending, 3, vec!["fill", "drain", "drain"]));
+        assert!(!direction.awaits_source(), "a slow reader is waited for, and nothing more is taken in");
+        assert_eq!(poll(&mut direction), (Poll::Ready(Ok(())), 2, vec!["drain", "fill", "finish"]));
+        assert!(direction.has_ended());
+        assert_eq!(poll(&mut direction), (Poll::Ready(Ok(())), 0, vec![]), "the end is passed on once");
+    }
+
+    #[test]
+    fn what_nothing_follows_is_flushed() {
+        let mut direction = Script::new([some(5), Poll::Pending, Poll::Pending], [some(5)]);
+        assert_eq!(poll(&mut direction), (Poll::Pending, 5, vec!["fill", "drain", "fill", "flush"]));
+        assert!(direction.awaits_source());
+    }
+
+    #[test]
+    fn a_failure_of_either_end_is_the_end() {
+        for (fills, drains, kind) in [
+            (vec![failed()], vec![], io::ErrorKind::ConnectionReset),
+            (vec![some(1)], vec![failed()], io::ErrorKind::ConnectionReset),
+            (vec![some(1)], vec![some(0)], io::ErrorKind::WriteZero),
+        ] {
+            let mut direction = Script::new(fills, drains);
+            assert_eq!(poll(&mut direction).0, Poll::Ready(Err(kind)));
+            assert!(direction.has_ended() && !direction.awaits_source());
+            assert_eq!(poll(&mut direction).2, Vec::<&str>::new(), "nobody is asked again");
         }
     }
 }
