@@ -134,7 +134,8 @@ impl Answers {
         else {
             return Ok(());
         };
-        let call = self.awaited.calls.swap_remove(index);
+        // In their order, which is that of the answers to two calls with the same transaction.
+        let call = self.awaited.calls.remove(index);
         if is_refusal {
             return Err(Error::Refused);
         }
@@ -249,6 +250,15 @@ mod tests {
         let (done, bytes) = receive(Answered::default(), &grants()).unwrap();
         assert!(done);
         assert_eq!(bytes, grants());
+    }
+
+    #[test]
+    fn calls_with_one_transaction_are_answered_in_their_order() {
+        let mut answered = granted();
+        assert_eq!(answered.create_stream(4.0), 2);
+        let mut sent = grants();
+        result(&mut sent, Wrapping::Amf0, "_result", 4.0, 2.0);
+        assert!(receive(answered, &sent).unwrap().0);
     }
 
     #[test]
