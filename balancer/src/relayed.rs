@@ -102,8 +102,9 @@ impl Relayed {
         let edge = Arc::clone(&ledger.edges.entry(edge).or_default().edge);
         edge.sessions.fetch_add(1, Ordering::Relaxed);
         edge.sessions_ever.fetch_add(1, Ordering::Relaxed);
-        drop(ledger);
+        // Under the lock that sessions are ended under: one that is open then hears of it.
         let endings = edge.endings.load(Ordering::Acquire);
+        drop(ledger);
         Some(Session { relayed: Arc::clone(self), edge, endings })
     }
 
