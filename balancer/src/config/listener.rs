@@ -32,8 +32,8 @@ pub struct Listener {
     pub redirect_port: Option<u16>,
     /// The port of edges that every connection is relayed to, 1 to 65535, whatever is spoken there: to this port of the
     /// least loaded edge, at once, so that the edge may speak first. For Icecast and any other protocol over TCP that
-    /// Weir does not know. Nothing is looked at, so that the other keys but `address` mean nothing here. Default: none,
-    /// and the first bytes of a client say what is done for it.
+    /// Weir does not know. Nothing is looked at, so that of the other keys only `address` and `proxy_protocol_from` mean
+    /// anything here. Default: none, and the first bytes of a client say what is done for it.
     #[serde(deserialize_with = "relay_port")]
     pub relay_port: Option<NonZeroU16>,
 }

@@ -13,16 +13,16 @@ use crate::config::units;
 pub struct Relay {
     /// Clients that are relayed at a time, 0 to 500000; one more is refused. Each takes two file descriptors, and
     /// one in four may have a pipe, which takes two more, while one of its ends reads slowly: beyond that bytes are
-    /// copied. Besides that, and what the kernel keeps for its two connections, it takes some 2 KiB. Default: 10000.
+    /// copied. Besides that, and what the kernel keeps for its two connections, it takes some 4 KiB. Default: 10000.
     #[serde(deserialize_with = "units::within::<_, 0, 500_000>")]
     pub sessions: usize,
     /// How long one edge may take to be reached: its name looked up, TCP and TLS connected; and over RTMP as long again to
-    /// shake hands. The default outlasts one lost
-    /// packet, which is sent again after a second. Default: `"2s"`.
+    /// shake hands. The default outlasts one lost packet, which is sent again after a second. Default: `"2s"`.
     #[serde(deserialize_with = "units::duration")]
     pub connect_timeout: Duration,
     /// How many edges are tried for a client, 1 to 16. With the default a client is refused after three times
-    /// `connect_timeout` at the latest, before it has lost patience itself. Default: 3.
+    /// `connect_timeout`, or over RTMP six times, before it has lost patience itself; only edges that shake hands and then
+    /// say nothing to a client whose connect was accepted here take longer, `[limits] decision_timeout` each. Default: 3.
     #[serde(deserialize_with = "units::within::<_, 1, 16>")]
     pub attempts: usize,
     /// How long an edge that could not be reached is passed over while another can take the client, or `"0s"`. While it is
@@ -38,6 +38,7 @@ pub struct Relay {
     /// How many bytes may wait in one direction for a slow reader, 4096 to 1048576, beyond what the system keeps for the
     /// two connections. They wait in a pipe of the kernel, which is given back when nothing waits. The kernel may allow
     /// less, and less still to users other than root who have many pipes (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`).
+    /// All pipes together take this much for one in four of `sessions` at worst.
     /// The default carries bulk with a third less processor time than the system's own 65536, and more gains little.
     /// Default: 262144.
     #[serde(deserialize_with = "units::within::<_, 4096, 1_048_576>")]
