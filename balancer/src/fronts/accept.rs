@@ -172,7 +172,8 @@ async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>,
     if !admitted.contains(&protocol) {
         return front.metrics().reject_client(protocol.name(), "not-admitted");
     }
-    // All but the one that most connections need are boxed: each connection takes the room of the largest that is not.
+    // Each connection takes the room of the largest of these that is not boxed: RTMP and RTSP box what they need only until
+    // a client is relayed themselves.
     match protocol {
         Protocol::Http => {
             let Some(tunnelled) = http::serve(Arc::clone(&front), client, incoming).await else { return };
@@ -181,8 +182,8 @@ async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>,
             }
             Box::pin(rtsp::tunnel::serve(front, client, tunnelled)).await;
         }
-        Protocol::Rtmp => Box::pin(rtmp::serve(front, client, incoming)).await,
-        Protocol::Rtsp => Box::pin(rtsp::serve(front, client, incoming)).await,
+        Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
+        Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which edge a relayed client is brought to, and another one when it cannot be reached.
 
 use std::future::ready;
-use std::io;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
@@ -60,49 +59,48 @@ pub(in crate::fronts) async fn connect(front: &Front, client: Client, wanted: Wa
 }
 
 /// As [`connect`], and greets the edge: one that cannot be greeted counts as one that cannot be reached.
-pub(in crate::fronts) async fn connect_and<T, F: Future<Output = io::Result<(Stream, T)>>>(
+pub(in crate::fronts) async fn connect_and<T, F: Future<Output = Result<(Stream, T), Error>>>(
     front: &Front,
     client: Client,
     wanted: Wanted<'_>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
     // Boxed, so that a session does not keep the room that it took to connect.
-    let outcome = Box::pin(attempt_all(front, client, wanted, greet)).await;
+    let outcome = Box::pin(attempt_all(front, client, wanted, None, greet)).await;
     let reason = outcome.as_ref().map(|(upstream, _)| upstream.destination.reason).map_err(|refusal| *refusal);
     front.metrics().count_choice(wanted.protocol(), reason);
     outcome
 }
 
-/// Connects to a place where the client was sent before, and counted.
+/// Connects to a place where the client was sent before, and counted; to another one if that cannot be reached.
 pub(in crate::fronts) async fn connect_to(
     front: &Front,
     client: Client,
     destination: Destination,
     wanted: Wanted<'_>,
 ) -> Result<Upstream, Refusal> {
-    let session = front.relay().relayed.open(destination.edge().map(|edge| edge.id)).ok_or(Refusal::RelayFull)?;
-    match Box::pin(reach_for(front, client, &wanted, &destination)).await {
-        Ok(stream) => Ok(Upstream { stream, destination, session }),
-        Err(error) => {
-            front.metrics().relay_failed(error.reason());
-            warn!(client = %client.address, host = destination.host(), %error, "an edge cannot be reached");
-            Err(Refusal::Unreachable)
-        }
-    }
+    let greet = |stream| ready(Ok((stream, ())));
+    let (upstream, ()) = Box::pin(attempt_all(front, client, wanted, Some(destination), greet)).await?;
+    Ok(upstream)
 }
 
-async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
+/// Tries one place after the other, that where the client was sent before `first`.
+async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
     front: &Front,
     client: Client,
     wanted: Wanted<'_>,
+    mut first: Option<Destination>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
     let Relay { settings, relayed, unreachable, .. } = front.relay();
     let mut failed: SmallVec<[EdgeId; 4]> = SmallVec::new();
     for _ in 0..settings.attempts {
         let now = front.now();
-        let spared = unreachable.lately(settings.avoid, now);
-        let destination = match pick(front, client, &wanted, &failed, spared) {
+        let chosen = match first.take() {
+            Some(destination) => Ok(destination),
+            None => pick(front, client, &wanted, &failed, unreachable.lately(settings.avoid, now)),
+        };
+        let destination = match chosen {
             Ok(destination) => destination,
             Err(refusal) if failed.is_empty() => return Err(refusal),
             Err(_) => break,
@@ -113,7 +111,7 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
             return Err(Refusal::RelayFull);
         };
         let greeted = match reach_for(front, client, &wanted, &destination).await {
-            Ok(stream) => greet(stream).await.map_err(Error::Greeting),
+            Ok(stream) => greet(stream).await,
             Err(error) => Err(error),
         };
         let error = match greeted {
@@ -130,10 +128,13 @@ async fn attempt_all<T, F: Future<Output = io::Result<(Stream, T)>>>(
             debug!(client = %client.address, host, %error, "the place for clients that no edge takes cannot be reached");
             break;
         };
-        warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
         edge.take_back(now);
-        unreachable.note(edge.id, front.now());
         failed.push(edge.id);
+        if error.is_the_edge_s() && unreachable.note(edge.id, front.now()) {
+            warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
+        } else {
+            debug!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
+        }
     }
     Err(Refusal::Unreachable)
 }
@@ -183,6 +184,10 @@ impl Wanted<'_> {
         match self.towards {
             Towards::Port(port) => Some(Peer { host: destination.host(), port, is_secure: false, addresses }),
             Towards::Endpoint { protocol, asked, application } => {
+                // Where it came in counts, and not what its URL says: that is only words, and an edge that advertises no
+                // port would be open to everybody at all of its ports. A URL without a port means the protocol's own.
+                let came_in = client.asked(protocol);
+                let asked = Asked { port: asked.port.and(came_in.port), ..came_in };
                 let target = destination.relay_target(protocol, asked, application);
                 Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure(), addresses })
             }

@@ -37,6 +37,7 @@ mod unreachable;
 
 pub(super) use carry::carry;
 pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and, connect_to};
+pub(super) use reach::Error;
 pub(super) use serve::serve;
 pub use shared::Relay;
 pub(super) use supplies::Supplies;

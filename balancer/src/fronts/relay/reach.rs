@@ -49,7 +49,7 @@ pub(super) struct Manner<'a> {
 
 /// Why an edge is not reached.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::fronts) enum Error {
     /// No port is known to connect to.
     #[error("no port is known")]
     NoPort,
@@ -74,9 +74,12 @@ pub(super) enum Error {
     /// It does not answer in time.
     #[error("it does not answer in time")]
     Timeout,
-    /// It can be reached, and does not say what it should.
+    /// It can be reached, and does not say what every edge of its protocol says first.
     #[error("{0}")]
     Greeting(io::Error),
+    /// It does not go on with what this client has said. It may with others.
+    #[error("it does not go on with this client: {0}")]
+    Declined(io::Error),
 }
 
 impl Error {
@@ -95,6 +98,12 @@ impl Error {
         matches!(self, Self::Exhausted(_))
     }
 
+    /// Whether the next client is to be spared the attempt. What a client has said must not be a reason for it: one that
+    /// asks every edge for what none has would keep all others away from them.
+    pub(super) fn is_the_edge_s(&self) -> bool {
+        !matches!(self, Self::Exhausted(_) | Self::Declined(_))
+    }
+
     /// A stable name for metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -107,6 +116,7 @@ impl Error {
             Self::Tls(_) => "tls",
             Self::Timeout => "timeout",
             Self::Greeting(_) => "greeting",
+            Self::Declined(_) => "declined",
         }
     }
 }

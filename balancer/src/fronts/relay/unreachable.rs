@@ -22,15 +22,18 @@ pub(super) struct Unreachable {
 }
 
 impl Unreachable {
-    /// The edge could not be reached at `now`.
-    pub(super) fn note(&self, edge: EdgeId, now: Time) {
+    /// The edge could not be reached at `now`; whether that is news.
+    pub(super) fn note(&self, edge: EdgeId, now: Time) -> bool {
         let mut edges = self.edges();
+        let before = edges.len();
         edges.retain(|(known, _)| *known != edge);
+        let is_news = edges.len() == before;
         if edges.len() == MOST {
             edges.remove(0);
         }
         edges.push((edge, now));
         self.any.store(true, Ordering::Relaxed);
+        is_news
     }
 
     /// Those that could not be reached for less than `memory` before `now`.
@@ -62,12 +65,13 @@ mod tests {
         let lately =
             |milliseconds| -> Vec<EdgeId> { unreachable.lately(Duration::from_secs(5), at(milliseconds)).collect() };
         assert_eq!(lately(0), []);
-        unreachable.note(id(1), at(0));
-        unreachable.note(id(2), at(1000));
+        assert!(unreachable.note(id(1), at(0)));
+        assert!(unreachable.note(id(2), at(1000)));
         assert_eq!(lately(1000), [id(1), id(2)]);
-        unreachable.note(id(1), at(3000));
+        assert!(!unreachable.note(id(1), at(3000)), "known already");
         assert_eq!(lately(6000), [id(1)]);
         assert_eq!(lately(8000), []);
+        assert!(unreachable.note(id(1), at(8000)), "anew");
         for edge in 0..=u8::MAX {
             unreachable.note(id(edge), at(9000));
         }

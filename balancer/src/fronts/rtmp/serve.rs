@@ -16,7 +16,7 @@ use super::{respond, write_rejection};
 use crate::fleet::Protocol;
 use crate::fronts::conversation::hold;
 use crate::fronts::incoming::Incoming;
-use crate::fronts::relay::{Towards, Wanted, carry, connect_and};
+use crate::fronts::relay::{Error, Towards, Upstream, Wanted, carry, connect_and};
 use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front};
 
@@ -25,26 +25,35 @@ const CHUNK: usize = 4096;
 
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
-    let mut caller = Caller::new(&front, client);
-    let incoming = hold(&front, incoming, &mut caller).await;
-    if let (Some(incoming), Some(relayed)) = (incoming, caller.into_relayed()) {
-        // Boxed, since it waits for longer than what came before, and needs other room.
-        Box::pin(relay(&front, client, incoming, relayed)).await;
+    // Boxed, and so given back before anything is carried: that may take hours, and all else is over then.
+    let brought = Box::pin(talk(&front, client, incoming)).await;
+    if let Some((stream, upstream, to_client)) = brought {
+        Box::pin(carry(&front, stream, upstream, Bytes::new(), to_client)).await;
     }
 }
 
+/// A client, its edge, and what the edge has sent first.
+type Brought = (Stream, Upstream, Bytes);
+
+/// Talks to a client until it has been answered, or is brought to an edge.
+async fn talk(front: &Front, client: Client, incoming: Incoming) -> Option<Brought> {
+    let mut caller = Caller::new(front, client);
+    let incoming = hold(front, incoming, &mut caller).await?;
+    let relayed = caller.into_relayed()?;
+    // Boxed, since few connections need the room.
+    Box::pin(bring(front, client, incoming, relayed)).await
+}
+
 /// Brings a client to an edge, or tells it that there is none.
-async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: Relayed) {
-    let Ok(reached) = incoming.stream.local_address() else { return };
+async fn bring(front: &Front, client: Client, mut incoming: Incoming, relayed: Relayed) -> Option<Brought> {
+    let reached = incoming.stream.local_address().ok()?;
     let Relayed { story, connect, path, promise } = relayed;
     let application = front.application(Protocol::Rtmp, &connect.app);
     let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked: asked(client, &connect), application };
     let wanted = Wanted { towards, path: path.as_deref(), reached };
     let greet = |stream| open(front, stream, story.clone());
     let description = match connect_and(front, client, wanted, greet).await {
-        Ok((upstream, Ok(to_client))) => {
-            return carry(front, incoming.stream, upstream, Bytes::new(), to_client.into()).await;
-        }
+        Ok((upstream, Ok(to_client))) => return Some((incoming.stream, upstream, to_client.into())),
         Ok((upstream, Err(error))) => {
             let host = upstream.destination.host();
             debug!(client = %client.address, host, %error, "an edge does not go on where the balancer began");
@@ -64,13 +73,14 @@ async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: R
     if incoming.answer(front, Protocol::Rtmp, &output).await.is_ok() {
         incoming.finish(front.limits()).await;
     }
+    None
 }
 
 /// What an edge sent first that is for the client, or why it cannot go on from where the client is. An edge that fails here
 /// in another way has not heard of the client, or has not said so, and another may take it.
 type Opened = Result<Vec<u8>, answered::Error>;
 
-async fn open(front: &Front, mut stream: Stream, story: Story) -> io::Result<(Stream, Opened)> {
+async fn open(front: &Front, mut stream: Stream, story: Story) -> Result<(Stream, Opened), Error> {
     // An edge that is stuck takes connections all the same: that it shakes hands is part of its being reached. What it says
     // to a connect it may have to ask others for.
     let reached = Instant::now() + front.relay().settings.connect_timeout;
@@ -79,26 +89,39 @@ async fn open(front: &Front, mut stream: Stream, story: Story) -> io::Result<(St
     let mut opening = Opening::new(story, front.limits().rtmp, &mut to_edge);
     let mut from_edge = BytesMut::with_capacity(CHUNK);
     loop {
-        let deadline = if opening.has_shaken_hands() { answered } else { reached };
+        // A handshake is the same for all clients; what follows is what this one has said.
+        let (deadline, failed): (_, fn(io::Error) -> Error) =
+            if opening.has_shaken_hands() { (answered, Error::Declined) } else { (reached, Error::Greeting) };
         from_edge.clear();
         let turn = async {
-            stream.write_all(&to_edge).await?;
+            send(&mut stream, &to_edge).await?;
             stream.read_buf(&mut from_edge).await
         };
-        if timeout_at(deadline, turn).await?? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let turn = timeout_at(deadline, turn).await.unwrap_or_else(|elapsed| Err(elapsed.into()));
+        if turn.map_err(failed)? == 0 {
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
         }
         to_edge.clear();
         match opening.receive(&from_edge, &mut to_edge) {
             Ok(false) => {}
             Ok(true) => {
-                timeout_at(answered, stream.write_all(&to_edge)).await??;
+                let sent = timeout_at(answered, send(&mut stream, &to_edge)).await;
+                sent.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(Error::Declined)?;
                 return Ok((stream, Ok(opening.into_bytes())));
             }
             Err(opening::Error::NotRtmp) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, opening::Error::NotRtmp));
+                return Err(Error::Greeting(io::Error::new(io::ErrorKind::InvalidData, opening::Error::NotRtmp)));
             }
             Err(opening::Error::Answered(error)) => return Ok((stream, Err(error))),
         }
     }
 }
+
+async fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    // TLS keeps what the kernel does not take, and nobody would ask it to try again.
+    stream.flush().await
+}
+
+#[cfg(test)]
+mod tests;

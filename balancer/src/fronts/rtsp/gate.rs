@@ -118,6 +118,14 @@ impl Gate {
         *input = &[];
     }
 
+    /// One end has said all that it will: nobody looks any more at what the other says, and what is held passes, but for a
+    /// `SETUP` that is refused. Gives what the edge is to get, and what the client is to get.
+    #[must_use]
+    pub fn into_held(self) -> (Vec<u8>, Vec<u8>) {
+        let from_client = if self.refuses { Vec::new() } else { self.from_client.head };
+        (from_client, self.from_edge.head)
+    }
+
     /// The bytes that are kept from one call to the next: at most twice [`Limits::head`].
     #[must_use]
     pub fn buffered(&self) -> usize {
@@ -268,6 +276,19 @@ mod tests {
             "RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\nDate: {DATE}\r\nServer: Weir\r\n\
              Content-Length: 0\r\n\r\n"
         )
+    }
+
+    #[test]
+    fn what_is_held_when_one_end_falls_silent_is_passed_on_but_no_refused_setup() {
+        let held = |client: &str, edge: &str| {
+            let mut passed = Passed::nothing();
+            passed.client(ANNOUNCE.as_bytes()).client(client.as_bytes()).edge(edge.as_bytes());
+            let (to_edge, to_client) = passed.gate.into_held();
+            [to_edge, to_client].map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        assert_eq!(held("OPTIO", "RTSP/1.0 200 O"), ["OPTIO", "RTSP/1.0 200 O"]);
+        assert_eq!(held(OVER_UDP, "RTSP/1.0 200 O"), ["", "RTSP/1.0 200 O"]);
+        assert_eq!(held(OVER_TCP, "RTSP/1.0 200 O"), ["", ""], "nothing is held when the gate is open");
     }
 
     #[test]

@@ -13,14 +13,52 @@ use super::gate::Gate;
 use super::respond;
 use crate::fleet::Protocol;
 use crate::fronts::incoming::Incoming;
-use crate::fronts::relay::{Towards, Upstream, Wanted, carry, connect, connect_to};
+use crate::fronts::relay::{Towards, Upstream, Wanted, connect, connect_to};
 use crate::fronts::stream::Stream;
 use crate::fronts::{Client, Front};
 
-/// Connects the client with an edge, tells that what the client has said, and carries both ways.
-pub(super) async fn relay(front: &Front, client: Client, mut incoming: Incoming, relayed: Relayed) {
+/// How many bytes are taken in at a time from either end until the gate is open: a message seldom has more.
+const CHUNK: usize = 4096;
+
+/// A client and its edge once nothing stands between them, and what each is to get first.
+pub(super) struct Met {
+    pub(super) client: Stream,
+    pub(super) edge: Upstream,
+    pub(super) to_edge: Bytes,
+    pub(super) to_client: Bytes,
+}
+
+/// Connects the client with an edge, tells that what the client has said, and lets both talk until it is settled how the
+/// media travel. Nothing when the session has ended before.
+pub(super) async fn meet(front: &Front, client: Client, incoming: Incoming, relayed: Relayed) -> Option<Met> {
+    let (client, upstream, said) = bring(front, client, incoming, relayed).await?;
+    let Upstream { stream: edge, destination, session } = upstream;
+    let mut meeting = Meeting::new(front, client, edge, said);
+    let goes_on = tokio::select! {
+        goes_on = meeting.hold(front) => goes_on,
+        () = session.must_end() => {
+            front.metrics().relay_closed("drained");
+            false
+        }
+    };
+    if !goes_on {
+        return None;
+    }
+    let Meeting { client, edge, gate, .. } = meeting;
+    let (to_edge, to_client) = gate.into_held();
+    let edge = Upstream { stream: edge, destination, session };
+    Some(Met { client, edge, to_edge: to_edge.into(), to_client: to_client.into() })
+}
+
+/// Connects the client with an edge, or tells it that there is none. Gives back both ends, and what the client has said.
+async fn bring(
+    front: &Front,
+    client: Client,
+    mut incoming: Incoming,
+    relayed: Relayed,
+) -> Option<(Stream, Upstream, BytesMut)> {
     let Relayed { said, cseq, path, asked, sent } = relayed;
-    let Ok(reached) = incoming.stream.local_address() else { return };
+    let reached = incoming.stream.local_address().ok()?;
     let application = front.application(Protocol::Rtsp, &path);
     let towards = Towards::Endpoint { protocol: Protocol::Rtsp, asked, application };
     let wanted = Wanted { towards, path: Some(&path), reached };
@@ -31,7 +69,7 @@ pub(super) async fn relay(front: &Front, client: Client, mut incoming: Incoming,
     match upstream {
         Ok(upstream) => {
             debug!(client = %client.address, path, host = upstream.destination.host(), "rtsp relay");
-            Meeting::new(front, incoming.stream, upstream, &said).hold(front).await;
+            Some((incoming.stream, upstream, BytesMut::from(&said[..])))
         }
         Err(refusal) => {
             debug!(client = %client.address, path, %refusal, "rtsp");
@@ -41,6 +79,7 @@ pub(super) async fn relay(front: &Front, client: Client, mut incoming: Incoming,
             if incoming.answer(front, Protocol::Rtsp, &answer).await.is_ok() {
                 incoming.finish(front.limits()).await;
             }
+            None
         }
     }
 }
@@ -48,7 +87,7 @@ pub(super) async fn relay(front: &Front, client: Client, mut incoming: Incoming,
 /// A client and its edge, with the gate between them.
 struct Meeting {
     client: Stream,
-    edge: Upstream,
+    edge: Stream,
     gate: Gate,
     from_client: BytesMut,
     from_edge: BytesMut,
@@ -57,20 +96,21 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn new(front: &Front, client: Stream, edge: Upstream, said: &[u8]) -> Self {
+    fn new(front: &Front, client: Stream, edge: Stream, said: BytesMut) -> Self {
         Self {
             client,
             edge,
             gate: Gate::new(front.limits().rtsp),
-            from_client: said.into(),
+            from_client: said,
             from_edge: BytesMut::new(),
             to_client: Vec::new(),
             to_edge: Vec::new(),
         }
     }
 
-    /// Lets both talk until the gate is open, and then carries what they say.
-    async fn hold(mut self, front: &Front) {
+    /// Lets both talk until the gate is open, or one has said all that it will: the other may still answer. False when
+    /// the session is over.
+    async fn hold(&mut self, front: &Front) -> bool {
         let limit = front.relay().settings.idle_timeout.unwrap_or(Duration::MAX);
         loop {
             let is_open = self.judge(front);
@@ -80,12 +120,17 @@ impl Meeting {
             };
             match timeout(limit, turn).await {
                 Ok(Ok(true)) => {}
-                // One has said all that it will: the other may still answer.
-                Ok(Ok(false)) => break,
-                Ok(Err(_)) | Err(_) => return,
+                Ok(Ok(false)) => return true,
+                Ok(Err(error)) => {
+                    debug!(%error, "a relayed session failed");
+                    return false;
+                }
+                Err(_) => {
+                    front.metrics().relay_closed("idle");
+                    return false;
+                }
             }
         }
-        carry(front, self.client, self.edge, Bytes::new(), Bytes::new()).await;
     }
 
     /// Takes what has come through the gate; whether that is open.
@@ -103,8 +148,8 @@ impl Meeting {
     /// Sends what has passed.
     async fn send(&mut self) -> io::Result<()> {
         // TLS may keep something to itself until it is told to flush.
-        self.edge.stream.write_all(&self.to_edge).await?;
-        self.edge.stream.flush().await?;
+        self.edge.write_all(&self.to_edge).await?;
+        self.edge.flush().await?;
         self.to_edge.clear();
         self.client.write_all(&self.to_client).await?;
         self.client.flush().await?;
@@ -115,9 +160,15 @@ impl Meeting {
     /// Waits until either end says something; false when one will say no more.
     async fn listen(&mut self) -> io::Result<bool> {
         let listens = !self.gate.is_waiting();
+        // By itself a buffer would grow by as little as 64 bytes at a time, and so would each read.
+        self.from_client.reserve(CHUNK);
+        self.from_edge.reserve(CHUNK);
         tokio::select! {
             length = self.client.read_buf(&mut self.from_client), if listens => Ok(length? > 0),
-            length = self.edge.stream.read_buf(&mut self.from_edge) => Ok(length? > 0),
+            length = self.edge.read_buf(&mut self.from_edge) => Ok(length? > 0),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::relay::relay;
+use super::relay::{Met, meet};
 use crate::fronts::conversation::hold;
 use crate::fronts::incoming::Incoming;
+use crate::fronts::relay::carry;
 use crate::fronts::{Client, Front};
 
 /// Serves a connection of which `incoming` holds the first bytes.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
-    let mut caller = Caller::new(&front, client);
-    let incoming = hold(&front, incoming, &mut caller).await;
-    if let (Some(incoming), Some(relayed)) = (incoming, caller.into_relayed()) {
-        // Boxed, since few connections need the room.
-        Box::pin(relay(&front, client, incoming, relayed)).await;
+    // Boxed, and so given back before anything is carried: that may take hours, and all else is over then.
+    let met = Box::pin(talk(&front, client, incoming)).await;
+    if let Some(Met { client, edge, to_edge, to_client }) = met {
+        Box::pin(carry(&front, client, edge, to_edge, to_client)).await;
     }
+}
+
+/// Talks to a client until it has been answered, or media are set up between it and an edge.
+async fn talk(front: &Front, client: Client, incoming: Incoming) -> Option<Met> {
+    let mut caller = Caller::new(front, client);
+    let incoming = hold(front, incoming, &mut caller).await?;
+    let relayed = caller.into_relayed()?;
+    // Boxed, since few connections need the room.
+    Box::pin(meet(front, client, incoming, relayed)).await
 }

@@ -10,4 +10,4 @@ mod carried;
 mod reached;
 mod stage;
 
-pub(in crate::fronts) use stage::relay;
+pub(in crate::fronts) use stage::{edge, end_drain, front_with, pair, relay};

@@ -14,12 +14,17 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::stage::{
     Session, closed_edge, connected, edge, edge_at, edge_of, front, front_with, relay, relayed, relayed_with, total,
+    wanted,
 };
 use crate::config::{ProxyProtocol, Relay as Settings};
-use crate::fleet::Refusal;
+use crate::fleet::tests::report;
+use crate::fleet::{Protocol, Refusal};
+use crate::fronts::Client;
 use crate::fronts::proxy_protocol::{Addresses, Parsed, parse};
-use crate::fronts::redirect::Elsewhere;
-use crate::fronts::relay::{Relay, edge_tls};
+use crate::fronts::redirect::{Asked, Elsewhere};
+use crate::fronts::relay::{Error, Relay, connect, connect_and, connect_to, edge_tls};
+use crate::fronts::socket::Socket;
+use crate::fronts::stream::Stream;
 use crate::fronts::tests::CLIENT;
 use crate::relayed::Relayed;
 
@@ -43,6 +48,56 @@ async fn an_edge_that_refuses_is_passed_over_and_not_charged_with_the_client() {
     connected(&front, HERE).await.unwrap();
     assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"refused\"} 2\n"));
     assert_eq!((total(&front).sessions, total(&front).sessions_ever), (1, 4));
+}
+
+#[tokio::test]
+async fn what_a_client_has_said_keeps_no_other_away_from_an_edge() {
+    let (listener, report) = edge().await;
+    let (_other, mut busy) = edge().await;
+    busy.load.connections = Some(500);
+    let front = front(&[report, busy], Settings::default());
+    let declining = listener.local_addr().unwrap();
+    let greet = |stream: Stream| async move {
+        let Stream::Plain(socket) = stream else { panic!() };
+        let stream = socket.into_registered().unwrap();
+        let is_declining = stream.peer_addr().unwrap() == declining;
+        let stream = Stream::Plain(Socket::registered(stream));
+        let error = std::io::ErrorKind::UnexpectedEof;
+        if is_declining { Err(Error::Declined(error.into())) } else { Ok((stream, ())) }
+    };
+    let (upstream, ()) = connect_and(&front, CLIENT, wanted(CLIENT.asked(Protocol::Rtmp), HERE), greet).await.unwrap();
+    assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 2).id, "another may take it");
+    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"declined\"} 1\n"));
+    let upstream = connected(&front, HERE).await.unwrap();
+    assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 1).id, "the next one is brought there");
+}
+
+#[tokio::test]
+async fn the_port_in_a_client_s_url_is_no_way_into_an_edge() {
+    let (front_door, back_door) = (edge().await.0, edge().await.0);
+    // It advertises nothing, and so is taken to serve on the port that the client came to.
+    let mut silent = report();
+    silent.redirect = weir_protocol::Host::new("127.0.0.1").ok();
+    let front = front(&[silent], Settings::default());
+    let [came_to, asks_for] = [&front_door, &back_door].map(|listener| listener.local_addr().unwrap().port());
+    let client = Client { listener_port: came_to, ..CLIENT };
+    let asked = Asked { scheme: "rtmps", port: Some(asks_for), ..client.asked(Protocol::Rtmp) };
+    connect(&front, client, wanted(asked, HERE)).await.unwrap();
+    front_door.accept().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_sent_to_an_edge_that_cannot_be_reached_is_brought_to_another() {
+    let (listener, mut report) = edge().await;
+    report.load.connections = Some(500);
+    let front = front(&[closed_edge().await, report], Settings::default());
+    let asked = CLIENT.asked(Protocol::Rtmp);
+    let sent = front.choose(CLIENT, Protocol::Rtmp, Some(Protocol::Rtmp), None).unwrap();
+    assert_eq!(sent.edge().unwrap().id, edge_of(&front, 1).id);
+    let upstream = connect_to(&front, CLIENT, sent, wanted(asked, HERE)).await.unwrap();
+    assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 2).id);
+    listener.accept().await.unwrap();
+    assert_eq!([1, 2].map(|number| edge_of(&front, number).hand_outs()), [0, 1]);
 }
 
 #[tokio::test]

@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use weir_protocol::report::Endpoint;
+use weir_protocol::report::{Endpoint, Status};
 use weir_protocol::{Host, Report};
 
 use crate::config::{self, Application};
-use crate::fleet::tests::report;
+use crate::fleet::tests::{ANYWHERE, SOURCE, at, id, report, snapshot_of};
 use crate::fleet::{Edge, Protocol, Refusal};
+use crate::fronts::redirect::Asked;
 use crate::fronts::relay::{Relay, Towards, Upstream, Wanted, carry, connect, edge_tls};
 use crate::fronts::socket::Socket;
 use crate::fronts::stream::Stream;
@@ -34,7 +36,7 @@ pub(super) fn edge_at(scheme: &'static str, host: &'static str, port: u16) -> Re
 }
 
 /// A listener, and the report of the edge that it is.
-pub(super) async fn edge() -> (TcpListener, Report<'static>) {
+pub(in crate::fronts) async fn edge() -> (TcpListener, Report<'static>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, edge_at("rtmp", "127.0.0.1", port))
@@ -49,24 +51,25 @@ pub(super) fn front(reports: &[Report<'_>], settings: config::Relay) -> Arc<Fron
     front_with(reports, |shared| shared.relay = relay(settings))
 }
 
-pub(super) fn front_with(reports: &[Report<'_>], configure: impl FnOnce(&mut Shared)) -> Arc<Front> {
+pub(in crate::fronts) fn front_with(reports: &[Report<'_>], configure: impl FnOnce(&mut Shared)) -> Arc<Front> {
     Arc::new(front_configured(reports, configure))
 }
 
 /// The two ends of a connection.
-pub(super) async fn pair() -> (TcpStream, TcpStream) {
+pub(in crate::fronts) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     (client, listener.accept().await.unwrap().0)
 }
 
 pub(super) async fn connected(front: &Front, reached: SocketAddr) -> Result<Upstream, Refusal> {
-    let towards = Towards::Endpoint {
-        protocol: Protocol::Rtmp,
-        asked: CLIENT.asked(Protocol::Rtmp),
-        application: &Application::DEFAULT,
-    };
-    connect(front, CLIENT, Wanted { towards, path: None, reached }).await
+    connect(front, CLIENT, wanted(CLIENT.asked(Protocol::Rtmp), reached)).await
+}
+
+/// What a client of RTMP wants that thought to ask there.
+pub(super) fn wanted(asked: Asked<'_>, reached: SocketAddr) -> Wanted<'_> {
+    let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked, application: &Application::DEFAULT };
+    Wanted { towards, path: None, reached }
 }
 
 /// A client that is relayed: its connection, and the task that carries it.
@@ -124,4 +127,13 @@ pub(super) fn total(front: &Front) -> Figures {
 /// The edge with this number in the order of the reports, from 1.
 pub(super) fn edge_of(front: &Front, number: usize) -> Arc<Edge> {
     Arc::clone(&front.snapshot().edges[number - 1])
+}
+
+/// The drain of the edge with the id 1 is over.
+pub(in crate::fronts) fn end_drain(front: &Front) {
+    let mut draining = report();
+    draining.status = Status::Draining;
+    draining.drain_deadline = Some(Duration::from_secs(5));
+    let edge = Edge::new(id(1), &draining, SOURCE, &ANYWHERE, at(0).into());
+    front.relay().relayed.sweep(&snapshot_of([edge]), at(5000));
 }
