@@ -32,7 +32,9 @@ PACKETS = 5
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one write, since several threads say something.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def path_of(context):

@@ -31,8 +31,11 @@ const MIN_BUFFER: usize = 8192;
 pub(super) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming) {
     let is_http2 = incoming.received.starts_with(PREFACE);
     let stream = TokioIo::new(Rewind::new(incoming.received, incoming.stream));
-    let served =
-        if is_http2 { serve_http2(&front, client, stream).await } else { serve_http1(&front, client, stream).await };
+    let (served, left) = if is_http2 {
+        (serve_http2(&front, client, stream).await, None)
+    } else {
+        serve_http1(&front, client, stream).await
+    };
     if let Err(error) = served {
         let reason = match &error {
             _ if error.is_parse_too_large() => Some("head-too-long"),
@@ -44,11 +47,20 @@ pub(super) async fn serve(front: Arc<Front>, client: Client, incoming: Incoming)
         }
         debug!(client = %client.address, %error, "http connection failed");
     }
+    if let Some(stream) = left {
+        // Of a request with a body, which hyper does not wait for, the rest may still be on its way.
+        finish(stream, front.limits()).await;
+    }
 }
 
 type Stream = TokioIo<Rewind<crate::fronts::stream::Stream>>;
 
-async fn serve_http1(front: &Front, client: Client, stream: Stream) -> hyper::Result<()> {
+/// Gives back the connection, to be finished, unless it is of no more use.
+async fn serve_http1(
+    front: &Front,
+    client: Client,
+    stream: Stream,
+) -> (hyper::Result<()>, Option<Rewind<crate::fronts::stream::Stream>>) {
     let limits = front.limits();
     let last_request = LastRequest::default();
     let service = service_fn(|request| {
@@ -77,11 +89,9 @@ async fn serve_http1(front: &Front, client: Client, stream: Stream) -> hyper::Re
     let Some(served) = served else {
         front.metrics().reject_client(Protocol::Http.name(), SLOW_READER);
         stream.inner().forget_unsent();
-        return Ok(());
+        return (Ok(()), None);
     };
-    // Of a request with a body, which hyper does not wait for, the rest may still be on its way.
-    finish(stream, limits).await;
-    served
+    (served, Some(stream))
 }
 
 async fn serve_http2(front: &Arc<Front>, client: Client, stream: Stream) -> hyper::Result<()> {
