@@ -1,7 +1,8 @@
 //! The harness of Weir's end-to-end tests.
 //!
 //! The tests themselves are in `tests/e2e/`, one file per promise, in `tests/clients/`, which makes the table of
-//! `docs/clients.md`, and in `tests/balance.rs`, which needs the machine to itself. They start the programs as a user
+//! `docs/clients.md`, and in `tests/balance.rs`, which needs the machine to itself; those of kernel mode, which need a kernel
+//! to themselves, in `scenarios/`. They start the programs as a user
 //! does, put real media servers behind them and real clients before them, and judge by what reached the edge.
 //!
 //! * [`process`]: a child process that never outlives its test, and what it printed
@@ -19,6 +20,7 @@
 //! * [`second`]: the report protocol's second implementation
 //! * [`udp_proxy`]: stands between an agent and a balancer, to record and to forge reports
 //! * [`hostile`]: clients that mean harm
+//! * [`kernel`]: hosts, networks and clients in the guest in which `scenarios/` show kernel mode
 //!
 //! Rules: loopback only, no fixed port, nothing slept for that can be awaited, no test skipped.
 
@@ -38,6 +40,7 @@ pub mod edges;
 pub mod hostile;
 pub mod http;
 pub mod json;
+pub mod kernel;
 pub mod loopback;
 pub mod media;
 pub mod metrics;

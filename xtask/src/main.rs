@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod fuzz;
+mod kernel;
 mod packages;
 mod step;
 
@@ -15,6 +16,7 @@ Commands:
   bench reports    measure how fast reports are taken in
   bench fronts     measure what redirects and relayed bytes cost, beside nginx, HAProxy and a bare loop
   bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
+  kernel [NAME…]   run the scenarios of kernel mode, or those named, in a kernel under QEMU
   fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
         ["bench", what, ref options @ ..] => bench(what, options),
+        ["kernel", ref scenarios @ ..] => kernel::run(scenarios),
         ["fuzz"] => fuzz::run(FUZZ_SECONDS),
         ["fuzz", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),

@@ -1,5 +1,5 @@
-//! The Debian packages that the end-to-end tests and the benchmarks use: real clients, real media servers, and servers to be
-//! compared with.
+//! The Debian packages that the end-to-end tests and the benchmarks use: real clients, real media servers, servers to be
+//! compared with, and a machine to be the kernel's.
 
 use std::process::Command;
 
@@ -57,6 +57,22 @@ pub(crate) const FOR_FRONTS: &[&str] = &[
     "util-linux",
 ];
 
+/// What `kernel` uses.
+pub(crate) const FOR_KERNEL: &[&str] = &[
+    // The guest, and what it is made with.
+    "binutils",
+    "busybox-static",
+    "qemu-system-x86",
+    "zstd",
+    // What is in it.
+    "iproute2",
+    "ipvsadm",
+    "keepalived",
+    "netbase",
+    "nftables",
+    "util-linux",
+];
+
 /// Installs what is missing, if this is root on Debian or Ubuntu; otherwise says how to.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
@@ -80,19 +96,13 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
 
 fn is_installed(package: &str) -> bool {
     // Where Node.js is not Debian's, npm comes with it, and Debian's package would take its place.
-    if package == "npm" && is_there(package) {
+    if package == "npm" && step::installed(package).is_ok() {
         return true;
     }
     let status = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).output();
     status.is_ok_and(|output| output.stdout == b"installed")
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
-}
-
-/// Whether there is a program of this name, whoever installed it.
-fn is_there(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -1,6 +1,7 @@
 //! One step after the other, each with its name and the time that it took.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -32,6 +33,25 @@ pub(crate) fn documentation() -> Result<(), String> {
 pub(crate) fn command(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| format!("{} cannot be started: {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", shown(command))) }
+}
+
+/// Runs a command to its end and returns what it said.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{} cannot be started: {error}", shown(command)))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{} ended with {}: {}", shown(command), output.status, complaint.trim()))
+}
+
+/// Where a program of the system is.
+pub(crate) fn installed(program: &str) -> Result<PathBuf, String> {
+    // Debian keeps those for administrators where an ordinary user's PATH does not look.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    let mut files = folders.map(|folder| folder.join(program));
+    files.find(|file| file.is_file()).ok_or_else(|| format!("`{program}` is not installed"))
 }
 
 fn shown(command: &Command) -> String {

@@ -1,0 +1,32 @@
+//! Kernel mode in a real kernel: `cargo xtask kernel [NAME…]` boots one and runs these there.
+//!
+//! A scenario is a function and a line in the list. It builds its hosts and networks, does to them what a site's people do,
+//! asserts what clients notice, and returns what it measured.
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
+
+mod by_hand;
+mod failover;
+mod programs;
+
+use std::process::ExitCode;
+
+use weir_tests::kernel::scenario::{self, Scenario};
+
+/// All of them, in the order in which they run.
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "guest-nat", shows: "IPVS by mark works in the guest: NAT", run: by_hand::nat },
+    Scenario { name: "guest-direct", shows: "… direct routing", run: by_hand::direct },
+    Scenario { name: "guest-tunnel", shows: "… tunnels", run: by_hand::tunnel },
+    Scenario { name: "guest-weights", shows: "… weights, changed under traffic", run: by_hand::weights },
+    Scenario {
+        name: "guest-failover",
+        shows: "keepalived moves the address, and held TCP lives on",
+        run: failover::run,
+    },
+    Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
+];
+
+fn main() -> ExitCode {
+    scenario::main(SCENARIOS)
+}

@@ -1,0 +1,25 @@
+//! The harness of kernel mode's scenarios. They run in the guest that `cargo xtask kernel` boots: one machine whose network
+//! namespaces are clients, directors and real servers.
+//!
+//! * [`scenario`]: runs them one by one, and says how each went
+//! * [`host`], [`network`]: machines, and what links them
+//! * [`role`]: what makes a host a director or a real server
+//! * [`site`]: the usual site, built at once
+//! * [`application`]: what runs on a real server: it tells clients who it is
+//! * [`visitor`], [`flow`]: clients over TCP and UDP
+//! * [`tally`]: who served how many
+//! * [`ipvs`]: the kernel's own view of what Weir told it
+//! * [`keepalived`], [`weir`]: programs, as users start them
+
+pub mod application;
+pub mod flow;
+pub mod host;
+pub mod ipvs;
+pub mod keepalived;
+pub mod network;
+pub mod role;
+pub mod scenario;
+pub mod site;
+pub mod tally;
+pub mod visitor;
+pub mod weir;

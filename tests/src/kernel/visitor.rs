@@ -1,0 +1,101 @@
+//! Clients: a connection over TCP, a question over UDP.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use super::host::Host;
+use super::tally::Tally;
+
+/// How long a client waits: three times as long as TCP takes to send again what was lost.
+pub const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A connection to an [`Application`](super::application::Application), held until dropped.
+#[derive(Debug)]
+pub struct Visit {
+    stream: BufReader<TcpStream>,
+    server: String,
+    /// Questions so far.
+    asked: u32,
+}
+
+impl Visit {
+    /// Connects, and waits to be greeted.
+    ///
+    /// # Errors
+    /// When nobody answers in time, or the connection is refused or ended.
+    pub fn start(client: &Host, to: SocketAddr) -> io::Result<Self> {
+        let stream = client.run(|| TcpStream::connect_timeout(&to, PATIENCE))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut visit = Self { stream: BufReader::new(stream), server: String::new(), asked: 0 };
+        visit.server = visit.line()?;
+        Ok(visit)
+    }
+
+    /// The server that greeted.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Says something and waits for the answer: only a connection that is alive has one.
+    ///
+    /// # Errors
+    /// When there is none in time, or the connection is ended.
+    pub fn ask(&mut self) -> io::Result<()> {
+        self.asked += 1;
+        let question = self.asked.to_string();
+        self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
+        let answer = self.line()?;
+        if answer == question { Ok(()) } else { Err(io::Error::other(format!("asked {question}, answered {answer}"))) }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        line.strip_suffix('\n').map(str::to_owned).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Connects so many times, one after the other, and ends each connection once it was greeted.
+///
+/// # Panics
+/// When one of them is not.
+#[must_use]
+#[track_caller]
+pub fn visits(client: &Host, to: SocketAddr, count: usize) -> Tally {
+    let visit =
+        |number| Visit::start(client, to).unwrap_or_else(|error| panic!("connection {number} to {to}: {error}"));
+    (0..count).map(|number| visit(number).server().to_owned()).collect()
+}
+
+/// Sends so many datagrams, each from a port of its own, and waits for each answer.
+///
+/// # Panics
+/// When one is not answered.
+#[must_use]
+#[track_caller]
+pub fn questions(client: &Host, to: SocketAddr, count: usize) -> Tally {
+    let ask = |number| question(client, to).unwrap_or_else(|error| panic!("datagram {number} to {to}: {error}"));
+    (0..count).map(ask).collect()
+}
+
+/// Sends a datagram and returns the name of the server that answered.
+///
+/// # Errors
+/// When none does in time.
+pub fn question(client: &Host, to: SocketAddr) -> io::Result<String> {
+    let socket = client.run(|| UdpSocket::bind((unspecified(to), 0)))?;
+    socket.connect(to)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send(b"?")?;
+    let mut buffer = [0; 64];
+    let length = socket.recv(&mut buffer)?;
+    let answer = String::from_utf8_lossy(&buffer[..length]);
+    Ok(answer.split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// The address of no host in particular, of the other's family.
+pub(super) fn unspecified(other: SocketAddr) -> IpAddr {
+    if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}

@@ -1,0 +1,77 @@
+//! Weir's own programs on hosts of a scenario.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::host::Host;
+use crate::http;
+use crate::metrics::Metrics;
+use crate::process::{Process, complete_lines};
+
+/// Where balancers listen for reports.
+const REPORTS: u16 = 1934;
+
+/// A key for all, since each scenario is a site of its own.
+const KEY: &str = "c2NlbmFyaW9zIG9mIHRoZSBrZXJuZWwsIDMyIGJ5dGU=\n";
+
+/// A running balancer.
+#[derive(Debug)]
+pub struct Balancer<'a> {
+    /// The program.
+    pub process: Process,
+    /// Where it runs.
+    pub host: &'a Host,
+    /// Where it tells about itself.
+    pub admin: SocketAddr,
+}
+
+impl<'a> Balancer<'a> {
+    /// Starts one with this configuration file, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(host: &'a Host, configuration: &Path) -> Self {
+        let mut command = Command::new("weir-balancer");
+        command.arg("--config").arg(configuration).arg("--state").arg(state(host, "balancer"));
+        let process = host.start(command);
+        let admin = process.await_output(&process.stdout, "where its admin port is", |text| {
+            complete_lines(text).find_map(|line| line.strip_prefix("admin on http://"))?.parse().ok()
+        });
+        Self { process, host, admin }
+    }
+
+    /// Its metrics now.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.host.run(|| http::get(self.admin, "/metrics"));
+        Metrics::parse(&answer.expect("the metrics").body)
+    }
+}
+
+/// Starts an agent on a real server, which reports the connections on `port` to balancers at these addresses.
+#[must_use]
+pub fn agent(host: &Host, balancers: &[IpAddr], address: IpAddr, port: u16) -> Process {
+    let state = state(host, "agent");
+    let mut command = Command::new("weir-agent");
+    command.arg("--key-file").arg(state.join("key")).arg("--state").arg(&state);
+    command.args(["--probe", "system", "--port", &port.to_string(), "--interval", "500ms"]);
+    command.args(["--redirect-address", &address.to_string()]);
+    for balancer in balancers {
+        command.args(["--target", &SocketAddr::new(*balancer, REPORTS).to_string()]);
+    }
+    host.start(command)
+}
+
+/// A state folder with the key.
+fn state(host: &Host, program: &str) -> PathBuf {
+    let folder = host.folder().join(program);
+    fs::create_dir_all(&folder).expect("a folder in memory");
+    fs::write(folder.join("key"), KEY).expect("a file in memory");
+    folder
+}
