@@ -69,7 +69,7 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = step::cargo_command();
     // Flags of the surroundings would take the place of those that instrument the targets.
     command.args(arguments).current_dir(folder()).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     command

@@ -16,7 +16,7 @@ Commands:
   bench reports    measure how fast reports are taken in
   bench fronts     measure what redirects and relayed bytes cost, beside nginx, HAProxy and a bare loop
   bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
-  kernel [NAME…]   run the scenarios of kernel mode, or those named, in a kernel under QEMU
+  kernel [NAME…]   run all scenarios of kernel mode, or those named, in a kernel under QEMU; --list names them
   fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
 
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
         ["bench", what, ref options @ ..] => bench(what, options),
+        ["kernel", "--list"] => kernel::list(),
         ["kernel", ref scenarios @ ..] => kernel::run(scenarios),
         ["fuzz"] => fuzz::run(FUZZ_SECONDS),
         ["fuzz", seconds] => match seconds.parse() {
@@ -65,7 +66,7 @@ fn bench(what: &str, options: &[&str]) -> Result<(), String> {
 /// Everything, the cheapest first. Stops at the first failure.
 fn test() -> Result<(), String> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    step::run("packages", || packages::install(packages::FOR_TESTS))?;
+    step::run("packages", || packages::install(&[packages::FOR_TESTS, packages::FOR_KERNEL].concat()))?;
     step::run("format", || step::cargo(&["fmt", "--all", "--check"]))?;
     step::run("lints", || step::cargo(&clippy))?;
     step::run("documentation", step::documentation)?;
@@ -73,5 +74,6 @@ fn test() -> Result<(), String> {
     step::run("programs", || step::cargo(&["build", "--workspace", "--bins"]))?;
     step::run("unit tests", || step::cargo(&["test", "--workspace", "--exclude", "weir-tests"]))?;
     step::run("end-to-end tests", || step::cargo(&["test", "--package", "weir-tests"]))?;
+    step::run("scenarios in a kernel", || kernel::run(&[]))?;
     step::run("fuzzing", || fuzz::check().and_then(|()| fuzz::run(FUZZ_SECONDS_IN_TEST)))
 }

@@ -14,18 +14,28 @@ pub(crate) fn run(name: &str, step: impl FnOnce() -> Result<(), String>) -> Resu
     Ok(())
 }
 
-/// Runs cargo, the one that runs this.
+/// Runs cargo.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
-    command(Command::new(env!("CARGO")).args(arguments))
+    command(cargo_command().args(arguments))
+}
+
+/// Cargo, the one that runs this, as if it had been started by hand: what it tells its programs of themselves (the cargo book,
+/// "Environment variables Cargo sets for crates") would be a change to build scripts that ask for it, and ring's does. All
+/// that needs ring would be built anew whenever a contributor goes from `cargo xtask` to `cargo` or back.
+pub(crate) fn cargo_command() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    let told = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| told(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Builds the documentation, for those who work on the code; a broken link in it is an error.
 pub(crate) fn documentation() -> Result<(), String> {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
     command(
-        Command::new(env!("CARGO"))
-            .args(arguments)
-            .env("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private_intra_doc_links"),
+        cargo_command().args(arguments).env("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private_intra_doc_links"),
     )
 }
 

@@ -13,7 +13,7 @@ use crate::step;
 const INIT: &str = include_str!("init.sh");
 
 /// Weir's programs, as cargo builds them.
-const OWN: [&str; 3] = ["weir-balancer", "weir-agent", "weir-kernel-scenarios"];
+const OWN: [&str; 3] = ["weir-balancer", "weir-agent", super::SCENARIOS];
 
 /// Debian's programs: what sets up hosts, networks and the kernel by hand, and what Weir is compared with.
 const DEBIANS: [&str; 6] = ["busybox", "ip", "ipvsadm", "keepalived", "nft", "setpriv"];

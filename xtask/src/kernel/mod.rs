@@ -28,6 +28,14 @@ use self::machine::Machine;
 use self::release::Kernel;
 use crate::{packages, step};
 
+/// What runs in the guest; here it only says what it has.
+const SCENARIOS: &str = "weir-kernel-scenarios";
+
+/// Says which scenarios there are.
+pub(crate) fn list() -> Result<(), String> {
+    step::cargo(&["run", "--quiet", "--package", "weir-tests", "--bin", SCENARIOS, "--", "--list"])
+}
+
 /// Runs these scenarios, or all.
 pub(crate) fn run(scenarios: &[&str]) -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
