@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use weir_tests::kernel::arrivals::Arrivals;
 use weir_tests::kernel::flow::Flow;
 use weir_tests::kernel::host::Host;
 use weir_tests::kernel::role::Method;
@@ -23,8 +24,9 @@ pub(crate) fn direct() -> String {
     forwards(Method::Direct)
 }
 
-pub(crate) fn tunnel() -> String {
-    forwards(Method::Tunnel)
+pub(crate) fn tunnels() -> String {
+    let ways = [(Method::Ipip, "ipip"), (Method::Gue, "gue"), (Method::Gre, "gre")];
+    ways.map(|(method, name)| format!("{name}: {}", forwards(method))).join("; ")
 }
 
 /// TCP and UDP of both families, all under one mark, reach both servers by this method.
@@ -78,6 +80,30 @@ pub(crate) fn weights() -> String {
     format!("{}; {} datagrams, none lost", measured.join("; "), delivery.sent)
 }
 
+/// A server dies: new connections are refused until it is deleted, none after that, and the flow moves to another.
+pub(crate) fn failure() -> String {
+    let mut site = Site::new(Method::Direct, 1, 3);
+    site.give_virtual_address(&site.directors[0]);
+    install(&site.directors[0], "rr", Method::Direct, &site.servers);
+    // A packet whose server is gone is scheduled anew.
+    site.directors[0].set("net/ipv4/vs/expire_nodest_conn", "1");
+    let flow = Flow::start(&site.client, SocketAddr::new(VIRTUAL[0], RTP), Duration::from_millis(5));
+    let delivery = flow.until("the flow is answered", |delivery| delivery.latest().is_some());
+    let dead = site.position(delivery.latest().unwrap_or_default());
+    let name = site.servers[dead].host.name().to_owned();
+
+    site.servers[dead].fail();
+    let address = site.servers[dead].addresses[0];
+    site.directors[0].call(&format!("ipvsadm --delete-server --fwmark-service {MARK} --real-server {address}"));
+    let after = Arrivals::start(&site.client, SocketAddr::new(VIRTUAL[0], RTSP));
+    flow.until("another server answers", |delivery| delivery.latest().is_some_and(|server| server != name));
+    let (delivery, after) = (flow.finish(), after.finish());
+    assert_eq!((after.failures.as_slice(), after.greeted.of(&name)), (&[][..], 0), "{after:?}");
+    assert_eq!(delivery.servers().servers().count(), 2, "one server took the flow over: {}", delivery.servers());
+    let (lost, gap) = (delivery.lost(), delivery.longest_gap());
+    format!("the flow was silent for {gap:.1?}, with {lost} datagrams lost; {} arrived, none in vain", after.greeted)
+}
+
 fn weigh(director: &Host, server: &Server, weight: u32) {
     let address = server.addresses[0];
     director.call(&format!(
@@ -109,7 +135,7 @@ pub(crate) fn install(director: &Host, scheduler: &str, method: Method, servers:
         director.call(&format!("ipvsadm --add-service {service} --scheduler {scheduler}"));
         for address in servers.iter().map(|server| server.addresses[family]) {
             let address = if address.is_ipv6() { format!("[{address}]:0") } else { address.to_string() };
-            director.call(&format!("ipvsadm --add-server {service} --real-server {address} {}", method.option()));
+            director.call(&format!("ipvsadm --add-server {service} --real-server {address} {}", method.options()));
         }
     }
 }

@@ -17,8 +17,9 @@ use weir_tests::kernel::scenario::{self, Scenario};
 const SCENARIOS: &[Scenario] = &[
     Scenario { name: "guest-nat", shows: "IPVS by mark works in the guest: NAT", run: by_hand::nat },
     Scenario { name: "guest-direct", shows: "… direct routing", run: by_hand::direct },
-    Scenario { name: "guest-tunnel", shows: "… tunnels", run: by_hand::tunnel },
+    Scenario { name: "guest-tunnels", shows: "… tunnels: ipip, gue and gre", run: by_hand::tunnels },
     Scenario { name: "guest-weights", shows: "… weights, changed under traffic", run: by_hand::weights },
+    Scenario { name: "guest-failure", shows: "… a server that dies", run: by_hand::failure },
     Scenario {
         name: "guest-failover",
         shows: "keepalived moves the address, and held TCP lives on",

@@ -48,7 +48,7 @@ impl Host {
     /// When `work` does.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let there = || {
-            move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may");
+            enter(&self.namespace);
             work()
         };
         let outcome = thread::scope(|scope| {
@@ -56,6 +56,19 @@ impl Host {
             named.spawn_scoped(scope, there).expect("a thread").join()
         });
         outcome.unwrap_or_else(|reason| panic::resume_unwind(reason))
+    }
+
+    /// Starts to do something on this machine.
+    ///
+    /// # Panics
+    /// When there is no thread for it.
+    pub fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+        let namespace = self.namespace.try_clone().expect("a descriptor");
+        let there = move || {
+            enter(&namespace);
+            work()
+        };
+        thread::Builder::new().name(self.name.clone()).spawn(there).expect("a thread")
     }
 
     /// Starts a program on this machine.
@@ -121,6 +134,11 @@ impl Drop for Host {
         let _ = Command::new("ip").args(["netns", "delete", &self.name]).status();
         let _ = fs::remove_dir_all(self.folder());
     }
+}
+
+/// Moves the calling thread there, for good.
+fn enter(namespace: &File) {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may go anywhere");
 }
 
 /// Runs a program where the calling thread is, to its end, and returns what it printed.

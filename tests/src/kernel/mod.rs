@@ -6,12 +6,13 @@
 //! * [`role`]: what makes a host a director or a real server
 //! * [`site`]: the usual site, built at once
 //! * [`application`]: what runs on a real server: it tells clients who it is
-//! * [`visitor`], [`flow`]: clients over TCP and UDP
+//! * [`visitor`], [`flow`], [`arrivals`]: clients over TCP, over UDP, and one after the other
 //! * [`tally`]: who served how many
 //! * [`ipvs`]: the kernel's own view of what Weir told it
 //! * [`keepalived`], [`weir`]: programs, as users start them
 
 pub mod application;
+pub mod arrivals;
 pub mod flow;
 pub mod host;
 pub mod ipvs;

@@ -13,18 +13,29 @@ pub enum Method {
     /// The packet goes to the server as it is, in a frame of its own; the server has the virtual address on loopback and
     /// answers by itself.
     Direct,
-    /// The packet goes inside another; the server has the virtual address and answers by itself.
-    Tunnel,
+    /// The packet goes to the server inside another; the server has the virtual address and answers by itself. This other
+    /// is IP alone.
+    Ipip,
+    /// … with UDP between, by generic UDP encapsulation to [`GUE`].
+    Gue,
+    /// … with generic routing encapsulation between.
+    Gre,
 }
 
+/// The port that real servers take generic UDP encapsulation on.
+pub const GUE: u16 = 6080;
+
 impl Method {
-    /// Its option of `ipvsadm`.
+    /// Its options of `ipvsadm`.
     #[must_use]
-    pub fn option(self) -> &'static str {
+    pub fn options(self) -> String {
         match self {
-            Self::Nat => "--masquerading",
-            Self::Direct => "--gatewaying",
-            Self::Tunnel => "--ipip",
+            Self::Nat => "--masquerading".to_owned(),
+            Self::Direct => "--gatewaying".to_owned(),
+            Self::Ipip => "--ipip".to_owned(),
+            // Receivers drop UDP without a checksum over IPv6 (RFC 8200, section 8.1).
+            Self::Gue => format!("--ipip --tun-type gue --tun-port {GUE} --tun-csum"),
+            Self::Gre => "--ipip --tun-type gre".to_owned(),
         }
     }
 }
@@ -35,7 +46,7 @@ impl fmt::Display for Method {
         formatter.write_str(match self {
             Self::Nat => "Masq",
             Self::Direct => "Route",
-            Self::Tunnel => "Tunnel",
+            Self::Ipip | Self::Gue | Self::Gre => "Tunnel",
         })
     }
 }
@@ -54,18 +65,39 @@ impl Host {
         self.call(&format!("ip address add {} dev lo", alone(address)));
     }
 
-    /// Takes tunnelled packets for a virtual address, as a real server must for tunnels.
-    pub fn end_tunnel(&self, address: IpAddr) {
+    /// Takes packets for a virtual address that come by this method, as a real server must.
+    pub fn receive(&self, method: Method, address: IpAddr) {
+        match (method, address.is_ipv4()) {
+            (Method::Nat, _) => {}
+            (Method::Direct, _) => self.hold_silently(address),
+            (Method::Ipip, true) => self.end_tunnel("ipip", "tunl0", address),
+            (Method::Ipip, false) => self.end_tunnel("ip6_tunnel", "ip6tnl0", address),
+            (Method::Gre, true) => self.end_tunnel("ip_gre", "gre0", address),
+            (Method::Gre, false) => self.end_tunnel("ip6_gre", "ip6gre0", address),
+            // What is unwrapped is a packet of the tunnel below.
+            (Method::Gue, true) => {
+                self.end_tunnel("ipip", "tunl0", address);
+                call("modprobe fou");
+                self.call(&format!("ip fou add port {GUE} gue"));
+            }
+            (Method::Gue, false) => {
+                self.end_tunnel("ip6_tunnel", "ip6tnl0", address);
+                call("modprobe fou6");
+                self.call(&format!("ip -6 fou add port {GUE} gue"));
+            }
+        }
+    }
+
+    /// The module makes the device on every host.
+    fn end_tunnel(&self, module: &str, device: &str, address: IpAddr) {
         self.do_not_tell();
-        // The module makes the device on every host.
-        let (module, device) = if address.is_ipv4() { ("ipip", "tunl0") } else { ("ip6_tunnel", "ip6tnl0") };
         call(&format!("modprobe {module}"));
         self.call(&format!("ip link set {device} up"));
         self.call(&format!("ip address add {} dev {device}", alone(address)));
         if address.is_ipv4() {
             // The way back to the client is not through the tunnel.
             self.set("net/ipv4/conf/all/rp_filter", "0");
-            self.set("net/ipv4/conf/tunl0/rp_filter", "0");
+            self.set(&format!("net/ipv4/conf/{device}/rp_filter"), "0");
         }
     }
 

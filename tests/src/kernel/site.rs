@@ -42,8 +42,10 @@ pub struct Server {
     pub host: Host,
     /// What the director calls it, IPv4 and IPv6.
     pub addresses: [IpAddr; 2],
-    /// What runs on it, over TCP and UDP on [`RTSP`] and [`RTP`].
-    pub application: Application,
+    /// Where its application listens, over TCP and UDP: on [`RTSP`] and [`RTP`].
+    sockets: Vec<SocketAddr>,
+    /// Nothing when it has failed.
+    application: Option<Application>,
 }
 
 impl Site {
@@ -78,13 +80,20 @@ impl Site {
         director.call(&format!("ip address add {six} dev eth0 preferred_lft 0"));
     }
 
-    /// The real server of this name.
+    /// The network that the real servers are on.
+    #[must_use]
+    pub fn servers_network(&self) -> &Network {
+        self.inside.as_ref().unwrap_or(&self.outside)
+    }
+
+    /// Where the real server of this name stands in [`Site::servers`].
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
-    pub fn server(&self, name: &str) -> &Server {
-        self.servers.iter().find(|server| server.host.name() == name).unwrap_or_else(|| panic!("no server {name}"))
+    pub fn position(&self, name: &str) -> usize {
+        let position = self.servers.iter().position(|server| server.host.name() == name);
+        position.unwrap_or_else(|| panic!("no server {name}"))
     }
 }
 
@@ -94,22 +103,30 @@ impl Server {
         let prefix = if method == Method::Nat { INSIDE } else { OUTSIDE };
         let own = [prefix.0(20 + number), prefix.1(20 + number)];
         network.join(&host, "eth0", &addresses(prefix, 20 + number));
-        match method {
+        if method == Method::Nat {
             // The answer's way is through the director, which turns its address back.
-            Method::Nat => {
-                for director in [prefix.0(1), prefix.1(1)] {
-                    host.call(&format!("ip route add default via {director}"));
-                }
+            for director in [prefix.0(1), prefix.1(1)] {
+                host.call(&format!("ip route add default via {director}"));
             }
-            Method::Direct => VIRTUAL.iter().for_each(|address| host.hold_silently(*address)),
-            Method::Tunnel => VIRTUAL.iter().for_each(|address| host.end_tunnel(*address)),
         }
+        VIRTUAL.iter().for_each(|address| host.receive(method, *address));
         // An answer has the address that the question went to, so it is that which is listened on.
         let heard = if method == Method::Nat { own } else { VIRTUAL };
-        let sockets: Vec<SocketAddr> =
+        let sockets =
             heard.iter().flat_map(|address| [RTSP, RTP].map(|port| SocketAddr::new(*address, port))).collect();
-        let application = Application::start(&host, &sockets);
-        Self { host, addresses: own, application }
+        let mut server = Self { host, addresses: own, sockets, application: None };
+        server.recover();
+        server
+    }
+
+    /// Its application dies, and the host lives: connections are ended, and new ones refused.
+    pub fn fail(&mut self) {
+        self.application = None;
+    }
+
+    /// Its application runs again.
+    pub fn recover(&mut self) {
+        self.application = Some(Application::start(&self.host, &self.sockets));
     }
 }
 

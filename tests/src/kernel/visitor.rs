@@ -25,7 +25,12 @@ impl Visit {
     /// # Errors
     /// When nobody answers in time, or the connection is refused or ended.
     pub fn start(client: &Host, to: SocketAddr) -> io::Result<Self> {
-        let stream = client.run(|| TcpStream::connect_timeout(&to, PATIENCE))?;
+        client.run(|| Self::connect(to))
+    }
+
+    /// The same, of a thread that is on the client's machine.
+    pub(super) fn connect(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut visit = Self { stream: BufReader::new(stream), server: String::new(), asked: 0 };
         visit.server = visit.line()?;

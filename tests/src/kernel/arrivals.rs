@@ -1,0 +1,71 @@
+//! Clients over TCP that come one after the other, for as long as something is done to the site.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::host::Host;
+use super::tally::Tally;
+use super::visitor::Visit;
+
+/// Clients that arrive until told to stop.
+#[derive(Debug)]
+pub struct Arrivals {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Arrived>,
+}
+
+/// What became of those who arrived.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    /// Who was greeted by whom.
+    pub greeted: Tally,
+    /// Why others were not.
+    pub failures: Vec<String>,
+    /// The longest that one of them took.
+    pub longest: Duration,
+}
+
+impl Arrivals {
+    /// Each client connects, is greeted, asks once, and leaves; then the next one comes.
+    ///
+    /// # Panics
+    /// When there is no thread for it.
+    #[must_use]
+    pub fn start(client: &Host, to: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = client.spawn(move || {
+            let (mut arrived, mut greeted) = (Arrived::default(), Vec::new());
+            while !stopped.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                match visit(to) {
+                    Ok(server) => greeted.push(server),
+                    Err(error) => arrived.failures.push(error.to_string()),
+                }
+                arrived.longest = arrived.longest.max(start.elapsed());
+            }
+            Arrived { greeted: greeted.into_iter().collect(), ..arrived }
+        });
+        Self { stop, thread }
+    }
+
+    /// Lets the last one leave, and returns what became of all.
+    ///
+    /// # Panics
+    /// When the thread did.
+    #[must_use]
+    pub fn finish(self) -> Arrived {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the clients leave")
+    }
+}
+
+fn visit(to: SocketAddr) -> io::Result<String> {
+    let mut visit = Visit::connect(to)?;
+    visit.ask()?;
+    Ok(visit.server().to_owned())
+}
