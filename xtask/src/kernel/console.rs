@@ -103,11 +103,11 @@ impl Console {
 
     /// How it went, once the guest has ended.
     pub(crate) fn outcome(&self) -> Result<(), String> {
-        if !self.ended {
-            return Err(self.obituary("the guest ended before its scenarios did"));
-        }
         if let Some(cry) = &self.cry {
             return Err(self.obituary(&format!("the kernel said `{cry}`")));
+        }
+        if !self.ended {
+            return Err(self.obituary("the guest ended before its scenarios did"));
         }
         if !self.failed.is_empty() {
             let all = self.failed.len() + self.passed;
@@ -160,6 +160,9 @@ mod tests {
         let (console, _) = read(&["RUN nat", "[    1.0] Kernel panic - not syncing: Attempted to kill init!"]);
         let error = console.outcome().expect_err("it died");
         assert!(error.contains("during nat") && error.contains("Attempted to kill init"), "{error}");
+        let (console, _) = read(&["RUN nat", "the last words"]);
+        let error = console.outcome().expect_err("it ended too early");
+        assert!(error.contains("ended before") && error.contains("the last words"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The guest's file system: an initramfs, which the kernel unpacks into memory.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -88,7 +88,6 @@ fn pack(guest: &Path, file: &Path) -> Result<Image, String> {
 }
 
 fn write_init(file: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt as _;
     fs::write(file, INIT)
         .and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(0o755)))
         .map_err(|error| format!("{}: {error}", file.display()))
