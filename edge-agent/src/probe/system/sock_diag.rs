@@ -9,23 +9,11 @@
 //! the newer, `SOCK_DIAG_BY_FAMILY`, takes a walk for IPv4 and another for IPv6.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
+use weir_program::netlink::{Message, Protocol, Request, Socket};
 
-/// `NLMSG_ERROR`, `NLMSG_DONE` (linux/netlink.h) and `TCPDIAG_GETSOCK` (linux/inet_diag.h), which the answers have, too.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
+/// `TCPDIAG_GETSOCK` (linux/inet_diag.h).
 const GET_SOCKETS: u16 = 18;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP_REQUEST: u16 = 0x301;
-/// `NLM_F_DUMP_INTR`: the table changed while it was walked, so the count may be off.
-const INTERRUPTED: u16 = 0x10;
-/// Bytes of a message's header (`struct nlmsghdr`), and of the request behind it (`struct inet_diag_req`).
-const HEADER_LENGTH: usize = 16;
-const REQUEST_LENGTH: usize = 60;
 /// `INET_DIAG_REQ_BYTECODE`, and its operations `JMP` and `S_EQ` (linux/inet_diag.h; `S_EQ` is in Linux 4.16 and later).
 const ATTRIBUTE_FILTER: u16 = 1;
 const OPERATION_JUMP: u8 = 1;
@@ -36,18 +24,12 @@ const OPERATION_LENGTH: u16 = 4;
 /// The bit of `TCP_ESTABLISHED`.
 const ESTABLISHED: u32 = 1 << 1;
 
-/// How long the kernel may take for one part of its answer; it takes microseconds.
-const TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a dump is begun anew when the table changed under it. On a busy host it changes always; then the last count,
-/// which is off by what changed, has to do.
-const ATTEMPTS: usize = 3;
-
 /// Most connections whose cookies are kept: 8 MiB for each of the two looks that are compared. An edge with more is rare,
 /// and its connections are still counted.
 const MAX_COOKIES: usize = 1 << 20;
 
-/// Where in a socket's message its cookie is: behind the header, in `struct inet_diag_msg` (linux/inet_diag.h).
-const COOKIE: std::ops::Range<usize> = HEADER_LENGTH + 44..HEADER_LENGTH + 52;
+/// Where in a socket's message its cookie is (`struct inet_diag_msg`, linux/inet_diag.h).
+const COOKIE: std::ops::Range<usize> = 44..52;
 
 /// Established connections.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,50 +48,20 @@ pub fn established(ports: &[u16]) -> io::Result<Established> {
     if ports.is_empty() {
         return Ok(Found::default().into());
     }
-    let request = request(ports);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut answer = Answer::default();
-    for _ in 0..ATTEMPTS {
-        // A socket of its own for each attempt: what is left of one that failed can never be counted in the next.
-        let socket = open()?;
-        send(&socket, &request, SendFlags::empty())?;
-        answer = Answer::default();
-        while !answer.done {
-            let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
-            answer.take_in(&buffer[..length])?;
-        }
-        if !answer.interrupted {
-            break;
-        }
-    }
-    Ok(answer.found.into())
+    let found = Socket::open(Protocol::SocketDiagnostics)?.list(request(ports), |found: &mut Found, message| {
+        found.add(message);
+        Ok(())
+    })?;
+    Ok(found.into())
 }
 
-fn open() -> io::Result<OwnedFd> {
-    let family = AddressFamily::NETLINK;
-    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
-    Ok(socket)
-}
-
-/// The request for all established connections on any of `ports`.
-fn request(ports: &[u16]) -> Vec<u8> {
-    let filter = filter(ports);
-    let length = HEADER_LENGTH + REQUEST_LENGTH + 4 + filter.len();
-    let mut request = Vec::with_capacity(length);
-    // Lengths are far below their types' limits: a filter has 12 bytes a port, and there are 65,535 ports.
-    #[expect(clippy::cast_possible_truncation, reason = "at most 786,500")]
-    request.extend((length as u32).to_ne_bytes());
-    request.extend(GET_SOCKETS.to_ne_bytes());
-    request.extend(DUMP_REQUEST.to_ne_bytes());
-    request.extend([0; 8]); // sequence, port id
-    request.extend([0; 52]); // any family, no particular socket
-    request.extend(ESTABLISHED.to_ne_bytes());
-    request.extend([0; 4]); // no particular tables
-    #[expect(clippy::cast_possible_truncation, reason = "see MAX_PORTS")]
-    request.extend((4 + filter.len() as u16).to_ne_bytes());
-    request.extend(ATTRIBUTE_FILTER.to_ne_bytes());
-    request.extend(filter);
+/// The request for all established connections on any of `ports`: `struct inet_diag_req` and the filter.
+fn request(ports: &[u16]) -> Request {
+    let any_socket = [0; 52]; // of any family
+    let any_table = [0; 4];
+    let mut request = Request::new(GET_SOCKETS, 0);
+    request = request.header(&[&any_socket[..], &ESTABLISHED.to_ne_bytes(), &any_table].concat());
+    request.put(ATTRIBUTE_FILTER, &filter(ports));
     request
 }
 
@@ -152,9 +104,12 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, message: &[u8]) {
+    fn add(&mut self, message: Message<'_>) {
+        if message.kind != GET_SOCKETS {
+            return;
+        }
         self.count += 1;
-        let cookie = message.get(COOKIE).and_then(|cookie| cookie.try_into().ok());
+        let cookie = message.body.get(COOKIE).and_then(|cookie| cookie.try_into().ok());
         if let Some(cookie) = cookie.filter(|_| self.cookies.len() < MAX_COOKIES) {
             // Two numbers of 32 bits in the kernel; which half is which matters to nobody.
             self.cookies.push(u64::from_ne_bytes(cookie));
@@ -172,79 +127,29 @@ impl From<Found> for Established {
     }
 }
 
-/// What has come of an answer.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Answer {
-    found: Found,
-    interrupted: bool,
-    done: bool,
-}
-
-impl Answer {
-    /// Takes in one datagram of messages.
-    fn take_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while let Some((header, _)) = bytes.split_first_chunk::<HEADER_LENGTH>() {
-            let [l0, l1, l2, l3, k0, k1, f0, f1, ..] = *header;
-            let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-            if length < HEADER_LENGTH || length > bytes.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "netlink message of impossible length"));
-            }
-            self.interrupted |= u16::from_ne_bytes([f0, f1]) & INTERRUPTED != 0;
-            match u16::from_ne_bytes([k0, k1]) {
-                GET_SOCKETS => self.found.add(&bytes[..length]),
-                // Both carry an error number, negative, or 0 for none.
-                ERROR | DONE => {
-                    let code = bytes.get(HEADER_LENGTH..HEADER_LENGTH + 4).and_then(|code| code.try_into().ok());
-                    let code = code.map_or(0, i32::from_ne_bytes);
-                    if code < 0 {
-                        return Err(io::Error::from_raw_os_error(code.saturating_neg()));
-                    }
-                    self.done = true;
-                }
-                _ => {}
-            }
-            // Messages begin at multiples of four.
-            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(HEADER_LENGTH + body.len()).unwrap();
-        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8], body].concat()
+    fn message(body: &[u8]) -> Message<'_> {
+        Message { kind: GET_SOCKETS, flags: 2, sequence: 1, body }
     }
 
     #[test]
-    fn sockets_are_counted_until_the_dump_is_done() {
-        let mut answer = Answer::default();
-        let socket = |cookie: u64| [&[0; 44][..], &cookie.to_ne_bytes(), &[0; 20]].concat();
-        let two = [9, 7].map(|cookie| message(GET_SOCKETS, 2, &socket(cookie))).concat();
-        answer.take_in(&two).unwrap();
-        let found = || Found { count: 2, cookies: vec![9, 7] };
-        assert_eq!(answer, Answer { found: found(), interrupted: false, done: false });
-        answer.take_in(&message(DONE, INTERRUPTED, &[0; 4])).unwrap();
-        assert_eq!(answer, Answer { found: found(), interrupted: true, done: true });
-        assert_eq!(Established::from(answer.found), Established { count: 2, cookies: Some(vec![7, 9]) });
+    fn sockets_are_counted_and_told_apart() {
+        let mut found = Found::default();
+        for cookie in [9_u64, 7] {
+            found.add(message(&[&[0; 44][..], &cookie.to_ne_bytes(), &[0; 20]].concat()));
+        }
+        found.add(Message { kind: GET_SOCKETS + 1, ..message(&[0; 72]) });
+        assert_eq!(Established::from(found), Established { count: 2, cookies: Some(vec![7, 9]) });
     }
 
     #[test]
     fn with_more_connections_than_are_kept_only_their_number_is_known() {
         let mut found = Found { count: MAX_COOKIES as u64, cookies: vec![1; MAX_COOKIES] };
-        found.add(&[0; 88]);
+        found.add(message(&[0; 72]));
         assert_eq!(Established::from(found), Established { count: MAX_COOKIES as u64 + 1, cookies: None });
-    }
-
-    #[test]
-    fn an_error_of_the_kernel_is_passed_on() {
-        let error = Answer::default().take_in(&message(ERROR, 0, &(-2_i32).to_ne_bytes())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -264,13 +169,6 @@ mod tests {
             };
             assert!(ports.iter().all(|port| run(*port)), "{count}");
             assert!(!run(0) && !run(count + 1), "{count}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Answer::default().take_in(&bytes);
         }
     }
 }
