@@ -16,6 +16,7 @@
 //! | [`intake`]  | reports from the socket into the fleet                                 |
 //! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
 //! | [`admin`]   | what operators and monitoring talk to                                  |
+//! | [`ipvs`]    | kernel mode: the kernel forwards, Weir decides                         |
 //! | [`playlist`] | HLS playlists that have players ask from where to play               |
 //! | [`metrics`] | what is counted                                                        |
 //! | [`relayed`] | … of the clients whose bytes are carried                               |
@@ -31,6 +32,7 @@ pub mod fleet;
 pub mod fronts;
 pub mod geoip;
 pub mod intake;
+pub mod ipvs;
 pub mod metrics;
 pub mod playlist;
 pub mod relayed;
