@@ -39,6 +39,8 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "ca-certificates",
     "g++",
     "gcc",
+    "iproute2",
+    "nftables",
     "python3-venv",
     "util-linux",
 ];

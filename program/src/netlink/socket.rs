@@ -9,7 +9,10 @@ use std::time::Duration;
 use netlink_sys::protocols;
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size_force, set_socket_timeout, socket_send_buffer_size};
+use rustix::net::sockopt::{
+    Timeout, set_socket_send_buffer_size, set_socket_send_buffer_size_force, set_socket_timeout,
+    socket_send_buffer_size,
+};
 use rustix::net::{RecvFlags, SendFlags, recvfrom, send};
 
 use super::{Answer, Malformed, Message, Messages, Refusal, Request, flags};
@@ -217,7 +220,9 @@ impl Socket {
     fn send(&self, bytes: &[u8]) -> Result<(), Error> {
         let needed = bytes.len() + SEND_OVERHEAD;
         if needed > socket_send_buffer_size(&self.socket)? {
-            set_socket_send_buffer_size_force(&self.socket, needed)?;
+            // Beyond the limit of the system only with rights; without them the message itself will be refused.
+            let forced = set_socket_send_buffer_size_force(&self.socket, needed);
+            forced.or_else(|_| set_socket_send_buffer_size(&self.socket, needed))?;
         }
         send(&self.socket, bytes, SendFlags::empty())?;
         Ok(())

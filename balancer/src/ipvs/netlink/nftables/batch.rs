@@ -86,7 +86,7 @@ fn new_map(family: Family) -> Request {
         .put(set::KEY_TYPE, &element::key_type(family).to_be_bytes())
         .put(set::KEY_LENGTH, &element::key_length(family).to_be_bytes())
         .put(set::DATA_TYPE, &element::TYPE_MARK.to_be_bytes())
-        .put(set::DATA_LENGTH, &4_u32.to_be_bytes())
+        .put(set::DATA_LENGTH, &element::MARK_LENGTH.to_be_bytes())
         .put(set::ID, &id.to_be_bytes())
         .nest(set::DESCRIPTION, |description| {
             description.nest(set::FIELDS, |fields| {

@@ -26,6 +26,8 @@ const TYPE_PROTOCOL: u32 = 12;
 const TYPE_PORT: u32 = 13;
 /// … and of `mark`.
 pub(super) const TYPE_MARK: u32 = 19;
+/// Bytes of a mark.
+pub(super) const MARK_LENGTH: u32 = 4;
 
 /// Bytes of the fields of a family's key: address, protocol, port.
 pub(super) fn field_lengths(family: Family) -> [u32; 3] {

@@ -91,8 +91,10 @@ mod set {
     pub(super) const FIELDS: u16 = 2;
     pub(super) const FIELD: u16 = 1;
     pub(super) const FIELD_LENGTH: u16 = 1;
-    /// `NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT`.
-    pub(super) const INTERVAL_MAP: u32 = 0x04 | 0x08 | 0x80;
+    /// `NFT_SET_CONCAT`: a key is put together.
+    pub(super) const CONCATENATION: u32 = 0x80;
+    /// `NFT_SET_INTERVAL | NFT_SET_MAP`, and that.
+    pub(super) const INTERVAL_MAP: u32 = 0x04 | 0x08 | CONCATENATION;
 }
 
 /// `NFTA_RULE_…`.

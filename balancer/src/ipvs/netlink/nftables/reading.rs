@@ -44,15 +44,29 @@ pub fn list_contents() -> Vec<Request> {
 pub struct Reading {
     /// The table's flags, once it was told of; one of them puts it to sleep.
     flags: Option<u32>,
-    /// The chains' hooks, priorities and policies.
-    chains: BTreeMap<String, (Option<u32>, Option<u32>, Option<u32>)>,
-    /// The maps' flags and the lengths of their keys and values.
-    maps: BTreeMap<String, (u32, u32, u32)>,
+    chains: BTreeMap<String, Chain>,
+    maps: BTreeMap<String, Map>,
     /// The chains and comments of the rules, in order.
     rules: Vec<(String, String)>,
     entries: Vec<(Packets, Mark)>,
     /// There is an entry that Weir would not have made.
     has_foreign_entries: bool,
+}
+
+/// What is read of a chain; one without a hook is told of with less.
+#[derive(Debug, PartialEq, Eq)]
+struct Chain {
+    hook: Option<u32>,
+    priority: Option<u32>,
+    policy: Option<u32>,
+}
+
+/// What is read of a map.
+#[derive(Debug, PartialEq, Eq)]
+struct Map {
+    flags: u32,
+    key_length: u32,
+    value_length: u32,
 }
 
 impl Reading {
@@ -78,12 +92,12 @@ impl Reading {
     pub fn finish(self) -> Installed {
         let Some(flags) = self.flags else { return Installed::Absent };
         let chains = Hook::ALL.map(|hook| {
-            let settings = (Some(hook.number()), Some(PRIORITY.cast_unsigned()), Some(chain::ACCEPT));
-            (hook.chain().to_owned(), settings)
+            let priority = Some(PRIORITY.cast_unsigned());
+            (hook.chain().to_owned(), Chain { hook: Some(hook.number()), priority, policy: Some(chain::ACCEPT) })
         });
         let maps = FAMILIES.map(|family| {
-            let settings = (set::INTERVAL_MAP, element::key_length(family), 4);
-            (map(family).to_owned(), settings)
+            let key_length = element::key_length(family);
+            (map(family).to_owned(), Map { flags: set::INTERVAL_MAP, key_length, value_length: element::MARK_LENGTH })
         });
         // Rules come chain by chain, in an order of the chains that is the kernel's.
         let rules_of = |hook: Hook| self.rules.iter().filter(move |(chain, _)| chain == hook.chain());
@@ -114,12 +128,9 @@ impl Reading {
             return Ok(());
         };
         let hook = attributes.find_kind(chain::HOOK)?.map(|hook| hook.nested()).unwrap_or_default();
-        let settings = (
-            number(hook, chain::HOOK_NUMBER)?,
-            number(hook, chain::HOOK_PRIORITY)?,
-            number(attributes, chain::POLICY)?,
-        );
-        self.chains.insert(name, settings);
+        let of_hook = |kind| number(hook, kind);
+        let (hook, priority) = (of_hook(chain::HOOK_NUMBER)?, of_hook(chain::HOOK_PRIORITY)?);
+        self.chains.insert(name, Chain { hook, priority, policy: number(attributes, chain::POLICY)? });
         Ok(())
     }
 
@@ -129,8 +140,9 @@ impl Reading {
         };
         let number = |kind| number(attributes, kind).map(Option::unwrap_or_default);
         // Some kernels do not tell again that a key is put together, which its length says anyway.
-        let flags = number(set::FLAGS)? | set::INTERVAL_MAP & 0x80;
-        self.maps.insert(name, (flags, number(set::KEY_LENGTH)?, number(set::DATA_LENGTH)?));
+        let flags = number(set::FLAGS)? | set::CONCATENATION;
+        let (key_length, value_length) = (number(set::KEY_LENGTH)?, number(set::DATA_LENGTH)?);
+        self.maps.insert(name, Map { flags, key_length, value_length });
         Ok(())
     }
 

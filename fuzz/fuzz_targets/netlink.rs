@@ -1,0 +1,64 @@
+//! What the kernel answers, or seems to, comes to an end; and what can be read survives being written and read again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use weir_balancer::ipvs::model::{Installed, ServiceKey};
+use weir_balancer::ipvs::netlink::ipvs::{daemon, destination, service, settings};
+use weir_balancer::ipvs::netlink::{generic, nftables};
+use weir_program::netlink::{Answer, Message, Messages, Request};
+
+/// The number of IPVS's family in the corpus.
+const IPVS: u16 = 31;
+
+fuzz_target!(|datagram: &[u8]| {
+    let mut reading = nftables::reading::Reading::default();
+    for message in Messages(datagram) {
+        let Ok(message) = message else { break };
+        let Ok(Answer::Data(message)) = Answer::of(message) else { continue };
+        let _ = generic::read_family(message);
+        let _ = settings::read_version(message, IPVS);
+        let _ = reading.take(message);
+        read_again(message);
+    }
+    if let Installed::Intact(marks) = reading.finish() {
+        let mut reading = nftables::reading::Reading::default();
+        for request in nftables::batch::replace(&marks) {
+            written(&request, |message| reading.take(message).expect("what is written can be read"));
+        }
+        assert_eq!(reading.finish(), Installed::Intact(marks));
+    }
+});
+
+fn read_again(message: Message<'_>) {
+    if let Ok(Some(read)) = service::read(message, IPVS) {
+        written(&service::add(IPVS, &read.key, &read.service), |message| {
+            let again = service::read(message, IPVS).expect("what is written can be read").expect("it is a service");
+            assert_eq!((again.key, again.service), (read.key, read.service.clone()));
+        });
+    }
+    for family in nftables::FAMILIES {
+        if let Ok(Some(read)) = destination::read(message, IPVS, family) {
+            let key = ServiceKey::Addressed { protocol: 6, address: [0; 4].into(), port: 0 };
+            written(&destination::add(IPVS, &key, &read.server, &read.destination), |message| {
+                let again = destination::read(message, IPVS, family).expect("what is written can be read");
+                let again = again.expect("it is a server");
+                assert_eq!((again.server, again.destination), (read.server, read.destination));
+            });
+        }
+    }
+    if let Ok(Some(read)) = daemon::read(message, IPVS) {
+        written(&daemon::start(IPVS, &read), |message| assert_eq!(daemon::read(message, IPVS), Ok(Some(read.clone()))));
+    }
+    if let Ok(Some(read)) = settings::read_timeouts(message, IPVS) {
+        written(&settings::set_timeouts(IPVS, &read), |message| {
+            assert_eq!(settings::read_timeouts(message, IPVS), Ok(Some(read)));
+        });
+    }
+}
+
+fn written(request: &Request, mut check: impl FnMut(Message<'_>)) {
+    let bytes = request.encode(1).expect("what was read fits into a message");
+    for message in Messages(&bytes) {
+        check(message.expect("what is written is a message"));
+    }
+}
