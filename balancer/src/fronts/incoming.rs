@@ -1,10 +1,13 @@
 //! A client's connection until it is known what the client wants: bounded in bytes and time.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -44,11 +47,16 @@ impl Incoming {
     /// # Errors
     /// Those of the connection, and [`io::ErrorKind::TimedOut`] when the time to decide is over.
     pub(super) async fn receive(&mut self) -> io::Result<bool> {
-        self.received.reserve(CHUNK);
-        let room = self.received.capacity() - self.received.len();
-        let read = self.stream.read_buf(&mut self.received);
+        let read = poll_fn(|cx| {
+            // On the stack, which is there anyway: a connection that waits holds no buffer for what may come.
+            let mut chunk = [0; CHUNK];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
+            self.received.extend_from_slice(chunk.filled());
+            Poll::Ready(io::Result::Ok(chunk.filled().len()))
+        });
         let length = timeout_at(self.deadline, read).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        self.is_drained = length < room;
+        self.is_drained = length < CHUNK;
         Ok(length > 0)
     }
 

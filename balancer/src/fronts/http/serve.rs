@@ -16,12 +16,15 @@ use crate::fronts::incoming::Incoming;
 use crate::fronts::rtsp::tunnel::is_tunnelled;
 use crate::fronts::{Client, Front};
 
+/// Bytes that nearly every answer fits in.
+const MOST_ANSWERS: usize = 512;
+
 /// Serves a connection of which `incoming` holds the first bytes.
 ///
 /// Gives it back when its next request is half of an RTSP tunnel, and not for this front.
 pub(in crate::fronts) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) -> Option<Incoming> {
     let limits = front.limits();
-    let mut output = Vec::new();
+    let mut output = Vec::with_capacity(MOST_ANSWERS);
     loop {
         if let Err(refusal) = read_head(&mut incoming, limits.http.head).await {
             // A client that has gone is no client that was turned away.
