@@ -10,14 +10,17 @@ use super::model::{Daemon, Installed, MarkRange, Role, ServiceKey, Timeouts, Vir
 use super::netlink::generic::{self, find_family};
 use super::netlink::ipvs::{self, Version, destination, service, settings};
 use super::netlink::ipvs::{ListedDestination, ListedService, daemon};
-use super::netlink::nftables::{batch, reading};
+use super::netlink::nftables::batch;
+use super::netlink::nftables::reading::{self, Reading};
 use super::plan::{Actual, Change};
 
 /// Why there is no kernel mode.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The kernel was built without IPVS, or the module is not installed, or may not be loaded from here.
-    #[error("the kernel has no IPVS; install its module ip_vs, or load it with `modprobe ip_vs`")]
+    /// The module of IPVS is not loaded, or there is none. The kernel does not load it by itself when it is asked for it.
+    #[error(
+        "the kernel has no IPVS: load it with `modprobe ip_vs`, and at each start by a line `ip_vs` in /etc/modules"
+    )]
     NoIpvs,
     /// Something else went wrong.
     #[error("the kernel cannot be asked for IPVS: {0}")]
@@ -69,8 +72,7 @@ impl Snapshot {
 }
 
 impl Kernel {
-    /// Opens the sockets; the kernel loads the module of IPVS if it may. Needs no rights; to read and change what there
-    /// is needs CAP_NET_ADMIN in the user namespace that the network namespace belongs to.
+    /// Opens the sockets. Needs no rights; to read and change what there is needs CAP_NET_ADMIN in the user namespace that the network namespace belongs to.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -160,7 +162,7 @@ impl Kernel {
 /// # Errors
 /// [`Error`], such as that the kernel has no nf_tables.
 pub fn read_marks(netfilter: &mut Socket) -> Result<Installed, Error> {
-    let mut state = reading::Reading::default();
+    let mut state = Reading::default();
     // Whatever is not there is refused, and so is everything when the table is not: that, too, is what there is.
     let is_missing = |error: &Error| error.is_refusal(Errno::NOENT);
     let mut get = reading::get_table();
@@ -170,16 +172,8 @@ pub fn read_marks(netfilter: &mut Socket) -> Result<Installed, Error> {
         _ => {}
     }
     for request in reading::list_contents() {
-        let read = |read: &mut Vec<(u16, Vec<u8>)>, message: Message<'_>| {
-            read.push((message.kind, message.body.to_vec()));
-            Ok(())
-        };
-        match netfilter.list(request, read) {
-            Ok(messages) => {
-                for (kind, body) in &messages {
-                    state.take(Message { kind: *kind, flags: 0, sequence: 0, body })?;
-                }
-            }
+        match netfilter.list(request, |part: &mut Reading, message| part.take(message)) {
+            Ok(part) => state.add(part),
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),
         }
@@ -193,4 +187,17 @@ pub fn read_marks(netfilter: &mut Socket) -> Result<Installed, Error> {
 /// [`Error`]; then nothing was changed.
 pub fn transact(netfilter: &mut Socket, requests: &[Request]) -> Result<(), Error> {
     netfilter.exchange(requests, |_| Ok(())).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_ipvs_is_told_from_one_that_cannot_be_asked() {
+        match Kernel::open() {
+            Ok(mut kernel) => drop(kernel.version()),
+            Err(error) => assert!(matches!(error, OpenError::NoIpvs), "{error}"),
+        }
+    }
 }

@@ -23,7 +23,8 @@ pub struct Family {
     pub version: u32,
 }
 
-/// The request for the family of this name. The kernel loads its module; it answers `ENOENT` when there is none.
+/// The request for the family of this name; `ENOENT` when there is none. The kernel then loads the module that is said to
+/// be for this name. Of `ip_vs` nothing is said: it must have been loaded.
 #[must_use]
 pub fn find_family(name: &str) -> Request {
     let mut request = request(CONTROLLER, GET_FAMILY, CONTROLLER_VERSION);

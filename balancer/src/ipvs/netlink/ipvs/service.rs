@@ -248,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn without_persistence_its_time_and_mask_mean_nothing() {
+        let key = ServiceKey::Marked { family: Family::V4, mark: Mark::new(1).unwrap() };
+        let listed = as_listed(&key, |nest| nest.put(TIMEOUT, &600_u32.to_ne_bytes()).put(NETMASK, &[255, 255, 0, 0]));
+        assert_eq!(listed.service.persistence, None);
+    }
+
+    #[test]
     fn a_mask_with_gaps_is_no_prefix() {
         assert_eq!(netmask(Family::V4, 24), [255, 255, 255, 0]);
         assert_eq!(netmask(Family::V4, 32), [255; 4]);

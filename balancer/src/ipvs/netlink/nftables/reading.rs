@@ -87,6 +87,16 @@ impl Reading {
         }
     }
 
+    /// Adds what other answers told.
+    pub fn add(&mut self, part: Self) {
+        self.flags = self.flags.or(part.flags);
+        self.chains.extend(part.chains);
+        self.maps.extend(part.maps);
+        self.rules.extend(part.rules);
+        self.entries.extend(part.entries);
+        self.has_foreign_entries |= part.has_foreign_entries;
+    }
+
     /// What there is of the table by all that was told.
     #[must_use]
     pub fn finish(self) -> Installed {
