@@ -7,6 +7,7 @@
 
 mod by_hand;
 mod failover;
+mod netlink;
 mod programs;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "keepalived moves the address, and held TCP lives on",
         run: failover::run,
     },
+    Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
     Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
 ];
 

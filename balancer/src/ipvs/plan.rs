@@ -8,6 +8,8 @@
 //! 4. Lower: servers whose weight falls.
 //! 5. Delete: servers, then services.
 //!
+//! Before that the exchange of connections is stopped where it shall not go on as it is, and after that it is started.
+//!
 //! So a service that has a live server before and after has one all the time: in the end it has one that was there and
 //! is never lowered to nothing, or one that steps 1 and 2 brought, before steps 4 and 5 take any.
 //!
@@ -113,14 +115,16 @@ pub fn plan(desired: &Desired, actual: &Actual, owned: &MarkRange) -> Result<Vec
     let gone = actual.table.keys().filter(|key| owned.owns(key) && !desired.table.contains_key(key));
     steps.delete.extend(gone.map(|key| Change::DeleteService(*key)));
     let timeouts = desired.timeouts.filter(|timeouts| !timeouts.are_met_by(&actual.timeouts));
+    let (stop, start) = exchange(desired.daemons.as_ref(), &actual.daemons);
     let ordered = [
         timeouts.map(Change::SetTimeouts).into_iter().collect(),
+        stop,
         steps.add,
         steps.raise,
         mark(&desired.marks, &actual.marks).into_iter().collect(),
         steps.lower,
         steps.delete,
-        exchange(desired.daemons.as_ref(), &actual.daemons),
+        start,
     ];
     Ok(ordered.into_iter().flatten().collect())
 }
@@ -184,16 +188,18 @@ fn mark(desired: &Marks, actual: &Installed) -> Option<Change> {
     }
 }
 
-/// What runs otherwise than it should is stopped first: the kernel changes nothing of it while it runs.
-fn exchange(desired: Option<&BTreeMap<Role, Daemon>>, actual: &BTreeMap<Role, Daemon>) -> Vec<Change> {
-    let Some(desired) = desired else { return Vec::new() };
+/// What is to be stopped, and what started. The kernel changes nothing of it while it runs; nor does it take a server of
+/// another family than its service while it runs, or start it while there is one. So it is stopped before all else, and
+/// started last.
+fn exchange(desired: Option<&BTreeMap<Role, Daemon>>, actual: &BTreeMap<Role, Daemon>) -> (Vec<Change>, Vec<Change>) {
+    let Some(desired) = desired else { return Default::default() };
     let is_met = |role: &Role| match (desired.get(role), actual.get(role)) {
         (Some(wanted), Some(running)) => wanted.is_met_by(running),
         (wanted, running) => wanted.is_none() && running.is_none(),
     };
     let stop = actual.keys().filter(|role| !is_met(role)).map(|role| Change::StopDaemon(*role));
     let start = desired.iter().filter(|(role, _)| !is_met(role)).map(|(_, daemon)| Change::StartDaemon(daemon.clone()));
-    stop.chain(start).collect()
+    (stop.collect(), start.collect())
 }
 
 impl fmt::Display for Change {

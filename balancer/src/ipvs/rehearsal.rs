@@ -71,6 +71,9 @@ impl Kernel {
                 if self.0.daemons.contains_key(&daemon.role) {
                     return Err(Refused::Exists);
                 }
+                if self.0.table.iter().any(|(key, service)| is_mixed(key, service)) {
+                    return Err(Refused::Invalid);
+                }
                 let mut running = daemon.clone();
                 running.datagram_length.get_or_insert(1472);
                 running.group.get_or_insert([224, 0, 0, 81].into());
@@ -97,7 +100,8 @@ impl Kernel {
         let is_tunnel = matches!(destination.forwarding, Forwarding::Tunnel(_));
         if !self.0.table.contains_key(key) {
             Err(Refused::NoSuchService)
-        } else if server.family() != key.family() && !is_tunnel {
+        } else if server.family() != key.family() && (!is_tunnel || !self.0.daemons.is_empty()) {
+            // What the directors tell each other has room for one family only.
             Err(Refused::Invalid)
         } else if destination.lower_threshold > destination.upper_threshold {
             Err(Refused::OutOfRange)
@@ -105,4 +109,9 @@ impl Kernel {
             Ok(())
         }
     }
+}
+
+/// Whether a service has a server of the other family.
+pub(crate) fn is_mixed(key: &ServiceKey, service: &VirtualService) -> bool {
+    service.destinations.keys().any(|server| server.family() != key.family())
 }

@@ -120,8 +120,9 @@ fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {
         one_packet,
         ..Service::new(scheduler.parse().unwrap())
     });
-    let server = (1..=3_u8).prop_map(move |last| {
-        Server::at(match family {
+    // Of both families one server, which is reached through a tunnel when it is of the other.
+    let server = (1..=3_u8, self::family()).prop_map(move |(last, other)| {
+        Server::at(match if last == 3 { other } else { family } {
             Family::V4 => [10, 0, 0, last].into(),
             Family::V6 => [0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)].into(),
         })
@@ -135,8 +136,12 @@ fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {
         upper_threshold,
         ..Destination::new(forwarding, weight)
     });
-    (service, btree_map(server, destination, 0..4))
-        .prop_map(|(service, destinations)| VirtualService { service, destinations })
+    (service, btree_map(server, destination, 0..4)).prop_map(move |(service, mut destinations)| {
+        for (_, destination) in destinations.iter_mut().filter(|(server, _)| server.family() != family) {
+            destination.forwarding = Forwarding::Tunnel(Encapsulation::Ipip);
+        }
+        VirtualService { service, destinations }
+    })
 }
 
 /// Marks of Weir's that those tables have or lack, on ports 10 to 29 of one address.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ipvs::model::tests::{daemon, few_marks, few_owned, few_tables};
 use crate::ipvs::model::{Family, Forwarding, PortRange, Protocol};
-use crate::ipvs::rehearsal::{Kernel, Refused};
+use crate::ipvs::rehearsal::{Kernel, Refused, is_mixed};
 
 fn key(number: u32) -> ServiceKey {
     ServiceKey::Marked { family: Family::V4, mark: Mark::new(number).unwrap() }
@@ -109,11 +109,11 @@ fn actual() -> impl Strategy<Value = Actual> {
         4 => few_marks().prop_map(Installed::Intact),
     ];
     let timeouts = (1..3_u32).prop_map(|tcp| Timeouts { tcp, tcp_fin: 120, udp: 300 });
-    (few_tables(), marks, daemons(), timeouts).prop_map(|(table, marks, daemons, timeouts)| Actual {
-        table,
-        marks,
-        daemons,
-        timeouts,
+    (few_tables(), marks, daemons(), timeouts).prop_map(|(table, marks, mut daemons, timeouts)| {
+        if has_mixed(&table) {
+            daemons.clear();
+        }
+        Actual { table, marks, daemons, timeouts }
     })
 }
 
@@ -124,11 +124,18 @@ fn desired() -> impl Strategy<Value = Desired> {
         .prop_map(|(table, marks, daemons, timeouts)| Desired { table, marks, daemons, timeouts })
 }
 
+fn has_mixed(table: &Table) -> bool {
+    table.iter().any(|(key, service)| is_mixed(key, service))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn the_plan_leads_to_what_is_desired_and_turns_nobody_away(desired in desired(), before in actual()) {
+        // No kernel has both: servers of another family than their service, and the exchange of connections.
+        let exchanges = !desired.daemons.as_ref().unwrap_or(&before.daemons).is_empty();
+        prop_assume!(!exchanges || !(has_mixed(&desired.table) || has_mixed(&others(&before.table))));
         let changes = plan(&desired, &before, &few_owned()).unwrap();
         let mut kernel = Kernel(before.clone());
         let mut states = vec![before.clone()];

@@ -1,0 +1,247 @@
+//! What Weir says over netlink is what the kernel keeps, and what `ipvsadm` says by the lines that Weir writes.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use weir_balancer::ipvs::kernel::Kernel;
+use weir_balancer::ipvs::model::{
+    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Installed, Mark, MarkRange, Marks, Packets,
+    Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceKey, Table, Timeouts, VirtualService,
+};
+use weir_balancer::ipvs::plan::{Actual, Change, Desired, plan};
+use weir_balancer::ipvs::text;
+use weir_tests::kernel::host::Host;
+
+/// How often a weight is changed, to see what one change takes.
+const WEIGHT_CHANGES: u32 = 1000;
+
+pub(crate) fn run() -> String {
+    let [host, by_hand] = ["netlink", "by-hand"].map(Host::new);
+    for host in [&host, &by_hand] {
+        host.call("ip link add sync type veth peer name other");
+        host.call("ip address add 192.0.2.1/24 dev sync");
+        host.call("ip link set sync up");
+        host.call("ip link set other up");
+    }
+    // Others' services, with a mark and without, and two exchanges of connections that Weir takes over.
+    host.call("ipvsadm -A -t 203.0.113.1:80 -s rr -p 60");
+    host.call("ipvsadm -a -t 203.0.113.1:80 -r 198.51.100.1:8080 -m -w 3");
+    host.call("ipvsadm -A -f 7 -s wlc");
+    host.call("ipvsadm -a -f 7 -r 198.51.100.1:0 -g");
+    host.call("ipvsadm --start-daemon backup --mcast-interface sync --syncid 9");
+    let others = saved(&host);
+
+    let mut kernel = host.run(|| Kernel::open().expect("IPVS is loaded"));
+    let version = kernel.version().expect("a version");
+    let nothing = Desired { daemons: Some(BTreeMap::new()), ..Desired::default() };
+    for desired in [first(), second(), third(), first(), nothing] {
+        reach(&mut kernel, &desired);
+        let lines = saved(&host);
+        assert!(others.iter().all(|line| lines.contains(line)), "of {others:#?} something is gone from {lines:#?}");
+
+        // The same by hand is the same.
+        by_hand.call("ipvsadm -C");
+        let script = by_hand.write("services", &text::ipvsadm::script(&desired.table));
+        by_hand.run(|| restore(&script));
+        let mut ours: Vec<_> = lines.into_iter().filter(|line| !others.contains(line)).collect();
+        let mut theirs = saved(&by_hand);
+        ours.sort();
+        theirs.sort();
+        assert_eq!(ours, theirs);
+    }
+    assert_eq!(saved(&host), others);
+    refusals(&mut kernel);
+    let took = change_weights(&mut kernel);
+    format!("IPVS {version}; five tables reached, each as by hand; a change of weight takes {took:.0} µs")
+}
+
+/// Goes to what is desired from whatever there is, and sees that it is there.
+fn reach(kernel: &mut Kernel, desired: &Desired) {
+    for change in changes(kernel, desired) {
+        kernel.make(&change).unwrap_or_else(|error| panic!("{change}: {error}"));
+    }
+    assert_eq!(changes(kernel, desired), [], "the kernel keeps something else than it was told");
+    let mut actual = actual(kernel);
+    actual.table.retain(|key, _| owned().owns(key));
+    assert_eq!(actual.table, desired.table);
+    match actual.marks {
+        Installed::Intact(marks) => assert_eq!(marks, desired.marks),
+        Installed::Absent => assert!(desired.marks.is_empty()),
+        Installed::Damaged => panic!("the marks are damaged"),
+    }
+}
+
+fn changes(kernel: &mut Kernel, desired: &Desired) -> Vec<Change> {
+    plan(desired, &actual(kernel), &owned()).expect("all is Weir's")
+}
+
+fn actual(kernel: &mut Kernel) -> Actual {
+    kernel.read(&owned()).expect("it can be read").actual()
+}
+
+/// What `ipvsadm` says there is, a line for each service and each server.
+fn saved(host: &Host) -> Vec<String> {
+    host.call("ipvsadm -S -n").lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn restore(script: &std::path::Path) {
+    let script = std::fs::File::open(script).expect("a file just written");
+    let status = std::process::Command::new("ipvsadm").arg("-R").stdin(script).status().expect("ipvsadm");
+    assert!(status.success(), "ipvsadm refuses Weir's lines");
+}
+
+/// The kernel refuses what it has, and what it lacks, with the errors that tell so.
+fn refusals(kernel: &mut Kernel) {
+    let key = marked(Family::V4, 0x100);
+    let service = Service::new(name("rr"));
+    let (server, destination) = (server("10.0.0.1"), Destination::new(Forwarding::DirectRoute, 1));
+    let add = Change::AddService(key, service.clone());
+    let add_server = Change::AddDestination(key, server, destination);
+    let set_server = Change::SetDestination(key, server, destination);
+    let unknown = Change::SetService(key, Service::new(name("no-such")));
+    let mut expect = |change: &Change, error: Option<&str>| {
+        let said = kernel.make(change).err().map(|error| error.to_string());
+        let agrees = match (&said, error) {
+            (Some(said), Some(error)) => said.contains(error),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(agrees, "{change}: {said:?}, not {error:?}");
+    };
+    expect(&set_server, Some("No such process"));
+    expect(&Change::DeleteService(key), Some("No such process"));
+    expect(&add, None);
+    expect(&add, Some("File exists"));
+    expect(&unknown, Some("No such file"));
+    expect(&set_server, Some("No such file"));
+    expect(&Change::DeleteDestination(key, server), Some("No such file"));
+    expect(&add_server, None);
+    expect(&add_server, Some("File exists"));
+    expect(&Change::StopDaemon(Role::Master), Some("No such process"));
+    expect(&Change::DeleteService(key), None);
+}
+
+/// Microseconds for one change of a weight.
+fn change_weights(kernel: &mut Kernel) -> f64 {
+    reach(kernel, &first());
+    let (key, server) = (marked(Family::V4, 0x100), server("10.0.0.1"));
+    let begin = Instant::now();
+    for weight in 1..=WEIGHT_CHANGES {
+        let destination = Destination::new(Forwarding::Masquerade, weight);
+        kernel.make(&Change::SetDestination(key, server, destination)).expect("it is there");
+    }
+    let took = begin.elapsed().as_secs_f64() * 1e6 / f64::from(WEIGHT_CHANGES);
+    reach(kernel, &Desired::default());
+    took
+}
+
+/// Windows Media by NAT with persistence, and direct routing over both families.
+fn first() -> Desired {
+    let windows_media =
+        Service { persistence: Some(Persistence { timeout: 600, prefix: 32 }), ..Service::new(name("rr")) };
+    let masqueraded = |weight| Destination::new(Forwarding::Masquerade, weight);
+    let routed = |weight| Destination {
+        upper_threshold: 100,
+        lower_threshold: 80,
+        ..Destination::new(Forwarding::DirectRoute, weight)
+    };
+    let table = Table::from([
+        service(Family::V4, 0x100, windows_media, [("10.0.0.1", masqueraded(1)), ("10.0.0.2", masqueraded(1))]),
+        service(Family::V4, 0x101, Service::new(name("wlc")), [("10.0.0.1", routed(10)), ("10.0.0.2", routed(0))]),
+        service(Family::V6, 0x101, Service::new(name("wlc")), [("2001:db8::1", routed(10))]),
+    ]);
+    let marks = [
+        (packets("192.0.2.10", Protocol::Tcp, 554), mark(0x100)),
+        (packets("192.0.2.11", Protocol::Tcp, 554), mark(0x101)),
+        (packets("2001:db8::10", Protocol::Udp, 554), mark(0x101)),
+    ];
+    Desired { table, marks: marks_of(marks), daemons: None, timeouts: None }
+}
+
+/// Every kind of tunnel, one to a server of the other family; all that a service may have; other weights and methods.
+fn second() -> Desired {
+    let sticky = Service {
+        scheduler_flags: SchedulerFlags([true, true, false]),
+        persistence: Some(Persistence { timeout: 300, prefix: 24 }),
+        ..Service::new(name("sh"))
+    };
+    let sticky6 = Service { persistence: Some(Persistence { timeout: 301, prefix: 64 }), ..Service::new(name("wrr")) };
+    let one_packet = Service { one_packet: true, ..Service::new(name("wrr")) };
+    let gue = |checksum| Encapsulation::Gue { port: 6080, checksum };
+    let gre = |checksum| Encapsulation::Gre { checksum };
+    let tunnel = |encapsulation| Destination::new(Forwarding::Tunnel(encapsulation), 5);
+    let tunnels = [
+        ("10.0.0.1", tunnel(Encapsulation::Ipip)),
+        ("10.0.0.2", tunnel(gue(Checksum::None))),
+        ("10.0.0.3", tunnel(gue(Checksum::Full))),
+        ("10.0.0.4", tunnel(gue(Checksum::Remote))),
+        ("10.0.0.5", tunnel(gre(Checksum::None))),
+        ("10.0.0.6", tunnel(gre(Checksum::Full))),
+        ("2001:db8::7", tunnel(Encapsulation::Ipip)),
+    ];
+    let table = Table::from([
+        service(Family::V4, 0x100, sticky, [("10.0.0.1", Destination::new(Forwarding::DirectRoute, 65535))]),
+        service(Family::V4, 0x101, one_packet, tunnels),
+        service(Family::V6, 0x101, sticky6, [("2001:db8::2", tunnel(gue(Checksum::None)))]),
+    ]);
+    let marks = [(packets("192.0.2.10", Protocol::Tcp, 554), mark(0x101))];
+    Desired { table, marks: marks_of(marks), daemons: Some(BTreeMap::new()), timeouts: None }
+}
+
+/// The exchange of connections and time-outs, a service without servers, and the last mark of Weir's.
+fn third() -> Desired {
+    let daemon = |role, sync_id| Daemon {
+        role,
+        interface: name("sync"),
+        sync_id,
+        datagram_length: None,
+        group: Some([224, 0, 0, 99].into()),
+        port: Some(8849),
+        ttl: None,
+    };
+    let daemons = [daemon(Role::Master, 4), daemon(Role::Backup, 5)];
+    Desired {
+        table: Table::from([service(Family::V6, 0x1ff, Service::new(name("mh")), [])]),
+        marks: Marks::default(),
+        daemons: Some(daemons.map(|daemon| (daemon.role, daemon)).into()),
+        timeouts: Some(Timeouts { tcp: 1000, tcp_fin: 0, udp: 33 }),
+    }
+}
+
+fn owned() -> MarkRange {
+    MarkRange::new(mark(0x100), mark(0x1ff)).expect("a range")
+}
+
+fn mark(number: u32) -> Mark {
+    Mark::new(number).expect("not 0")
+}
+
+fn marks_of<const COUNT: usize>(entries: [(Packets, Mark); COUNT]) -> Marks {
+    Marks::new(entries).expect("no packet has two marks")
+}
+
+fn packets(address: &str, protocol: Protocol, port: u16) -> Packets {
+    Packets { address: address.parse().expect("an address"), protocol, ports: port.into() }
+}
+
+fn name(name: &str) -> weir_balancer::ipvs::model::Name {
+    name.parse().expect("a name")
+}
+
+fn server(address: &str) -> Server {
+    Server::at(address.parse().expect("an address"))
+}
+
+fn marked(family: Family, number: u32) -> ServiceKey {
+    ServiceKey::Marked { family, mark: mark(number) }
+}
+
+fn service<const SERVERS: usize>(
+    family: Family,
+    number: u32,
+    service: Service,
+    servers: [(&str, Destination); SERVERS],
+) -> (ServiceKey, VirtualService) {
+    let destinations = servers.map(|(address, destination)| (server(address), destination)).into();
+    (marked(family, number), VirtualService { service, destinations })
+}
