@@ -28,6 +28,7 @@ mod rtmp_relay;
 mod rtsp_loops;
 mod rtsp_players;
 mod rtsp_publishers;
+mod rtsp_stage;
 mod rtsp_tunnel;
 mod rtsps;
 mod second_implementation;

@@ -5,38 +5,21 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use weir_tests::agent::{Agent, AgentBuilder};
-use weir_tests::balancer::Balancer;
 use weir_tests::clients::media3::{self, Transport};
 use weir_tests::clients::{play_frames, play_rtsp};
-use weir_tests::edges::GstRtsp;
 use weir_tests::wait::PATIENCE;
 
-const PATH: &str = "/live/camera";
+use crate::rtsp_stage::{OneEdge, PLAYED};
 
-struct Stage {
-    balancer: Balancer,
-    edge: GstRtsp,
-    _agent: Agent,
-}
-
-impl Stage {
-    fn set(config: &str) -> Self {
-        let balancer = Balancer::with_config(config);
-        let edge = GstRtsp::serving(PATH);
-        let agent = AgentBuilder::of(&balancer).address(edge.address).endpoint("rtsp", edge.port).start();
-        balancer.await_running(1);
-        Self { balancer, edge, _agent: agent }
-    }
-
+impl OneEdge {
     fn url(&self) -> String {
-        self.balancer.url("rtsp", PATH)
+        self.balancer.url("rtsp", PLAYED)
     }
 
     #[track_caller]
     fn assert_played_once(&self) {
-        self.edge.await_event(&format!("PLAY {PATH}"));
-        let described = self.edge.events().iter().filter(|event| **event == format!("DESCRIBE {PATH}")).count();
+        self.edge.await_event(&format!("PLAY {PLAYED}"));
+        let described = self.edge.events().iter().filter(|event| **event == format!("DESCRIBE {PLAYED}")).count();
         assert_eq!(described, 1, "{:?}", self.edge.events());
         assert_eq!(self.balancer.handouts("rtsp"), 1.0);
     }
@@ -44,7 +27,7 @@ impl Stage {
 
 #[test]
 fn media3_asks_for_the_edge_on_the_old_connection_and_is_relayed() {
-    let stage = Stage::set("");
+    let stage = OneEdge::set("");
     let visited = media3::play(&stage.url(), Transport::Tcp).expect("it plays");
     assert_eq!(visited, [stage.balancer.clients.to_string()]);
     stage.assert_played_once();
@@ -52,7 +35,7 @@ fn media3_asks_for_the_edge_on_the_old_connection_and_is_relayed() {
 
 #[test]
 fn media3_that_prefers_udp_goes_on_with_the_edge_itself() {
-    let stage = Stage::set("");
+    let stage = OneEdge::set("");
     let visited = media3::play(&stage.url(), Transport::Udp).expect("it plays");
     assert_eq!(visited, [stage.balancer.clients.to_string(), format!("{}:{}", stage.edge.address, stage.edge.port)]);
     stage.assert_played_once();
@@ -62,19 +45,19 @@ fn media3_that_prefers_udp_goes_on_with_the_edge_itself() {
 fn where_players_are_relayed_they_see_only_the_balancer() {
     let config = "[[application]]\nmode = \"relay\"\n";
     for play in [play_frames, play_rtsp] {
-        let stage = Stage::set(config);
+        let stage = OneEdge::set(config);
         let _ = play(&stage.url(), 5).expect_success();
         stage.assert_played_once();
     }
-    let stage = Stage::set(config);
+    let stage = OneEdge::set(config);
     let visited = media3::play(&stage.url(), Transport::Udp).expect("it plays");
     assert_eq!(visited, [stage.balancer.clients.to_string(), stage.balancer.clients.to_string()]);
-    assert!(stage.edge.events().contains(&format!("PLAY {PATH}")), "{:?}", stage.edge.events());
+    assert!(stage.edge.events().contains(&format!("PLAY {PLAYED}")), "{:?}", stage.edge.events());
 }
 
 #[test]
 fn who_is_known_to_reconnect_is_closed_at_once_and_others_after_a_while() {
-    let stage = Stage::set("[limits]\nlinger = \"1s\"\n");
+    let stage = OneEdge::set("[limits]\nlinger = \"1s\"\n");
     let until_closed = |agent: &str| {
         let mut client = TcpStream::connect(stage.balancer.clients).expect("the balancer listens");
         client.set_read_timeout(Some(PATIENCE)).expect("a time limit");

@@ -3,30 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use weir_tests::agent::{Agent, AgentBuilder};
-use weir_tests::balancer::Balancer;
 use weir_tests::clients::rtsp::{ffmpeg_plays, gstreamer_plays, gstreamer_publishes};
-use weir_tests::edges::{GstRtsp, RECORDED};
+use weir_tests::edges::RECORDED;
 use weir_tests::wait::PATIENCE;
 
-const PATH: &str = "/live/camera";
+use crate::rtsp_stage::{OneEdge, PLAYED};
 
-struct Stage {
-    balancer: Balancer,
-    edge: GstRtsp,
-    _agent: Agent,
-}
-
-impl Stage {
-    fn set(config: &str) -> Self {
-        // Enough workers that both halves seldom come to the same one.
-        let balancer = Balancer::with_config(config);
-        let edge = GstRtsp::serving(PATH);
-        let agent = AgentBuilder::of(&balancer).address(edge.address).endpoint("rtsp", edge.port).start();
-        balancer.await_running(1);
-        Self { balancer, edge, _agent: agent }
-    }
-
+impl OneEdge {
     /// What a client is told that sends these halves, one after the other, on connections of their own; the first is
     /// where it is told something.
     fn told(&self, halves: &[&str]) -> String {
@@ -50,52 +33,52 @@ const OPTIONS: &str = "T1BUSU9OUyAqIFJU\r\nU1AvMS4wDQpDU2VxOiAxDQoNCg==";
 const DESCRIBE: &str = "REVTQ1JJQkUgL2xpdmUvY2FtZXJhIFJUU1AvMS4wDQpDU2VxOiAyDQpVc2VyLUFnZW50OiBMYXZmDQoNCg==";
 
 fn get(cookie: &str) -> String {
-    format!("GET {PATH} HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nAccept: application/x-rtsp-tunnelled\r\n\r\n")
+    format!("GET {PLAYED} HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nAccept: application/x-rtsp-tunnelled\r\n\r\n")
 }
 
 fn post(cookie: &str, body: &str) -> String {
     format!(
-        "POST {PATH} HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nContent-Type: application/x-rtsp-tunnelled\r\n\
+        "POST {PLAYED} HTTP/1.0\r\nx-sessioncookie: {cookie}\r\nContent-Type: application/x-rtsp-tunnelled\r\n\
          Content-Length: 32767\r\n\r\n{body}"
     )
 }
 
 #[test]
 fn ffmpeg_is_redirected_inside_the_tunnel() {
-    let stage = Stage::set("[limits]\nworkers = 8\n");
-    let _ = ffmpeg_plays(&stage.balancer.url("rtsp", PATH), &["-rtsp_transport", "http"]).expect_success();
-    stage.edge.await_event(&format!("PLAY {PATH}"));
+    let stage = OneEdge::set("[limits]\nworkers = 8\n");
+    let _ = ffmpeg_plays(&stage.balancer.url("rtsp", PLAYED), &["-rtsp_transport", "http"]).expect_success();
+    stage.edge.await_event(&format!("PLAY {PLAYED}"));
     assert_eq!(stage.balancer.handouts("rtsp"), 1.0);
 }
 
 #[test]
 fn gstreamer_is_redirected_inside_the_tunnel() {
-    let stage = Stage::set("[limits]\nworkers = 8\n");
-    let url = stage.balancer.url("rtsph", PATH);
+    let stage = OneEdge::set("[limits]\nworkers = 8\n");
+    let url = stage.balancer.url("rtsph", PLAYED);
     let _ = gstreamer_plays(&url, &[]).expect_success();
-    stage.edge.await_event(&format!("PLAY {PATH}"));
+    stage.edge.await_event(&format!("PLAY {PLAYED}"));
     assert_eq!(stage.balancer.handouts("rtsp"), 1.0);
 }
 
 #[test]
 fn players_are_relayed_out_of_the_tunnel() {
-    let stage = Stage::set("[limits]\nworkers = 8\n[[application]]\nmode = \"relay\"\n");
-    let _ = ffmpeg_plays(&stage.balancer.url("rtsp", PATH), &["-rtsp_transport", "http"]).expect_success();
-    let _ = gstreamer_plays(&stage.balancer.url("rtsph", PATH), &[]).expect_success();
-    let played = stage.edge.events().iter().filter(|event| **event == format!("PLAY {PATH}")).count();
+    let stage = OneEdge::set("[limits]\nworkers = 8\n[[application]]\nmode = \"relay\"\n");
+    let _ = ffmpeg_plays(&stage.balancer.url("rtsp", PLAYED), &["-rtsp_transport", "http"]).expect_success();
+    let _ = gstreamer_plays(&stage.balancer.url("rtsph", PLAYED), &[]).expect_success();
+    let played = stage.edge.events().iter().filter(|event| **event == format!("PLAY {PLAYED}")).count();
     assert_eq!(played, 2, "{:?}", stage.edge.events());
 }
 
 #[test]
 fn publishers_are_relayed_out_of_the_tunnel() {
-    let stage = Stage::set("[limits]\nworkers = 8\n");
+    let stage = OneEdge::set("[limits]\nworkers = 8\n");
     let _ = gstreamer_publishes(&stage.balancer.url("rtsph", RECORDED), "tcp").expect_success();
     stage.edge.await_event(&format!("MEDIA {RECORDED}"));
 }
 
 #[test]
 fn either_half_may_come_first_and_messages_follow_each_other() {
-    let stage = Stage::set("[limits]\nworkers = 8\n");
+    let stage = OneEdge::set("[limits]\nworkers = 8\n");
     let (get, post) = (get("a"), post("a", &format!("{OPTIONS}{DESCRIBE}")));
     for halves in [[&*get, &*post], [&*post, &*get]] {
         let told = stage.told(&halves);
@@ -111,7 +94,7 @@ fn either_half_may_come_first_and_messages_follow_each_other() {
 
 #[test]
 fn half_a_tunnel_leads_nowhere() {
-    let stage = Stage::set("[limits]\ndecision_timeout = \"1s\"\n[limits.rtsp]\ncookie = 4\n");
+    let stage = OneEdge::set("[limits]\ndecision_timeout = \"1s\"\n[limits.rtsp]\ncookie = 4\n");
     let rejected = |reason| stage.balancer.metrics().sum("weir_clients_rejected_total", &[("reason", reason)]);
     for (halves, status, reason) in [
         (vec![get("a")], "200 OK", "tunnel-timeout"),
@@ -128,7 +111,7 @@ fn half_a_tunnel_leads_nowhere() {
 
 #[test]
 fn tunnels_can_be_refused() {
-    let stage = Stage::set("[limits.rtsp]\ntunnels = 0\n");
+    let stage = OneEdge::set("[limits.rtsp]\ntunnels = 0\n");
     assert!(!gstreamer_publishes(&stage.balancer.url("rtsph", RECORDED), "tcp").status.success());
     assert!(stage.told(&[&get("a")]).starts_with("HTTP/1.0 503 "));
     assert!(stage.edge.events().is_empty(), "{:?}", stage.edge.events());
