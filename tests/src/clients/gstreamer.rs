@@ -1,8 +1,11 @@
 //! GStreamer, whose RTMP and RTSP clients are not ffmpeg's.
 
-use super::task::{Client, FRAMES, Protocol, Room, Task};
+use std::process::Command;
+use std::time::Duration;
+
+use super::task::{Client, FRAMES, LIMIT, Protocol, Room, Task};
 use crate::binaries;
-use crate::process::{self, Finished};
+use crate::process::{self, Finished, Process};
 use crate::wait::PATIENCE;
 
 /// GStreamer's own RTMP client, playing.
@@ -64,9 +67,22 @@ fn play(source: &[&str]) -> Result<(), String> {
 }
 
 fn publish(sink: &[&str]) -> Result<(), String> {
+    let room = Room::new();
+    until_all_is_sent(room.start(publisher(sink)), LIMIT)
+}
+
+pub(super) fn publisher(sink: &[&str]) -> Command {
     let mut command = process::command(binaries::installed("gst-launch-1.0"));
-    command.arg("-q").args(PICTURE.split_whitespace()).arg("!").args(sink);
-    Room::new().run(command)
+    command.args(PICTURE.split_whitespace()).arg("!").args(sink);
+    command
+}
+
+/// Waits until all has gone to the sink. How that says farewell counts for nothing: `rtspclientsink` 1.22 closes the
+/// connection while another thread of its own still writes there, and now and then fails, or hangs.
+pub(super) fn until_all_is_sent(mut publisher: Process, within: Duration) -> Result<(), String> {
+    let sent = publisher.stdout.await_text(within, |said| said.contains("Got EOS from element").then_some(()));
+    let finished = publisher.kill();
+    sent.map_err(|reason| format!("{}: {reason}\n{}", finished.name, finished.stderr))
 }
 
 fn location(task: &Task) -> String {

@@ -1,6 +1,7 @@
 //! RTSP clients that carry media in the ways that they are told.
 
-use crate::process::{self, Finished};
+use super::gstreamer::{publisher, until_all_is_sent};
+use crate::process::{self, Finished, Process};
 use crate::wait::PATIENCE;
 use crate::{binaries, media};
 
@@ -18,15 +19,13 @@ pub fn ffmpeg_publishes(url: &str, options: &[&str]) -> Finished {
 }
 
 /// GStreamer publishes two seconds of a picture over any of these `protocols`, such as `tcp` or `udp+tcp`.
+///
+/// # Errors
+/// What it says when it ends before all is sent.
 #[track_caller]
-#[must_use]
-pub fn gstreamer_publishes(url: &str, protocols: &str) -> Finished {
-    let mut command = process::command(binaries::installed("gst-launch-1.0"));
-    command.arg("-q").args("videotestsrc is-live=true num-buffers=20".split(' '));
-    command.args("! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc tune=zerolatency".split(' '));
-    command.args("speed-preset=ultrafast key-int-max=10 threads=1 ! rtspclientsink".split(' '));
-    command.args([format!("location={url}"), format!("protocols={protocols}")]);
-    process::run(command, PATIENCE)
+pub fn gstreamer_publishes(url: &str, protocols: &str) -> Result<(), String> {
+    let sink = ["rtspclientsink", &format!("location={url}"), &format!("protocols={protocols}")];
+    until_all_is_sent(Process::start(publisher(&sink)), PATIENCE)
 }
 
 /// ffmpeg plays some frames, with these options of its RTSP demuxer.

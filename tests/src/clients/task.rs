@@ -16,7 +16,7 @@ use crate::wait::{PATIENCE, eventually};
 /// Pictures that a player plays.
 pub(super) const FRAMES: u32 = 5;
 /// For what takes a few seconds on an idle machine: all clients run side by side.
-const LIMIT: Duration = PATIENCE.saturating_mul(2);
+pub(super) const LIMIT: Duration = PATIENCE.saturating_mul(2);
 
 /// How clients come to the balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

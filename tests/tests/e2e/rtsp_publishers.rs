@@ -27,7 +27,7 @@ fn ffmpeg_publishes_at_the_chosen_edge() {
 #[test]
 fn gstreamer_publishes_at_the_chosen_edge() {
     let stage = FreeAndBusy::set("");
-    let _ = gstreamer_publishes(&stage.publish_url(), "tcp").expect_success();
+    gstreamer_publishes(&stage.publish_url(), "tcp").unwrap();
     stage.assert_published_at_the_free_edge();
 }
 
@@ -44,7 +44,7 @@ fn who_comes_with_udp_alone_is_told_that_it_cannot_be() {
     let refused = ffmpeg_publishes(&stage.publish_url(), &["-rtsp_transport", "udp"]);
     assert!(!refused.status.success(), "{refused:?}");
     // It has an error of its own: it offers UDP, and where that is refused it offers nothing more, whatever the server.
-    assert!(!gstreamer_publishes(&stage.publish_url(), "tcp+udp").status.success());
+    assert!(gstreamer_publishes(&stage.publish_url(), "tcp+udp").is_err());
     assert!(!stage.free.events().contains(&format!("RECORD {RECORDED}")), "{:?}", stage.free.events());
 }
 
@@ -53,7 +53,7 @@ fn where_nobody_is_relayed_publishers_are_refused() {
     let stage = FreeAndBusy::set("[[application]]\nmode = \"redirect\"\n");
     let refused = ffmpeg_publishes(&stage.publish_url(), &["-rtsp_transport", "tcp"]);
     assert!(!refused.status.success() && refused.stderr.contains("405"), "{refused:?}");
-    assert!(!gstreamer_publishes(&stage.publish_url(), "tcp").status.success());
+    assert!(gstreamer_publishes(&stage.publish_url(), "tcp").is_err());
     for edge in [&stage.free, &stage.busy] {
         assert!(edge.events().is_empty(), "{:?}", edge.events());
     }
