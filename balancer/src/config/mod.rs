@@ -24,6 +24,7 @@ pub mod application;
 mod error;
 pub mod geoip;
 pub mod http;
+pub mod kernel;
 pub mod keys;
 pub mod limits;
 pub mod listener;

@@ -7,9 +7,11 @@
 //! | [`netlink`] | changes and answers as bytes                                              |
 //! | [`text`]    | changes as `nft` and `ipvsadm` take them                                  |
 //! | [`kernel`]  | the sockets: reads what is there, and makes changes                       |
+//! | [`checks`]  | whether each server works                                                 |
 //!
-//! All but the sockets is pure.
+//! All but the sockets, and the shell of the checks, is pure.
 
+pub mod checks;
 pub mod kernel;
 pub mod model;
 pub mod netlink;

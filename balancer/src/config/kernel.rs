@@ -1,0 +1,5 @@
+//! `[kernel]` and `[[kernel.service]]`: kernel mode.
+
+pub mod check;
+
+pub use check::Check;
