@@ -8,6 +8,8 @@ use weir_balancer::config::address::ListenAddress;
 use weir_balancer::config::{Error, Listener};
 use weir_protocol::EdgeId;
 
+use crate::check_server::CheckServer;
+
 /// Sends each streaming client to the least loaded edge.
 ///
 /// Without a command it runs: clients on TCP port 1935 (HTTP, RTMP and RTSP), reports of edges on UDP port 1934,
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     /// Read a multivariant HLS playlist from standard input, and print it with the tag that has players ask this balancer
     /// from where to play.
     AddSteering(AddSteering),
+    /// Ask one server once whether it works, as the checks of kernel mode do. Exit code 0 when it does, 1 when not.
+    CheckServer(CheckServer),
 }
 
 /// What can be given on the command line wins over the configuration file.

@@ -1,6 +1,7 @@
 //! `weir-balancer`: command line, start and stop.
 #![forbid(unsafe_code)]
 
+mod check_server;
 mod cli;
 mod demo;
 mod greeting;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Keygen(keygen)) => generate_key(&keygen),
         Some(Command::AddSteering(arguments)) => add_steering(&arguments),
+        Some(Command::CheckServer(arguments)) => start::block_on(check_server::run(arguments)),
     })
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Why a program ends before its time: an exit code of sysexits.h, and one line that says what is wrong, where, and what
+/// Why a program ends before its time: an exit code, of sysexits.h but for one, and one line that says what is wrong, where, and what
 /// to do.
 #[derive(Debug)]
 pub struct Failure {
@@ -30,6 +30,12 @@ impl Failure {
     #[must_use]
     pub fn unavailable(message: impl Display) -> Self {
         Self { code: 69, message: message.to_string() }
+    }
+
+    /// What was asked for has been done, and its answer is no: exit code 1.
+    #[must_use]
+    pub fn negative(message: impl Display) -> Self {
+        Self { code: 1, message: message.to_string() }
     }
 }
 

@@ -16,6 +16,7 @@ mod hls_redirect;
 mod hostile_reports;
 mod http_players;
 mod http_redirect;
+mod kernel_checks;
 mod kernel_marks;
 mod keys;
 mod loops;

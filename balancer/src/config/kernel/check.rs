@@ -17,7 +17,7 @@ pub use written::{Kind, Written, WrongCheck};
 pub struct Check {
     /// What the server is asked.
     pub question: Question,
-    /// The port that is asked; the first TCP port of the service when there is none.
+    /// The port that is asked; when there is none, the service's first of this protocol.
     pub port: Option<NonZeroU16>,
     /// How long after a good answer the next question is asked.
     pub interval: Duration,

@@ -1,6 +1,6 @@
 //! Why a server has not answered as it should.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
@@ -89,12 +89,12 @@ impl Failure {
 /// A connection that could not be made, or broke.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return Self::Closed;
+        match error.kind() {
+            ErrorKind::ConnectionRefused => return Self::Refused,
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return Self::Closed,
+            _ => {}
         }
         match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::CONNREFUSED) => Self::Refused,
-            Some(Errno::CONNRESET | Errno::PIPE) => Self::Closed,
             // No file descriptor, port, memory or right.
             Some(
                 Errno::MFILE

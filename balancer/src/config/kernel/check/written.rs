@@ -22,7 +22,8 @@ pub struct Written {
     /// `"udp"` not to refuse a datagram; `"exec"` runs a program that finds out; `"none"` takes every server to work.
     /// Default: `"tcp"`.
     pub kind: Kind,
-    /// The port that is asked, 1 to 65535. Default: the first TCP port of the service, or its first UDP port.
+    /// The port that is asked, 1 to 65535. Default: the service's first UDP port for kind udp, its first TCP port for all
+    /// others.
     pub port: Option<NonZeroU16>,
     /// Whether it is asked over TLS; for kinds tcp, rtsp, http and rtmp. Default: false.
     pub tls: bool,

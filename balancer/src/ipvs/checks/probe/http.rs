@@ -1,6 +1,8 @@
 //! HTTP/1.1: GET.
 
 use std::convert::Infallible;
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt as _, Empty};
@@ -67,16 +69,16 @@ pub(super) async fn ask(
 /// What hyper says, in our words.
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it out")]
 fn failure(error: hyper::Error) -> Failure {
-    use std::error::Error as _;
-
-    if error.is_parse() || error.is_parse_too_large() {
-        return Failure::Malformed("HTTP");
-    }
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return Failure::Closed;
-    }
-    match error.source().and_then(|source| source.downcast_ref::<std::io::Error>()) {
-        Some(cause) => std::io::Error::from(cause.kind()).into(),
-        None => Failure::Connect(error.to_string()),
+    // A server that speaks first: what it says is why the request is not sent.
+    let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    let said = if error.is_canceled() { cause } else { Some(&error) };
+    match said {
+        None => Failure::Closed,
+        Some(error) if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Failure::Closed,
+        Some(error) if error.is_parse() || cause.is_some() => Failure::Malformed("HTTP"),
+        Some(error) => match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+            Some(cause) => io::Error::from(cause.kind()).into(),
+            None => Failure::Connect(error.to_string()),
+        },
     }
 }

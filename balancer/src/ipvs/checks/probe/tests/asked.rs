@@ -81,12 +81,19 @@ async fn http_answers_are_judged() {
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_first_speaks_no_http() {
+    let server = Server::answering("", &["220 mail.example ESMTP\r\n"]).await;
+    assert_eq!(ask(server.address, "kind = \"http\"").await, Err(Failure::Malformed("HTTP")));
+}
+
+#[tokio::test]
 async fn an_http_head_without_end_is_given_up() {
     static ENDLESS: &[&str] = &["HTTP/1.1 200 OK\r\nx: ", "0123456789abcdef"];
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let target = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
         stream.write_all(ENDLESS[0].as_bytes()).await.unwrap();
         // Until nobody reads it any more.
         while stream.write_all(ENDLESS[1].as_bytes()).await.is_ok() {}
@@ -175,9 +182,9 @@ async fn over_tls_a_certificate_matters_when_it_is_to_be_verified() {
     assert_eq!(secure("kind = \"http\"\ntls = true\nhost = \"m.example\"\nverify = false", http).await, Ok(()));
     let refused = secure("kind = \"http\"\ntls = true\nhost = \"m.example\"", http).await;
     assert!(matches!(&refused, Err(Failure::Tls(why)) if why.contains("certificate")), "{refused:?}");
-    // A server without TLS.
-    let plain = answered("kind = \"tcp\"\ntls = true", &["HTTP/1.1 400 Bad Request\r\n\r\n"]);
-    assert!(matches!(tokio::time::timeout(PATIENCE, plain).await, Ok(Err(Failure::Tls(_) | Failure::Closed))));
+    let plain = Server::answering("", &["220 mail.example\r\n"]).await;
+    let refused = ask(plain.address, "kind = \"tcp\"\ntls = true").await;
+    assert!(matches!(&refused, Err(Failure::Tls(_))), "{refused:?}");
 }
 
 proptest! {
