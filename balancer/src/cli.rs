@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_balancer::Config;
 use weir_balancer::config::address::ListenAddress;
 use weir_balancer::config::{Error, Listener};
+use weir_balancer::ipvs::dry_run;
 use weir_protocol::EdgeId;
 
 use crate::check_server::CheckServer;
@@ -55,6 +56,31 @@ pub(crate) struct Run {
     /// The file with the cluster's keys, one a line.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Print what the kernel would be told for the services of the configuration, as `nft -f` and `ipvsadm -R` take it, and
+    /// end. With `=nft` or `=ipvsadm` only that.
+    #[arg(long, value_name = "PART", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(crate) dry_run: Option<Part>,
+}
+
+/// What a dry run prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Part {
+    /// Both, each under a heading.
+    All,
+    /// The table that marks packets.
+    Nft,
+    /// Services and servers.
+    Ipvsadm,
+}
+
+impl From<Part> for dry_run::Part {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::All => Self::All,
+            Part::Nft => Self::Nft,
+            Part::Ipvsadm => Self::Ipvsadm,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

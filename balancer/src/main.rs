@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use weir_balancer::config::keys;
 use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::geoip::CurrentZones;
+use weir_balancer::ipvs::dry_run;
 use weir_balancer::playlist::Steering;
 use weir_balancer::server::FromFiles;
 use weir_balancer::tls::Certificate;
@@ -22,12 +23,15 @@ use weir_balancer::{Config, Server, playlist, server};
 use weir_program::start::{self, Failure, Outcome, asked_to_stop, say};
 use weir_protocol::key::WrittenKey;
 
-use crate::cli::{AddSteering, Arguments, Command, Keygen, Run};
+use crate::cli::{AddSteering, Arguments, Command, Keygen, Part, Run};
 use crate::reload::Renewed;
 
 fn main() -> ExitCode {
     start::run(|arguments: Arguments| match arguments.command {
-        None => start::block_on(run(arguments.run)),
+        None => match arguments.run.dry_run {
+            Some(part) => dry_run(arguments.run, part),
+            None => start::block_on(run(arguments.run)),
+        },
         Some(Command::Demo(arguments)) => start::block_on(demo::run(arguments)),
         Some(Command::CheckConfig { file }) => check_config(&file),
         Some(Command::Keygen(keygen)) => generate_key(&keygen),
@@ -95,6 +99,18 @@ fn generate_key(keygen: &Keygen) -> Outcome {
 fn check_config(file: &Path) -> Outcome {
     Config::read(file).map_err(Failure::configuration)?;
     say(format_args!("{}: ok", file.display()));
+    Ok(())
+}
+
+fn dry_run(arguments: Run, part: Part) -> Outcome {
+    let config = arguments.config().map_err(Failure::configuration)?;
+    if config.kernel.services.is_empty() {
+        return Err(Failure::configuration(
+            "there is nothing for the kernel: add a [[kernel.service]] to the configuration",
+        ));
+    }
+    let script = dry_run::script(&config.kernel, part.into()).map_err(Failure::configuration)?;
+    script.lines().for_each(say);
     Ok(())
 }
 

@@ -17,6 +17,7 @@
 //! | `[tls]`           | [`tls`]         |
 //! | `[geoip]`         | [`geoip`]       |
 //! | `[[zone]]`        | [`zone`]        |
+//! | `[kernel]`        | [`kernel`]      |
 
 pub mod address;
 pub mod admin;
@@ -45,6 +46,7 @@ pub use application::{Application, Mode};
 pub use error::Error;
 pub use geoip::Geoip;
 pub use http::{Http, ServerInfo};
+pub use kernel::Kernel;
 pub use limits::{Limits, Repeats};
 pub use listener::Listener;
 pub use redirect::Redirect;
@@ -92,6 +94,8 @@ pub struct Config {
     /// Where clients and edges are.
     #[serde(rename = "zone")]
     pub zones: Vec<Zone>,
+    /// Virtual services that the kernel forwards.
+    pub kernel: Kernel,
 }
 
 impl Config {
@@ -111,6 +115,15 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))?;
         config.zones().map_err(|error| Error::at(path, text, error.offset, &error))?;
+        config.kernel.groups().map_err(|error| Error::at(path, text, error.offset, &error))?;
+        if config.kernel.only && config.kernel.services.is_empty() {
+            let message = "`only` in [kernel], but no [[kernel.service]]: add one, or take `only` out";
+            return Err(Error::in_file(path, message));
+        }
+        if config.kernel.only && !config.listeners.is_empty() {
+            let message = "`only` in [kernel] and [[listener]] contradict: take one of them out";
+            return Err(Error::in_file(path, message));
+        }
         Ok(config)
     }
 
@@ -122,9 +135,12 @@ impl Config {
         zone::zones(&self.zones, &self.geoip)
     }
 
-    /// The listeners, or the default one when none is configured.
+    /// The listeners, or the default one when none is configured; none when the kernel's services are all there is.
     #[must_use]
     pub fn listeners_or_default(&self) -> Vec<Listener> {
+        if self.kernel.only {
+            return Vec::new();
+        }
         if self.listeners.is_empty() { vec![Listener::default()] } else { self.listeners.clone() }
     }
 
@@ -290,7 +306,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `relay`, `selection`, `limits`, `tls`, `geoip`, `zone`"
+            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `relay`, `selection`, `limits`, `tls`, `geoip`, `zone`, `kernel`"
         );
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use rustix::io::Errno;
 use weir_program::netlink::{Error, Malformed, Message, Protocol, Request, Socket, flags};
 
-use super::model::{Daemon, Installed, MarkRange, Role, ServiceKey, Timeouts, VirtualService};
+use super::model::{Daemon, Installed, Owned, Role, ServiceKey, Timeouts, VirtualService};
 use super::netlink::generic::{self, find_family};
 use super::netlink::ipvs::{self, Version, destination, service, settings};
 use super::netlink::ipvs::{ListedDestination, ListedService, daemon};
@@ -99,7 +99,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error`].
-    pub fn read(&mut self, owned: &MarkRange) -> Result<Snapshot, Error> {
+    pub fn read(&mut self, owned: &Owned) -> Result<Snapshot, Error> {
         let family = self.family;
         let services = self.list(service::list(family), |message| service::read(message, family))?;
         let services: BTreeMap<_, _> = services.into_iter().map(|listed| (listed.key, listed)).collect();

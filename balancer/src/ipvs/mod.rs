@@ -1,22 +1,34 @@
 //! Kernel mode: the kernel forwards (Linux Virtual Server, IPVS), Weir decides.
 //!
-//! | module      | what it holds                                                             |
-//! |-------------|---------------------------------------------------------------------------|
-//! | [`model`]   | virtual services, real servers, marks, as the kernel keeps them           |
-//! | [`plan`]    | from what is there to what is desired, change by change                   |
-//! | [`netlink`] | changes and answers as bytes                                              |
-//! | [`text`]    | changes as `nft` and `ipvsadm` take them                                  |
-//! | [`kernel`]  | the sockets: reads what is there, and makes changes                       |
-//! | [`checks`]  | whether each server works                                                 |
+//! | module         | what it holds                                                   |
+//! |----------------|-----------------------------------------------------------------|
+//! | [`group`]      | what is configured                                              |
+//! | [`candidates`] | who could serve, and in what condition each is                  |
+//! | [`checks`]     | whether each server works                                       |
+//! | [`weights`]    | each server's share, from the load that agents report           |
+//! | [`desired`]    | what shall be in the kernel                                     |
+//! | [`model`]      | virtual services, real servers, marks, as the kernel keeps them |
+//! | [`plan`]       | from what is there to what is desired, change by change         |
+//! | [`netlink`]    | changes and answers as bytes                                    |
+//! | [`text`]       | changes as `nft` and `ipvsadm` take them                        |
+//! | [`dry_run`]    | … and all of what is configured                                 |
+//! | [`sysctls`]    | variables that the methods in use need                          |
+//! | [`kernel`]     | the sockets: reads what is there, and makes changes             |
 //!
-//! All but the sockets, and the shell of the checks, is pure.
+//! All but sockets, variables, the thread and the shell of the checks is pure.
 
+pub mod candidates;
 pub mod checks;
+pub mod desired;
+pub mod dry_run;
+pub mod group;
 pub mod kernel;
 pub mod model;
 pub mod netlink;
 pub mod plan;
+pub mod sysctls;
 pub mod text;
+pub mod weights;
 
 #[cfg(test)]
 mod rehearsal;

@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::model::{
-    Daemon, Destination, Installed, Mark, MarkRange, Marks, Packets, Role, Server, Service, ServiceKey, Table,
-    Timeouts, VirtualService,
+    Daemon, Destination, Installed, Mark, Marks, Owned, Packets, Role, Server, Service, ServiceKey, Table, Timeouts,
+    VirtualService,
 };
 
 /// What shall be.
@@ -88,14 +88,14 @@ pub enum Change {
 }
 
 /// A service or packets that Weir may not touch, for the mark is not one of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOwned {
     /// A service.
     #[error("the service of {0} is not Weir's, whose marks are {1}")]
-    Service(ServiceKey, MarkRange),
+    Service(ServiceKey, Owned),
     /// Packets.
     #[error("{0} would get mark {1}, but Weir's marks are {2}")]
-    Packets(Packets, Mark, MarkRange),
+    Packets(Packets, Mark, Owned),
 }
 
 /// The changes that lead from `actual` to `desired`, in order. What is not of `owned` is not touched, and not named. When
@@ -103,7 +103,7 @@ pub enum NotOwned {
 ///
 /// # Errors
 /// [`NotOwned`] when something is desired that is not Weir's.
-pub fn plan(desired: &Desired, actual: &Actual, owned: &MarkRange) -> Result<Vec<Change>, NotOwned> {
+pub fn plan(desired: &Desired, actual: &Actual, owned: &Owned) -> Result<Vec<Change>, NotOwned> {
     check(desired, owned)?;
     let mut steps = Steps::default();
     for (key, wanted) in &desired.table {
@@ -129,12 +129,12 @@ pub fn plan(desired: &Desired, actual: &Actual, owned: &MarkRange) -> Result<Vec
     Ok(ordered.into_iter().flatten().collect())
 }
 
-fn check(desired: &Desired, owned: &MarkRange) -> Result<(), NotOwned> {
+fn check(desired: &Desired, owned: &Owned) -> Result<(), NotOwned> {
     if let Some(key) = desired.table.keys().find(|key| !owned.owns(key)) {
-        return Err(NotOwned::Service(*key, *owned));
+        return Err(NotOwned::Service(*key, owned.clone()));
     }
     match desired.marks.iter().find(|(_, mark)| !owned.contains(*mark)) {
-        Some((packets, mark)) => Err(NotOwned::Packets(packets, mark, *owned)),
+        Some((packets, mark)) => Err(NotOwned::Packets(packets, mark, owned.clone())),
         None => Ok(()),
     }
 }

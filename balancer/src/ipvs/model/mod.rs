@@ -24,7 +24,7 @@ pub use daemon::{Daemon, Role, Timeouts};
 pub use destination::{Checksum, Destination, Encapsulation, Forwarding, Server};
 pub use marks::{Installed, Marks, Packets, PortRange, Protocol};
 pub use name::Name;
-pub use service::{Family, Mark, MarkRange, Persistence, SchedulerFlags, Service, ServiceKey};
+pub use service::{Family, Mark, MarkRange, Owned, Persistence, SchedulerFlags, Service, ServiceKey};
 pub use table::{Table, VirtualService};
 
 #[cfg(test)]

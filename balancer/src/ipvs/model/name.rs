@@ -11,6 +11,12 @@ pub const LIMIT: usize = 15;
 pub struct Name(String);
 
 impl Name {
+    /// The scheduler that gives a connection to the server with the fewest for its weight.
+    #[must_use]
+    pub fn weighted_least_connections() -> Self {
+        Self("wlc".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -45,6 +51,7 @@ mod tests {
     #[test]
     fn names_are_as_short_as_the_kernel_takes_them() {
         assert_eq!("wlc".parse::<Name>().unwrap().as_str(), "wlc");
+        assert_eq!("wlc".parse(), Ok(Name::weighted_least_connections()));
         assert!("exactly-fifteen".parse::<Name>().is_ok());
         for bad in ["", "sixteen-letters!", "two words", "w\0c", "größe"] {
             assert_eq!(bad.parse::<Name>(), Err(BadName), "{bad}");

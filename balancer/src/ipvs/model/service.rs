@@ -1,5 +1,6 @@
 //! Virtual services: what they are known by, and how they choose.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -57,7 +58,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The marks that are Weir's: a service with another mark, or with none, is someone else's, and is not touched.
+/// Marks from one to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkRange {
     first: Mark,
@@ -65,6 +66,12 @@ pub struct MarkRange {
 }
 
 impl MarkRange {
+    /// What is Weir's unless it is configured: 0x57000000 to 0x5700ffff, which nobody else is known to use. 0x57 is a W.
+    pub const DEFAULT: Self = Self {
+        first: Mark(NonZeroU32::MIN.saturating_add(0x5700_0000 - 1)),
+        last: Mark(NonZeroU32::MIN.saturating_add(0x5700_ffff - 1)),
+    };
+
     /// The marks from `first` to `last`, both included; `None` when that is none.
     #[must_use]
     pub fn new(first: Mark, last: Mark) -> Option<Self> {
@@ -77,6 +84,38 @@ impl MarkRange {
         (self.first..=self.last).contains(&mark)
     }
 
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Mark> + use<> {
+        (self.first.number()..=self.last.number()).filter_map(Mark::new)
+    }
+}
+
+impl fmt::Display for MarkRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.first, self.last)
+    }
+}
+
+/// The marks that are Weir's: a service with another mark, or with none, is someone else's, and is not touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    range: MarkRange,
+    others: BTreeSet<Mark>,
+}
+
+impl Owned {
+    /// The marks of a range, and others that are outside of it.
+    #[must_use]
+    pub fn new(range: MarkRange, others: impl IntoIterator<Item = Mark>) -> Self {
+        Self { range, others: others.into_iter().filter(|mark| !range.contains(*mark)).collect() }
+    }
+
+    /// Whether this mark is one of them.
+    #[must_use]
+    pub fn contains(&self, mark: Mark) -> bool {
+        self.range.contains(mark) || self.others.contains(&mark)
+    }
+
     /// Whether this service is known by one of them.
     #[must_use]
     pub fn owns(&self, key: &ServiceKey) -> bool {
@@ -84,9 +123,10 @@ impl MarkRange {
     }
 }
 
-impl fmt::Display for MarkRange {
+impl fmt::Display for Owned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.first, self.last)
+        self.range.fmt(f)?;
+        self.others.iter().try_for_each(|mark| write!(f, ", {mark}"))
     }
 }
 
@@ -186,14 +226,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_owns_its_marks_and_nothing_else() {
+    fn a_range_and_single_marks_are_owned_and_nothing_else() {
         let mark = |number| Mark::new(number).unwrap();
         let range = MarkRange::new(mark(0x100), mark(0x1ff)).unwrap();
+        let owned = Owned::new(range, [mark(7), mark(0x180)]);
         let marked = |number| ServiceKey::Marked { family: Family::V6, mark: mark(number) };
-        assert!(range.owns(&marked(0x100)) && range.owns(&marked(0x1ff)));
-        assert!(!range.owns(&marked(0xff)) && !range.owns(&marked(0x200)));
+        assert!([7, 0x100, 0x1ff].into_iter().all(|number| owned.owns(&marked(number))));
+        assert!([1, 0xff, 0x200].into_iter().all(|number| !owned.owns(&marked(number))));
         let address = [192, 0, 2, 1].into();
-        assert!(!range.owns(&ServiceKey::Addressed { protocol: 6, address, port: 0x100 }));
+        assert!(!owned.owns(&ServiceKey::Addressed { protocol: 6, address, port: 0x100 }));
+        assert_eq!(owned.to_string(), "256 to 511, 7");
         assert_eq!(MarkRange::new(mark(2), mark(1)), None);
         assert_eq!(Mark::new(0), None);
     }

@@ -108,8 +108,9 @@ pub(crate) fn few_tables() -> impl Strategy<Value = Table> {
     })
 }
 
-pub(crate) fn few_owned() -> MarkRange {
-    MarkRange::new(Mark::new(0x100).unwrap(), Mark::new(0x102).unwrap()).unwrap()
+pub(crate) fn few_owned() -> Owned {
+    let mark = |number| Mark::new(number).unwrap();
+    Owned::new(MarkRange::new(mark(0x100), mark(0x101)).unwrap(), [mark(0x102)])
 }
 
 fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {

@@ -61,11 +61,11 @@ fn another_method_is_set_in_place() {
 fn what_is_not_weirs_cannot_be_desired() {
     let desired = Desired { table: table(0xff, []), ..Desired::default() };
     let error = plan(&desired, &Actual::default(), &few_owned()).unwrap_err();
-    assert_eq!(error.to_string(), "the service of mark 255 is not Weir's, whose marks are 256 to 258");
+    assert_eq!(error.to_string(), "the service of mark 255 is not Weir's, whose marks are 256 to 257, 258");
     let packets = Packets { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
     let marks = Marks::new([(packets, Mark::new(7).unwrap())]).unwrap();
     let error = plan(&Desired { marks, ..Desired::default() }, &Actual::default(), &few_owned()).unwrap_err();
-    assert_eq!(error.to_string(), "192.0.2.1 tcp 554 would get mark 7, but Weir's marks are 256 to 258");
+    assert_eq!(error.to_string(), "192.0.2.1 tcp 554 would get mark 7, but Weir's marks are 256 to 257, 258");
 }
 
 #[test]

@@ -1,0 +1,192 @@
+//! From sections to groups: what each section leaves open is filled in, and what contradicts is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use toml::Spanned;
+
+use super::service::{Edges, Method, Service};
+use super::{Kernel, RealServer};
+use crate::config::units::parse_name;
+use crate::ipvs::group::{Group, Member, Way};
+use crate::ipvs::model::{
+    Checksum, Encapsulation, Family, Forwarding, Mark, Marks, Packets, Persistence, Protocol, Service as Scheduling,
+};
+
+/// A section that is wrong by itself, or contradicts another.
+#[derive(Debug)]
+pub struct Error {
+    /// Where the section stands: bytes from the beginning of the text.
+    pub offset: usize,
+    message: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
+    let mut names = BTreeSet::new();
+    let mut given = BTreeMap::new();
+    for section in &kernel.services {
+        let service = section.get_ref();
+        let wrong = |message: String| Error { offset: section.span().start, message };
+        parse_name(&service.name).map_err(|expected| wrong(format!("`{}` is no name: {expected}", service.name)))?;
+        if !names.insert(&service.name) {
+            return Err(wrong(format!("service `{}` is there twice: give them different names", service.name)));
+        }
+        let Some(mark) = service.mark.and_then(Mark::new) else { continue };
+        if let Some(other) = given.insert(mark, &service.name) {
+            let message = format!("mark {mark} is `{other}`'s already: give `{}` another, or none", service.name);
+            return Err(wrong(message));
+        }
+    }
+    let mut free = kernel.marks.iter().filter(|mark| !given.contains_key(mark));
+    let mut groups = Vec::with_capacity(kernel.services.len());
+    let mut marked = Vec::new();
+    for section in &kernel.services {
+        let service = section.get_ref();
+        let wrong = |message: String| Error { offset: section.span().start, message };
+        let mark = service.mark.and_then(Mark::new).or_else(|| free.next());
+        let mark =
+            mark.ok_or_else(|| wrong("there are more services than `marks`: make the range wider".to_owned()))?;
+        let group = group(section, mark)?;
+        marked.extend(group.packets.iter().map(|packets| (*packets, mark)));
+        let ambiguous = |error| wrong(format!("service `{}`: {error}: take them out of one of the two", service.name));
+        Marks::new(marked.iter().copied()).map_err(ambiguous)?;
+        groups.push(group);
+    }
+    Ok(groups)
+}
+
+fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
+    let service = section.get_ref();
+    let in_section = |message: String| Error {
+        offset: section.span().start,
+        message: format!("service `{}`: {message}", service.name),
+    };
+    check(service).map_err(in_section)?;
+    let families: BTreeSet<_> = service.addresses.iter().map(|address| Family::of(*address)).collect();
+    let mut servers = Vec::with_capacity(service.servers.len());
+    for server in &service.servers {
+        let member = member(service, server.get_ref());
+        let wrong = |message: String| Error { offset: server.span().start, message };
+        let same = servers.iter().any(|other: &Member| other.address == member.address);
+        if same {
+            return Err(wrong(format!("server {} is there twice: give it more weight instead", member.address)));
+        }
+        if !families.contains(&Family::of(member.address)) {
+            return Err(wrong(format!("server {} is of a family that no address is of", member.address)));
+        }
+        servers.push(member);
+    }
+    let served = |family| servers.iter().any(|server| Family::of(server.address) == family);
+    let unserved = families.iter().find(|family| service.edges == Edges::None && !served(**family));
+    if let Some(family) = unserved {
+        let family = if *family == Family::V4 { "IPv4" } else { "IPv6" };
+        return Err(in_section(format!("nobody serves its {family} addresses: add a server, or take them out")));
+    }
+    Ok(Group {
+        name: service.name.clone(),
+        mark,
+        packets: packets(service),
+        services: families.into_iter().map(|family| (family, scheduling(service, family))).collect(),
+        method: way(service.method, service),
+        upper_threshold: service.upper_threshold,
+        lower_threshold: service.lower_threshold,
+        edges: service.edges.clone(),
+        servers,
+        sorry: service.sorry_server.clone(),
+        quorum: service.quorum as usize,
+        hysteresis: service.hysteresis as usize,
+        drain: service.drain,
+        check: service.check.clone(),
+    })
+}
+
+/// What can be said of a service without looking at its servers.
+fn check(service: &Service) -> Result<(), String> {
+    if service.addresses.is_empty() {
+        return Err("it has no address: add one to `addresses`".to_owned());
+    }
+    if service.tcp.is_empty() && service.udp.is_empty() {
+        return Err("it has no ports: add some to `tcp` or `udp`".to_owned());
+    }
+    if service.servers.is_empty() && service.edges == Edges::None {
+        return Err("it has no servers: add a [[kernel.service.server]], or `edges = true`".to_owned());
+    }
+    if service.lower_threshold > service.upper_threshold {
+        return Err("`lower_threshold` is above `upper_threshold`: swap them".to_owned());
+    }
+    if service.one_packet && !service.tcp.is_empty() {
+        return Err("`one_packet` is for UDP alone: make a service of its own for TCP".to_owned());
+    }
+    let most = usize::try_from(service.quorum).unwrap_or(usize::MAX);
+    if service.edges == Edges::None && most > service.servers.len() {
+        return Err(format!("its `quorum` is {most}, but it has {} servers", service.servers.len()));
+    }
+    let mut sorry_families = BTreeSet::new();
+    for address in &service.sorry_server {
+        let family = Family::of(*address);
+        if !sorry_families.insert(family) {
+            return Err("it has two sorry servers of one family: take one out".to_owned());
+        }
+        if !service.addresses.iter().any(|address| Family::of(*address) == family) {
+            return Err(format!("sorry server {address} is of a family that no address is of"));
+        }
+        if service.servers.iter().any(|server| server.get_ref().address == *address) {
+            return Err(format!("sorry server {address} is one of its servers, too"));
+        }
+    }
+    Ok(())
+}
+
+fn member(service: &Service, server: &RealServer) -> Member {
+    let method = server.method.unwrap_or(service.method);
+    Member { address: server.address, weight: server.weight, method: way(method, service) }
+}
+
+fn way(method: Method, service: &Service) -> Way {
+    let both = |forwarding| Way { four: forwarding, six: forwarding };
+    // Within the range of ports.
+    let port = u16::try_from(service.gue_port).unwrap_or(u16::MAX);
+    let gue = |checksum| Forwarding::Tunnel(Encapsulation::Gue { port, checksum });
+    match method {
+        Method::Direct => both(Forwarding::DirectRoute),
+        Method::Nat => both(Forwarding::Masquerade),
+        Method::Ipip => both(Forwarding::Tunnel(Encapsulation::Ipip)),
+        // Receivers drop UDP without a checksum over IPv6 (RFC 8200, section 8.1).
+        Method::Gue => Way { four: gue(Checksum::None), six: gue(Checksum::Full) },
+        Method::Gre => both(Forwarding::Tunnel(Encapsulation::Gre { checksum: Checksum::None })),
+        Method::Local => both(Forwarding::Local),
+    }
+}
+
+fn packets(service: &Service) -> Vec<Packets> {
+    let of = |protocol, ports: &[_], address: IpAddr| -> Vec<Packets> {
+        ports.iter().map(|ports| Packets { address, protocol, ports: *ports }).collect()
+    };
+    let all = |address: &IpAddr| {
+        [of(Protocol::Tcp, &service.tcp, *address), of(Protocol::Udp, &service.udp, *address)].concat()
+    };
+    service.addresses.iter().flat_map(all).collect()
+}
+
+fn scheduling(service: &Service, family: Family) -> Scheduling {
+    let prefix = match family {
+        Family::V4 => service.persistence_prefix,
+        Family::V6 => service.persistence_prefix6,
+    };
+    // Both are at most 128.
+    let prefix = u8::try_from(prefix).unwrap_or(u8::MAX);
+    Scheduling {
+        one_packet: service.one_packet,
+        persistence: service.persistence.map(|timeout| Persistence { timeout, prefix }),
+        ..Scheduling::new(service.scheduler.clone())
+    }
+}

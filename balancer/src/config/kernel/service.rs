@@ -1,0 +1,214 @@
+//! `[[kernel.service]]`: a virtual service, and its servers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use super::{Check, values};
+use crate::config::units;
+use crate::fleet::Protocol;
+use crate::ipvs::model::{Destination, Name, PortRange};
+
+/// A virtual service: clients come to some addresses, protocols and ports, and are forwarded to some servers. All that one
+/// client needs for one stream belongs in one service: with `persistence` it gets all of it from one server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// What it is called in log, metrics and API, 1 to 64 printable ASCII characters. Required; no two have the same.
+    pub name: String,
+    /// The virtual addresses, IPv4, IPv6 or both. This machine must have them, or keepalived give them to it. Required.
+    #[serde(deserialize_with = "values::addresses")]
+    pub addresses: Vec<IpAddr>,
+    /// TCP ports and ranges of them, such as `"554"` and `"1024-5000"`. Default: none.
+    #[serde(default, deserialize_with = "values::ports")]
+    pub tcp: Vec<PortRange>,
+    /// UDP ports and ranges of them. Default: none; there must be a TCP port or a UDP port.
+    #[serde(default, deserialize_with = "values::ports")]
+    pub udp: Vec<PortRange>,
+    /// The mark, 1 to 4294967295, of no other service. One outside of `marks` is Weir's from then on. Default: the next
+    /// free one of `marks`, in the order of the file; connections stay with their service over a restart while it has its mark.
+    #[serde(default, deserialize_with = "values::mark")]
+    pub mark: Option<u32>,
+    /// How the kernel chooses a server: any scheduler that it has, by the name of its module without `ip_vs_`. Those that
+    /// heed weights follow the load that agents report: `wlc`, `wrr`, `sed`, `nq`, `mh`, `sh`. Default: `"wlc"`, the
+    /// fewest connections for the weight.
+    #[serde(default = "Name::weighted_least_connections", deserialize_with = "values::scheduler")]
+    pub scheduler: Name,
+    /// For how long after its last connection a client stays with its server, `"1s"` to `"744h"`. Needed where one client
+    /// comes by several ports. Default: it does not.
+    #[serde(default, deserialize_with = "values::timeout")]
+    pub persistence: Option<u32>,
+    /// The leading bits of an IPv4 address that make a client for persistence, 1 to 32. Default: 32.
+    #[serde(default = "whole4", deserialize_with = "values::number_within::<_, 1, 32>")]
+    pub persistence_prefix: u32,
+    /// The leading bits of an IPv6 address that make a client for persistence, 1 to 128. Default: 128.
+    #[serde(default = "whole6", deserialize_with = "values::number_within::<_, 1, 128>")]
+    pub persistence_prefix6: u32,
+    /// Whether each UDP datagram is forwarded by itself, for protocols of one question and one answer. Default: false.
+    #[serde(default)]
+    pub one_packet: bool,
+    /// How packets get to the servers: `"direct"`, `"nat"`, `"ipip"`, `"gue"`, `"gre"`, or `"local"` for the director
+    /// itself. Default: `"direct"`, by which answers do not pass the director.
+    #[serde(default)]
+    pub method: Method,
+    /// The UDP port that servers take `"gue"` on, 1 to 65535. Default: 6080, GUE's own (IANA).
+    #[serde(default = "gue_port", deserialize_with = "values::number_within::<_, 1, 65_535>")]
+    pub gue_port: u32,
+    /// Connections above which a server gets no more, 0 to 4294967295; 0 for no such limit. Default: 0.
+    #[serde(default)]
+    pub upper_threshold: u32,
+    /// Connections below which it gets some again after that, 0 to `upper_threshold`; 0 for three quarters of that.
+    /// Default: 0.
+    #[serde(default)]
+    pub lower_threshold: u32,
+    /// Whether edges whose agents report are servers: `true` for all, or those of a zone, those that serve a protocol, or
+    /// both, as in `{ zone = "eu", protocol = "rtsp" }`. An edge is sent packets at its redirect address, or if that is a
+    /// name, at the address that its reports come from. Default: false.
+    #[serde(default)]
+    pub edges: Edges,
+    /// Where clients go while fewer than `quorum` servers are up: an address, or one IPv4 and one IPv6 address. It is
+    /// reached by `method`. Default: nowhere.
+    #[serde(default, deserialize_with = "values::addresses")]
+    pub sorry_server: Vec<IpAddr>,
+    /// Servers that must be up, or the sorry server takes over, 1 to 65535. Default: 1.
+    #[serde(default = "one", deserialize_with = "values::number_within::<_, 1, 65_535>")]
+    pub quorum: u32,
+    /// Servers beyond `quorum` that must be up before the sorry server goes, 0 to 65535, so that it does not come and go
+    /// with one of them. Default: 0.
+    #[serde(default, deserialize_with = "values::number_within::<_, 0, 65_535>")]
+    pub hysteresis: u32,
+    /// How long a drained server may keep connections, `"0s"` to `"744h"`; an operator's own deadline wins. Then it is
+    /// deleted, and they with it. Default: `"10m"`; media streams of hours need more.
+    #[serde(default = "ten_minutes", deserialize_with = "units::duration_within::<_, 0, 2_678_400_000>")]
+    pub drain: Duration,
+    /// How servers are checked. Default: they are not; edges are up while their agents report.
+    pub check: Option<Check>,
+    /// Servers that are there with or without an agent. Where an edge reports that has the address of one, its load counts.
+    #[serde(rename = "server", default)]
+    pub servers: Vec<Spanned<RealServer>>,
+}
+
+/// `[[kernel.service.server]]`: a server with an address of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealServer {
+    /// Its address. Required; no two servers of a service have the same.
+    #[serde(deserialize_with = "values::address")]
+    pub address: IpAddr,
+    /// Its share of the clients against the others', 1 to 65535. Load makes it less, down to 1: with a weight of 1 there
+    /// is nothing to make less of. Default: 100.
+    #[serde(default = "hundred", deserialize_with = "values::number_within::<_, 1, { Destination::HEAVIEST }>")]
+    pub weight: u32,
+    /// How packets get there. Default: as to the others of the service.
+    pub method: Option<Method>,
+}
+
+/// How packets get to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// As they are, to its link-layer address. It holds the virtual address, silently, and answers by itself.
+    #[default]
+    Direct,
+    /// With its address for the virtual one; answers come back through the director, which is its router.
+    Nat,
+    /// In other packets, IP in IP.
+    Ipip,
+    /// … by generic UDP encapsulation.
+    Gue,
+    /// … by generic routing encapsulation.
+    Gre,
+    /// The director itself takes them.
+    Local,
+}
+
+impl Method {
+    /// All, by the names that the configuration has for them.
+    pub const NAMES: [(&str, Self); 6] = [
+        ("direct", Self::Direct),
+        ("nat", Self::Nat),
+        ("ipip", Self::Ipip),
+        ("gue", Self::Gue),
+        ("gre", Self::Gre),
+        ("local", Self::Local),
+    ];
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        units::named(deserializer, "a method", &Self::NAMES)
+    }
+}
+
+/// Whether edges are servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Edges {
+    /// They are not.
+    #[default]
+    None,
+    /// Those that pass are.
+    Of(EdgeFilter),
+}
+
+/// Which edges are servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EdgeFilter {
+    /// Those that say that they are in this zone. Default: in any, or in none.
+    pub zone: Option<String>,
+    /// Those that serve this protocol, `"http"`, `"rtmp"` or `"rtsp"`. Default: any.
+    #[serde(deserialize_with = "protocol")]
+    pub protocol: Option<Protocol>,
+}
+
+fn protocol<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Protocol>, D::Error> {
+    let known = Protocol::ALL.map(|protocol| (protocol.name(), protocol));
+    units::named(deserializer, "a protocol", &known).map(Some)
+}
+
+impl<'de> Deserialize<'de> for Edges {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Edges;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("true, false, or a table such as { zone = \"eu\", protocol = \"rtsp\" }")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, all: bool) -> Result<Edges, E> {
+                Ok(if all { Edges::Of(EdgeFilter::default()) } else { Edges::None })
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Edges, A::Error> {
+                EdgeFilter::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Edges::Of)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn whole4() -> u32 {
+    32
+}
+
+fn whole6() -> u32 {
+    128
+}
+
+fn gue_port() -> u32 {
+    6080
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}

@@ -1,0 +1,197 @@
+use std::path::Path;
+
+use super::*;
+use crate::config::Config;
+use crate::ipvs::model::{Family, Forwarding, ServiceKey};
+
+fn parse(text: &str) -> Result<Kernel, String> {
+    Config::parse(text, Path::new("weir.toml")).map(|config| config.kernel).map_err(|error| error.to_string())
+}
+
+const SMALLEST: &str =
+    "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
+
+#[test]
+fn without_services_there_is_no_kernel_mode() {
+    assert!(parse("").unwrap().groups().unwrap().is_empty());
+}
+
+#[test]
+fn a_service_needs_a_name_an_address_a_port_and_a_server() {
+    let groups = parse(SMALLEST).unwrap().groups().unwrap();
+    let [group] = &groups[..] else { panic!("{groups:?}") };
+    assert_eq!((group.mark.number(), group.quorum, group.drain), (0x5700_0000, 1, Duration::from_secs(600)));
+    assert_eq!(group.method.to([10, 0, 0, 1].into()), Forwarding::DirectRoute);
+    assert_eq!(group.services[&Family::V4].scheduler.as_str(), "wlc");
+    for (line, message) in [
+        ("name = \"web\"\n", "the key `name` is missing: add it"),
+        ("addresses = [\"192.0.2.10\"]\n", "the key `addresses` is missing: add it"),
+        ("tcp = [\"80\"]\n", "service `web`: it has no ports: add some to `tcp` or `udp`"),
+        ("edges = true\n", "service `web`: it has no servers: add a [[kernel.service.server]], or `edges = true`"),
+    ] {
+        assert_eq!(parse(&SMALLEST.replace(line, "")).unwrap_err(), format!("weir.toml:1: {message}"));
+    }
+}
+
+#[test]
+fn every_key_can_be_set() {
+    let kernel = parse(
+        r#"
+        [kernel]
+        only = true
+        marks = "0x100-0x1ff"
+        interval = "500ms"
+        on_exit = "drain"
+        tcp_timeout = "15m"
+        udp_timeout = "5m"
+        set_sysctls = false
+        [kernel.directors]
+        track_file = "/run/x"
+        notify_fifo = "/run/y"
+        sync_interface = "eth1"
+        sync_id = 7
+        [[kernel.service]]
+        name = "windows-media"
+        addresses = ["192.0.2.10", "2001:db8::10"]
+        tcp = ["554", "1755"]
+        udp = ["554", "1755", "1024-5000"]
+        mark = 1
+        scheduler = "rr"
+        persistence = "10m"
+        persistence_prefix = 24
+        persistence_prefix6 = 64
+        method = "gue"
+        gue_port = 6081
+        upper_threshold = 100
+        lower_threshold = 50
+        edges = { zone = "eu", protocol = "rtsp" }
+        sorry_server = ["192.0.2.99", "2001:db8::99"]
+        quorum = 2
+        hysteresis = 1
+        drain = "1h"
+        [[kernel.service.server]]
+        address = "10.0.0.1"
+        weight = 7
+        method = "nat"
+        [[kernel.service]]
+        name = "other"
+        addresses = ["192.0.2.10"]
+        udp = ["5001-6000"]
+        one_packet = true
+        sorry_server = "192.0.2.99"
+        edges = true
+        "#,
+    )
+    .unwrap();
+    let groups = kernel.groups().unwrap();
+    let [media, other] = &groups[..] else { panic!("{groups:?}") };
+    assert_eq!((media.mark.number(), other.mark.number()), (1, 0x100));
+    let keys: Vec<String> = media.keys().map(|key| key.to_string()).collect();
+    assert_eq!(keys, ["mark 1", "mark 1 (IPv6)"]);
+    assert!(media.keys().chain(other.keys()).all(|key| kernel.owned().owns(&key)));
+    let mark = Mark::new(2).unwrap();
+    assert!(!kernel.owned().owns(&ServiceKey::Marked { family: Family::V4, mark }));
+    let prefix = |family| media.services[&family].persistence.unwrap().prefix;
+    assert_eq!((prefix(Family::V4), prefix(Family::V6)), (24, 64));
+    assert_eq!((media.servers[0].weight, media.servers[0].method.four), (7, Forwarding::Masquerade));
+    assert_eq!(media.sorry_server(Family::V6).unwrap().0.address.to_string(), "2001:db8::99");
+    assert_eq!(kernel.timeouts(), Some(Timeouts { tcp: 900, tcp_fin: 0, udp: 300 }));
+    assert_eq!(kernel.directors.unwrap().sync_interface.unwrap().as_str(), "eth1");
+}
+
+#[test]
+fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
+    for (text, message) in [
+        (
+            "[kernel]\nmarks = \"0-5\"",
+            "2: `0-5` is no range of marks: expected FIRST-LAST, such as \"0x57000000-0x5700ffff\", without 0 and of at most \
+             65536 marks",
+        ),
+        ("[kernel]\ninterval = \"1ms\"", "2: out of range: expected 100ms to 60s"),
+        (
+            "[kernel]\non_exit = \"stop\"",
+            "2: `stop` is not what can be done on exit: expected one of `keep`, `drain`, `remove`",
+        ),
+        ("[kernel]\ntcp_timeout = \"1.5s\"", "2: out of range: expected whole seconds, 1s to 744h"),
+        ("[kernel.directors]\nsync_id = 0", "2: out of range: expected 1 to 255"),
+        (
+            "[kernel.directors]\nsync_interface = \"a b\"",
+            "2: `a b` is no interface: a name has 1 to 15 characters, letters, digits and signs only",
+        ),
+    ] {
+        assert_eq!(parse(text).unwrap_err(), format!("weir.toml:{message}"), "{text}");
+    }
+    for (line, message) in [
+        (
+            "udp = [\"5000-1024\"]",
+            "6: `5000-1024` is no port and no range: expected such as \"554\" or \"1024-5000\", from 1 to 65535",
+        ),
+        ("method = \"dr\"", "6: `dr` is not a method: expected one of `direct`, `nat`, `ipip`, `gue`, `gre`, `local`"),
+        ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
+        ("quorum = 0", "6: out of range: expected 1 to 65535"),
+        (
+            "sorry_server = \"192.0.2.99:80\"",
+            "6: `192.0.2.99:80` is no address: expected one of IPv4 or IPv6, without port or prefix, such as \"192.0.2.10\"",
+        ),
+        (
+            "sorry_server = \"2001:db8::1\"",
+            "1: service `web`: sorry server 2001:db8::1 is of a family that no address is of",
+        ),
+        ("lower_threshold = 2", "1: service `web`: `lower_threshold` is above `upper_threshold`: swap them"),
+        ("one_packet = true", "1: service `web`: `one_packet` is for UDP alone: make a service of its own for TCP"),
+        (
+            "[[kernel.service.server]]\naddress = \"2001:db8::1\"",
+            "6: server 2001:db8::1 is of a family that no address is of",
+        ),
+        (
+            "[[kernel.service.server]]\naddress = \"10.0.0.1\"\n[[kernel.service.server]]\naddress = \"10.0.0.1\"",
+            "8: server 10.0.0.1 is there twice: give it more weight instead",
+        ),
+        ("[[kernel.service.server]]\naddress = \"10.0.0.1\"\nweight = 0", "8: out of range: expected 1 to 65535"),
+    ] {
+        let text =
+            if line.starts_with("edges") { SMALLEST.replace("edges = true\n", "\n") } else { SMALLEST.to_owned() };
+        let text = format!("{text}{line}\n");
+        assert_eq!(parse(&text).unwrap_err(), format!("weir.toml:{message}"), "{text}");
+    }
+}
+
+#[test]
+fn services_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
+    let second =
+        |name: &str, lines: &str| format!("{SMALLEST}[[kernel.service]]\nname = \"{name}\"\nedges = true\n{lines}\n");
+    for (text, message) in [
+        (
+            second("web", "addresses = [\"192.0.2.11\"]\ntcp = [\"80\"]"),
+            "service `web` is there twice: give them different names",
+        ),
+        (
+            second("other", "addresses = [\"192.0.2.10\"]\ntcp = [\"1-100\"]"),
+            "service `other`: 192.0.2.10 tcp 80 would get mark 1459617792, but 192.0.2.10 tcp 1-100 get mark 1459617793: \
+             take them out of one of the two",
+        ),
+        (
+            second("other", "addresses = [\"192.0.2.11\", \"2001:db8::1\"]\ntcp = [\"80\"]")
+                .replacen("\nedges = true\n[[", "\nmark = 7\nedges = true\n[[", 1)
+                .replace("\"other\"\n", "\"other\"\nmark = 7\n"),
+            "mark 7 is `web`'s already: give `other` another, or none",
+        ),
+    ] {
+        let error = parse(&text).unwrap_err();
+        assert!(error.ends_with(message), "{error}\n{text}");
+        assert!(error.starts_with("weir.toml:6: ") || error.starts_with("weir.toml:7: "), "{error}\n{text}");
+    }
+    assert_eq!(
+        parse(&format!("[kernel]\nmarks = \"5\"\n{}", second("other", "addresses = [\"192.0.2.11\"]\ntcp = [\"80\"]")))
+            .unwrap_err(),
+        "weir.toml:8: there are more services than `marks`: make the range wider"
+    );
+    assert_eq!(
+        parse("[kernel]\nonly = true\n").unwrap_err(),
+        "weir.toml: `only` in [kernel], but no [[kernel.service]]: add one, or take `only` out"
+    );
+    assert_eq!(
+        parse(&format!("[kernel]\nonly = true\n[[listener]]\n{SMALLEST}")).unwrap_err(),
+        "weir.toml: `only` in [kernel] and [[listener]] contradict: take one of them out"
+    );
+}

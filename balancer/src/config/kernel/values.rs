@@ -1,0 +1,136 @@
+//! Values of kernel mode, as they stand in the configuration.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use weir_program::units::parse_duration;
+
+use crate::ipvs::model::{Mark, MarkRange, Name, Persistence, PortRange};
+
+/// Most marks that are kept for Weir: more services than any director has, and few enough to try one after the other.
+const MOST_MARKS: u32 = 65_536;
+
+fn range(first: u32, last: u32) -> Option<MarkRange> {
+    MarkRange::new(Mark::new(first)?, Mark::new(last)?).filter(|_| last - first < MOST_MARKS)
+}
+
+/// Reads `"FIRST-LAST"`, or one mark.
+pub(super) fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MarkRange, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+    number(first).zip(number(last)).and_then(|(first, last)| range(first, last)).ok_or_else(|| {
+        D::Error::custom(format_args!(
+            "`{text}` is no range of marks: expected FIRST-LAST, such as \"0x57000000-0x5700ffff\", without 0 and of at \
+             most {MOST_MARKS} marks"
+        ))
+    })
+}
+
+fn number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Reads a time-out of connections, in seconds.
+pub(super) fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let duration = parse_duration(&text).map_err(D::Error::custom)?;
+    seconds(duration).map(Some).ok_or_else(|| D::Error::custom("out of range: expected whole seconds, 1s to 744h"))
+}
+
+fn seconds(duration: Duration) -> Option<u32> {
+    let seconds = u32::try_from(duration.as_secs()).ok()?;
+    let is_whole = duration.subsec_nanos() == 0;
+    ((1..=Persistence::LONGEST).contains(&seconds) && is_whole).then_some(seconds)
+}
+
+/// Reads ports and ranges of them, such as `"554"` and `"1024-5000"`.
+pub(super) fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PortRange>, D::Error> {
+    let parse = |text: &String| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+        port(first).zip(port(last)).and_then(|(first, last)| PortRange::new(first, last)).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{text}` is no port and no range: expected such as \"554\" or \"1024-5000\", from 1 to 65535"
+            ))
+        })
+    };
+    Vec::<String>::deserialize(deserializer)?.iter().map(parse).collect()
+}
+
+/// Reads the name of a scheduler.
+pub(super) fn scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no scheduler: {error}")))
+}
+
+/// Reads the name of an interface.
+pub(super) fn interface<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(|error| D::Error::custom(format_args!("`{text}` is no interface: {error}")))
+}
+
+/// Reads a number within `LEAST..=MOST`.
+pub(super) fn number_within<'de, D, const LEAST: u32, const MOST: u32>(deserializer: D) -> Result<u32, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let value = u32::deserialize(deserializer)?;
+    if (LEAST..=MOST).contains(&value) {
+        return Ok(value);
+    }
+    Err(D::Error::custom(format_args!("out of range: expected {LEAST} to {MOST}")))
+}
+
+/// Reads the number of a pair of directors.
+pub(super) fn sync_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    number_within::<D, 1, 255>(deserializer)
+}
+
+/// Reads a mark.
+pub(super) fn mark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    number_within::<D, 1, { u32::MAX }>(deserializer).map(Some)
+}
+
+/// Reads an address, or a list of them.
+pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("an address, or a list of addresses")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut addresses = Vec::new();
+            while let Some(address) = list.next_element()? {
+                addresses.push(address);
+            }
+            Ok(addresses)
+        }
+    }
+    let texts = deserializer.deserialize_any(Visitor)?;
+    texts.iter().map(|text| parse_address(text).map_err(D::Error::custom)).collect()
+}
+
+/// Reads one address.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    parse_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| {
+        format!("`{text}` is no address: expected one of IPv4 or IPv6, without port or prefix, such as \"192.0.2.10\"")
+    })?;
+    let is_usable = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
+    if is_usable { Ok(address) } else { Err(format!("`{text}` is no address that clients or servers can have")) }
+}

@@ -1,0 +1,209 @@
+//! Who could serve a group, and in what condition each is: configured servers, edges whose agents report, and what checks
+//! say of both.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use weir_protocol::EdgeId;
+
+use super::group::{Group, Way};
+use super::model::{Destination, Family};
+use crate::config::kernel::{EdgeFilter, Edges};
+use crate::fleet::{Edge, Exclusion, Snapshot, State, Time};
+
+/// The weight of an edge that reports a weight of 1 and has nothing to do.
+pub const EDGE_WEIGHT: f32 = 100.0;
+
+/// A server that could serve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// How packets get there.
+    pub method: Way,
+    /// Its weight with nothing to do.
+    pub base: u32,
+    /// The edge that reports for it.
+    pub edge: Option<EdgeId>,
+    /// Whether it is to serve.
+    pub condition: Condition,
+}
+
+/// Whether a server is to serve.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// It is, and so much of what it can do is in use.
+    Utilised(f32),
+    /// It is, and nobody says how much it has to do.
+    Unmeasured(Unmeasured),
+    /// It takes no new clients for now.
+    Paused,
+    /// It is to be emptied, until then if there is a deadline.
+    Drained(Option<Time>),
+    /// It has not been checked yet.
+    Awaited,
+    /// It cannot serve.
+    Failed(Failure),
+}
+
+/// Why nobody says how much a server has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmeasured {
+    /// No agent reports for it.
+    NoAgent,
+    /// Its agent has fallen silent.
+    Stale,
+}
+
+/// Why a server cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// A check says so, for this reason.
+    Check(String),
+    /// Its agent is silent, and nobody else speaks for it.
+    Silent,
+}
+
+/// What checks say of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It is not checked.
+    Unchecked,
+    /// Nothing yet.
+    Unknown,
+    /// It serves.
+    Up,
+    /// It does not, for this reason.
+    Down(String),
+}
+
+impl Condition {
+    /// Whether it is to serve.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Utilised(_) | Self::Unmeasured(_))
+    }
+
+    /// A stable name for metrics and API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Utilised(_) => "measured",
+            Self::Unmeasured(Unmeasured::NoAgent) => "unmeasured",
+            Self::Unmeasured(Unmeasured::Stale) => "stale",
+            Self::Paused => "paused",
+            Self::Drained(_) => "drained",
+            Self::Awaited => "awaited",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What a person reads as the reason of a weight.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Utilised(utilisation) => write!(f, "forecast utilisation {:.0} %", utilisation * 100.0),
+            Self::Unmeasured(Unmeasured::NoAgent) => f.write_str("no agent reports for it"),
+            Self::Unmeasured(Unmeasured::Stale) => f.write_str("its agent has fallen silent"),
+            Self::Paused => f.write_str("it is paused"),
+            Self::Drained(_) => f.write_str("it is drained"),
+            Self::Awaited => f.write_str("it has not been checked yet"),
+            Self::Failed(Failure::Check(reason)) => write!(f, "its check failed: {reason}"),
+            Self::Failed(Failure::Silent) => f.write_str("its agent is silent"),
+        }
+    }
+}
+
+/// Those of a group at `now`.
+pub fn candidates(
+    group: &Group,
+    fleet: &Snapshot,
+    health: impl Fn(IpAddr) -> Health,
+    now: Time,
+) -> BTreeMap<IpAddr, Candidate> {
+    let outlook = fleet.outlook(now);
+    let edges = edges_by_address(fleet);
+    let condition = |address: IpAddr, edge: Option<&Edge>, is_static: bool| match health(address) {
+        Health::Down(reason) => Condition::Failed(Failure::Check(reason)),
+        Health::Unknown => Condition::Awaited,
+        checked => {
+            let speaks_for_itself = is_static || checked == Health::Up || outlook.is_cut_off();
+            edge.map_or(Condition::Unmeasured(Unmeasured::NoAgent), |edge| {
+                let silent = if speaks_for_itself {
+                    Condition::Unmeasured(Unmeasured::Stale)
+                } else {
+                    Condition::Failed(Failure::Silent)
+                };
+                match edge.expect(&outlook) {
+                    Ok(expected) => Condition::Utilised(expected.utilisation * edge.weight()),
+                    Err(Exclusion::Full) => Condition::Utilised(1.0),
+                    Err(Exclusion::Paused) => Condition::Paused,
+                    Err(Exclusion::Draining) => Condition::Drained(edge.drain_until()),
+                    // Its agent has ended, often since the machine does. Once it is clear that it does not, checks are believed.
+                    Err(Exclusion::Stopping)
+                        if checked == Health::Up && now - edge.reported_at() > outlook.timeout() =>
+                    {
+                        Condition::Unmeasured(Unmeasured::Stale)
+                    }
+                    Err(Exclusion::Stopping) => Condition::Drained(None),
+                    Err(Exclusion::Stale) => Condition::Unmeasured(Unmeasured::Stale),
+                    Err(_) => silent,
+                }
+            })
+        }
+    };
+    let mut candidates: BTreeMap<_, _> = group
+        .servers
+        .iter()
+        .map(|member| {
+            let edge = edges.get(&member.address).copied();
+            let condition = condition(member.address, edge, true);
+            let edge = edge.map(|edge| edge.id);
+            (member.address, Candidate { method: member.method, base: member.weight, edge, condition })
+        })
+        .collect();
+    let Edges::Of(filter) = &group.edges else { return candidates };
+    for (address, edge) in edges {
+        let is_one = group.services.contains_key(&Family::of(address)) && edge.is_allowed() && passes(filter, edge);
+        if is_one && !group.sorry.contains(&address) {
+            candidates.entry(address).or_insert_with(|| Candidate {
+                method: group.method,
+                base: base(edge.weight()),
+                edge: Some(edge.id),
+                condition: condition(address, Some(edge), false),
+            });
+        }
+    }
+    candidates
+}
+
+/// Edges by where packets get to them: the address that they name, or if they name no address, the one that they report
+/// from. Of two with the same, the one that is running counts.
+fn edges_by_address(fleet: &Snapshot) -> BTreeMap<IpAddr, &Edge> {
+    let mut edges: BTreeMap<IpAddr, &Edge> = BTreeMap::new();
+    for edge in &fleet.edges {
+        let place = edges.entry(address(edge)).or_insert(edge);
+        if place.state() != State::Running && edge.state() == State::Running {
+            *place = edge;
+        }
+    }
+    edges
+}
+
+fn address(edge: &Edge) -> IpAddr {
+    edge.redirect().trim_matches(['[', ']']).parse().unwrap_or(edge.origin().source)
+}
+
+fn passes(filter: &EdgeFilter, edge: &Edge) -> bool {
+    filter.zone.as_deref().is_none_or(|zone| edge.zone() == Some(zone))
+        && filter.protocol.is_none_or(|protocol| edge.serves(protocol))
+}
+
+/// The base weight of an edge that reports this one.
+fn base(weight: f32) -> u32 {
+    // Within the range, which is one of whole numbers.
+    (weight * EDGE_WEIGHT).round().clamp(1.0, Destination::HEAVIEST as f32) as u32
+}

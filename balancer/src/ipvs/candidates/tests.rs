@@ -1,0 +1,122 @@
+use std::path::Path;
+
+use weir_protocol::report::Status;
+use weir_protocol::{Host, Report};
+
+use super::*;
+use crate::config::Config;
+use crate::fleet::Terms;
+use crate::fleet::tests::{at, report, snapshot_on};
+
+fn group(lines: &str) -> Group {
+    let text = format!("[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\n{lines}");
+    Config::parse(&text, Path::new("weir.toml")).unwrap().kernel.groups().unwrap().remove(0)
+}
+
+const EDGES: &str = "edges = true";
+const STATIC: &str = "[[kernel.service.server]]\naddress = \"10.0.0.1\"\n";
+
+fn edge(address: &'static str) -> Report<'static> {
+    let mut report = report();
+    report.redirect = Host::new(address).ok();
+    report.capacity.connections = Some(100);
+    report.load.connections = Some(39);
+    report
+}
+
+fn of(lines: &str, reports: &[Report<'_>], health: &Health, milliseconds: u64) -> BTreeMap<IpAddr, Candidate> {
+    let snapshot = snapshot_on(&Terms::default(), reports);
+    candidates(&group(lines), &snapshot, |_| health.clone(), at(milliseconds))
+}
+
+#[track_caller]
+fn condition(lines: &str, report: Report<'_>, health: Health, milliseconds: u64) -> Condition {
+    let candidates = of(lines, &[report], &health, milliseconds);
+    let [candidate] = candidates.values().collect::<Vec<_>>()[..] else { panic!("{candidates:?}") };
+    candidate.condition.clone()
+}
+
+#[test]
+fn an_edge_is_as_utilised_as_it_says_whatever_its_weight() {
+    let mut heavy = edge("10.0.0.1");
+    heavy.weight = Some(2.0);
+    for report in [edge("10.0.0.1"), heavy] {
+        let Condition::Utilised(utilisation) = condition(EDGES, report, Health::Unchecked, 0) else { panic!() };
+        assert!((utilisation - 0.4).abs() < 0.01, "39 clients and one more of 100, not {utilisation}");
+    }
+    let mut heavy = edge("10.0.0.1");
+    heavy.weight = Some(2.0);
+    assert_eq!(of(EDGES, &[heavy], &Health::Up, 0)[&[10, 0, 0, 1].into()].base, 200);
+}
+
+#[test]
+fn a_full_edge_has_no_headroom_and_is_up() {
+    let mut full = edge("10.0.0.1");
+    full.load.connections = Some(100);
+    assert_eq!(condition(EDGES, full, Health::Up, 0), Condition::Utilised(1.0));
+}
+
+#[test]
+fn edges_say_that_they_are_paused_drained_and_gone() {
+    for (status, expected) in [
+        (Status::Paused, Condition::Paused),
+        (Status::Draining, Condition::Drained(None)),
+        (Status::Stopping, Condition::Drained(None)),
+    ] {
+        let mut report = edge("10.0.0.1");
+        report.status = status;
+        assert_eq!(condition(EDGES, report, Health::Up, 0), expected);
+    }
+    let mut gone = edge("10.0.0.1");
+    gone.status = Status::Stopping;
+    assert_eq!(
+        condition(EDGES, gone, Health::Up, 6000),
+        Condition::Unmeasured(Unmeasured::Stale),
+        "only its agent was"
+    );
+}
+
+#[test]
+fn a_silent_agent_is_a_failure_only_when_nobody_else_speaks_for_the_server() {
+    let after = 60_000;
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Unchecked, after), Condition::Failed(Failure::Silent));
+    let stale = Condition::Unmeasured(Unmeasured::Stale);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Up, after), stale);
+    assert_eq!(condition(STATIC, edge("10.0.0.1"), Health::Unchecked, after), stale);
+}
+
+#[test]
+fn a_check_that_fails_wins_over_an_agent_that_reports() {
+    let down = Health::Down("refused".to_owned());
+    let expected = Condition::Failed(Failure::Check("refused".to_owned()));
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), down, 0), expected);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Unknown, 0), Condition::Awaited);
+}
+
+#[test]
+fn a_configured_server_has_the_load_of_the_edge_that_has_its_address() {
+    assert!(matches!(condition(STATIC, edge("10.0.0.1"), Health::Unchecked, 0), Condition::Utilised(_)));
+    assert_eq!(
+        condition(STATIC, edge("10.0.0.2"), Health::Unchecked, 0),
+        Condition::Unmeasured(Unmeasured::NoAgent),
+        "and those that are not configured are no servers"
+    );
+}
+
+#[test]
+fn edges_are_chosen_by_zone_protocol_and_family() {
+    let mut european = edge("10.0.0.1");
+    european.zone = Some("eu");
+    let six = edge("2001:db8::1");
+    let reports = [european, edge("10.0.0.2"), six];
+    let chosen =
+        |lines| -> Vec<String> { of(lines, &reports, &Health::Unchecked, 0).keys().map(ToString::to_string).collect() };
+    assert_eq!(chosen(EDGES), ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(chosen("edges = { zone = \"eu\" }"), ["10.0.0.1"]);
+    assert_eq!(chosen("edges = { zone = \"eu\", protocol = \"rtsp\" }"), ["10.0.0.1"]);
+}
+
+#[test]
+fn an_edge_that_names_no_address_is_where_its_reports_come_from() {
+    assert_eq!(of(EDGES, &[edge("edge1.example.com")], &Health::Up, 0).keys().next().unwrap().to_string(), "127.0.0.1");
+}

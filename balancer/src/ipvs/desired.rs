@@ -1,0 +1,256 @@
+//! What shall be in the kernel: from the configuration, and from the condition that each server is in, to
+//! [`plan::Desired`](super::plan::Desired).
+//!
+//! * A server that fails is deleted: with a weight of 0 it would go on swallowing UDP and clients that stay with it.
+//! * A server that is drained has weight 0 until it has no connections, or until the deadline; then it is deleted. So is one
+//!   that is no longer configured, or that nobody knows.
+//! * When fewer servers than the quorum are up, the sorry server takes over: it is added, and those that are up get weight 0,
+//!   so that they keep their clients.
+//! * What is in the kernel at the start is gone on with, until it is known how things are.
+//!
+//! Pure: time, fleet, verdicts and what the kernel says are arguments.
+
+mod leaving;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::candidates::{Candidate, Condition};
+use super::group::Group;
+use super::kernel::Snapshot;
+use super::model::{Destination, Family, Forwarding, Marks, Server, Table, VirtualService};
+use super::weights::{Input, Measure, Weighed, Weights};
+use crate::config::kernel::Edges;
+use crate::fleet::Time;
+use leaving::Leaving;
+
+/// Decides over time what shall be in the kernel for one group.
+#[derive(Debug)]
+pub struct Decider {
+    group: Group,
+    weights: Weights,
+    leaving: Leaving,
+    /// Whether the sorry server has taken over; `None` before the first decision.
+    is_sorry: Option<bool>,
+}
+
+/// What is known at a moment.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The moment.
+    pub now: Time,
+    /// Who could serve.
+    pub candidates: &'a BTreeMap<IpAddr, Candidate>,
+    /// What there is in the kernel.
+    pub kernel: &'a Snapshot,
+    /// Whether every edge that reports has been heard by now; before that, servers that nobody knows stay as they are.
+    pub is_settled: bool,
+}
+
+/// What shall be, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The group's services.
+    pub table: Table,
+    /// Its servers.
+    pub servers: BTreeMap<IpAddr, Decided>,
+    /// How many of them are up.
+    pub up: usize,
+    /// Whether the sorry server has taken over.
+    pub is_sorry: bool,
+}
+
+/// One server, and why it is as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// Whether it is in the kernel, and with what weight.
+    pub weight: Option<u32>,
+    /// The weight that load is measured against.
+    pub base: u32,
+    /// Its weight by load, while it is up.
+    pub weighed: Option<Weighed>,
+    /// Its condition; `None` when nobody knows it any more.
+    pub condition: Option<Condition>,
+}
+
+impl Decider {
+    /// Decides for this group; servers that join others take `ramp` to their full share.
+    #[must_use]
+    pub fn new(group: Group, ramp: Duration) -> Self {
+        Self { group, weights: Weights::new(ramp), leaving: Leaving::default(), is_sorry: None }
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Decides.
+    pub fn decide(&mut self, view: &View<'_>) -> Decision {
+        let present = self.present(view.kernel);
+        let is_first = self.is_sorry.is_none();
+        if is_first {
+            present.iter().for_each(|(address, there)| self.weights.adopt(*address, there.destination.weight));
+        }
+        let mut servers = BTreeMap::new();
+        let mut inputs = BTreeMap::new();
+        for (address, candidate) in view.candidates {
+            if let Some(measure) = self.measure(*address, candidate, present.get(address), view.now) {
+                inputs.insert(*address, Input { base: candidate.base, measure });
+            }
+        }
+        self.leaving.forget(|address| match view.candidates.get(address) {
+            Some(candidate) => matches!(candidate.condition, Condition::Drained(_)),
+            None => present.contains_key(address),
+        });
+        let weighed = self.weights.step(&inputs, view.now);
+        let up = view.candidates.iter().filter(|(address, candidate)| {
+            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && inputs.contains_key(address))
+        });
+        let up = up.count();
+        let is_sorry = self.judge_quorum(view, &present, up);
+        let mut table = self.empty_table();
+        for (address, candidate) in view.candidates {
+            let weighed = weighed.get(address).copied();
+            let has_stand_in = is_sorry && self.group.sorry_server(Family::of(*address)).is_some();
+            let weight = weighed.map(|weighed| if has_stand_in { 0 } else { weighed.weight });
+            if let Some(weight) = weight {
+                self.put(&mut table, *address, candidate.method.to(*address), weight);
+            }
+            let condition = Some(candidate.condition.clone());
+            servers.insert(*address, Decided { weight, base: candidate.base, weighed, condition });
+        }
+        for (address, there) in &present {
+            if view.candidates.contains_key(address) || (is_sorry && self.group.sorry.contains(address)) {
+                continue;
+            }
+            let waits = !view.is_settled && self.group.edges != Edges::None && !self.group.sorry.contains(address);
+            let weight = if waits {
+                Some(there.destination.weight)
+            } else {
+                let until = self.leaving.until(*address, view.now, self.group.drain);
+                there.is_to_stay(until, view.now).then_some(0)
+            };
+            if let Some(weight) = weight {
+                self.put(&mut table, *address, there.destination.forwarding, weight);
+            }
+            servers.insert(*address, Decided { weight, base: 0, weighed: None, condition: None });
+        }
+        if is_sorry {
+            for (family, service) in self.group.services.keys().zip(table.values_mut()) {
+                service.destinations.extend(self.group.sorry_server(*family));
+            }
+        }
+        Decision { table, servers, up, is_sorry }
+    }
+
+    /// How a candidate is to be weighed; `None` when it is not to be in the kernel.
+    fn measure(
+        &mut self,
+        address: IpAddr,
+        candidate: &Candidate,
+        there: Option<&Present>,
+        now: Time,
+    ) -> Option<Measure> {
+        match &candidate.condition {
+            Condition::Utilised(utilisation) => Some(Measure::Utilised(*utilisation)),
+            Condition::Unmeasured(_) => Some(Measure::Unknown),
+            Condition::Paused => Some(Measure::Drained),
+            Condition::Failed(_) => None,
+            // Who was there before is believed until a check says otherwise.
+            Condition::Awaited => there.map(|there| match there.destination.weight {
+                0 => Measure::Drained,
+                _ => Measure::Unknown,
+            }),
+            Condition::Drained(until) => {
+                let until = until.unwrap_or_else(|| self.leaving.until(address, now, self.group.drain));
+                there.is_some_and(|there| there.is_to_stay(until, now)).then_some(Measure::Drained)
+            }
+        }
+    }
+
+    /// Whether the sorry server is to serve.
+    fn judge_quorum(&mut self, view: &View<'_>, present: &BTreeMap<IpAddr, Present>, up: usize) -> bool {
+        let was_sorry = self.is_sorry.unwrap_or_else(|| {
+            let serves = |address| present.get(address).is_some_and(|there| there.destination.weight > 0);
+            self.group.sorry.iter().any(serves)
+        });
+        let is_known = view.candidates.values().all(|candidate| candidate.condition != Condition::Awaited)
+            && (view.is_settled || self.group.edges == Edges::None);
+        let most = view.candidates.len().max(self.group.quorum);
+        let is_enough = match was_sorry {
+            true => up >= (self.group.quorum + self.group.hysteresis).min(most),
+            false => up >= self.group.quorum || !is_known,
+        };
+        let is_sorry = !is_enough && !self.group.sorry.is_empty();
+        self.is_sorry = Some(is_sorry);
+        is_sorry
+    }
+
+    /// The servers that the kernel has for the group, in whichever family.
+    fn present(&self, kernel: &Snapshot) -> BTreeMap<IpAddr, Present> {
+        let mut present = BTreeMap::new();
+        for listed in self.group.keys().filter_map(|key| kernel.destinations.get(&key)).flatten() {
+            let connections = u64::from(listed.active) + u64::from(listed.inactive);
+            // One with a port of its own is nobody's here; it goes when what is planned does not name it.
+            if listed.server.port == 0 {
+                present.insert(listed.server.address, Present { destination: listed.destination, connections });
+            }
+        }
+        present
+    }
+
+    fn empty_table(&self) -> Table {
+        let service =
+            |(family, service): (&Family, &_)| (self.group.key(*family), VirtualService::new(Clone::clone(service)));
+        self.group.services.iter().map(service).collect()
+    }
+
+    fn put(&self, table: &mut Table, address: IpAddr, forwarding: Forwarding, weight: u32) {
+        if let Some(service) = table.get_mut(&self.group.key(Family::of(address))) {
+            service.destinations.insert(Server::at(address), self.group.destination(forwarding, weight));
+        }
+    }
+}
+
+/// A server that the kernel has.
+#[derive(Debug, Clone, Copy)]
+struct Present {
+    destination: Destination,
+    /// All that the kernel remembers, in whatever state.
+    connections: u64,
+}
+
+impl Present {
+    /// Whether a server that is being emptied is to stay for now. While it has weight, connections come that have not been
+    /// counted yet.
+    fn is_to_stay(&self, until: Time, now: Time) -> bool {
+        now < until && (self.connections > 0 || self.destination.weight > 0)
+    }
+}
+
+/// Which packets get which mark, for all groups.
+///
+/// # Errors
+/// That packets would get two; the configuration that was read has no such groups.
+pub fn marks<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Result<Marks, super::model::marks::Ambiguous> {
+    let of = |group: &'a Group| group.packets.iter().map(|packets| (*packets, group.mark));
+    Marks::new(groups.into_iter().flat_map(of))
+}
+
+/// What one gets who starts where there is nothing, and where every configured server is up: for people to read.
+#[must_use]
+pub fn at_first(group: &Group) -> Table {
+    let serves = |member: &super::group::Member| {
+        let condition = Condition::Unmeasured(super::candidates::Unmeasured::NoAgent);
+        (member.address, Candidate { method: member.method, base: member.weight, edge: None, condition })
+    };
+    let candidates = group.servers.iter().map(serves).collect();
+    let kernel = Snapshot::default();
+    let view = View { now: Time::ORIGIN, candidates: &candidates, kernel: &kernel, is_settled: false };
+    Decider::new(group.clone(), Duration::ZERO).decide(&view).table
+}

@@ -1,0 +1,95 @@
+//! What would be told to the kernel, as text for `nft` and `ipvsadm`: to read it first, or to do it by hand.
+
+use std::fmt::Write as _;
+
+use super::desired;
+use super::plan::Change;
+use super::text::{ipvsadm, nft};
+use crate::config::Kernel;
+use crate::config::kernel::{Edges, Error};
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Both, each under a heading.
+    All,
+    /// The table that marks packets, for `nft -f`.
+    Nft,
+    /// Services and servers, for `ipvsadm -R`.
+    Ipvsadm,
+}
+
+/// The text where there is nothing in the kernel yet, and all configured servers are up.
+///
+/// # Errors
+/// When the configuration is wrong.
+pub fn script(kernel: &Kernel, part: Part) -> Result<String, Error> {
+    let groups = kernel.groups()?;
+    // Groups whose packets overlap are refused as wrong.
+    let marks = desired::marks(&groups).unwrap_or_default();
+    let table = groups.iter().flat_map(desired::at_first).collect();
+    let mut lines = kernel.timeouts().map(Change::SetTimeouts).and_then(|set| ipvsadm::line(&set)).unwrap_or_default();
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.push_str(&ipvsadm::script(&table));
+    Ok(match part {
+        Part::Nft => nft::replace(&marks),
+        Part::Ipvsadm => lines,
+        Part::All => {
+            let mut text = format!("# for nft -f\n{}\n# for ipvsadm -R\n", nft::replace(&marks));
+            for group in groups.iter().filter(|group| group.edges != Edges::None) {
+                // Writing into a string does not fail.
+                let _ = writeln!(text, "# `{}` has edges as servers, too, once they report", group.name);
+            }
+            text + &lines
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn windows_media_is_as_its_document_has_it() {
+        let text = r#"
+            [kernel]
+            tcp_timeout = "15m"
+            [[kernel.service]]
+            name = "windows-media"
+            addresses = ["192.0.2.10"]
+            tcp = ["554", "1755"]
+            udp = ["554", "1755", "1024-5000"]
+            mark = 1
+            scheduler = "rr"
+            persistence = "600s"
+            method = "nat"
+            edges = true
+            [[kernel.service.server]]
+            address = "10.10.10.1"
+            weight = 1
+            [[kernel.service.server]]
+            address = "10.10.10.2"
+            weight = 1
+        "#;
+        let kernel = Config::parse(text, Path::new("weir.toml")).unwrap().kernel;
+        let expected = "\
+--set 900 0 0
+-A -f 1 -s rr -p 600
+-a -f 1 -r 10.10.10.1:0 -m -w 1 -x 0 -y 0
+-a -f 1 -r 10.10.10.2:0 -m -w 1 -x 0 -y 0
+";
+        assert_eq!(script(&kernel, Part::Ipvsadm).unwrap(), expected);
+        let rules = script(&kernel, Part::Nft).unwrap();
+        for entry in ["tcp . 554", "tcp . 1755", "udp . 554", "udp . 1024-5000"] {
+            assert!(rules.contains(&format!("192.0.2.10 . {entry} : 0x00000001")), "{entry}: {rules}");
+        }
+        let all = script(&kernel, Part::All).unwrap();
+        assert!(all.contains(&rules) && all.ends_with(expected), "{all}");
+        assert!(all.contains("# `windows-media` has edges as servers, too"), "{all}");
+    }
+}

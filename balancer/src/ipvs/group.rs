@@ -1,0 +1,96 @@
+//! What is configured of kernel mode: groups of packets that are one virtual service for each family of addresses.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::model::{Destination, Family, Forwarding, Mark, Packets, Server, Service, ServiceKey};
+use crate::config::kernel::{Check, Edges};
+
+/// A virtual service as it is configured.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// What it is called.
+    pub name: String,
+    /// Under which mark the kernel knows it.
+    pub mark: Mark,
+    /// What clients send it.
+    pub packets: Vec<Packets>,
+    /// How the kernel chooses, for each family that it has addresses of.
+    pub services: BTreeMap<Family, Service>,
+    /// How packets get to edges and sorry servers.
+    pub method: Way,
+    /// Connections above which a server gets no more; 0 for no such limit.
+    pub upper_threshold: u32,
+    /// Connections below which it gets some again after that; 0 for three quarters of the upper.
+    pub lower_threshold: u32,
+    /// Which edges are servers.
+    pub edges: Edges,
+    /// Servers that are there by themselves.
+    pub servers: Vec<Member>,
+    /// Where clients go when too few servers are up, at most one of each family.
+    pub sorry: Vec<IpAddr>,
+    /// Servers that must be up; at least 1.
+    pub quorum: usize,
+    /// Servers beyond those that must be up before the sorry server goes.
+    pub hysteresis: usize,
+    /// How long a drained server may keep connections.
+    pub drain: Duration,
+    /// How servers are checked, if they are.
+    pub check: Option<Check>,
+}
+
+/// A server that is there by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its share of the clients, 1 to [`Destination::HEAVIEST`].
+    pub weight: u32,
+    /// How packets get there.
+    pub method: Way,
+}
+
+/// A method, and what it needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// How packets of IPv4 addresses are forwarded.
+    pub four: Forwarding,
+    /// The same of IPv6.
+    pub six: Forwarding,
+}
+
+impl Way {
+    /// How packets get to this address.
+    #[must_use]
+    pub fn to(&self, address: IpAddr) -> Forwarding {
+        if address.is_ipv4() { self.four } else { self.six }
+    }
+}
+
+impl Group {
+    /// What the kernel knows its services by, one for each family.
+    pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
+        self.services.keys().map(|family| self.key(*family))
+    }
+
+    /// What the kernel knows its service of this family by.
+    #[must_use]
+    pub fn key(&self, family: Family) -> ServiceKey {
+        ServiceKey::Marked { family, mark: self.mark }
+    }
+
+    /// A server of it.
+    #[must_use]
+    pub fn destination(&self, forwarding: Forwarding, weight: u32) -> Destination {
+        let (upper_threshold, lower_threshold) = (self.upper_threshold, self.lower_threshold);
+        Destination { forwarding, weight, upper_threshold, lower_threshold }
+    }
+
+    /// The sorry server of this family, which has no thresholds: it says sorry to everybody.
+    #[must_use]
+    pub fn sorry_server(&self, family: Family) -> Option<(Server, Destination)> {
+        let address = self.sorry.iter().find(|address| Family::of(**address) == family)?;
+        Some((Server::at(*address), Destination::new(self.method.to(*address), 1)))
+    }
+}

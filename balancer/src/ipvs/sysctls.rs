@@ -1,0 +1,168 @@
+//! The variables of `/proc/sys` that kernel mode needs: which, and whether they are as they should be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+
+use super::group::Group;
+use super::model::{Family, Forwarding};
+use crate::config::kernel::Directors;
+
+/// A variable, and what it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Variable {
+    /// Its path below `/proc/sys`, such as `net/ipv4/ip_forward`.
+    pub name: &'static str,
+    /// What it is to be.
+    pub value: &'static str,
+    /// What it is for.
+    pub reason: &'static str,
+}
+
+/// A variable, and how it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The variable.
+    pub variable: Variable,
+    /// What it is, or why that cannot be read.
+    pub found: Result<String, String>,
+    /// Why it could not be set, if that was tried.
+    pub refused: Option<String>,
+}
+
+impl Finding {
+    /// Whether it is as it should be.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.found.as_deref() == Ok(self.variable.value)
+    }
+}
+
+/// Without it, packets of a connection whose server was deleted are dropped until the client gives up.
+const NO_SERVER: Variable = Variable {
+    name: "net/ipv4/vs/expire_nodest_conn",
+    value: "1",
+    reason: "clients of a server that has failed go to another at once",
+};
+/// Without it, clients that stay with a drained server go on being sent there.
+const NO_WEIGHT: Variable = Variable {
+    name: "net/ipv4/vs/expire_quiescent_template",
+    value: "1",
+    reason: "clients that stay with their server leave one that is drained",
+};
+const FORWARD: Variable =
+    Variable { name: "net/ipv4/ip_forward", value: "1", reason: "answers of servers behind NAT are passed on" };
+const FORWARD6: Variable = Variable {
+    name: "net/ipv6/conf/all/forwarding",
+    value: "1",
+    reason: "answers of servers behind NAT are passed on (IPv6)",
+};
+const SYNC: [Variable; 3] = [
+    Variable {
+        name: "net/ipv4/vs/sync_threshold",
+        value: "0\t0",
+        reason: "every connection is told to the other director",
+    },
+    Variable { name: "net/ipv4/vs/sync_refresh_period", value: "4", reason: "… and again every 4 seconds" },
+    Variable { name: "net/ipv4/vs/sync_retries", value: "1", reason: "… once more if it was lost" },
+];
+const SLOPPY: Variable = Variable {
+    name: "net/ipv4/vs/sloppy_tcp",
+    value: "1",
+    reason: "connections that the other director knew are taken over by their hash",
+};
+
+/// Those that these groups need.
+#[must_use]
+pub fn needed(groups: &[Group], directors: Option<&Directors>) -> Vec<Variable> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let mut needed = BTreeSet::from([NO_SERVER, NO_WEIGHT]);
+    for group in groups {
+        let uses_nat = |family| {
+            let own = match family {
+                Family::V4 => group.method.four,
+                Family::V6 => group.method.six,
+            };
+            let of_servers = group.servers.iter().filter(|server| Family::of(server.address) == family);
+            let mut used = of_servers.map(|server| server.method.to(server.address)).chain([own]);
+            group.services.contains_key(&family) && used.any(|method| method == Forwarding::Masquerade)
+        };
+        needed.extend(uses_nat(Family::V4).then_some(FORWARD));
+        needed.extend(uses_nat(Family::V6).then_some(FORWARD6));
+        let hashes = group.services.values().any(|service| service.scheduler.as_str() == "mh");
+        let is_alone = directors.is_none_or(|directors| directors.sync_interface.is_some());
+        needed.extend((hashes && !is_alone).then_some(SLOPPY));
+    }
+    if directors.is_some_and(|directors| directors.sync_interface.is_some()) {
+        needed.extend(SYNC);
+    }
+    needed.into_iter().collect()
+}
+
+/// Looks at each variable, in the network namespace of the calling thread, and sets those that are wrong if `set`.
+#[must_use]
+pub fn inspect(variables: Vec<Variable>, set: bool) -> Vec<Finding> {
+    let look = |variable: Variable| {
+        let mut found = read(variable.name);
+        let mut refused = None;
+        if set && found.as_deref().ok() != Some(variable.value) {
+            refused = fs::write(path(variable.name), variable.value).err().map(|error| error.to_string());
+            found = read(variable.name);
+        }
+        Finding { variable, found: found.map_err(|error| error.to_string()), refused }
+    };
+    variables.into_iter().map(look).collect()
+}
+
+fn read(name: &str) -> io::Result<String> {
+    fs::read_to_string(path(name)).map(|text| text.trim().to_owned())
+}
+
+fn path(name: &str) -> String {
+    format!("/proc/sys/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn names(head: &str, lines: &str) -> Vec<&'static str> {
+        let text = format!(
+            "{head}[[kernel.service]]\nname = \"a\"\naddresses = [\"192.0.2.10\", \"2001:db8::10\"]\ntcp = [\"80\"]\n{lines}"
+        );
+        let kernel = Config::parse(&text, Path::new("weir.toml")).unwrap().kernel;
+        let needed = needed(&kernel.groups().unwrap(), kernel.directors.as_ref());
+        needed.into_iter().map(|variable| variable.name.rsplit('/').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_method_needs_its_own() {
+        let always = ["expire_nodest_conn", "expire_quiescent_template"];
+        assert_eq!(names("", "edges = true"), always);
+        assert_eq!(names("", "edges = true\nmethod = \"nat\""), ["ip_forward", always[0], always[1], "forwarding"]);
+        let one = "edges = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\nmethod = \"nat\"";
+        assert_eq!(names("", one), ["ip_forward", always[0], always[1]]);
+        assert_eq!(needed(&[], None), []);
+    }
+
+    #[test]
+    fn two_directors_exchange_connections_or_hash_alike() {
+        let exchange = "[kernel.directors]\nsync_interface = \"eth0\"\n";
+        let with = names(exchange, "edges = true\nscheduler = \"mh\"");
+        assert!(with.contains(&"sync_threshold") && !with.contains(&"sloppy_tcp"), "{with:?}");
+        let without = names("[kernel.directors]\n", "edges = true\nscheduler = \"mh\"");
+        assert!(without.contains(&"sloppy_tcp") && !without.contains(&"sync_threshold"), "{without:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_set_is_said() {
+        let variable = Variable { name: "net/no/such", value: "1", reason: "a test" };
+        let [finding] = &inspect(vec![variable], true)[..] else { panic!() };
+        assert!(!finding.is_right() && finding.found.is_err() && finding.refused.is_some(), "{finding:?}");
+    }
+}
