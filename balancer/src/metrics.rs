@@ -300,8 +300,8 @@ fn gauge(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-#[expect(clippy::expect_used, reason = "names are constants of this file, each registered once; a test makes them all")]
-fn register<C>(registry: &Registry, collector: prometheus::Result<C>) -> C
+#[expect(clippy::expect_used, reason = "names are constants, each registered once; tests make them all")]
+pub(crate) fn register<C>(registry: &Registry, collector: prometheus::Result<C>) -> C
 where
     C: prometheus::core::Collector + Clone + 'static,
 {

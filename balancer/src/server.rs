@@ -24,7 +24,7 @@ use crate::admin::Admin;
 use crate::admin::token::Token;
 use crate::clock::Clock;
 use crate::config::address::ListenAddress;
-use crate::config::{Config, Listener};
+use crate::config::{self, Config, Listener};
 use crate::fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, Terms};
 use crate::fronts::accept::accept;
 use crate::fronts::listener::{self, Bound, Port, Service};
@@ -35,6 +35,8 @@ use crate::fronts::rtsp::tunnel::Tunnels;
 use crate::fronts::warnings::Warnings;
 use crate::fronts::{Front, Shared};
 use crate::intake::{Intake, Request};
+use crate::ipvs::controller::{self, Controller, Surroundings};
+use crate::ipvs::kernel::Kernel;
 use crate::metrics::Metrics;
 use crate::relayed::Relayed;
 
@@ -47,6 +49,8 @@ pub struct Server {
     clients: Vec<Bound>,
     reports: StdUdpSocket,
     admin: StdTcpListener,
+    /// Opened, when services are configured and the kernel has them.
+    kernel: Option<Kernel>,
     fleet: Arc<ArcSwap<Snapshot>>,
     ask: mpsc::Sender<Request>,
     asked: mpsc::Receiver<Request>,
@@ -83,6 +87,12 @@ pub enum Error {
         /// What the system says.
         cause: io::Error,
     },
+    /// The kernel has no services, and they are all that was asked for.
+    #[error("{0}")]
+    Kernel(#[from] controller::Unavailable),
+    /// A section of kernel mode contradicts another.
+    #[error("{0}")]
+    Services(#[from] config::kernel::Error),
     /// A thread or a runtime cannot be started, or the socket for reports failed.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -110,8 +120,9 @@ impl Server {
         let clients = config.listeners_or_default().iter().map(bind_clients).collect::<Result<_, _>>()?;
         let reports = listener::bind_udp(config.reports.address).map_err(failed(config.reports.address, "reports"))?;
         let admin = listener::bind_alone(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
+        let kernel = open_kernel(&config.kernel)?;
         let (ask, asked) = mpsc::channel(QUEUE);
-        Ok(Self { config, files, workers, clients, reports, admin, fleet: Arc::default(), ask, asked })
+        Ok(Self { config, files, workers, clients, reports, admin, kernel, fleet: Arc::default(), ask, asked })
     }
 
     /// The TCP listeners for clients.
@@ -153,7 +164,7 @@ impl Server {
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, files, workers, clients, reports, admin, fleet, ask, asked } = self;
+        let Self { config, files, workers, clients, reports, admin, kernel, fleet, ask, asked } = self;
         let FromFiles { ring, token, zones, tls, edge_tls } = files;
         let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new()));
         let relayed = Arc::new(Relayed::new(config.relay.sessions));
@@ -164,6 +175,20 @@ impl Server {
             zones: Arc::clone(zones.load().zones()),
         };
         let selector = Arc::new(Selector::new(terms, overflow.iter().filter_map(|elsewhere| elsewhere.protocol())));
+
+        let kernel_status = Arc::default();
+        let kernel = start_with(
+            kernel,
+            &config,
+            Surroundings {
+                fleet: Arc::clone(&fleet),
+                clock,
+                ramp: config.selection.ramp,
+                // Edges that were silent for as long are not believed any more.
+                settled_after: 2 * config.reports.timeout,
+                status: Arc::clone(&kernel_status),
+            },
+        )?;
 
         metrics.set_keys(ring.ids().collect());
         let intake = Intake {
@@ -188,6 +213,8 @@ impl Server {
             connections: config.admin.connections,
             metrics: Arc::clone(&metrics),
             relayed: Arc::clone(&relayed),
+            kernel: kernel_status,
+            is_kernel_only: config.kernel.only,
             token,
             requests: ask,
         };
@@ -218,6 +245,7 @@ impl Server {
             .enumerate()
             .map(|(index, ports)| start_worker(index, ports, &shared, stopped.clone()))
             .collect::<io::Result<Vec<_>>>()?;
+        let kernel = kernel.map(|controller| controller.start(stopped.clone())).transpose()?;
         let drained = until_closed(stopped.clone());
         let drains = tokio::spawn(async move { relayed.run(&drains, clock, drained).await });
         let admin = tokio::spawn(admin_page.run(TcpListener::from_std(admin)?, until_closed(stopped)));
@@ -226,13 +254,36 @@ impl Server {
         drop(stop);
         let _ = admin.await;
         let _ = drains.await;
-        for thread in threads {
+        for thread in threads.into_iter().chain(kernel) {
             if thread.join().is_err() {
                 error!("a worker thread panicked");
             }
         }
         Ok(outcome?)
     }
+}
+
+/// Opens the kernel, if there is something for it.
+fn open_kernel(config: &config::Kernel) -> Result<Option<Kernel>, controller::Unavailable> {
+    if config.services.is_empty() {
+        return Ok(None);
+    }
+    match controller::open(config) {
+        Ok(kernel) => Ok(Some(kernel)),
+        Err(error) if config.only => Err(error),
+        // The controller says so, tries again, and has everybody know who asks.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The controller, if there is something for it.
+fn start_with(
+    kernel: Option<Kernel>,
+    config: &Config,
+    surroundings: Surroundings,
+) -> Result<Option<Controller>, config::kernel::Error> {
+    let has_services = !config.kernel.services.is_empty();
+    has_services.then(|| Controller::new(config.kernel.clone(), kernel, surroundings)).transpose()
 }
 
 /// The machine's name, if it can stand in an ack.

@@ -20,6 +20,8 @@ pub(super) enum Call {
     Edges,
     /// Say what a client would get.
     Explain(Question),
+    /// Show the kernel's services.
+    Kernel,
     /// Have an edge do something.
     Order(EdgeId, Order),
 }
@@ -33,6 +35,7 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
     let parts: Vec<&str> = path.split('/').collect();
     match (parts.as_slice(), method) {
         (["edges"], &Method::GET | &Method::HEAD) => Ok(Call::Edges),
+        (["kernel"], &Method::GET | &Method::HEAD) => Ok(Call::Kernel),
         (["explain"], &Method::GET | &Method::HEAD) => Ok(Call::Explain(Question::parse(query)?)),
         (["edges", guid, verb], &Method::POST) => {
             let edge = guid.parse().map_err(|error| (StatusCode::BAD_REQUEST, format!("{guid}: {error}.")))?;
@@ -44,7 +47,7 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
             };
             Ok(Call::Order(edge, order))
         }
-        (["edges" | "explain"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
+        (["edges" | "explain" | "kernel"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
             Err((StatusCode::METHOD_NOT_ALLOWED, "Edges are shown with GET, and commanded with POST.".to_owned()))
         }
         _ => Err(not_found()),

@@ -5,11 +5,13 @@
 //! | [`health`]  | whether the balancer can do its work       |
 //! | [`api`]     | the edges, and what operators want of them |
 //! | [`explain`] | what a client would get, and why           |
+//! | [`kernel`]  | how kernel mode is doing                   |
 //! | [`token`]   | what operators show                        |
 
 mod api;
 mod explain;
 mod health;
+mod kernel;
 pub mod token;
 
 use std::convert::Infallible;
@@ -37,6 +39,7 @@ use crate::admin::token::Token;
 use crate::clock::Clock;
 use crate::fleet::{ClientZones, Selector, Snapshot};
 use crate::intake;
+use crate::ipvs::status::Status;
 use crate::metrics::Metrics;
 use crate::relayed::Relayed;
 
@@ -60,6 +63,10 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// What is relayed to edges.
     pub relayed: Arc<Relayed>,
+    /// How kernel mode is doing.
+    pub kernel: Arc<ArcSwap<Status>>,
+    /// Whether clients come to the kernel alone.
+    pub is_kernel_only: bool,
     /// What operators show.
     pub token: Token,
     /// Where their orders go.
@@ -117,18 +124,39 @@ impl Admin {
             return refused;
         }
         match path {
-            "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match health::ready(&self.fleet.load(), self.clock.now()) {
+            "/healthz" => self.health(),
+            "/readyz" => match self.ready() {
                 Ok(report) => text(StatusCode::OK, report),
                 Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
             "/metrics" => {
                 self.metrics.set_fleet(&self.fleet.load(), self.clock.now());
                 self.metrics.set_relayed(self.relayed.total());
-                content(StatusCode::OK, prometheus::TEXT_FORMAT, self.metrics.render())
+                content(
+                    StatusCode::OK,
+                    prometheus::TEXT_FORMAT,
+                    self.metrics.render() + &kernel::metrics(&self.kernel.load()),
+                )
             }
             _ => text(StatusCode::NOT_FOUND, "Nothing is here. Try /healthz, /readyz, /metrics or /api/v1/edges.\n"),
         }
+    }
+
+    /// Whether this balancer does its work. Without the kernel it still redirects, if that is part of it.
+    fn health(&self) -> Answer {
+        match kernel::health(&self.kernel.load()) {
+            None => text(StatusCode::OK, "ok\n"),
+            Some(Ok(line)) => text(StatusCode::OK, format!("ok\n{line}")),
+            Some(Err(line)) if self.is_kernel_only => text(StatusCode::SERVICE_UNAVAILABLE, line),
+            Some(Err(line)) => text(StatusCode::OK, format!("ok\n{line}")),
+        }
+    }
+
+    fn ready(&self) -> Result<String, String> {
+        if self.is_kernel_only {
+            return kernel::ready(&self.kernel.load());
+        }
+        health::ready(&self.fleet.load(), self.clock.now())
     }
 
     /// A call of the API. Nothing is said or done without the token, not even on the loopback: a page in a browser on
@@ -143,6 +171,7 @@ impl Admin {
             Ok(Call::Edges) => {
                 json(StatusCode::OK, &Edges::new(&self.fleet.load(), &self.relayed.by_edge(), self.clock.now()))
             }
+            Ok(Call::Kernel) => json(StatusCode::OK, &kernel::Shown::new(&self.kernel.load())),
             Ok(Call::Explain(question)) => {
                 let (snapshot, zones) = (self.fleet.load(), self.zones.load());
                 let random = u64::from_ne_bytes(random::bytes());

@@ -14,11 +14,14 @@
 //! | [`dry_run`]    | … and all of what is configured                                 |
 //! | [`sysctls`]    | variables that the methods in use need                          |
 //! | [`kernel`]     | the sockets: reads what is there, and makes changes             |
+//! | [`controller`] | the thread that keeps the kernel as it should be                |
+//! | [`status`]     | … and how it is doing                                           |
 //!
 //! All but sockets, variables, the thread and the shell of the checks is pure.
 
 pub mod candidates;
 pub mod checks;
+pub mod controller;
 pub mod desired;
 pub mod dry_run;
 pub mod group;
@@ -26,6 +29,7 @@ pub mod kernel;
 pub mod model;
 pub mod netlink;
 pub mod plan;
+pub mod status;
 pub mod sysctls;
 pub mod text;
 pub mod weights;

@@ -1,0 +1,260 @@
+//! Keeps the kernel as it should be: reads, decides, plans, changes and verifies; at the start, on every change of the fleet,
+//! and every interval, since the kernel tells of nothing by itself.
+
+mod apply;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustix::io::Errno;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info, warn};
+use weir_program::netlink;
+
+use super::candidates::{Health, candidates};
+use super::desired::{self, Decider, View};
+use super::kernel::{Kernel, OpenError, Snapshot};
+use super::model::{Marks, Owned};
+use super::plan::{Desired, plan};
+use super::status::{GroupStatus, State, Status, Tally};
+use super::sysctls::{self, Finding};
+use crate::clock::Clock;
+use crate::config;
+use crate::config::kernel::{Error as ConfigError, OnExit};
+use crate::fleet::{self, Time};
+use apply::Applied;
+
+/// How often it is looked whether the fleet has changed: as often as it may.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// How often a kernel that could not be opened is tried again: a module may be installed while Weir runs.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Why there is no kernel mode. Each is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// It has no IPVS, or cannot be asked.
+    #[error("kernel mode is not to be had: {0}")]
+    Open(#[from] OpenError),
+    /// This process may not.
+    #[error("kernel mode is not to be had: it needs CAP_NET_ADMIN; run as root, or give the program this capability")]
+    NotPermitted,
+    /// It cannot be read.
+    #[error("kernel mode is not to be had: the kernel cannot be read: {0}")]
+    Read(netlink::Error),
+}
+
+impl From<netlink::Error> for Unavailable {
+    fn from(error: netlink::Error) -> Self {
+        if error.is_refusal(Errno::PERM) { Self::NotPermitted } else { Self::Read(error) }
+    }
+}
+
+/// Opens the kernel of the calling thread's network namespace, and reads it once to see whether that is allowed.
+///
+/// # Errors
+/// [`Unavailable`].
+pub fn open(config: &config::Kernel) -> Result<Kernel, Unavailable> {
+    let mut kernel = Kernel::open()?;
+    kernel.read(&config.owned())?;
+    Ok(kernel)
+}
+
+/// What the controller reads, and where it tells of itself.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where the fleet is published.
+    pub fleet: Arc<ArcSwap<fleet::Snapshot>>,
+    /// For the time.
+    pub clock: Clock,
+    /// How long a new server takes to its full share.
+    pub ramp: Duration,
+    /// Every edge that reports has been heard this long after the start.
+    pub settled_after: Duration,
+    /// Where it tells how it is doing.
+    pub status: Arc<ArcSwap<Status>>,
+}
+
+/// Keeps the kernel as it should be.
+#[derive(Debug)]
+pub struct Controller {
+    config: config::Kernel,
+    surroundings: Surroundings,
+    owned: Owned,
+    kernel: Option<Kernel>,
+    deciders: Vec<Decider>,
+    marks: Marks,
+    /// What the kernel was last told, and was then.
+    told: Option<Desired>,
+    sysctls: Vec<Finding>,
+    tally: Tally,
+    /// The complaint that was last logged.
+    complaint: Option<String>,
+}
+
+impl Controller {
+    /// A controller of what is configured; without a `kernel` it tries to open one now and then.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn new(
+        config: config::Kernel,
+        kernel: Option<Kernel>,
+        surroundings: Surroundings,
+    ) -> Result<Self, ConfigError> {
+        let groups = config.groups()?;
+        // Groups whose packets overlap are refused as wrong.
+        let marks = desired::marks(&groups).unwrap_or_default();
+        let deciders = groups.into_iter().map(|group| Decider::new(group, surroundings.ramp)).collect();
+        let owned = config.owned();
+        let (sysctls, tally) = (Vec::new(), Tally::default());
+        Ok(Self { config, surroundings, owned, kernel, deciders, marks, told: None, sysctls, tally, complaint: None })
+    }
+
+    /// Starts the thread, which ends when the other end of `stopped` is dropped.
+    ///
+    /// # Errors
+    /// When there is no thread, or no means to wait for events.
+    pub fn start(self, stopped: watch::Receiver<()>) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("weir-kernel".to_owned()).spawn(move || runtime.block_on(self.run(stopped)))
+    }
+
+    async fn run(mut self, mut stopped: watch::Receiver<()>) {
+        let mut glances = tokio::time::interval(GLANCE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.surroundings.fleet.load_full();
+        let mut next = self.surroundings.clock.now();
+        loop {
+            tokio::select! {
+                changed = stopped.changed() => if changed.is_err() { break },
+                _ = glances.tick() => {}
+            }
+            let (now, fleet) = (self.surroundings.clock.now(), self.surroundings.fleet.load_full());
+            let is_new = !Arc::ptr_eq(&seen, &fleet) && self.kernel.is_some();
+            if is_new || now >= next {
+                self.turn(&fleet, now);
+                next = now + if self.kernel.is_some() { self.config.interval } else { RETRY };
+            }
+            seen = fleet;
+        }
+        self.leave();
+    }
+
+    /// Looks, and does what there is to do.
+    fn turn(&mut self, fleet: &fleet::Snapshot, now: Time) {
+        let outcome = self.attempt(fleet, now);
+        let (state, groups) = match outcome {
+            Ok((groups, None)) => (State::Running, groups),
+            Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
+            Err(error) => {
+                // The module may have been unloaded; what it is loaded as again is another.
+                self.kernel = None;
+                self.tally.failures += 1;
+                (State::Failed(error.to_string()), Vec::new())
+            }
+        };
+        let complaint = if let State::Failed(complaint) = &state { Some(complaint.clone()) } else { None };
+        if complaint != self.complaint {
+            match &complaint {
+                Some(complaint) => error!("{complaint}"),
+                None => info!("kernel mode works again"),
+            }
+            self.complaint = complaint;
+        }
+        let (sysctls, tally) = (self.sysctls.clone(), self.tally);
+        self.surroundings.status.store(Arc::new(Status { state, role: None, groups, sysctls, tally }));
+    }
+
+    fn attempt(
+        &mut self,
+        fleet: &fleet::Snapshot,
+        now: Time,
+    ) -> Result<(Vec<GroupStatus>, Option<String>), Unavailable> {
+        let kernel = match &mut self.kernel {
+            Some(kernel) => kernel,
+            None => {
+                let kernel = self.kernel.insert(open(&self.config)?);
+                // Another one, perhaps: what this one was told is not known.
+                self.told = None;
+                kernel
+            }
+        };
+        if self.told.is_none() {
+            let groups: Vec<_> = self.deciders.iter().map(|decider| decider.group().clone()).collect();
+            let needed = sysctls::needed(&groups, self.config.directors.as_ref());
+            self.sysctls = sysctls::inspect(needed, self.config.set_sysctls);
+            self.sysctls.iter().filter(|finding| !finding.is_right()).for_each(warn_of);
+        }
+        let before = kernel.read(&self.owned)?;
+        let drift = self.told.as_ref().map_or(Vec::new(), |told| changes(told, &before, &self.owned));
+        for change in &drift {
+            warn!("somebody else has changed the kernel; putting right: {change}");
+        }
+
+        let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
+        let decide = |decider: &mut Decider| {
+            let candidates = candidates(decider.group(), fleet, |_| Health::Unchecked, now);
+            decider.decide(&View { now, candidates: &candidates, kernel: &before, is_settled })
+        };
+        let decisions: Vec<_> = self.deciders.iter_mut().map(decide).collect();
+        let desired = Desired {
+            table: decisions.iter().flat_map(|decision| decision.table.clone()).collect(),
+            marks: self.marks.clone(),
+            daemons: None,
+            timeouts: self.config.timeouts(),
+        };
+        let Applied { after, made, refused } = apply::apply(kernel, &desired, before, &self.owned)?;
+        self.tally.changes += made;
+        self.tally.failures += u64::from(refused.is_some());
+        self.tally.repaired += drift.len() as u64;
+        self.told = Some(desired);
+        let groups = self.deciders.iter().zip(decisions);
+        let groups = groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
+        Ok((groups, refused))
+    }
+
+    /// Does what is to be done when the balancer ends.
+    fn leave(&mut self) {
+        let (Some(kernel), Some(told)) = (&mut self.kernel, self.told.take()) else { return };
+        let desired = match self.config.on_exit {
+            OnExit::Keep => return,
+            OnExit::Drain => drained(told),
+            OnExit::Remove => Desired { daemons: told.daemons.map(|_| BTreeMap::new()), ..Desired::default() },
+        };
+        let outcome = kernel.read(&self.owned).and_then(|before| apply::apply(kernel, &desired, before, &self.owned));
+        match outcome {
+            Ok(Applied { refused: None, .. }) => info!("the kernel was told what is to be on exit"),
+            Ok(Applied { refused: Some(complaint), .. }) => error!("{complaint}"),
+            Err(error) => error!(%error, "the kernel could not be told what is to be on exit"),
+        }
+    }
+}
+
+fn drained(mut desired: Desired) -> Desired {
+    let services = desired.table.values_mut();
+    services.flat_map(|service| service.destinations.values_mut()).for_each(|destination| destination.weight = 0);
+    desired
+}
+
+/// What is to be done; nothing of what is not Weir's is ever desired.
+fn changes(desired: &Desired, kernel: &Snapshot, owned: &Owned) -> Vec<super::plan::Change> {
+    plan(desired, &kernel.actual(), owned).unwrap_or_default()
+}
+
+fn warn_of(finding: &Finding) {
+    let variable = &finding.variable;
+    let found = finding.found.as_ref().unwrap_or_else(|error| error);
+    let refused = finding.refused.as_deref().map(|error| format!("; it cannot be set: {error}")).unwrap_or_default();
+    warn!(
+        "{} should be {}, or it is not so that {}; it is {found}{refused}",
+        variable.name.replace('/', "."),
+        variable.value.replace('\t', " "),
+        variable.reason
+    );
+}

@@ -1,0 +1,122 @@
+//! How kernel mode is doing, for whoever asks.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::desired::{Decided, Decision};
+use super::group::Group;
+use super::kernel::Snapshot;
+use super::model::{Role, ServiceKey};
+use super::netlink::ipvs::ListedDestination;
+use super::sysctls::Finding;
+
+/// How kernel mode is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Whether it works.
+    pub state: State,
+    /// Which of two directors this one is; `None` when it is alone, or does not know yet.
+    pub role: Option<Role>,
+    /// The services, as of the last time that the kernel was read.
+    pub groups: Vec<GroupStatus>,
+    /// Variables of `/proc/sys`.
+    pub sysctls: Vec<Finding>,
+    /// What was counted since the start.
+    pub tally: Tally,
+}
+
+/// Whether kernel mode works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum State {
+    /// None is configured.
+    #[default]
+    Off,
+    /// The kernel is as it should be.
+    Running,
+    /// It cannot be had, or not all of it, for this reason.
+    Failed(String),
+}
+
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Changes that were made in the kernel.
+    pub changes: u64,
+    /// Those of them that put right what others had changed.
+    pub repaired: u64,
+    /// Changes that the kernel refused, and times that it could not be read.
+    pub failures: u64,
+}
+
+/// One service, as it is configured.
+#[derive(Debug, Clone)]
+pub struct GroupStatus {
+    /// What it is called.
+    pub name: String,
+    /// Under which mark the kernel knows it.
+    pub mark: u32,
+    /// The scheduler.
+    pub scheduler: String,
+    /// Servers that are up.
+    pub up: usize,
+    /// Servers that must be up.
+    pub quorum: usize,
+    /// Whether the sorry server has taken over.
+    pub is_sorry: bool,
+    /// All that are in the kernel, or that are known and are not.
+    pub servers: BTreeMap<IpAddr, ServerStatus>,
+}
+
+/// One server of a service.
+#[derive(Debug, Clone, Default)]
+pub struct ServerStatus {
+    /// What was decided; `None` for the sorry server while it serves.
+    pub decided: Option<Decided>,
+    /// What the kernel has; `None` when it is not there.
+    pub listed: Option<ListedDestination>,
+}
+
+impl GroupStatus {
+    /// Of what was decided, and what the kernel has by now.
+    #[must_use]
+    pub fn new(group: &Group, decision: Decision, kernel: &Snapshot) -> Self {
+        let decided = |(address, decided)| (address, ServerStatus { decided: Some(decided), listed: None });
+        let mut servers: BTreeMap<_, _> = decision.servers.into_iter().map(decided).collect();
+        let listed = |key: ServiceKey| kernel.destinations.get(&key).into_iter().flatten();
+        for listed in group.keys().flat_map(listed) {
+            servers.entry(listed.server.address).or_default().listed = Some(*listed);
+        }
+        Self {
+            name: group.name.clone(),
+            mark: group.mark.number(),
+            scheduler: group.services.values().map(|service| service.scheduler.to_string()).next().unwrap_or_default(),
+            up: decision.up,
+            quorum: group.quorum,
+            is_sorry: decision.is_sorry,
+            servers,
+        }
+    }
+
+    /// Whether anybody serves it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let listed = self.servers.values().filter_map(|server| server.listed);
+        listed.into_iter().any(|listed| listed.destination.is_live())
+    }
+}
+
+impl ServerStatus {
+    /// Why it has the weight that it has, in a sentence without its full stop.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Some(decided) = &self.decided else { return "it is the sorry server".to_owned() };
+        let Some(condition) = &decided.condition else { return "nobody knows it any more".to_owned() };
+        match decided.weighed {
+            Some(weighed) if weighed.weight > 0 && decided.weight == Some(0) => {
+                "the sorry server has taken over".to_owned()
+            }
+            Some(weighed) if weighed.is_ramping => format!("{condition}, and it is new"),
+            _ => condition.to_string(),
+        }
+    }
+}
