@@ -7,8 +7,10 @@
 
 mod by_hand;
 mod failover;
+mod load;
 mod netlink;
 mod programs;
+mod windows_media;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,12 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
     Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
+    Scenario {
+        name: "weir-windows-media",
+        shows: "a Windows Media cluster by its example: NAT",
+        run: windows_media::run,
+    },
+    Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
 ];
 
 fn main() -> ExitCode {

@@ -57,11 +57,18 @@ impl<'a> Balancer<'a> {
 /// Starts an agent on a real server, which reports the connections on `port` to balancers at these addresses.
 #[must_use]
 pub fn agent(host: &Host, balancers: &[IpAddr], address: IpAddr, port: u16) -> Process {
+    agent_that_says(host, balancers, address, port, &[])
+}
+
+/// The same, with more options.
+#[must_use]
+pub fn agent_that_says(host: &Host, balancers: &[IpAddr], address: IpAddr, port: u16, options: &[String]) -> Process {
     let state = state(host, "agent");
     let mut command = Command::new("weir-agent");
     command.arg("--key-file").arg(state.join("key")).arg("--state").arg(&state);
     command.args(["--probe", "system", "--port", &port.to_string(), "--interval", "500ms"]);
     command.args(["--redirect-address", &address.to_string()]);
+    command.args(options);
     for balancer in balancers {
         command.args(["--target", &SocketAddr::new(*balancer, REPORTS).to_string()]);
     }
