@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use weir_balancer::ipvs::kernel::Kernel;
 use weir_balancer::ipvs::model::{
-    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Installed, Mark, MarkRange, Marks, Packets,
-    Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceKey, Table, Timeouts, VirtualService,
+    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Installed, Mark, MarkRange, Marks, Owned,
+    Packets, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceKey, Table, Timeouts, VirtualService,
 };
 use weir_balancer::ipvs::plan::{Actual, Change, Desired, plan};
 use weir_balancer::ipvs::text;
@@ -208,8 +208,8 @@ fn third() -> Desired {
     }
 }
 
-fn owned() -> MarkRange {
-    MarkRange::new(mark(0x100), mark(0x1ff)).expect("a range")
+fn owned() -> Owned {
+    Owned::new(MarkRange::new(mark(0x100), mark(0x1ff)).expect("a range"), [])
 }
 
 fn mark(number: u32) -> Mark {

@@ -18,6 +18,7 @@ mod http_players;
 mod http_redirect;
 mod kernel_checks;
 mod kernel_marks;
+mod kernel_unavailable;
 mod keys;
 mod loops;
 mod proxied;
