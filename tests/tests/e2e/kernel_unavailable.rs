@@ -15,9 +15,9 @@ const SERVICE: &str =
 /// A command with this configuration, in a folder that anybody may write in.
 fn balancer(state: &tempfile::TempDir, configuration: &str) -> std::process::Command {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o777)).expect("a folder of our own");
     let file = state.path().join("weir.toml");
-    fs::write(&file, configuration).unwrap();
+    fs::write(&file, configuration).expect("a folder of our own");
     let mut command = command_without_rights(binaries::balancer());
     command.arg("--config").arg(file).arg("--state").arg(state.path().join("state"));
     command.args(["--reports", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);

@@ -30,8 +30,8 @@ fn of(lines: &str, reports: &[Report<'_>], health: &Health, milliseconds: u64) -
 }
 
 #[track_caller]
-fn condition(lines: &str, report: Report<'_>, health: Health, milliseconds: u64) -> Condition {
-    let candidates = of(lines, &[report], &health, milliseconds);
+fn condition(lines: &str, report: Report<'_>, health: &Health, milliseconds: u64) -> Condition {
+    let candidates = of(lines, &[report], health, milliseconds);
     let [candidate] = candidates.values().collect::<Vec<_>>()[..] else { panic!("{candidates:?}") };
     candidate.condition.clone()
 }
@@ -41,7 +41,7 @@ fn an_edge_is_as_utilised_as_it_says_whatever_its_weight() {
     let mut heavy = edge("10.0.0.1");
     heavy.weight = Some(2.0);
     for report in [edge("10.0.0.1"), heavy] {
-        let Condition::Utilised(utilisation) = condition(EDGES, report, Health::Unchecked, 0) else { panic!() };
+        let Condition::Utilised(utilisation) = condition(EDGES, report, &Health::Unchecked, 0) else { panic!() };
         assert!((utilisation - 0.4).abs() < 0.01, "39 clients and one more of 100, not {utilisation}");
     }
     let mut heavy = edge("10.0.0.1");
@@ -53,7 +53,7 @@ fn an_edge_is_as_utilised_as_it_says_whatever_its_weight() {
 fn a_full_edge_has_no_headroom_and_is_up() {
     let mut full = edge("10.0.0.1");
     full.load.connections = Some(100);
-    assert_eq!(condition(EDGES, full, Health::Up, 0), Condition::Utilised(1.0));
+    assert_eq!(condition(EDGES, full, &Health::Up, 0), Condition::Utilised(1.0));
 }
 
 #[test]
@@ -65,12 +65,12 @@ fn edges_say_that_they_are_paused_drained_and_gone() {
     ] {
         let mut report = edge("10.0.0.1");
         report.status = status;
-        assert_eq!(condition(EDGES, report, Health::Up, 0), expected);
+        assert_eq!(condition(EDGES, report, &Health::Up, 0), expected);
     }
     let mut gone = edge("10.0.0.1");
     gone.status = Status::Stopping;
     assert_eq!(
-        condition(EDGES, gone, Health::Up, 6000),
+        condition(EDGES, gone, &Health::Up, 6000),
         Condition::Unmeasured(Unmeasured::Stale),
         "only its agent was"
     );
@@ -79,25 +79,25 @@ fn edges_say_that_they_are_paused_drained_and_gone() {
 #[test]
 fn a_silent_agent_is_a_failure_only_when_nobody_else_speaks_for_the_server() {
     let after = 60_000;
-    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Unchecked, after), Condition::Failed(Failure::Silent));
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Unchecked, after), Condition::Failed(Failure::Silent));
     let stale = Condition::Unmeasured(Unmeasured::Stale);
-    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Up, after), stale);
-    assert_eq!(condition(STATIC, edge("10.0.0.1"), Health::Unchecked, after), stale);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Up, after), stale);
+    assert_eq!(condition(STATIC, edge("10.0.0.1"), &Health::Unchecked, after), stale);
 }
 
 #[test]
 fn a_check_that_fails_wins_over_an_agent_that_reports() {
     let down = Health::Down("refused".to_owned());
     let expected = Condition::Failed(Failure::Check("refused".to_owned()));
-    assert_eq!(condition(EDGES, edge("10.0.0.1"), down, 0), expected);
-    assert_eq!(condition(EDGES, edge("10.0.0.1"), Health::Unknown, 0), Condition::Awaited);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), &down, 0), expected);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Unknown, 0), Condition::Awaited);
 }
 
 #[test]
 fn a_configured_server_has_the_load_of_the_edge_that_has_its_address() {
-    assert!(matches!(condition(STATIC, edge("10.0.0.1"), Health::Unchecked, 0), Condition::Utilised(_)));
+    assert!(matches!(condition(STATIC, edge("10.0.0.1"), &Health::Unchecked, 0), Condition::Utilised(_)));
     assert_eq!(
-        condition(STATIC, edge("10.0.0.2"), Health::Unchecked, 0),
+        condition(STATIC, edge("10.0.0.2"), &Health::Unchecked, 0),
         Condition::Unmeasured(Unmeasured::NoAgent),
         "and those that are not configured are no servers"
     );
