@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
 
 mod by_hand;
+mod checks;
 mod failover;
 mod load;
 mod netlink;
@@ -36,6 +37,7 @@ const SCENARIOS: &[Scenario] = &[
         run: windows_media::run,
     },
     Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
+    Scenario { name: "weir-checks", shows: "servers that fail, checked, and a sorry server", run: checks::run },
 ];
 
 fn main() -> ExitCode {

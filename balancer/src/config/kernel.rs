@@ -64,6 +64,10 @@ pub struct Kernel {
     /// Whether the variables of `/proc/sys` that the methods in use need are set; otherwise those that are not as they
     /// should be are only reported. Default: true.
     pub set_sysctls: bool,
+    /// Servers that are checked at a time, 1 to 10000; each takes a file or a process meanwhile, for some milliseconds if it
+    /// works, and for the `timeout` of its check if it does not. Default: 256.
+    #[serde(deserialize_with = "units::within::<_, 1, 10_000>")]
+    pub checks: usize,
     /// This director is one of two.
     pub directors: Option<Directors>,
     /// The services.
@@ -100,6 +104,7 @@ impl Default for Kernel {
             tcp_fin_timeout: None,
             udp_timeout: None,
             set_sysctls: true,
+            checks: 256,
             directors: None,
             services: Vec::new(),
         }

@@ -2,6 +2,7 @@
 //! and every interval, since the kernel tells of nothing by itself.
 
 mod apply;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,12 +15,13 @@ use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
-use weir_program::netlink;
+use weir_program::{netlink, random};
 
-use super::candidates::{Health, candidates};
+use super::candidates::candidates;
 use super::desired::{self, Decider, View};
+use super::directors::{self, Fitness, Notices};
 use super::kernel::{Kernel, OpenError, Snapshot};
-use super::model::{Marks, Owned};
+use super::model::{Marks, Owned, Role};
 use super::plan::{Desired, plan};
 use super::status::{GroupStatus, State, Status, Tally};
 use super::sysctls::{self, Finding};
@@ -28,6 +30,7 @@ use crate::config;
 use crate::config::kernel::{Error as ConfigError, OnExit};
 use crate::fleet::{self, Time};
 use apply::Applied;
+use watched::Watched;
 
 /// How often it is looked whether the fleet has changed: as often as it may.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -95,6 +98,10 @@ pub struct Controller {
     tally: Tally,
     /// The complaint that was last logged.
     complaint: Option<String>,
+    /// Which of two directors this one is.
+    role: Option<Role>,
+    /// What keepalived was last told.
+    fitness: Option<Fitness>,
 }
 
 impl Controller {
@@ -113,7 +120,21 @@ impl Controller {
         let deciders = groups.into_iter().map(|group| Decider::new(group, surroundings.ramp)).collect();
         let owned = config.owned();
         let (sysctls, tally) = (Vec::new(), Tally::default());
-        Ok(Self { config, surroundings, owned, kernel, deciders, marks, told: None, sysctls, tally, complaint: None })
+        let (told, complaint, role, fitness) = (None, None, None, None);
+        Ok(Self {
+            config,
+            surroundings,
+            owned,
+            kernel,
+            deciders,
+            marks,
+            told,
+            sysctls,
+            tally,
+            complaint,
+            role,
+            fitness,
+        })
     }
 
     /// Starts the thread, which ends when the other end of `stopped` is dropped.
@@ -126,19 +147,28 @@ impl Controller {
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
+        let groups = self.deciders.iter().map(Decider::group);
+        let seed = u64::from_ne_bytes(random::bytes());
+        let mut watched = Watched::new(groups, self.config.checks, seed, self.surroundings.clock);
+        let mut notices = self.notices();
         let mut glances = tokio::time::interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.surroundings.fleet.load_full();
         let mut next = self.surroundings.clock.now();
         loop {
-            tokio::select! {
-                changed = stopped.changed() => if changed.is_err() { break },
-                _ = glances.tick() => {}
-            }
+            let is_judged = tokio::select! {
+                changed = stopped.changed() => if changed.is_err() { break } else { false },
+                () = watched.changed() => true,
+                role = next_role(&mut notices) => {
+                    self.role = role;
+                    true
+                }
+                _ = glances.tick() => false,
+            };
             let (now, fleet) = (self.surroundings.clock.now(), self.surroundings.fleet.load_full());
-            let is_new = !Arc::ptr_eq(&seen, &fleet) && self.kernel.is_some();
+            let is_new = (is_judged || !Arc::ptr_eq(&seen, &fleet)) && self.kernel.is_some();
             if is_new || now >= next {
-                self.turn(&fleet, now);
+                self.turn(&fleet, &mut watched, now);
                 next = now + if self.kernel.is_some() { self.config.interval } else { RETRY };
             }
             seen = fleet;
@@ -147,8 +177,8 @@ impl Controller {
     }
 
     /// Looks, and does what there is to do.
-    fn turn(&mut self, fleet: &fleet::Snapshot, now: Time) {
-        let outcome = self.attempt(fleet, now);
+    fn turn(&mut self, fleet: &fleet::Snapshot, watched: &mut Watched, now: Time) {
+        let outcome = self.attempt(fleet, watched, now);
         let (state, groups) = match outcome {
             Ok((groups, None)) => (State::Running, groups),
             Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
@@ -167,13 +197,16 @@ impl Controller {
             }
             self.complaint = complaint;
         }
-        let (sysctls, tally) = (self.sysctls.clone(), self.tally);
-        self.surroundings.status.store(Arc::new(Status { state, role: None, groups, sysctls, tally }));
+        let is_fit = state == State::Running && groups.iter().all(GroupStatus::is_live);
+        self.tell(if is_fit { Fitness::Fit } else { Fitness::Unfit });
+        let (sysctls, tally, role) = (self.sysctls.clone(), self.tally, self.role);
+        self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
 
     fn attempt(
         &mut self,
         fleet: &fleet::Snapshot,
+        watched: &mut Watched,
         now: Time,
     ) -> Result<(Vec<GroupStatus>, Option<String>), Unavailable> {
         let kernel = match &mut self.kernel {
@@ -198,15 +231,17 @@ impl Controller {
         }
 
         let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
-        let decide = |decider: &mut Decider| {
-            let candidates = candidates(decider.group(), fleet, |_| Health::Unchecked, now);
-            decider.decide(&View { now, candidates: &candidates, kernel: &before, is_settled })
+        let of = |(place, decider): (usize, &Decider)| candidates(decider.group(), fleet, watched.health(place), now);
+        let candidates: Vec<_> = self.deciders.iter().enumerate().map(of).collect();
+        watched.watch(&candidates);
+        let decide = |(decider, candidates): (&mut Decider, &_)| {
+            decider.decide(&View { now, candidates, kernel: &before, is_settled })
         };
-        let decisions: Vec<_> = self.deciders.iter_mut().map(decide).collect();
+        let decisions: Vec<_> = self.deciders.iter_mut().zip(&candidates).map(decide).collect();
         let desired = Desired {
             table: decisions.iter().flat_map(|decision| decision.table.clone()).collect(),
             marks: self.marks.clone(),
-            daemons: None,
+            daemons: self.config.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role)),
             timeouts: self.config.timeouts(),
         };
         let Applied { after, made, refused } = apply::apply(kernel, &desired, before, &self.owned)?;
@@ -219,8 +254,27 @@ impl Controller {
         Ok((groups, refused))
     }
 
+    /// What keepalived says, if this is one of two directors.
+    fn notices(&self) -> Option<Notices> {
+        let path = &self.config.directors.as_ref()?.notify_fifo;
+        let complain = |error: &io::Error| error!(pipe = %path.display(), %error, "keepalived cannot be heard");
+        Notices::open(path).inspect_err(complain).ok()
+    }
+
+    /// Tells keepalived, if this is one of two directors, and if it is news.
+    fn tell(&mut self, fitness: Fitness) {
+        let Some(pair) = &self.config.directors else { return };
+        if self.fitness != Some(fitness) {
+            directors::tell(&pair.track_file, fitness);
+            self.fitness = Some(fitness);
+        }
+    }
+
     /// Does what is to be done when the balancer ends.
     fn leave(&mut self) {
+        if self.config.on_exit != OnExit::Keep {
+            self.tell(Fitness::HandOver);
+        }
         let (Some(kernel), Some(told)) = (&mut self.kernel, self.told.take()) else { return };
         let desired = match self.config.on_exit {
             OnExit::Keep => return,
@@ -233,6 +287,14 @@ impl Controller {
             Ok(Applied { refused: Some(complaint), .. }) => error!("{complaint}"),
             Err(error) => error!(%error, "the kernel could not be told what is to be on exit"),
         }
+    }
+}
+
+/// Waits until keepalived says something.
+async fn next_role(notices: &mut Option<Notices>) -> Option<Role> {
+    match notices {
+        Some(notices) => notices.next().await,
+        None => std::future::pending().await,
     }
 }
 

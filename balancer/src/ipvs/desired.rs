@@ -107,7 +107,7 @@ impl Decider {
             Some(candidate) => matches!(candidate.condition, Condition::Drained(_)),
             None => present.contains_key(address),
         });
-        let weighed = self.weights.step(&inputs, view.now);
+        let weighed = self.weights.step(&inputs, !view.is_settled, view.now);
         let up = view.candidates.iter().filter(|(address, candidate)| {
             candidate.condition.is_up() || (candidate.condition == Condition::Awaited && inputs.contains_key(address))
         });

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::model::{Destination, Family, Forwarding, Mark, Packets, Server, Service, ServiceKey};
+use super::model::{Destination, Family, Forwarding, Mark, Packets, Protocol, Server, Service, ServiceKey};
+use crate::config::kernel::check::Question;
 use crate::config::kernel::{Check, Edges};
 
 /// A virtual service as it is configured.
@@ -85,6 +86,16 @@ impl Group {
     pub fn destination(&self, forwarding: Forwarding, weight: u32) -> Destination {
         let (upper_threshold, lower_threshold) = (self.upper_threshold, self.lower_threshold);
         Destination { forwarding, weight, upper_threshold, lower_threshold }
+    }
+
+    /// The port that servers are checked at: the one that the check names, or the first of its protocol that clients use.
+    /// `None` when there is neither, or no check.
+    #[must_use]
+    pub fn checked_port(&self) -> Option<u16> {
+        let check = self.check.as_ref()?;
+        let protocol = if matches!(check.question, Question::Udp(_)) { Protocol::Udp } else { Protocol::Tcp };
+        let first = || self.packets.iter().find(|packets| packets.protocol == protocol);
+        check.port.map(u16::from).or_else(|| first().map(|packets| packets.ports.first()))
     }
 
     /// The sorry server of this family, which has no thresholds: it says sorry to everybody.

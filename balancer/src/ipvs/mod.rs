@@ -15,6 +15,7 @@
 //! | [`sysctls`]    | variables that the methods in use need                          |
 //! | [`kernel`]     | the sockets: reads what is there, and makes changes             |
 //! | [`controller`] | the thread that keeps the kernel as it should be                |
+//! | [`directors`]  | one of two: keepalived says which                               |
 //! | [`status`]     | … and how it is doing                                           |
 //!
 //! All but sockets, variables, the thread and the shell of the checks is pure.
@@ -23,6 +24,7 @@ pub mod candidates;
 pub mod checks;
 pub mod controller;
 pub mod desired;
+pub mod directors;
 pub mod dry_run;
 pub mod group;
 pub mod kernel;

@@ -97,11 +97,17 @@ impl Weights {
         self.courses.entry(server).or_insert(Course { weight, ..Course::default() });
     }
 
-    /// The weights at `now`, of these servers and no others.
-    pub fn step(&mut self, servers: &BTreeMap<IpAddr, Input>, now: Time) -> BTreeMap<IpAddr, Weighed> {
+    /// The weights at `now`, of these servers and no others. Those that are new begin small, unless all are new since Weir
+    /// `is_starting`.
+    pub fn step(
+        &mut self,
+        servers: &BTreeMap<IpAddr, Input>,
+        is_starting: bool,
+        now: Time,
+    ) -> BTreeMap<IpAddr, Weighed> {
         self.courses.retain(|server, _| servers.contains_key(server));
         // The first servers of a group have nobody who could take their share until they are warm.
-        let has_others = self.courses.values().any(|course| course.weight > 0);
+        let has_others = !is_starting && self.courses.values().any(|course| course.weight > 0);
         let weigh = |(server, input): (&IpAddr, &Input)| {
             let course = self.courses.entry(*server).or_default();
             if course.weight == 0 {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use toml::Spanned;
 
+use super::check::Question;
 use super::service::{Edges, Method, Service};
 use super::{Kernel, RealServer};
 use crate::config::units::parse_name;
@@ -91,7 +92,7 @@ fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
         let family = if *family == Family::V4 { "IPv4" } else { "IPv6" };
         return Err(in_section(format!("nobody serves its {family} addresses: add a server, or take them out")));
     }
-    Ok(Group {
+    let group = Group {
         name: service.name.clone(),
         mark,
         packets: packets(service),
@@ -106,7 +107,11 @@ fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
         hysteresis: service.hysteresis as usize,
         drain: service.drain,
         check: service.check.clone(),
-    })
+    };
+    if group.check.as_ref().is_some_and(|check| check.question != Question::Nothing) && group.checked_port().is_none() {
+        return Err(in_section("its check has no port: add `port` to it".to_owned()));
+    }
+    Ok(group)
 }
 
 /// What can be said of a service without looking at its servers.
@@ -122,6 +127,9 @@ fn check(service: &Service) -> Result<(), String> {
     }
     if service.lower_threshold > service.upper_threshold {
         return Err("`lower_threshold` is above `upper_threshold`: swap them".to_owned());
+    }
+    if service.check.as_ref().is_some_and(|check| check.through_address) {
+        return Err("`through_address` is not available yet: take it out".to_owned());
     }
     if service.one_packet && !service.tcp.is_empty() {
         return Err("`one_packet` is for UDP alone: make a service of its own for TCP".to_owned());

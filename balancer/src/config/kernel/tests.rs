@@ -45,6 +45,7 @@ fn every_key_can_be_set() {
         tcp_timeout = "15m"
         udp_timeout = "5m"
         set_sysctls = false
+        checks = 10
         [kernel.directors]
         track_file = "/run/x"
         notify_fifo = "/run/y"
@@ -127,6 +128,11 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
             "6: `5000-1024` is no port and no range: expected such as \"554\" or \"1024-5000\", from 1 to 65535",
         ),
         ("method = \"dr\"", "6: `dr` is not a method: expected one of `direct`, `nat`, `ipip`, `gue`, `gre`, `local`"),
+        (
+            "udp = [\"1\"]\ncheck.kind = \"udp\"\ncheck.through_address = true",
+            "1: service `web`: `through_address` is not available yet: take it out",
+        ),
+        ("check.kind = \"udp\"", "1: service `web`: its check has no port: add `port` to it"),
         ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
         ("quorum = 0", "6: out of range: expected 1 to 65535"),
         (

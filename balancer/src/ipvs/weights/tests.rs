@@ -16,7 +16,7 @@ fn inputs<const COUNT: usize>(measures: [Measure; COUNT]) -> BTreeMap<IpAddr, In
 /// The weights over time, one step each `PAUSE`.
 fn course(weights: &mut Weights, from: u64, steps: u64, measures: [Measure; 2]) -> Vec<[u32; 2]> {
     let step = |step: u64| {
-        let weighed = weights.step(&inputs(measures), at(from + 2000 * step));
+        let weighed = weights.step(&inputs(measures), false, at(from + 2000 * step));
         [1, 2].map(|last| weighed[&server(last)].weight)
     };
     (0..steps).map(step).collect()
@@ -65,7 +65,7 @@ fn when_reports_go_stale_the_base_weight_comes_back_in_steps() {
 fn a_drained_server_gets_nothing_at_once_and_ramps_up_when_it_is_back() {
     let mut weights = Weights::new(RAMP);
     course(&mut weights, 0, 1, [Unknown, Unknown]);
-    assert_eq!(weights.step(&inputs([Drained, Unknown]), at(1))[&server(1)].weight, 0);
+    assert_eq!(weights.step(&inputs([Drained, Unknown]), false, at(1))[&server(1)].weight, 0);
     let back = course(&mut weights, 10_000, 17, [Unknown, Unknown]);
     let first: Vec<u32> = back.iter().map(|pair| pair[0]).collect();
     assert_eq!(first, [10, 10, 13, 20, 27, 33, 40, 47, 53, 60, 67, 67, 80, 80, 93, 93, 93]);
@@ -74,8 +74,8 @@ fn a_drained_server_gets_nothing_at_once_and_ramps_up_when_it_is_back() {
 #[test]
 fn a_server_that_joins_others_ramps_up() {
     let mut weights = Weights::new(RAMP);
-    weights.step(&inputs([Unknown]), at(0));
-    let weighed = weights.step(&inputs([Unknown, Unknown]), at(1))[&server(2)];
+    weights.step(&inputs([Unknown]), false, at(0));
+    let weighed = weights.step(&inputs([Unknown, Unknown]), false, at(1))[&server(2)];
     assert_eq!((weighed.weight, weighed.is_ramping), (10, true));
 }
 
@@ -83,8 +83,15 @@ fn a_server_that_joins_others_ramps_up() {
 fn what_the_kernel_has_is_gone_on_with() {
     let mut weights = Weights::new(RAMP);
     weights.adopt(server(1), 40);
-    assert_eq!(weights.step(&inputs([Utilised(0.6)]), at(0))[&server(1)].weight, 40);
-    assert_eq!(weights.step(&inputs([Unknown]), at(1))[&server(1)].weight, 80);
+    assert_eq!(weights.step(&inputs([Utilised(0.6)]), false, at(0))[&server(1)].weight, 40);
+    assert_eq!(weights.step(&inputs([Unknown]), false, at(1))[&server(1)].weight, 80);
+}
+
+#[test]
+fn while_weir_starts_none_is_newer_than_others() {
+    let mut weights = Weights::new(RAMP);
+    weights.step(&inputs([Unknown]), true, at(0));
+    assert_eq!(weights.step(&inputs([Unknown, Unknown]), true, at(1))[&server(2)].weight, 100);
 }
 
 fn measure() -> impl Strategy<Value = Measure> {
@@ -104,7 +111,7 @@ proptest! {
             now += later;
             let servers: BTreeMap<_, _> =
                 servers.into_iter().map(|(last, (measure, base))| (server(last), Input { base, measure })).collect();
-            let weighed = weights.step(&servers, at(now));
+            let weighed = weights.step(&servers, false, at(now));
             prop_assert!(weighed.keys().eq(servers.keys()));
             before.retain(|server, _| servers.contains_key(server));
             for (server, Weighed { weight, .. }) in weighed {
@@ -130,7 +137,7 @@ proptest! {
         let mut weights = Weights::new(RAMP);
         weights.adopt(server(1), start);
         let servers = BTreeMap::from([(server(1), Input { base, measure: Utilised(load) })]);
-        let last = (0..60).map(|step| weights.step(&servers, at(2000 * step))[&server(1)].weight).last().unwrap();
+        let last = (0..60).map(|step| weights.step(&servers, false, at(2000 * step))[&server(1)].weight).last().unwrap();
         let target = (base as f32 * (1.0 - load).max(0.0)).round().max(1.0);
         prop_assert!((last as f32 - target).abs() <= 0.1 * last as f32 + 1.0, "{} instead of {}", last, target);
     }

@@ -1,0 +1,96 @@
+//! The servers that are checked, and what is known of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::kernel::Check;
+use crate::config::kernel::check::Question;
+use crate::ipvs::candidates::{Candidate, Health};
+use crate::ipvs::checks::{ProbeOptions, Runner, Status, Subject, Verdict};
+use crate::ipvs::group::Group;
+
+/// What a server is checked as: in each service of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    service: Arc<str>,
+    address: IpAddr,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.address, self.service)
+    }
+}
+
+/// The checks of all services.
+#[derive(Debug)]
+pub(super) struct Watched {
+    runner: Runner<Key>,
+    statuses: watch::Receiver<HashMap<Key, Status>>,
+    /// By the order of the services; none for those that are not checked.
+    checks: Vec<Option<Checked>>,
+}
+
+/// A service that is checked.
+#[derive(Debug, Clone)]
+struct Checked {
+    service: Arc<str>,
+    check: Arc<Check>,
+    port: u16,
+}
+
+impl Watched {
+    /// Nobody yet. Must be called within a runtime.
+    pub(super) fn new<'a>(groups: impl Iterator<Item = &'a Group>, at_a_time: usize, seed: u64, clock: Clock) -> Self {
+        let runner = Runner::new(at_a_time, seed, clock);
+        let checked = |group: &Group| {
+            let check = group.check.clone().filter(|check| check.question != Question::Nothing)?;
+            let port = group.checked_port()?;
+            Some(Checked { service: group.name.as_str().into(), check: Arc::new(check), port })
+        };
+        Self { statuses: runner.statuses(), runner, checks: groups.map(checked).collect() }
+    }
+
+    /// Waits until something else is known of a server.
+    pub(super) async fn changed(&mut self) {
+        if self.statuses.changed().await.is_err() {
+            // Not while the runner is here.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What is known of the servers of the service at this place.
+    pub(super) fn health(&self, place: usize) -> impl Fn(IpAddr) -> Health {
+        let checked = self.checks.get(place).and_then(Option::as_ref);
+        let statuses = checked.map(|_| self.statuses.borrow().clone());
+        move |address| {
+            let Some((checked, statuses)) = checked.zip(statuses.as_ref()) else { return Health::Unchecked };
+            let key = Key { service: Arc::clone(&checked.service), address };
+            match statuses.get(&key).map(|status| &status.verdict) {
+                None | Some(Verdict::Unknown) => Health::Unknown,
+                Some(Verdict::Up) => Health::Up,
+                Some(Verdict::Down(reason)) => Health::Down(reason.to_string()),
+            }
+        }
+    }
+
+    /// Checks these servers from now on, service by service, and no others.
+    pub(super) fn watch(&mut self, candidates: &[BTreeMap<IpAddr, Candidate>]) {
+        let mut subjects = HashMap::new();
+        for (checked, candidates) in self.checks.iter().zip(candidates) {
+            let Some(Checked { service, check, port }) = checked else { continue };
+            for address in candidates.keys() {
+                let key = Key { service: Arc::clone(service), address: *address };
+                let target = SocketAddr::new(*address, *port);
+                let subject = Subject { target, check: Arc::clone(check), options: ProbeOptions::default() };
+                subjects.insert(key, subject);
+            }
+        }
+        self.runner.watch(subjects);
+    }
+}
