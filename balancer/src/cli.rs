@@ -40,6 +40,10 @@ pub(crate) enum Command {
     AddSteering(AddSteering),
     /// Ask one server once whether it works, as the checks of kernel mode do. Exit code 0 when it does, 1 when not.
     CheckServer(CheckServer),
+    /// Print the sections of kernel mode that say what a configuration of ldirectord says.
+    ImportLdirectord(Import),
+    /// Print the sections of kernel mode that say what the virtual servers of keepalived's configuration say.
+    ImportKeepalived(Import),
 }
 
 /// What can be given on the command line wins over the configuration file.
@@ -94,6 +98,15 @@ pub(crate) struct Keygen {
     /// The balancer's state folder.
     #[arg(long, value_name = "FOLDER", requires = "edge")]
     state: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The file, such as /etc/ha.d/ldirectord.cf or /etc/keepalived/keepalived.conf.
+    pub(crate) file: PathBuf,
+    /// A file with the rules of iptables that set the marks, as commands or as iptables-save prints them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) marks: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod check_server;
 mod cli;
 mod demo;
 mod greeting;
+mod import;
 mod reload;
 
 use std::io::{ErrorKind, Write as _};
@@ -16,6 +17,7 @@ use weir_balancer::config::keys;
 use weir_balancer::fronts::relay::edge_tls;
 use weir_balancer::geoip::CurrentZones;
 use weir_balancer::ipvs::dry_run;
+use weir_balancer::ipvs::import::{keepalived, ldirectord};
 use weir_balancer::playlist::Steering;
 use weir_balancer::server::FromFiles;
 use weir_balancer::tls::Certificate;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Some(Command::Keygen(keygen)) => generate_key(&keygen),
         Some(Command::AddSteering(arguments)) => add_steering(&arguments),
         Some(Command::CheckServer(arguments)) => start::block_on(check_server::run(arguments)),
+        Some(Command::ImportLdirectord(arguments)) => import::run(&arguments, ldirectord::read),
+        Some(Command::ImportKeepalived(arguments)) => import::run(&arguments, keepalived::read),
     })
 }
 

@@ -17,6 +17,14 @@
 //! | [`controller`] | the thread that keeps the kernel as it should be                |
 //! | [`directors`]  | one of two: keepalived says which                               |
 //! | [`status`]     | … and how it is doing                                           |
+//! | module      | what it holds                                                             |
+//! |-------------|---------------------------------------------------------------------------|
+//! | [`model`]   | virtual services, real servers, marks, as the kernel keeps them           |
+//! | [`plan`]    | from what is there to what is desired, change by change                   |
+//! | [`netlink`] | changes and answers as bytes                                              |
+//! | [`text`]    | changes as `nft` and `ipvsadm` take them                                  |
+//! | [`kernel`]  | the sockets: reads what is there, and makes changes                       |
+//! | [`import`]  | services from what other programs were configured with                    |
 //!
 //! All but sockets, variables, the thread and the shell of the checks is pure.
 
@@ -27,6 +35,7 @@ pub mod desired;
 pub mod directors;
 pub mod dry_run;
 pub mod group;
+pub mod import;
 pub mod kernel;
 pub mod model;
 pub mod netlink;

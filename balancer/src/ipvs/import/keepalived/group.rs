@@ -1,0 +1,85 @@
+//! What a virtual server is known by: an address and a port, a mark, or a group of these.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::super::{Imported, ports};
+use super::statement::Statement;
+use crate::ipvs::model::PortRange;
+
+/// What packets go to a virtual server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) marks: Vec<u32>,
+    /// Addresses by their ports, which all of a service have in common.
+    pub(super) addresses: BTreeMap<PortRange, Vec<IpAddr>>,
+}
+
+/// Groups by name.
+#[derive(Debug, Default)]
+pub(super) struct Groups(BTreeMap<String, Known>);
+
+impl Groups {
+    pub(super) fn read(statements: &[Statement], imported: &mut Imported) -> Self {
+        let mut groups = Self::default();
+        for statement in statements.iter().filter(|statement| statement.name() == "virtual_server_group") {
+            imported.carried.insert(statement.line);
+            let group = groups.0.entry(statement.argument(0).to_owned()).or_default();
+            for member in &statement.block {
+                match group.add(&member.words) {
+                    Ok(()) => _ = imported.carried.insert(member.line),
+                    Err(why) => imported.note(member.line, member.text(), why),
+                }
+            }
+        }
+        groups
+    }
+
+    /// What stands behind `virtual_server`.
+    pub(super) fn known(&self, words: &[String]) -> Result<Known, &'static str> {
+        if let [group, name] = words
+            && group == "group"
+        {
+            return self.0.get(name).cloned().ok_or("there is no group of this name");
+        }
+        let mut known = Known::default();
+        known.add(words)?;
+        Ok(known)
+    }
+}
+
+impl Known {
+    fn add(&mut self, words: &[String]) -> Result<(), &'static str> {
+        const EXPECTED: &str = "expected an address and a port, fwmark and a number, or group and a name";
+        let [first, second, ..] = words else { return Err(EXPECTED) };
+        if first == "fwmark" {
+            let mark = second.parse().ok().filter(|mark| *mark > 0).ok_or("expected a mark that is not 0")?;
+            if !self.marks.contains(&mark) {
+                self.marks.push(mark);
+            }
+            return Ok(());
+        }
+        let addresses = addresses(first).ok_or(EXPECTED)?;
+        // A port of 0 is every port.
+        let range = match ports::range(second).ok_or(EXPECTED)? {
+            range if range.last() == 0 => PortRange::new(1, u16::MAX).ok_or(EXPECTED)?,
+            range if range.first() > 0 => range,
+            _ => return Err(EXPECTED),
+        };
+        let known = self.addresses.entry(range).or_default();
+        for address in addresses {
+            if !known.contains(&address) {
+                known.push(address);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An address, or a range such as `192.0.2.1-9`.
+fn addresses(text: &str) -> Option<Vec<IpAddr>> {
+    let Some((first, last)) = text.split_once('-') else { return Some(vec![text.parse().ok()?]) };
+    let first: Ipv4Addr = first.parse().ok()?;
+    let [a, b, c, _] = first.octets();
+    ports::addresses(first, Ipv4Addr::new(a, b, c, last.parse().ok()?))
+}

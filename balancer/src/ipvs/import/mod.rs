@@ -1,0 +1,101 @@
+//! Kernel mode's sections from what other programs were configured with.
+//!
+//! | module         | what it holds                                                     |
+//! |----------------|-------------------------------------------------------------------|
+//! | [`ldirectord`] | reads `ldirectord.cf`                                             |
+//! | [`keepalived`] | reads the `virtual_server` blocks of `keepalived.conf`            |
+//! | [`marking`]    | reads the rules of iptables that say what a mark stands for       |
+//! | [`service`]    | what was read, in Weir's terms                                    |
+//! | [`write`]      | writes it as TOML, with comments for what could not be carried    |
+//!
+//! All of it is pure, and nothing is dropped in silence: of each line that says something, either its meaning is carried
+//! over, or a [`Note`] says why not.
+
+mod fit;
+pub mod keepalived;
+pub mod ldirectord;
+pub mod marking;
+mod ports;
+pub mod service;
+mod write;
+
+use std::collections::BTreeSet;
+
+pub use service::{Check, CheckKind, Method, Server, Service};
+
+/// The most servers that a range of addresses may stand for: a slip of the pen must not make millions.
+const MOST_IN_RANGE: usize = 256;
+
+/// What a file says, as far as Weir has words for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// The services, in the order of the file.
+    pub services: Vec<Service>,
+    /// What becomes of services when the program ends, if the file says so.
+    pub on_exit: Option<OnExit>,
+    /// What could not be carried over, and belongs to no one service.
+    pub notes: Vec<Note>,
+    /// The lines, counted from 1, whose meaning was carried over.
+    pub carried: BTreeSet<usize>,
+}
+
+/// What becomes of services when the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExit {
+    /// They stay.
+    Keep,
+    /// They are removed.
+    Remove,
+}
+
+/// Something that could not be carried over as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// The last line of it: the same one, unless it is a block.
+    pub last: usize,
+    /// What stands there, or the part of it that matters.
+    pub what: String,
+    /// Why it was not carried over, and what to do.
+    pub why: String,
+}
+
+impl Imported {
+    /// How many lines could not be carried over as they stand.
+    #[must_use]
+    pub fn noted(&self) -> usize {
+        self.all_notes().flat_map(|note| note.line..=note.last).collect::<BTreeSet<_>>().len()
+    }
+
+    /// All notes: those of services, too.
+    pub fn all_notes(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().chain(self.services.iter().flat_map(|service| &service.notes))
+    }
+
+    fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
+        self.notes.push(Note { line, last: line, what: what.into(), why: why.into() });
+    }
+
+    /// Whether the meaning of this line was carried over, or a note says why not.
+    fn accounts_for(&self, line: usize) -> bool {
+        self.carried.contains(&line) || self.all_notes().any(|note| (note.line..=note.last).contains(&line))
+    }
+
+    /// Fits services to the configuration, and gives them names of their own.
+    fn settle(&mut self) {
+        self.services.iter_mut().for_each(fit::fit);
+        let mut taken = BTreeSet::new();
+        for service in &mut self.services {
+            let first = service.name.clone();
+            let mut number = 1;
+            while !taken.insert(service.name.clone()) {
+                number += 1;
+                service.name = format!("{first}-{number}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

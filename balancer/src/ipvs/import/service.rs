@@ -1,0 +1,201 @@
+//! What was read, in the terms of `[[kernel.service]]`.
+
+use std::net::IpAddr;
+
+use super::Note;
+use crate::ipvs::model::{PortRange, Protocol};
+
+/// A virtual service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, made of what it is known by.
+    pub name: String,
+    /// The line where it begins, counted from 1.
+    pub line: usize,
+    /// Its addresses; none when it is known by a mark, and no rule said what the mark stands for.
+    pub addresses: Vec<IpAddr>,
+    /// Its ports.
+    pub ports: Vec<(Protocol, PortRange)>,
+    /// The mark that it is known by.
+    pub mark: Option<u32>,
+    /// How a server is chosen, as the kernel calls it.
+    pub scheduler: String,
+    /// For how many seconds a client stays with its server.
+    pub persistence: Option<u32>,
+    /// Bits of an IPv4 address that are alike in clients that stay together.
+    pub persistence_prefix: Option<u8>,
+    /// Bits of an IPv6 address that are alike in clients that stay together.
+    pub persistence_prefix6: Option<u8>,
+    /// Whether each datagram is a connection of its own.
+    pub one_packet: bool,
+    /// How packets come to servers that do not say otherwise.
+    pub method: Method,
+    /// The server that takes over when too few others are up.
+    pub sorry_server: Option<IpAddr>,
+    /// How many servers must be up.
+    pub quorum: u32,
+    /// How many more must be up before the sorry server goes.
+    pub hysteresis: u32,
+    /// Connections from which a server gets no more.
+    pub upper_threshold: u32,
+    /// Connections below which a server gets some again.
+    pub lower_threshold: u32,
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// How they are checked.
+    pub check: Check,
+    /// What could not be carried over.
+    pub notes: Vec<Note>,
+}
+
+/// A real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its weight against the others'.
+    pub weight: u32,
+    /// How packets come to it.
+    pub method: Method,
+}
+
+/// How packets come to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// In a frame of their own, as they are.
+    #[default]
+    Direct,
+    /// With the server's address in place of the virtual one.
+    Nat,
+    /// Inside another IP packet.
+    Ipip,
+    /// … with generic UDP encapsulation.
+    Gue,
+    /// … with generic routing encapsulation.
+    Gre,
+}
+
+/// How servers are checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Check {
+    /// By what.
+    pub kind: CheckKind,
+    /// The port, unless it is the service's first TCP port.
+    pub port: Option<u16>,
+    /// Over TLS.
+    pub tls: bool,
+    /// The path that is asked for.
+    pub path: Option<String>,
+    /// The name of the host that is asked for.
+    pub host: Option<String>,
+    /// The codes that are accepted.
+    pub codes: Vec<String>,
+    /// What is sent.
+    pub send: Option<String>,
+    /// What the answer must contain.
+    pub receive: Option<String>,
+    /// The program, with its arguments.
+    pub command: Vec<String>,
+    /// Seconds between two checks.
+    pub interval: Option<u32>,
+    /// Seconds that one may take.
+    pub timeout: Option<u32>,
+    /// Successes in a row that make a server up.
+    pub rise: Option<u32>,
+    /// Failures in a row that make it down.
+    pub fall: Option<u32>,
+}
+
+/// By what servers are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckKind {
+    /// By nothing.
+    #[default]
+    None,
+    /// By a connection, and what is said over it.
+    Tcp,
+    /// By a datagram that is answered.
+    Udp,
+    /// By HTTP.
+    Http,
+    /// By a program's exit code.
+    Exec,
+}
+
+impl Service {
+    /// A service of which nothing is known but where it begins.
+    pub(super) fn new(name: String, line: usize) -> Self {
+        Self {
+            name,
+            line,
+            addresses: Vec::new(),
+            ports: Vec::new(),
+            mark: None,
+            scheduler: "wlc".to_owned(),
+            persistence: None,
+            persistence_prefix: None,
+            persistence_prefix6: None,
+            one_packet: false,
+            method: Method::default(),
+            sorry_server: None,
+            quorum: 1,
+            hysteresis: 0,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            servers: Vec::new(),
+            check: Check::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
+        self.notes.push(Note { line, last: line, what: what.into(), why: why.into() });
+    }
+
+    /// The port that servers must have, since Weir changes none: the only one, if there is only one.
+    pub(super) fn only_port(&self) -> Option<u16> {
+        match self.ports.as_slice() {
+            [(_, range)] if range.first() == range.last() => Some(range.first()),
+            _ => None,
+        }
+    }
+
+    /// Says that packets come to a server on the port that clients sent them to, where the file says otherwise.
+    pub(super) fn check_server_port(&mut self, line: usize, what: &str, port: u16) {
+        let is_other = self.only_port().is_some_and(|expected| expected != port);
+        if port != 0 && is_other {
+            let why = "a service by mark changes no port: servers must listen on the service's own";
+            self.note(line, what, format!("the port {port} was left out: {why}"));
+        }
+    }
+}
+
+impl Method {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nat => "nat",
+            Self::Ipip => "ipip",
+            Self::Gue => "gue",
+            Self::Gre => "gre",
+        }
+    }
+}
+
+impl CheckKind {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Http => "http",
+            Self::Exec => "exec",
+        }
+    }
+}
