@@ -44,6 +44,8 @@ pub(crate) enum Command {
     ImportLdirectord(Import),
     /// Print the sections of kernel mode that say what the virtual servers of keepalived's configuration say.
     ImportKeepalived(Import),
+    /// Print keepalived's configuration for one of two directors, which moves the virtual addresses of all services.
+    KeepalivedConf(KeepalivedConf),
 }
 
 /// What can be given on the command line wins over the configuration file.
@@ -107,6 +109,26 @@ pub(crate) struct Import {
     /// A file with the rules of iptables that set the marks, as commands or as iptables-save prints them.
     #[arg(long, value_name = "FILE")]
     pub(crate) marks: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeepalivedConf {
+    /// The configuration file, the same on both directors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Which of the two directors: the first has the addresses while both are fit.
+    #[arg(long, value_enum)]
+    pub(crate) director: Director,
+    /// The interface that has the addresses. Default: `sync_interface` of [kernel.directors].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+}
+
+/// One of two directors.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Director {
+    First,
+    Second,
 }
 
 #[derive(Args, Debug)]

@@ -40,6 +40,7 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "g++",
     "gcc",
     "iproute2",
+    "keepalived",
     "nftables",
     "python3-venv",
     "util-linux",

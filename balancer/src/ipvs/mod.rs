@@ -25,6 +25,15 @@
 //! | [`text`]    | changes as `nft` and `ipvsadm` take them                                  |
 //! | [`kernel`]  | the sockets: reads what is there, and makes changes                       |
 //! | [`import`]  | services from what other programs were configured with                    |
+//! | module         | what it holds                                                             |
+//! |----------------|---------------------------------------------------------------------------|
+//! | [`model`]      | virtual services, real servers, marks, as the kernel keeps them           |
+//! | [`plan`]       | from what is there to what is desired, change by change                   |
+//! | [`netlink`]    | changes and answers as bytes                                              |
+//! | [`text`]       | changes as `nft` and `ipvsadm` take them                                  |
+//! | [`kernel`]     | the sockets: reads what is there, and makes changes                       |
+//! | [`import`]     | services from what other programs were configured with                    |
+//! | [`keepalived`] | configurations of keepalived for a pair of directors                      |
 //!
 //! All but sockets, variables, the thread and the shell of the checks is pure.
 
@@ -36,6 +45,7 @@ pub mod directors;
 pub mod dry_run;
 pub mod group;
 pub mod import;
+pub mod keepalived;
 pub mod kernel;
 pub mod model;
 pub mod netlink;

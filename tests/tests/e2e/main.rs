@@ -17,6 +17,7 @@ mod hostile_reports;
 mod http_players;
 mod http_redirect;
 mod kernel_checks;
+mod keepalived_pair;
 mod kernel_marks;
 mod kernel_unavailable;
 mod keys;
