@@ -1,6 +1,7 @@
 //! The command line of `weir-agent`.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,35 @@ pub(crate) enum Ask {
         #[command(flatten)]
         place: Where,
     },
+    /// Make this machine a real server for direct routing: it takes packets for the virtual addresses, and tells nobody
+    /// that it has them. Lasts until it starts anew.
+    DirectRouting(DirectRouting),
+}
+
+/// What is done for direct routing.
+#[derive(Args, Debug)]
+pub(crate) struct DirectRouting {
+    /// What to do.
+    #[arg(value_enum, default_value = "print")]
+    pub(crate) action: Action,
+    /// A virtual address; may be repeated.
+    #[arg(long, value_name = "ADDRESS", required = true, num_args = 1, value_parser = parse_virtual)]
+    pub(crate) address: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// What to do for direct routing.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Action {
+    /// Show the commands that do the same.
+    Print,
+    /// Do what is not done yet.
+    Apply,
+    /// Say what is missing; exit code 1 when something is.
+    Verify,
+    /// Undo what `apply` did for these addresses.
+    Undo,
 }
 
 /// Which agent is asked.
@@ -229,6 +259,12 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = units::parse_duration(text)?;
     let range = Duration::from_millis(100)..=Duration::from_secs(3600);
     if range.contains(&interval) { Ok(interval) } else { Err("out of range: expected 100ms to 1h".to_owned()) }
+}
+
+fn parse_virtual(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| "expected an address without a port or prefix".to_owned())?;
+    let is_usable = !address.is_loopback() && !address.is_unspecified() && !address.is_multicast();
+    if is_usable { Ok(address) } else { Err("this is no address that clients can reach".to_owned()) }
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -3,6 +3,7 @@
 
 mod cli;
 mod show;
+mod silent;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
                     let deadline = deadline.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                     order(&place.folder(), Request::Drain { deadline }).await
                 }
+                Some(Ask::DirectRouting(arguments)) => silent::run(arguments),
                 Some(Ask::Status { json, place }) => {
                     let report = ask(&place.folder(), Request::Status).await?;
                     say(if json { show::json(&report) } else { show::table(&report) });

@@ -12,6 +12,7 @@ mod load;
 mod netlink;
 mod programs;
 mod windows_media;
+mod real_server;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,11 @@ const SCENARIOS: &[Scenario] = &[
         run: failover::run,
     },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
+    Scenario {
+        name: "direct-routing",
+        shows: "the agent makes real servers of machines, and undoes it",
+        run: real_server::run,
+    },
     Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
     Scenario {
         name: "weir-windows-media",

@@ -30,6 +30,8 @@ const SEND_OVERHEAD: usize = 32;
 /// Whom in the kernel a socket talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
+    /// rtnetlink(7): interfaces, addresses, routes.
+    Route,
     /// sock_diag(7): which sockets there are.
     SocketDiagnostics,
     /// Netfilter, of which nf_tables is a part.
@@ -231,6 +233,7 @@ impl Socket {
 
 fn open(protocol: Protocol) -> io::Result<netlink_sys::Socket> {
     let socket = netlink_sys::Socket::new(match protocol {
+        Protocol::Route => protocols::NETLINK_ROUTE,
         Protocol::SocketDiagnostics => protocols::NETLINK_SOCK_DIAG,
         Protocol::Netfilter => protocols::NETLINK_NETFILTER,
         Protocol::Generic => protocols::NETLINK_GENERIC,
