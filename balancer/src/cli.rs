@@ -1,5 +1,6 @@
 //! The command line of `weir-balancer`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -46,6 +47,12 @@ pub(crate) enum Command {
     ImportKeepalived(Import),
     /// Print keepalived's configuration for one of two directors, which moves the virtual addresses of all services.
     KeepalivedConf(KeepalivedConf),
+    /// Look for what keeps kernel mode from working on this machine, and say what to do; exit code 1 when there is something.
+    Doctor {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 /// What can be given on the command line wins over the configuration file.
@@ -119,9 +126,13 @@ pub(crate) struct KeepalivedConf {
     /// Which of the two directors: the first has the addresses while both are fit.
     #[arg(long, value_enum)]
     pub(crate) director: Director,
-    /// The interface that has the addresses. Default: `sync_interface` of [kernel.directors].
+    /// The interface on which the directors hear each other, and that has the addresses. Default: `sync_interface` of
+    /// [kernel.directors].
     #[arg(long, value_name = "NAME")]
     pub(crate) interface: Option<String>,
+    /// The interface of an address that has another one; may be repeated.
+    #[arg(long, value_name = "ADDRESS=NAME", value_parser = parse_place)]
+    pub(crate) on: Vec<(IpAddr, String)>,
 }
 
 /// One of two directors.
@@ -188,4 +199,9 @@ impl Addresses {
         config.reports.address = self.reports.unwrap_or(config.reports.address);
         config.admin.address = self.admin.unwrap_or(config.admin.address);
     }
+}
+
+fn parse_place(text: &str) -> Result<(IpAddr, String), String> {
+    let place = text.split_once('=').and_then(|(address, name)| Some((address.parse().ok()?, name.to_owned())));
+    place.ok_or_else(|| "expected ADDRESS=INTERFACE, such as 192.0.2.10=eth1".to_owned())
 }

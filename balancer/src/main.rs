@@ -4,9 +4,11 @@
 mod check_server;
 mod cli;
 mod demo;
+mod doctor;
 mod greeting;
 mod import;
 mod keepalived_conf;
+mod kernel_sections;
 mod reload;
 
 use std::io::{ErrorKind, Write as _};
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Keygen(keygen)) => generate_key(&keygen),
         Some(Command::AddSteering(arguments)) => add_steering(&arguments),
         Some(Command::CheckServer(arguments)) => start::block_on(check_server::run(arguments)),
+        Some(Command::Doctor { config }) => doctor::run(&config),
         Some(Command::KeepalivedConf(arguments)) => keepalived_conf::run(&arguments),
         Some(Command::ImportLdirectord(arguments)) => import::run(&arguments, ldirectord::read),
         Some(Command::ImportKeepalived(arguments)) => import::run(&arguments, keepalived::read),

@@ -34,6 +34,7 @@
 //! | [`kernel`]     | the sockets: reads what is there, and makes changes                       |
 //! | [`import`]     | services from what other programs were configured with                    |
 //! | [`keepalived`] | configurations of keepalived for a pair of directors                      |
+//! | [`doctor`]     | what keeps kernel mode from working here, each with the remedy            |
 //!
 //! All but sockets, variables, the thread and the shell of the checks is pure.
 
@@ -44,6 +45,9 @@ pub mod desired;
 pub mod directors;
 pub mod dry_run;
 pub mod group;
+//! All but [`kernel`] and what the doctor collects is pure.
+
+pub mod doctor;
 pub mod import;
 pub mod keepalived;
 pub mod kernel;

@@ -1,0 +1,92 @@
+//! Asks the kernel. What cannot be found out is left out; much of it takes CAP_NET_ADMIN.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use weir_program::netlink::{Error, Message, Protocol, Request, Socket};
+
+use super::{Facts, reading};
+use crate::ipvs::kernel::{Kernel, OpenError, read_marks};
+use crate::ipvs::model::{Installed, Mark, MarkRange, ServiceKey};
+
+/// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETCHAIN`; `struct nfgenmsg` for all families.
+const GET_CHAINS: u16 = 10 << 8 | 4;
+const ALL_FAMILIES: [u8; 4] = [0; 4];
+
+/// Collects what there is.
+#[must_use]
+pub fn collect() -> Facts {
+    let mut facts = Facts { modules: modules(), ..Facts::default() };
+    match Kernel::open() {
+        Ok(mut kernel) => facts.marks = marks(&mut kernel),
+        Err(OpenError::NoIpvs) => facts.no_ipvs = Some("the kernel has no IPVS".to_owned()),
+        Err(error) => facts.no_ipvs = Some(error.to_string()),
+    }
+    match filter() {
+        Ok((dropping, has_weir)) => (facts.dropping, facts.has_weir) = (dropping, has_weir),
+        Err(error) => facts.no_nf_tables = Some(error.to_string()),
+    }
+    for path in ["ipv4/ip_forward", "ipv4/ip_local_port_range", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter"] {
+        setting(&mut facts, path);
+    }
+    for interface in names("/sys/class/net").into_iter().filter(|name| name != "lo") {
+        setting(&mut facts, &format!("ipv4/conf/{interface}/rp_filter"));
+        let mtu = read(&format!("/sys/class/net/{interface}/mtu")).trim().parse();
+        facts.mtus.extend(mtu.ok().map(|mtu| (interface, mtu)));
+    }
+    let four = reading::local_addresses(&read("/proc/net/fib_trie"));
+    facts.addresses.extend(four.into_iter().map(|address| (address, true)));
+    facts.addresses.extend(reading::local_addresses6(&read("/proc/net/if_inet6")));
+    facts.neighbours = reading::neighbours(&read("/proc/net/arp"));
+    for file in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
+        facts.old_tables.extend(read(file).lines().map(str::to_owned));
+    }
+    facts
+}
+
+fn modules() -> Option<BTreeSet<String>> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let folder = format!("/lib/modules/{release}");
+    // Without the list of those that could be loaded, nothing can be said to be missing.
+    let mut modules = reading::modules(&fs::read_to_string(format!("{folder}/modules.dep")).ok()?);
+    modules.extend(reading::modules(&read(&format!("{folder}/modules.builtin"))));
+    modules.extend(reading::modules(&read("/proc/modules")));
+    Some(modules)
+}
+
+/// The marks of all services.
+fn marks(kernel: &mut Kernel) -> BTreeSet<u32> {
+    let Some(range) = Mark::new(u32::MAX).and_then(|mark| MarkRange::new(mark, mark)) else { return BTreeSet::new() };
+    let Ok(snapshot) = kernel.read(&range) else { return BTreeSet::new() };
+    let mark = |key: &ServiceKey| match key {
+        ServiceKey::Marked { mark, .. } => Some(mark.number()),
+        ServiceKey::Addressed { .. } => None,
+    };
+    snapshot.services.keys().filter_map(mark).collect()
+}
+
+/// The chains that drop what no rule lets through to IPVS, and whether Weir's table is there.
+fn filter() -> Result<(Vec<String>, bool), Error> {
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    let request = Request::new(GET_CHAINS, 0).header(&ALL_FAMILIES);
+    let dropping = socket.list(request, |chains: &mut Vec<String>, message: Message<'_>| {
+        chains.extend(reading::dropping(message)?);
+        Ok(())
+    })?;
+    Ok((dropping, read_marks(&mut socket)? != Installed::Absent))
+}
+
+fn setting(facts: &mut Facts, path: &str) {
+    if let Ok(value) = fs::read_to_string(format!("/proc/sys/net/{path}")) {
+        facts.settings.insert(path.to_owned(), value.trim().to_owned());
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
