@@ -3,6 +3,7 @@
 //! The figures are those that were measured in a real kernel: with an advertisement each 0.2 s the addresses move within
 //! 0.6 s, and with 9 s before they move back every connection was known to the other director by then.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,8 +28,10 @@ pub enum Director {
 pub struct Pair {
     /// The virtual addresses; all move together.
     pub addresses: Vec<IpAddr>,
-    /// The interface that has them, and on which the directors hear each other.
+    /// The interface on which the directors hear each other, and that has the addresses.
     pub interface: String,
+    /// The interfaces of addresses that have another one.
+    pub elsewhere: BTreeMap<IpAddr, String>,
     /// The number of the pair, 1 to 255 (`virtual_router_id`, RFC 9568 section 5.2.3).
     pub id: u8,
     /// Where Weir says how fit it is: 0, -100 for a planned hand-over, -254 when unfit.
@@ -118,22 +121,26 @@ vrrp_instance weir {{
     }}
 "
         );
-        block(&mut out, "virtual_ipaddress", &spoken);
+        self.block(&mut out, "virtual_ipaddress", &spoken)?;
         if !unspoken.is_empty() {
-            block(&mut out, "virtual_ipaddress_excluded", &unspoken);
+            self.block(&mut out, "virtual_ipaddress_excluded", &unspoken)?;
         }
         out += "}\n";
         Ok(out)
     }
-}
 
-fn block(out: &mut String, name: &str, addresses: &[IpAddr]) {
-    let _ = writeln!(out, "    {name} {{");
-    for address in addresses {
-        // An IPv6 address of 128 bits is kept from being the source of the director's own packets.
-        let _ = writeln!(out, "        {address}/{}", if address.is_ipv4() { 32 } else { 128 });
+    fn block(&self, out: &mut String, name: &str, addresses: &[IpAddr]) -> Result<(), Error> {
+        let _ = writeln!(out, "    {name} {{");
+        for address in addresses {
+            // An IPv6 address of 128 bits is kept from being the source of the director's own packets.
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            let device = self.elsewhere.get(address).map(|device| word(device)).transpose()?;
+            let device = device.map(|device| format!(" dev {device}")).unwrap_or_default();
+            let _ = writeln!(out, "        {address}/{length}{device}");
+        }
+        *out += "    }\n";
+        Ok(())
     }
-    *out += "    }\n";
 }
 
 /// A word that keepalived reads as it stands.
@@ -151,6 +158,7 @@ mod tests {
         Pair {
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             interface: "eth0".to_owned(),
+            elsewhere: BTreeMap::new(),
             id: 51,
             track_file: "/run/weir/track".into(),
             notify_fifo: "/run/weir/notify".into(),
@@ -172,6 +180,14 @@ mod tests {
         assert!(spoken.contains("192.0.2.10/32") && unspoken.contains("2001:db8::10/128"), "{text}");
         let alone = pair(&["2001:db8::10"]).configuration(Director::First).unwrap();
         assert!(!alone.contains("excluded"), "{alone}");
+    }
+
+    #[test]
+    fn an_address_may_be_elsewhere() {
+        let mut pair = pair(&["192.0.2.10", "192.0.2.11"]);
+        pair.elsewhere.insert("192.0.2.11".parse().unwrap(), "bond0.103".to_owned());
+        let text = pair.configuration(Director::Second).unwrap();
+        assert!(text.contains("192.0.2.10/32\n") && text.contains("192.0.2.11/32 dev bond0.103\n"), "{text}");
     }
 
     #[test]
