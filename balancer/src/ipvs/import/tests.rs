@@ -190,6 +190,18 @@ fn rules_of_iptables_say_what_a_mark_stands_for() {
     assert!(whys(&imported).contains(&(3, "it marks packets to any address: expected -d")));
 }
 
+/// The example shows what is printed, and its configuration is that with what people add.
+#[test]
+fn the_example_is_what_is_printed() {
+    let source = include_str!("../../../../examples/kernel-terminal-servers/ldirectord.cf");
+    let printed = include_str!("../../../../examples/kernel-terminal-servers/imported.toml");
+    let configured = include_str!("../../../../examples/kernel-terminal-servers/weir.toml");
+    assert_eq!(ldirectord::read(source).to_toml("ldirectord.cf"), printed);
+    let configured: toml::Table = configured.parse().unwrap();
+    let servers = |table: &toml::Table| table["kernel"]["service"][0]["server"].clone();
+    assert_eq!(servers(&toml(&ldirectord::read(source))), servers(&configured));
+}
+
 /// A file of lines of which some are right and some are not.
 fn ldirectord_text() -> impl Strategy<Value = String> {
     let line = prop_oneof![
