@@ -7,6 +7,7 @@
 
 mod by_hand;
 mod checks;
+mod doctor;
 mod failover;
 mod load;
 mod netlink;
@@ -36,6 +37,7 @@ const SCENARIOS: &[Scenario] = &[
         shows: "the agent makes real servers of machines, and undoes it",
         run: real_server::run,
     },
+    Scenario { name: "doctor", shows: "what is wrong with a director is found", run: doctor::run },
     Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
     Scenario {
         name: "weir-windows-media",
