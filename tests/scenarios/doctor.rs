@@ -35,8 +35,10 @@ pub(crate) fn run() -> String {
         })
     });
     director.call("nft add table inet theirs");
-    let rules = director
-        .write("theirs.nft", "table inet theirs { chain input { type filter hook input priority 0; policy drop; } }\n");
+    let rules = director.write(
+        "theirs.nft",
+        "table inet theirs {\n  chain input {\n    type filter hook input priority 0; policy drop;\n  }\n}\n",
+    );
     director.call(&format!("nft --file {}", rules.display()));
     director.call("ipvsadm --add-service --fwmark-service 7 --scheduler rr");
     let (code, said) = doctor(director, &configuration);

@@ -12,8 +12,8 @@ mod failover;
 mod load;
 mod netlink;
 mod programs;
-mod windows_media;
 mod real_server;
+mod windows_media;
 
 use std::process::ExitCode;
 

@@ -17,37 +17,20 @@
 //! | [`controller`] | the thread that keeps the kernel as it should be                |
 //! | [`directors`]  | one of two: keepalived says which                               |
 //! | [`status`]     | … and how it is doing                                           |
-//! | module      | what it holds                                                             |
-//! |-------------|---------------------------------------------------------------------------|
-//! | [`model`]   | virtual services, real servers, marks, as the kernel keeps them           |
-//! | [`plan`]    | from what is there to what is desired, change by change                   |
-//! | [`netlink`] | changes and answers as bytes                                              |
-//! | [`text`]    | changes as `nft` and `ipvsadm` take them                                  |
-//! | [`kernel`]  | the sockets: reads what is there, and makes changes                       |
-//! | [`import`]  | services from what other programs were configured with                    |
-//! | module         | what it holds                                                             |
-//! |----------------|---------------------------------------------------------------------------|
-//! | [`model`]      | virtual services, real servers, marks, as the kernel keeps them           |
-//! | [`plan`]       | from what is there to what is desired, change by change                   |
-//! | [`netlink`]    | changes and answers as bytes                                              |
-//! | [`text`]       | changes as `nft` and `ipvsadm` take them                                  |
-//! | [`kernel`]     | the sockets: reads what is there, and makes changes                       |
-//! | [`import`]     | services from what other programs were configured with                    |
-//! | [`keepalived`] | configurations of keepalived for a pair of directors                      |
-//! | [`doctor`]     | what keeps kernel mode from working here, each with the remedy            |
+//! | [`import`]     | services from what other programs were configured with          |
+//! | [`keepalived`] | configurations of keepalived for a pair of directors            |
+//! | [`doctor`]     | what keeps kernel mode from working here, and what to do        |
 //!
-//! All but sockets, variables, the thread and the shell of the checks is pure.
+//! All but sockets, variables, the thread, the shell of the checks and what the doctor collects is pure.
 
 pub mod candidates;
 pub mod checks;
 pub mod controller;
 pub mod desired;
 pub mod directors;
+pub mod doctor;
 pub mod dry_run;
 pub mod group;
-//! All but [`kernel`] and what the doctor collects is pure.
-
-pub mod doctor;
 pub mod import;
 pub mod keepalived;
 pub mod kernel;

@@ -7,7 +7,7 @@ use weir_program::netlink::{Error, Message, Protocol, Request, Socket};
 
 use super::{Facts, reading};
 use crate::ipvs::kernel::{Kernel, OpenError, read_marks};
-use crate::ipvs::model::{Installed, Mark, MarkRange, ServiceKey};
+use crate::ipvs::model::{Installed, Mark, MarkRange, Owned, ServiceKey};
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETCHAIN`; `struct nfgenmsg` for all families.
 const GET_CHAINS: u16 = 10 << 8 | 4;
@@ -57,7 +57,7 @@ fn modules() -> Option<BTreeSet<String>> {
 /// The marks of all services.
 fn marks(kernel: &mut Kernel) -> BTreeSet<u32> {
     let Some(range) = Mark::new(u32::MAX).and_then(|mark| MarkRange::new(mark, mark)) else { return BTreeSet::new() };
-    let Ok(snapshot) = kernel.read(&range) else { return BTreeSet::new() };
+    let Ok(snapshot) = kernel.read(&Owned::new(range, [])) else { return BTreeSet::new() };
     let mark = |key: &ServiceKey| match key {
         ServiceKey::Marked { mark, .. } => Some(mark.number()),
         ServiceKey::Addressed { .. } => None,

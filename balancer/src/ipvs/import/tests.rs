@@ -193,9 +193,9 @@ fn rules_of_iptables_say_what_a_mark_stands_for() {
 /// The example shows what is printed, and its configuration is that with what people add.
 #[test]
 fn the_example_is_what_is_printed() {
-    let source = include_str!("../../../../examples/kernel-terminal-servers/ldirectord.cf");
-    let printed = include_str!("../../../../examples/kernel-terminal-servers/imported.toml");
-    let configured = include_str!("../../../../examples/kernel-terminal-servers/weir.toml");
+    let source = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/ldirectord.cf");
+    let printed = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/imported.toml");
+    let configured = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/weir.toml");
     assert_eq!(ldirectord::read(source).to_toml("ldirectord.cf"), printed);
     let configured: toml::Table = configured.parse().unwrap();
     let servers = |table: &toml::Table| table["kernel"]["service"][0]["server"].clone();
