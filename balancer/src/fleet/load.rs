@@ -115,6 +115,15 @@ pub struct Expected {
     pub(super) is_full: bool,
 }
 
+impl Expected {
+    /// The utilisation without the client, and those that others are about to send: for who hands out none. Where clients
+    /// come without being handed out, as through the kernel, those of others are without bounds.
+    #[must_use]
+    pub fn present_utilisation(&self) -> f32 {
+        (self.utilisation - self.step).max(0.0)
+    }
+}
+
 impl Load {
     pub(super) fn new(now: Time) -> Self {
         Self {

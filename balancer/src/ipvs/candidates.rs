@@ -138,7 +138,7 @@ pub fn candidates(
                     Condition::Failed(Failure::Silent)
                 };
                 match edge.expect(&outlook) {
-                    Ok(expected) => Condition::Utilised(expected.utilisation * edge.weight()),
+                    Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
                     Err(Exclusion::Full) => Condition::Utilised(1.0),
                     Err(Exclusion::Paused) => Condition::Paused,
                     Err(Exclusion::Draining) => Condition::Drained(edge.drain_until()),
