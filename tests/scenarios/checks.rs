@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use weir_tests::kernel::flow::Flow;
 use weir_tests::kernel::role::Method;
-use weir_tests::kernel::site::{RTP, RTSP, Site, VIRTUAL};
+use weir_tests::kernel::site::{RTP, RTSP, Server, Site, VIRTUAL};
 use weir_tests::kernel::visitor::visits;
 use weir_tests::kernel::weir::Balancer;
 use weir_tests::wait::{self, PATIENCE};
@@ -64,7 +64,7 @@ pub(crate) fn run() -> String {
     assert_eq!(visits(&site.client, service, 10).of("server3"), 10, "everybody is told that there is nothing");
     assert_eq!(balancer.metrics().sum("weir_kernel_sorry", &[]), 1.0);
 
-    site.servers.iter_mut().take(2).for_each(|server| server.recover());
+    site.servers.iter_mut().take(2).for_each(Server::recover);
     wait::until("both servers are back", PATIENCE, || {
         let table = site.directors[0].ipvs();
         let is_live = |place: usize| table.weights(site.servers[place].addresses[0]).iter().any(|weight| *weight > 0);
