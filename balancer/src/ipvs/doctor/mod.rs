@@ -6,6 +6,8 @@
 //! | [`reading`] | facts out of the kernel's files and messages; pure                  |
 //! | [`judge`]   | findings: what is wrong, and what to do; pure                       |
 //! | [`collect`] | asks the kernel; the only part that does I/O                        |
+//!
+//! [`judge`]: mod@judge
 
 pub mod collect;
 pub mod facts;

@@ -10,6 +10,8 @@
 //!
 //! All of it is pure, and nothing is dropped in silence: of each line that says something, either its meaning is carried
 //! over, or a [`Note`] says why not.
+//!
+//! [`write`]: mod@write
 
 mod fit;
 pub mod keepalived;
