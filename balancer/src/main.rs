@@ -8,7 +8,6 @@ mod doctor;
 mod greeting;
 mod import;
 mod keepalived_conf;
-mod kernel_sections;
 mod reload;
 
 use std::io::{ErrorKind, Write as _};

@@ -86,10 +86,20 @@ pub enum OnExit {
     Remove,
 }
 
+impl OnExit {
+    /// All, by the names that the configuration has for them.
+    const NAMES: [(&str, Self); 3] = [("keep", Self::Keep), ("drain", Self::Drain), ("remove", Self::Remove)];
+
+    /// The name that the configuration has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+}
+
 impl<'de> Deserialize<'de> for OnExit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let known = [("keep", Self::Keep), ("drain", Self::Drain), ("remove", Self::Remove)];
-        units::named(deserializer, "what can be done on exit", &known)
+        units::named(deserializer, "what can be done on exit", &Self::NAMES)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Pair {
     /// The interfaces of addresses that have another one.
     pub elsewhere: BTreeMap<IpAddr, String>,
     /// The number of the pair, 1 to 255 (`virtual_router_id`, RFC 9568 section 5.2.3).
-    pub id: u8,
+    pub id: u32,
     /// Where Weir says how fit it is: 0, -100 for a planned hand-over, -254 when unfit.
     pub track_file: PathBuf,
     /// Where keepalived says which of the two this director is.

@@ -82,7 +82,7 @@ pub(super) fn publisher(sink: &[&str]) -> Command {
 pub(super) fn until_all_is_sent(mut publisher: Process, within: Duration) -> Result<(), String> {
     let sent = publisher.stdout.await_text(within, |said| said.contains("Got EOS from element").then_some(()));
     let finished = publisher.kill();
-    sent.map_err(|reason| format!("{}: {reason}\n{}", finished.name, finished.stderr))
+    sent.map_err(|reason| format!("{}: {reason}\n{}\n{}", finished.name, finished.stdout, finished.stderr))
 }
 
 fn location(task: &Task) -> String {

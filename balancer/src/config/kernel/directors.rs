@@ -26,6 +26,12 @@ pub struct Directors {
     pub sync_id: u32,
 }
 
+impl Default for Directors {
+    fn default() -> Self {
+        Self { track_file: track_file(), notify_fifo: notify_fifo(), sync_interface: None, sync_id: sync_id() }
+    }
+}
+
 fn track_file() -> PathBuf {
     PathBuf::from("/run/weir/track")
 }

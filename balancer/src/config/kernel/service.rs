@@ -133,6 +133,12 @@ impl Method {
         ("gre", Self::Gre),
         ("local", Self::Local),
     ];
+
+    /// The name that the configuration has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl<'de> Deserialize<'de> for Method {

@@ -1,9 +1,12 @@
 //! What there is on this machine, and what is wanted of it. What could not be found out is `None`, and is not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::net::IpAddr;
 
-use crate::ipvs::import::Method;
+use toml::Spanned;
+
+use crate::config::kernel::{Method, Service};
 use crate::ipvs::model::{PortRange, Protocol};
 
 /// What is wanted: one service.
@@ -19,10 +22,37 @@ pub struct Wanted {
     pub mark: Option<u32>,
     /// How it chooses.
     pub scheduler: String,
-    /// How packets come to its servers.
-    pub method: Method,
+    /// How packets come to its servers, each way once.
+    pub methods: Vec<Method>,
     /// Its servers.
     pub servers: Vec<IpAddr>,
+}
+
+impl Wanted {
+    /// What a section of the configuration wants.
+    #[must_use]
+    pub fn of(service: &Service) -> Self {
+        let ports = |protocol, ports: &[PortRange]| ports.iter().map(|range| (protocol, *range)).collect();
+        let tcp: Vec<_> = ports(Protocol::Tcp, &service.tcp);
+        let udp = ports(Protocol::Udp, &service.udp);
+        let servers = service.servers.iter().map(Spanned::get_ref);
+        let others = servers.clone().filter_map(|server| server.method);
+        let mut methods = Vec::new();
+        for method in iter::once(service.method).chain(others) {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        Self {
+            name: service.name.clone(),
+            addresses: service.addresses.clone(),
+            ports: [tcp, udp].concat(),
+            mark: service.mark,
+            scheduler: service.scheduler.to_string(),
+            methods,
+            servers: servers.map(|server| server.address).collect(),
+        }
+    }
 }
 
 /// What there is.

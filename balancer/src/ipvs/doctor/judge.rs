@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{Facts, Wanted};
-use crate::ipvs::import::Method;
+use crate::config::kernel::Method;
 
 /// The largest packets on most networks, which clients send (RFC 894).
 const USUAL_MTU: u32 = 1500;
@@ -86,7 +86,7 @@ fn scheduler(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 
 /// NAT passes packets on, and only for it the director is a router.
 fn forwarding(service: &Wanted, facts: &Facts, findings: &mut Findings) {
-    if service.method != Method::Nat {
+    if !service.methods.contains(&Method::Nat) {
         return;
     }
     let families = [("IPv4", true, "ipv4/ip_forward"), ("IPv6", false, "ipv6/conf/all/forwarding")];
@@ -102,7 +102,8 @@ fn forwarding(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 
 /// Strict filtering drops answers that come by another way than they would be sent by.
 fn reverse_path(service: &Wanted, facts: &Facts, findings: &mut Findings) {
-    if service.method == Method::Direct || !service.addresses.iter().any(IpAddr::is_ipv4) {
+    let is_one_way = service.methods.iter().all(|method| matches!(method, Method::Direct | Method::Local));
+    if is_one_way || !service.addresses.iter().any(IpAddr::is_ipv4) {
         return;
     }
     let all = facts.setting("ipv4/conf/all/rp_filter").unwrap_or_default();
@@ -198,12 +199,13 @@ fn ports(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 
 fn tunnels(service: &Wanted, facts: &Facts, findings: &mut Findings) {
     // Bytes ahead of a packet: an IP header of the servers' family, and what stands between.
-    let between = match service.method {
-        Method::Ipip => 0,
-        Method::Gre => 4,
-        Method::Gue => 12,
-        Method::Direct | Method::Nat => return,
-    };
+    let between = service.methods.iter().filter_map(|method| match method {
+        Method::Ipip => Some(0),
+        Method::Gre => Some(4),
+        Method::Gue => Some(12),
+        Method::Direct | Method::Nat | Method::Local => None,
+    });
+    let Some(between) = between.max() else { return };
     let ip = if service.servers.iter().any(IpAddr::is_ipv6) { 40 } else { 20 };
     let needed = USUAL_MTU + ip + between;
     if facts.mtus.values().max().is_some_and(|largest| *largest < needed) {
@@ -237,7 +239,7 @@ mod tests {
             ports: vec![(Protocol::Tcp, 554.into()), (Protocol::Udp, PortRange::new(30_000, 40_000).unwrap())],
             mark: Some(7),
             scheduler: "wlc".to_owned(),
-            method,
+            methods: vec![method],
             servers: vec!["192.0.2.21".parse().unwrap()],
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Check, CheckKind, Method, Server, Service};
+use super::{Check, Server, Service};
+use crate::config::kernel::Method;
+use crate::config::kernel::check::Kind;
 
 /// What `weight` is by default: load makes weights less, and of 1 there is nothing to make less of.
 const USUAL_WEIGHT: u32 = 100;
@@ -24,6 +26,11 @@ pub(super) fn fit(service: &mut Service) {
     let line = service.line;
     fit_servers(service);
     settle_method(service);
+    let most = u32::try_from(service.servers.len()).unwrap_or(u32::MAX).max(1);
+    if service.quorum > most {
+        service.note(line, "quorum", format!("{} is more than its servers: it is {most} now", service.quorum));
+        service.quorum = most;
+    }
     if let Some(address) = service.sorry_server.filter(|address| !is_usable(*address)) {
         service.sorry_server = None;
         let why = "the director itself cannot be named by loopback: name the sorry server by an address that it has";
@@ -112,8 +119,8 @@ fn fit_check(service: &mut Service, check: &mut Check) {
     if let Some(host) = check.host.take_if(|host| !is_host(host)) {
         service.note(line, host, "left out: expected the name of a host, without a port");
     }
-    if check.kind == CheckKind::Exec && !check.command.first().is_some_and(|program| program.starts_with('/')) {
-        check.kind = CheckKind::None;
+    if check.kind == Kind::Exec && !check.command.first().is_some_and(|program| program.starts_with('/')) {
+        check.kind = Kind::None;
         let command = std::mem::take(&mut check.command).join(" ");
         service.note(line, command, "no check: name the program by its absolute path, and set kind = \"exec\"");
     }

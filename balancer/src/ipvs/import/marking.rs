@@ -38,6 +38,7 @@ pub fn apply(imported: &mut Imported, rules: &str) {
             }
         }
     }
+    imported.leave_out_ambiguous();
 }
 
 /// The mark that this rule sets.

@@ -23,7 +23,9 @@ mod write;
 
 use std::collections::BTreeSet;
 
-pub use service::{Check, CheckKind, Method, Server, Service};
+pub use service::{Check, Server, Service};
+
+use crate::config::kernel::OnExit;
 
 /// The most servers that a range of addresses may stand for: a slip of the pen must not make millions.
 const MOST_IN_RANGE: usize = 256;
@@ -39,15 +41,6 @@ pub struct Imported {
     pub notes: Vec<Note>,
     /// The lines, counted from 1, whose meaning was carried over.
     pub carried: BTreeSet<usize>,
-}
-
-/// What becomes of services when the program ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnExit {
-    /// They stay.
-    Keep,
-    /// They are removed.
-    Remove,
 }
 
 /// Something that could not be carried over as it stands.
@@ -96,6 +89,24 @@ impl Imported {
                 service.name = format!("{first}-{number}");
             }
         }
+        self.leave_out_ambiguous();
+    }
+
+    /// Leaves out services that want packets, or a mark, that an earlier one has.
+    fn leave_out_ambiguous(&mut self) {
+        let mut kept: Vec<Service> = Vec::new();
+        for mut service in std::mem::take(&mut self.services) {
+            let Some(earlier) = kept.iter().find(|other| other.contends_with(&service)) else {
+                kept.push(service);
+                continue;
+            };
+            let why =
+                format!("left out: the service of line {} has the same addresses and ports, or mark", earlier.line);
+            let last = service.servers.iter().map(|server| server.line).fold(service.line, usize::max);
+            self.notes.append(&mut service.notes);
+            self.notes.push(Note { line: service.line, last, what: service.name, why });
+        }
+        self.services = kept;
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::Note;
+use crate::config::kernel::Method;
+use crate::config::kernel::check::Kind;
 use crate::ipvs::model::{PortRange, Protocol};
 
 /// A virtual service.
@@ -61,27 +63,11 @@ pub struct Server {
     pub method: Method,
 }
 
-/// How packets come to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
-    /// In a frame of their own, as they are.
-    #[default]
-    Direct,
-    /// With the server's address in place of the virtual one.
-    Nat,
-    /// Inside another IP packet.
-    Ipip,
-    /// … with generic UDP encapsulation.
-    Gue,
-    /// … with generic routing encapsulation.
-    Gre,
-}
-
 /// How servers are checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Check {
     /// By what.
-    pub kind: CheckKind,
+    pub kind: Kind,
     /// The port, unless it is the service's first TCP port.
     pub port: Option<u16>,
     /// Over TLS.
@@ -108,22 +94,6 @@ pub struct Check {
     pub fall: Option<u32>,
 }
 
-/// By what servers are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CheckKind {
-    /// By nothing.
-    #[default]
-    None,
-    /// By a connection, and what is said over it.
-    Tcp,
-    /// By a datagram that is answered.
-    Udp,
-    /// By HTTP.
-    Http,
-    /// By a program's exit code.
-    Exec,
-}
-
 impl Service {
     /// A service of which nothing is known but where it begins.
     pub(super) fn new(name: String, line: usize) -> Self {
@@ -145,9 +115,19 @@ impl Service {
             upper_threshold: 0,
             lower_threshold: 0,
             servers: Vec::new(),
-            check: Check::default(),
+            check: Check { kind: Kind::None, ..Check::default() },
             notes: Vec::new(),
         }
+    }
+
+    /// Whether a packet could be meant for either of the two.
+    pub(super) fn contends_with(&self, other: &Self) -> bool {
+        let shares_address = self.addresses.iter().any(|address| other.addresses.contains(address));
+        let overlap = |(protocol, range): &(Protocol, PortRange), (other, others): &(Protocol, PortRange)| {
+            protocol == other && range.first() <= others.last() && others.first() <= range.last()
+        };
+        let shares_port = self.ports.iter().any(|ports| other.ports.iter().any(|others| overlap(ports, others)));
+        (shares_address && shares_port) || (self.mark.is_some() && self.mark == other.mark)
     }
 
     pub(super) fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
@@ -168,34 +148,6 @@ impl Service {
         if port != 0 && is_other {
             let why = "a service by mark changes no port: servers must listen on the service's own";
             self.note(line, what, format!("the port {port} was left out: {why}"));
-        }
-    }
-}
-
-impl Method {
-    /// Its name in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Nat => "nat",
-            Self::Ipip => "ipip",
-            Self::Gue => "gue",
-            Self::Gre => "gre",
-        }
-    }
-}
-
-impl CheckKind {
-    /// Its name in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Http => "http",
-            Self::Exec => "exec",
         }
     }
 }

@@ -1,12 +1,23 @@
 //! What people would notice of imports: the services that there are afterwards, and that nothing got lost in silence.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Config;
+use crate::config::kernel::Method;
+use crate::config::kernel::check::Kind;
 use crate::ipvs::model::Protocol;
 
+/// What is printed: a configuration, but for what a comment asks people to fill in.
 fn toml(imported: &Imported) -> toml::Table {
     let text = imported.to_toml("a file");
+    let is_whole = !imported.services.is_empty()
+        && imported.services.iter().all(|service| !service.addresses.is_empty() && !service.servers.is_empty());
+    if is_whole && let Err(error) = Config::parse(&text, Path::new("weir.toml")) {
+        panic!("{error}\n{text}");
+    }
     text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -21,6 +32,14 @@ real=10.140.20.13 gate
 real=10.140.20.15->10.140.20.17 gate
 scheduler=wlc
 ";
+
+#[test]
+fn what_another_service_has_is_left_out() {
+    let imported = ldirectord::read(&TERMINAL_SERVERS.repeat(2));
+    assert_eq!(imported.services.len(), 1);
+    assert!(whys(&imported).iter().any(|(line, why)| *line == 8 && why.contains("of line 2")), "{:?}", whys(&imported));
+    toml(&imported);
+}
 
 #[test]
 fn terminal_servers_come_over() {
@@ -75,7 +94,7 @@ virtual = 7
     assert_eq!(web.servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [300, 100]);
     assert_eq!(web.sorry_server, Some("192.0.2.99".parse().unwrap()));
     let check = &web.check;
-    assert_eq!((check.kind, check.port, check.fall), (CheckKind::Http, Some(8080), Some(4)));
+    assert_eq!((check.kind, check.port, check.fall), (Kind::Http, Some(8080), Some(4)));
     assert_eq!((check.path.as_deref(), check.receive.as_deref()), (Some("/alive"), Some("all well")));
     assert_eq!((check.interval, check.timeout), (Some(7), Some(9)));
     assert_eq!((marked.mark, marked.method, marked.servers[0].method), (Some(7), Method::Direct, Method::Ipip));
@@ -142,6 +161,18 @@ virtual_server group media {
     sorry_server 192.0.2.99 554
     alpha
     real_server 10.10.3.20 554 {
+        uthreshold 100
+        HTTP_GET {
+            url {
+                path /alive
+                status_code 200
+                digest 00ff
+            }
+            connect_port 8080
+            retry 2
+        }
+    }
+    real_server 10.10.3.21 554 {
         uthreshold 100
         HTTP_GET {
             url {

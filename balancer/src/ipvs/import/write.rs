@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Check, CheckKind, Imported, Note, OnExit, Server, Service};
+use super::{Check, Imported, Note, Server, Service};
+use crate::config::kernel::check::Kind;
 use crate::ipvs::model::Protocol;
 
 impl Imported {
@@ -12,8 +13,7 @@ impl Imported {
         let mut out = format!("# From {}.\n", comment(source));
         notes(&mut out, &self.notes);
         if let Some(on_exit) = self.on_exit {
-            let value = if on_exit == OnExit::Keep { "keep" } else { "remove" };
-            out += &format!("\n[kernel]\non_exit = \"{value}\"\n");
+            out += &format!("\n[kernel]\non_exit = \"{}\"\n", on_exit.name());
         }
         self.services.iter().for_each(|service| write_service(&mut out, service));
         out
@@ -72,8 +72,8 @@ fn weighs(servers: &[Server]) -> bool {
 
 fn write_check(out: &mut String, check: &Check) {
     *out += "\n[kernel.service.check]\n";
-    text(out, "kind", check.kind.name());
-    if check.kind == CheckKind::None {
+    text(out, "kind", &check.kind.to_string());
+    if check.kind == Kind::None {
         return;
     }
     number(out, "port", check.port);

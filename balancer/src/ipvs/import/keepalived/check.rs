@@ -1,8 +1,9 @@
 //! How servers are checked: one section of Weir's for the blocks of all servers.
 
-use super::super::{Check, CheckKind, Service, ports};
+use super::super::{Check, Service, ports};
 use super::real::Real;
 use super::statement::Statement;
+use crate::config::kernel::check::Kind;
 
 /// Seconds between two checks, and that one may take, when nothing says otherwise.
 const INTERVAL: u32 = 60;
@@ -54,6 +55,7 @@ pub(super) fn settle(service: &mut Service, common: &Common<'_>, reals: &[Real<'
         return;
     };
     let mut check = Check {
+        kind: Kind::None,
         interval: common.interval.or(Some(INTERVAL)),
         timeout: common.timeout.or(Some(TIMEOUT)),
         rise: Some(1),
@@ -112,13 +114,13 @@ fn read(
     carried: &mut Vec<usize>,
 ) {
     match checker.name() {
-        "TCP_CHECK" => check.kind = CheckKind::Tcp,
-        "HTTP_GET" => check.kind = CheckKind::Http,
-        "SSL_GET" => (check.kind, check.tls) = (CheckKind::Http, true),
-        "MISC_CHECK" => check.kind = CheckKind::Exec,
-        "UDP_CHECK" => check.kind = CheckKind::Udp,
+        "TCP_CHECK" => check.kind = Kind::Tcp,
+        "HTTP_GET" => check.kind = Kind::Http,
+        "SSL_GET" => (check.kind, check.tls) = (Kind::Http, true),
+        "MISC_CHECK" => check.kind = Kind::Exec,
+        "UDP_CHECK" => check.kind = Kind::Udp,
         "SMTP_CHECK" => {
-            check.kind = CheckKind::Tcp;
+            check.kind = Kind::Tcp;
             service.note(checker.line, checker.text(), "Weir does not speak it: the check only connects");
         }
         _ => {
@@ -128,7 +130,7 @@ fn read(
         }
     }
     carried.push(checker.line);
-    if check.kind == CheckKind::Http {
+    if check.kind == Kind::Http {
         check.host = real.host.or(common.host).map(str::to_owned);
     }
     let mut urls = 0;

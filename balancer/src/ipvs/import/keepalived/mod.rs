@@ -18,7 +18,8 @@ use std::net::Ipv4Addr;
 
 use self::group::{Groups, Known};
 use self::statement::{Parsed, Statement, parse};
-use super::{Imported, Method, Service, ports};
+use super::{Imported, Service, ports};
+use crate::config::kernel::Method;
 use crate::ipvs::model::Protocol;
 
 /// Reads the whole file. What cannot be read is noted: there is always something to show.

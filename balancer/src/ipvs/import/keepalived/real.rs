@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::{Method, Server, Service, ports};
+use super::super::{Server, Service, ports};
 use super::statement::Statement;
 use super::{Common, check, elsewhere};
+use crate::config::kernel::Method;
 
 /// What a block says beside the server itself.
 pub(super) struct Real<'a> {

@@ -4,6 +4,8 @@ use super::super::Note;
 
 /// How deep blocks may stand in blocks; keepalived's own stand four deep.
 const DEEPEST: usize = 8;
+/// What is said of a line within one that is too deep, or that nothing stands ahead of.
+const UNREAD: &str = "stands in a block that could not be read";
 
 /// A line that says something, with the block that follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +101,9 @@ pub(super) fn parse(text: &str) -> Parsed {
                     }
                 }
                 Token::Close if too_deep > 0 => {
+                    if !words.is_empty() {
+                        parsed.wrong.push((number, UNREAD));
+                    }
                     words.clear();
                     too_deep -= 1;
                 }
@@ -113,7 +118,7 @@ pub(super) fn parse(text: &str) -> Parsed {
         if too_deep == 0 {
             push(&mut open, number, &mut words);
         } else if !words.is_empty() {
-            parsed.wrong.push((number, "stands in a block that could not be read"));
+            parsed.wrong.push((number, UNREAD));
         }
     }
     if open.len() > 1 {
@@ -192,7 +197,7 @@ mod tests {
     fn braces_that_do_not_fit_are_named() {
         assert_eq!(parse("a {\n b\n").wrong, [(2, "a closing brace is missing")]);
         assert_eq!(parse("}\na").wrong, [(1, "a closing brace too many")]);
-        assert_eq!(parse("{ a }").wrong.len(), 1);
+        assert_eq!(parse("{ a }").wrong, [(1, "a brace that nothing stands ahead of"), (1, UNREAD)]);
         assert!(!parse(&"a {".repeat(10_000)).wrong.is_empty());
     }
 }

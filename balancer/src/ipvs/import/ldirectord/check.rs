@@ -1,9 +1,10 @@
 //! How servers are checked: one section of Weir's for many directives.
 
 use super::super::ports;
-use super::super::{Check, CheckKind, Service};
+use super::super::{Check, Service};
 use super::lines::{Line, unquoted};
 use super::{Open, real::Real};
+use crate::config::kernel::check::Kind;
 use crate::ipvs::model::Protocol;
 
 /// Seconds between two checks, and of those that only connect and those that speak, when nothing says otherwise.
@@ -96,7 +97,7 @@ fn server_port(pairs: &[Real<'_>], service: &Service) -> Option<u16> {
 }
 
 fn kind(service: &mut Service, own: &Checked<'_>, is_udp: bool) -> Check {
-    let mut check = Check::default();
+    let mut check = Check { kind: Kind::None, ..Check::default() };
     let Some(line) = own.kind else {
         negotiate(service, own, &mut check);
         return check;
@@ -112,7 +113,7 @@ fn kind(service: &mut Service, own: &Checked<'_>, is_udp: bool) -> Check {
             note(service, "ldirectord pings servers of UDP, which Weir does not: use kind = \"udp\" or \"exec\"");
         }
         "ping" => note(service, "Weir does not ping: use a check of what the servers serve, such as kind = \"tcp\""),
-        "connect" => check.kind = CheckKind::Tcp,
+        "connect" => check.kind = Kind::Tcp,
         "external" | "external-perl" => external(service, own, line, &mut check),
         "negotiate" => negotiate(service, own, &mut check),
         value if value.trim_start_matches("checktimeout").parse::<u32>().is_ok() => {
@@ -128,7 +129,7 @@ fn external(service: &mut Service, own: &Checked<'_>, line: Line<'_>, check: &mu
     let Some(command) = own.command else {
         return service.note(line.number, line.text, "there is no `checkcommand`; servers are not checked");
     };
-    check.kind = CheckKind::Exec;
+    check.kind = Kind::Exec;
     if line.value == "external-perl" {
         check.command.push("/usr/bin/perl".to_owned());
     }
@@ -155,9 +156,9 @@ fn negotiate(service: &mut Service, own: &Checked<'_>, check: &mut Check) {
     let number = line.map_or(service.line, |line| line.number);
     let text = line.map_or("checktype", |line| line.text).to_owned();
     match named {
-        "http" => check.kind = CheckKind::Http,
-        "https" => (check.kind, check.tls) = (CheckKind::Http, true),
-        "simpletcp" => check.kind = CheckKind::Tcp,
+        "http" => check.kind = Kind::Http,
+        "https" => (check.kind, check.tls) = (Kind::Http, true),
+        "simpletcp" => check.kind = Kind::Tcp,
         "none" => service.note(
             number,
             text,
@@ -172,7 +173,7 @@ fn negotiate(service: &mut Service, own: &Checked<'_>, check: &mut Check) {
             );
         }
         _ => {
-            check.kind = CheckKind::Tcp;
+            check.kind = Kind::Tcp;
             service.note(number, text, "Weir does not speak it: the check only connects; or use kind = \"exec\"");
         }
     }
@@ -186,7 +187,7 @@ fn speak(service: &mut Service, own: &Checked<'_>, pairs: &[Real<'_>], check: &m
         let why = "all servers of a service are checked alike, and the first one has another check";
         service.note(real.line.number, real.line.text, why);
     }
-    let is_http = check.kind == CheckKind::Http;
+    let is_http = check.kind == Kind::Http;
     let said = |own: Option<&str>, common: Option<Line<'_>>, number: usize| match own {
         Some(value) => Some((number, value.to_owned())),
         None => common.map(|line| (line.number, unquoted(line.value).to_owned())),
@@ -195,7 +196,7 @@ fn speak(service: &mut Service, own: &Checked<'_>, pairs: &[Real<'_>], check: &m
     if let Some((line, request)) = said(of_first.0, own.request, number) {
         if is_http {
             check.path = Some(path(service, line, &request));
-        } else if check.kind == CheckKind::Tcp && own.service.is_some_and(|line| line.value == "simpletcp") {
+        } else if check.kind == Kind::Tcp && own.service.is_some_and(|line| line.value == "simpletcp") {
             check.send = Some(request.replace("\\n", "\n"));
         } else {
             service.note(line, request, "this check sends nothing");
@@ -222,7 +223,7 @@ fn speak(service: &mut Service, own: &Checked<'_>, pairs: &[Real<'_>], check: &m
     if let Some(line) = own.method.filter(|line| line.value != "GET") {
         service.note(line.number, line.text, "Weir asks by GET");
     }
-    if let Some(line) = own.command.filter(|_| check.kind != CheckKind::Exec) {
+    if let Some(line) = own.command.filter(|_| check.kind != Kind::Exec) {
         service.note(line.number, line.text, "the check is no program");
     }
 }

@@ -20,7 +20,8 @@ use std::net::Ipv4Addr;
 use self::check::Checked;
 use self::lines::Line;
 use super::ports::{self, address_and_port};
-use super::{Imported, OnExit, Service};
+use super::{Imported, Service};
+use crate::config::kernel::OnExit;
 use crate::ipvs::model::{PortRange, Protocol};
 
 /// Directives that may stand ahead of the first service, for all, or in one, for it alone.

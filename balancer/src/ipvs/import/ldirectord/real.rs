@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::super::Server;
 use super::super::ports::{self, address_and_port, addresses};
-use super::super::{Method, Server};
 use super::lines::Line;
+use crate::config::kernel::Method;
 
 /// What a line adds.
 #[derive(Debug, Clone)]
