@@ -19,8 +19,8 @@ use crate::fronts::tests::front_configured;
 use crate::fronts::{Front, Shared};
 use crate::tls::tests::{shown, trusting};
 
-/// How long a client has to take an answer in these tests.
-const LIMIT: Duration = Duration::from_millis(200);
+/// How long a client has to take an answer in these tests, and to decide: long enough that all buffers are full before.
+const LIMIT: Duration = Duration::from_secs(1);
 /// When it is closed at the latest, on a machine that tests keep busy: without a limit it never is.
 const CLOSED: Duration = Duration::from_secs(20);
 
