@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_balancer::Config;
+use weir_balancer::config::Listener;
 use weir_balancer::config::address::ListenAddress;
-use weir_balancer::config::{Error, Listener};
 use weir_balancer::ipvs::dry_run;
+use weir_program::Failure;
 use weir_protocol::EdgeId;
 
 use crate::check_server::CheckServer;
@@ -181,11 +182,15 @@ pub(crate) struct Addresses {
 
 impl Run {
     /// The configuration, with what the command line says.
-    pub(crate) fn config(self) -> Result<Config, Error> {
-        let mut config = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    pub(crate) fn config(self) -> Result<Config, Failure> {
+        let read = self.config.as_deref().map(Config::read).transpose();
+        let mut config = read.map_err(Failure::configuration)?.unwrap_or_default();
         self.addresses.apply(&mut config);
         config.state = self.state.or(config.state);
         config.reports.key_file = self.key_file.or(config.reports.key_file);
+        if config.listens_for_nobody() {
+            return Err(Failure::configuration("--listen and `only` in [kernel] contradict: take one of them out"));
+        }
         Ok(config)
     }
 }

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 async fn run(arguments: Run) -> Outcome {
     // Before anything is printed: who reads it may ask to stop at once.
     let shutdown = asked_to_stop()?;
-    let mut config = arguments.config().map_err(Failure::configuration)?;
+    let mut config = arguments.config()?;
     let state = config.state_folder();
     let keys = keys::load(config.reports.key_file.as_deref(), &state).map_err(Failure::configuration)?;
     let token = keys::load_token(config.admin.token_file.as_deref(), &state).map_err(Failure::configuration)?;
@@ -111,7 +111,7 @@ fn check_config(file: &Path) -> Outcome {
 }
 
 fn dry_run(arguments: Run, part: Part) -> Outcome {
-    let config = arguments.config().map_err(Failure::configuration)?;
+    let config = arguments.config()?;
     if config.kernel.services.is_empty() {
         return Err(Failure::configuration(
             "there is nothing for the kernel: add a [[kernel.service]] to the configuration",

@@ -120,11 +120,17 @@ impl Config {
             let message = "`only` in [kernel], but no [[kernel.service]]: add one, or take `only` out";
             return Err(Error::in_file(path, message));
         }
-        if config.kernel.only && !config.listeners.is_empty() {
+        if config.listens_for_nobody() {
             let message = "`only` in [kernel] and [[listener]] contradict: take one of them out";
             return Err(Error::in_file(path, message));
         }
         Ok(config)
+    }
+
+    /// Whether there are listeners, though the kernel's services are all there is.
+    #[must_use]
+    pub fn listens_for_nobody(&self) -> bool {
+        self.kernel.only && !self.listeners.is_empty()
     }
 
     /// The zones, as the fleet takes them.

@@ -36,6 +36,16 @@ fn alone_it_ends_with_one_line_and_exit_code_69() {
 }
 
 #[test]
+fn an_address_to_listen_at_is_refused_beside_only() {
+    let state = folder();
+    let mut command = balancer(&state, &format!("[kernel]\nonly = true\n{SERVICE}"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    let finished = run(command, PATIENCE);
+    assert_eq!(finished.status.code(), Some(64), "{finished:?}");
+    assert!(finished.stderr.contains("--listen and `only` in [kernel] contradict"), "{finished:?}");
+}
+
+#[test]
 fn beside_redirects_it_goes_on_and_says_so_in_log_health_and_metrics() {
     let state = folder();
     let mut command = balancer(&state, SERVICE);
