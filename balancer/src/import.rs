@@ -25,6 +25,9 @@ pub(crate) fn run(arguments: &Import, read: fn(&str) -> Imported) -> Outcome {
         imported.services.len(),
         imported.noted()
     );
+    if !imported.is_whole() {
+        let _ = writeln!(std::io::stderr(), "{source}: some services have no addresses or no servers: fill those in");
+    }
     Ok(())
 }
 

@@ -57,6 +57,13 @@ pub struct Note {
 }
 
 impl Imported {
+    /// Whether what is printed is a configuration, so that people have nothing to fill in.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_whole = |service: &Service| !service.addresses.is_empty() && !service.servers.is_empty();
+        !self.services.is_empty() && self.services.iter().all(is_whole)
+    }
+
     /// How many lines could not be carried over as they stand.
     #[must_use]
     pub fn noted(&self) -> usize {

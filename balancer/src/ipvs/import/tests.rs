@@ -13,9 +13,9 @@ use crate::ipvs::model::Protocol;
 /// What is printed: a configuration, but for what a comment asks people to fill in.
 fn toml(imported: &Imported) -> toml::Table {
     let text = imported.to_toml("a file");
-    let is_whole = !imported.services.is_empty()
-        && imported.services.iter().all(|service| !service.addresses.is_empty() && !service.servers.is_empty());
-    if is_whole && let Err(error) = Config::parse(&text, Path::new("weir.toml")) {
+    if imported.is_whole()
+        && let Err(error) = Config::parse(&text, Path::new("weir.toml"))
+    {
         panic!("{error}\n{text}");
     }
     text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
