@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use weir_balancer::ipvs::model::{Installed, ServiceKey};
 use weir_balancer::ipvs::netlink::ipvs::{daemon, destination, service, settings};
-use weir_balancer::ipvs::netlink::{generic, nftables};
+use weir_balancer::ipvs::netlink::{generic, nftables, route};
 use weir_program::netlink::{Answer, Message, Messages, Request};
 
 /// The number of IPVS's family in the corpus.
@@ -17,6 +17,7 @@ fuzz_target!(|datagram: &[u8]| {
         let Ok(Answer::Data(message)) = Answer::of(message) else { continue };
         let _ = generic::read_family(message);
         let _ = settings::read_version(message, IPVS);
+        let _ = (route::read_route(message), route::read_address(message));
         let _ = reading.take(message);
         read_again(message);
     }

@@ -2,9 +2,10 @@
 //! and every interval, since the kernel tells of nothing by itself.
 
 mod apply;
+mod through;
 mod watched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,7 +22,7 @@ use super::candidates::candidates;
 use super::desired::{self, Decider, View};
 use super::directors::{self, Fitness, Notices};
 use super::kernel::{Kernel, OpenError, Snapshot};
-use super::model::{Marks, Owned, Role};
+use super::model::{Marks, Owned, Role, ServiceKey};
 use super::plan::{Desired, plan};
 use super::status::{GroupStatus, State, Status, Tally};
 use super::sysctls::{self, Finding};
@@ -30,6 +31,7 @@ use crate::config;
 use crate::config::kernel::{Error as ConfigError, OnExit};
 use crate::fleet::{self, Time};
 use apply::Applied;
+use through::Through;
 use watched::Watched;
 
 /// How often it is looked whether the fleet has changed: as often as it may.
@@ -92,6 +94,7 @@ pub struct Controller {
     kernel: Option<Kernel>,
     deciders: Vec<Decider>,
     marks: Marks,
+    through: Through,
     /// What the kernel was last told, and was then.
     told: Option<Desired>,
     sysctls: Vec<Finding>,
@@ -117,6 +120,7 @@ impl Controller {
         let groups = config.groups()?;
         // Groups whose packets overlap are refused as wrong.
         let marks = desired::marks(&groups).unwrap_or_default();
+        let through = Through::new(config.marks, groups.iter());
         let deciders = groups.into_iter().map(|group| Decider::new(group, surroundings.ramp)).collect();
         let owned = config.owned();
         let (sysctls, tally) = (Vec::new(), Tally::default());
@@ -128,6 +132,7 @@ impl Controller {
             kernel,
             deciders,
             marks,
+            through,
             told,
             sysctls,
             tally,
@@ -218,12 +223,6 @@ impl Controller {
                 kernel
             }
         };
-        if self.told.is_none() {
-            let groups: Vec<_> = self.deciders.iter().map(|decider| decider.group().clone()).collect();
-            let needed = sysctls::needed(&groups, self.config.directors.as_ref());
-            self.sysctls = sysctls::inspect(needed, self.config.set_sysctls);
-            self.sysctls.iter().filter(|finding| !finding.is_right()).for_each(warn_of);
-        }
         let before = kernel.read(&self.owned)?;
         let drift = self.told.as_ref().map_or(Vec::new(), |told| changes(told, &before, &self.owned));
         for change in &drift {
@@ -233,13 +232,20 @@ impl Controller {
         let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
         let of = |(place, decider): (usize, &Decider)| candidates(decider.group(), fleet, watched.health(place), now);
         let candidates: Vec<_> = self.deciders.iter().enumerate().map(of).collect();
-        watched.watch(&candidates);
+        let groups = self.deciders.iter().map(Decider::group);
+        self.through.look(groups.clone().zip(&candidates), &before.actual().table);
+        let needed = sysctls::needed(groups, self.config.directors.as_ref(), &self.through.answering());
+        let is_known = self.sysctls.iter().map(|finding| &finding.variable).eq(&needed);
+        if self.told.is_none() || !is_known {
+            self.sysctls = sysctls::inspect(needed, self.config.set_sysctls);
+            self.sysctls.iter().filter(|finding| !finding.is_right()).for_each(warn_of);
+        }
         let decide = |(decider, candidates): (&mut Decider, &_)| {
             decider.decide(&View { now, candidates, kernel: &before, is_settled })
         };
         let decisions: Vec<_> = self.deciders.iter_mut().zip(&candidates).map(decide).collect();
         let desired = Desired {
-            table: decisions.iter().flat_map(|decision| decision.table.clone()).collect(),
+            table: decisions.iter().flat_map(|decision| decision.table.clone()).chain(self.through.table()).collect(),
             marks: self.marks.clone(),
             daemons: self.config.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role)),
             timeouts: self.config.timeouts(),
@@ -249,6 +255,8 @@ impl Controller {
         self.tally.failures += u64::from(refused.is_some());
         self.tally.repaired += drift.len() as u64;
         self.told = Some(desired);
+        // Only now there is what leads to those that are asked through a virtual address.
+        watched.watch(&candidates, &self.through, &after.actual().table);
         let groups = self.deciders.iter().zip(decisions);
         let groups = groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
         Ok((groups, refused))
@@ -278,7 +286,10 @@ impl Controller {
         let (Some(kernel), Some(told)) = (&mut self.kernel, self.told.take()) else { return };
         let desired = match self.config.on_exit {
             OnExit::Keep => return,
-            OnExit::Drain => drained(told),
+            OnExit::Drain => {
+                let clients: BTreeSet<_> = self.deciders.iter().flat_map(|decider| decider.group().keys()).collect();
+                drained(told, |key| clients.contains(key))
+            }
             OnExit::Remove => Desired { daemons: told.daemons.map(|_| BTreeMap::new()), ..Desired::default() },
         };
         let outcome = kernel.read(&self.owned).and_then(|before| apply::apply(kernel, &desired, before, &self.owned));
@@ -298,7 +309,9 @@ async fn next_role(notices: &mut Option<Notices>) -> Option<Role> {
     }
 }
 
-fn drained(mut desired: Desired) -> Desired {
+/// The services that clients use, without weight; nobody checks servers any more.
+fn drained(mut desired: Desired, is_for_clients: impl Fn(&ServiceKey) -> bool) -> Desired {
+    desired.table.retain(|key, _| is_for_clients(key));
     let services = desired.table.values_mut();
     services.flat_map(|service| service.destinations.values_mut()).for_each(|destination| destination.weight = 0);
     desired

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use super::desired;
+use super::model::Table;
 use super::plan::Change;
 use super::text::{ipvsadm, nft};
+use super::through::leads::{self, Leads};
 use crate::config::Kernel;
 use crate::config::kernel::{Edges, Error};
 
@@ -27,22 +29,30 @@ pub fn script(kernel: &Kernel, part: Part) -> Result<String, Error> {
     let groups = kernel.groups()?;
     // Groups whose packets overlap are refused as wrong.
     let marks = desired::marks(&groups).unwrap_or_default();
-    let table = groups.iter().flat_map(desired::at_first).collect();
+    let table: Table = groups.iter().flat_map(desired::at_first).collect();
+    let mut leads = Leads::new(kernel.marks, &groups);
+    leads.assign(&leads::to_members(&groups), &Table::new());
+    let leads = leads.table();
     let mut lines = kernel.timeouts().map(Change::SetTimeouts).and_then(|set| ipvsadm::line(&set)).unwrap_or_default();
     if !lines.is_empty() {
         lines.push('\n');
     }
     lines.push_str(&ipvsadm::script(&table));
+    let checking = ipvsadm::script(&leads);
     Ok(match part {
         Part::Nft => nft::replace(&marks),
-        Part::Ipvsadm => lines,
+        Part::Ipvsadm => lines + &checking,
         Part::All => {
             let mut text = format!("# for nft -f\n{}\n# for ipvsadm -R\n", nft::replace(&marks));
             for group in groups.iter().filter(|group| group.edges != Edges::None) {
                 // Writing into a string does not fail.
                 let _ = writeln!(text, "# `{}` has edges as servers, too, once they report", group.name);
             }
-            text + &lines
+            text.push_str(&lines);
+            if !leads.is_empty() {
+                text.push_str("# each to one server alone, which is checked through it\n");
+            }
+            text + &checking
         }
     })
 }
@@ -91,5 +101,23 @@ mod tests {
         let all = script(&kernel, Part::All).unwrap();
         assert!(all.contains(&rules) && all.ends_with(expected), "{all}");
         assert!(all.contains("# `windows-media` has edges as servers, too"), "{all}");
+    }
+
+    #[test]
+    fn what_leads_to_checked_servers_is_said_too() {
+        let text = r#"
+            [[kernel.service]]
+            name = "web"
+            addresses = ["192.0.2.10"]
+            tcp = ["80"]
+            check = { kind = "http", through_address = true }
+            server = [{ address = "10.0.0.1" }]
+        "#;
+        let kernel = Config::parse(text, Path::new("weir.toml")).unwrap().kernel;
+        let lead = "-A -f 1459683327 -s wlc\n-a -f 1459683327 -r 10.0.0.1:0 -g -w 1 -x 0 -y 0\n";
+        assert!(script(&kernel, Part::Ipvsadm).unwrap().ends_with(lead));
+        let all = script(&kernel, Part::All).unwrap();
+        assert!(all.ends_with(&format!("checked through it\n{lead}")), "{all}");
+        assert!(!script(&kernel, Part::Nft).unwrap().contains("0x5700ffff"), "only sockets of checks have that mark");
     }
 }

@@ -1,6 +1,6 @@
 //! What is configured of kernel mode: groups of packets that are one virtual service for each family of addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -96,6 +96,13 @@ impl Group {
         let protocol = if matches!(check.question, Question::Udp(_)) { Protocol::Udp } else { Protocol::Tcp };
         let first = || self.packets.iter().find(|packets| packets.protocol == protocol);
         check.port.map(u16::from).or_else(|| first().map(|packets| packets.ports.first()))
+    }
+
+    /// Its virtual addresses of this family.
+    #[must_use]
+    pub fn addresses(&self, family: Family) -> BTreeSet<IpAddr> {
+        let addresses = self.packets.iter().map(|packets| packets.address);
+        addresses.filter(|address| Family::of(*address) == family).collect()
     }
 
     /// The sorry server of this family, which has no thresholds: it says sorry to everybody.

@@ -7,6 +7,7 @@
 //! | [`checks`]     | whether each server works                                       |
 //! | [`weights`]    | each server's share, from the load that agents report           |
 //! | [`desired`]    | what shall be in the kernel                                     |
+//! | [`through`]    | … so that servers can be checked through virtual addresses      |
 //! | [`model`]      | virtual services, real servers, marks, as the kernel keeps them |
 //! | [`plan`]       | from what is there to what is desired, change by change         |
 //! | [`netlink`]    | changes and answers as bytes                                    |
@@ -40,6 +41,7 @@ pub mod plan;
 pub mod status;
 pub mod sysctls;
 pub mod text;
+pub mod through;
 pub mod weights;
 
 #[cfg(test)]

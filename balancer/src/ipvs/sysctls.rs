@@ -1,5 +1,6 @@
 //! The variables of `/proc/sys` that kernel mode needs: which, and whether they are as they should be.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use crate::config::kernel::Directors;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Variable {
     /// Its path below `/proc/sys`, such as `net/ipv4/ip_forward`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it is to be.
     pub value: &'static str,
     /// What it is for.
@@ -40,42 +41,57 @@ impl Finding {
 
 /// Without it, packets of a connection whose server was deleted are dropped until the client gives up.
 const NO_SERVER: Variable = Variable {
-    name: "net/ipv4/vs/expire_nodest_conn",
+    name: Cow::Borrowed("net/ipv4/vs/expire_nodest_conn"),
     value: "1",
     reason: "clients of a server that has failed go to another at once",
 };
 /// Without it, clients that stay with a drained server go on being sent there.
 const NO_WEIGHT: Variable = Variable {
-    name: "net/ipv4/vs/expire_quiescent_template",
+    name: Cow::Borrowed("net/ipv4/vs/expire_quiescent_template"),
     value: "1",
     reason: "clients that stay with their server leave one that is drained",
 };
 const FORWARD: Variable =
-    Variable { name: "net/ipv4/ip_forward", value: "1", reason: "answers of servers behind NAT are passed on" };
+    Variable { name: Cow::Borrowed("net/ipv4/ip_forward"), value: "1", reason: "answers of servers behind NAT are passed on" };
 const FORWARD6: Variable = Variable {
-    name: "net/ipv6/conf/all/forwarding",
+    name: Cow::Borrowed("net/ipv6/conf/all/forwarding"),
     value: "1",
     reason: "answers of servers behind NAT are passed on (IPv6)",
 };
 const SYNC: [Variable; 3] = [
     Variable {
-        name: "net/ipv4/vs/sync_threshold",
+        name: Cow::Borrowed("net/ipv4/vs/sync_threshold"),
         value: "0\t0",
         reason: "every connection is told to the other director",
     },
-    Variable { name: "net/ipv4/vs/sync_refresh_period", value: "4", reason: "… and again every 4 seconds" },
-    Variable { name: "net/ipv4/vs/sync_retries", value: "1", reason: "… once more if it was lost" },
+    Variable { name: Cow::Borrowed("net/ipv4/vs/sync_refresh_period"), value: "4", reason: "… and again every 4 seconds" },
+    Variable { name: Cow::Borrowed("net/ipv4/vs/sync_retries"), value: "1", reason: "… once more if it was lost" },
 ];
 const SLOPPY: Variable = Variable {
-    name: "net/ipv4/vs/sloppy_tcp",
+    name: Cow::Borrowed("net/ipv4/vs/sloppy_tcp"),
     value: "1",
     reason: "connections that the other director knew are taken over by their hash",
 };
 
-/// Those that these groups need.
+/// Without it, the director that has a virtual address drops what comes from there, and each server seems to have failed.
+fn accept_local(interface: &str) -> Variable {
+    Variable {
+        name: Cow::Owned(format!("net/ipv4/conf/{interface}/accept_local")),
+        value: "1",
+        reason: "servers that are asked through a virtual address are heard",
+    }
+}
+
+/// Those that these groups need. By `answering` interfaces answers of IPv4 servers come in that have a virtual address for
+/// their source.
 #[must_use]
-pub fn needed(groups: &[Group], directors: Option<&Directors>) -> Vec<Variable> {
-    if groups.is_empty() {
+pub fn needed<'a>(
+    groups: impl IntoIterator<Item = &'a Group>,
+    directors: Option<&Directors>,
+    answering: &BTreeSet<String>,
+) -> Vec<Variable> {
+    let mut groups = groups.into_iter().peekable();
+    if groups.peek().is_none() {
         return Vec::new();
     }
     let mut needed = BTreeSet::from([NO_SERVER, NO_WEIGHT]);
@@ -98,6 +114,7 @@ pub fn needed(groups: &[Group], directors: Option<&Directors>) -> Vec<Variable> 
     if directors.is_some_and(|directors| directors.sync_interface.is_some()) {
         needed.extend(SYNC);
     }
+    needed.extend(answering.iter().map(|interface| accept_local(interface)));
     needed.into_iter().collect()
 }
 
@@ -105,11 +122,11 @@ pub fn needed(groups: &[Group], directors: Option<&Directors>) -> Vec<Variable> 
 #[must_use]
 pub fn inspect(variables: Vec<Variable>, set: bool) -> Vec<Finding> {
     let look = |variable: Variable| {
-        let mut found = read(variable.name);
+        let mut found = read(&variable.name);
         let mut refused = None;
         if set && found.as_deref().ok() != Some(variable.value) {
-            refused = fs::write(path(variable.name), variable.value).err().map(|error| error.to_string());
-            found = read(variable.name);
+            refused = fs::write(path(&variable.name), variable.value).err().map(|error| error.to_string());
+            found = read(&variable.name);
         }
         Finding { variable, found: found.map_err(|error| error.to_string()), refused }
     };
@@ -131,13 +148,17 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn names(head: &str, lines: &str) -> Vec<&'static str> {
+    fn names(head: &str, lines: &str) -> Vec<String> {
         let text = format!(
             "{head}[[kernel.service]]\nname = \"a\"\naddresses = [\"192.0.2.10\", \"2001:db8::10\"]\ntcp = [\"80\"]\n{lines}"
         );
         let kernel = Config::parse(&text, Path::new("weir.toml")).unwrap().kernel;
-        let needed = needed(&kernel.groups().unwrap(), kernel.directors.as_ref());
-        needed.into_iter().map(|variable| variable.name.rsplit('/').next().unwrap()).collect()
+        let needed = needed(&kernel.groups().unwrap(), kernel.directors.as_ref(), &BTreeSet::new());
+        needed.into_iter().map(|variable| variable.name.rsplit('/').next().unwrap().to_owned()).collect()
+    }
+
+    fn has(names: &[String], name: &str) -> bool {
+        names.iter().any(|other| other == name)
     }
 
     #[test]
@@ -147,21 +168,30 @@ mod tests {
         assert_eq!(names("", "edges = true\nmethod = \"nat\""), ["ip_forward", always[0], always[1], "forwarding"]);
         let one = "edges = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\nmethod = \"nat\"";
         assert_eq!(names("", one), ["ip_forward", always[0], always[1]]);
-        assert_eq!(needed(&[], None), []);
+        assert_eq!(needed(&[], None, &BTreeSet::new()), []);
     }
 
     #[test]
     fn two_directors_exchange_connections_or_hash_alike() {
         let exchange = "[kernel.directors]\nsync_interface = \"eth0\"\n";
         let with = names(exchange, "edges = true\nscheduler = \"mh\"");
-        assert!(with.contains(&"sync_threshold") && !with.contains(&"sloppy_tcp"), "{with:?}");
+        assert!(has(&with, "sync_threshold") && !has(&with, "sloppy_tcp"), "{with:?}");
         let without = names("[kernel.directors]\n", "edges = true\nscheduler = \"mh\"");
-        assert!(without.contains(&"sloppy_tcp") && !without.contains(&"sync_threshold"), "{without:?}");
+        assert!(has(&without, "sloppy_tcp") && !has(&without, "sync_threshold"), "{without:?}");
+    }
+
+    #[test]
+    fn answers_from_virtual_addresses_are_let_in_where_they_come_in() {
+        let text = "[[kernel.service]]\nname = \"a\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true";
+        let groups = Config::parse(text, Path::new("weir.toml")).unwrap().kernel.groups().unwrap();
+        let answering = ["eth0".to_owned(), "eth1.7".to_owned()].into();
+        let needed: Vec<_> = needed(&groups, None, &answering).into_iter().map(|variable| variable.name).collect();
+        assert_eq!(needed[..2], ["net/ipv4/conf/eth0/accept_local", "net/ipv4/conf/eth1.7/accept_local"]);
     }
 
     #[test]
     fn what_cannot_be_read_or_set_is_said() {
-        let variable = Variable { name: "net/no/such", value: "1", reason: "a test" };
+        let variable = Variable { name: Cow::Borrowed("net/no/such"), value: "1", reason: "a test" };
         let [finding] = &inspect(vec![variable], true)[..] else { panic!() };
         assert!(!finding.is_right() && finding.found.is_err() && finding.refused.is_some(), "{finding:?}");
     }

@@ -3,6 +3,7 @@
 mod codes;
 mod written;
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -29,8 +30,10 @@ pub struct Check {
     pub rise: usize,
     /// So many failures in a row take it down, 1 to 100.
     pub fall: usize,
-    /// Whether the server is asked through the virtual address as well.
+    /// Whether the server is asked through the virtual address, in the place of its own.
     pub through_address: bool,
+    /// The addresses that it is asked from then; the first that this director has counts.
+    pub source: Vec<IpAddr>,
 }
 
 /// What a server is asked.
@@ -131,7 +134,8 @@ impl Default for Check {
     fn default() -> Self {
         let Written { interval, fast_interval, timeout, rise, fall, .. } = Written::default();
         let question = Question::Tcp { tls: None, exchange: Exchange::default() };
-        Self { question, port: None, interval, fast_interval, timeout, rise, fall, through_address: false }
+        let (port, through_address, source) = (None, false, Vec::new());
+        Self { question, port, interval, fast_interval, timeout, rise, fall, through_address, source }
     }
 }
 

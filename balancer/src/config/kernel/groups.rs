@@ -11,6 +11,7 @@ use super::service::{Edges, Method, Service};
 use super::{Kernel, RealServer};
 use crate::config::units::parse_name;
 use crate::ipvs::group::{Group, Member, Way};
+use crate::ipvs::through::leads;
 use crate::ipvs::model::{
     Checksum, Encapsulation, Family, Forwarding, Mark, Marks, Packets, Persistence, Protocol, Service as Scheduling,
 };
@@ -61,6 +62,13 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
         let ambiguous = |error| wrong(format!("service `{}`: {error}: take them out of one of the two", service.name));
         Marks::new(marked.iter().copied()).map_err(ambiguous)?;
         groups.push(group);
+    }
+    // Each server that is checked through a virtual address takes a mark as well.
+    if leads::to_members(&groups).len() > free.count() {
+        let is_led = |service: &Service| service.check.as_ref().is_some_and(|check| check.through_address);
+        let first = kernel.services.iter().find(|section| is_led(section.get_ref()));
+        let message = "with `through_address` each server takes a mark, and there are too few `marks`: make the range wider";
+        return Err(Error { offset: first.map_or(0, |section| section.span().start), message: message.to_owned() });
     }
     Ok(groups)
 }
@@ -128,9 +136,7 @@ fn check(service: &Service) -> Result<(), String> {
     if service.lower_threshold > service.upper_threshold {
         return Err("`lower_threshold` is above `upper_threshold`: swap them".to_owned());
     }
-    if service.check.as_ref().is_some_and(|check| check.through_address) {
-        return Err("`through_address` is not available yet: take it out".to_owned());
-    }
+    through_address(service)?;
     if service.one_packet && !service.tcp.is_empty() {
         return Err("`one_packet` is for UDP alone: make a service of its own for TCP".to_owned());
     }
@@ -150,6 +156,19 @@ fn check(service: &Service) -> Result<(), String> {
         if service.servers.iter().any(|server| server.get_ref().address == *address) {
             return Err(format!("sorry server {address} is one of its servers, too"));
         }
+    }
+    Ok(())
+}
+
+/// What a check through the virtual address asks of its service.
+fn through_address(service: &Service) -> Result<(), String> {
+    let Some(check) = service.check.as_ref().filter(|check| check.through_address) else { return Ok(()) };
+    let mut methods = service.servers.iter().filter_map(|server| server.get_ref().method).chain([service.method]);
+    if methods.any(|method| method == Method::Local) {
+        return Err("`through_address` is not for method `local`: the director has the address or not".to_owned());
+    }
+    if let Some(address) = check.source.iter().find(|address| service.addresses.contains(address)) {
+        return Err(format!("`source` {address} is a virtual address, which servers have, too: take it out"));
     }
     Ok(())
 }

@@ -129,8 +129,12 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ),
         ("method = \"dr\"", "6: `dr` is not a method: expected one of `direct`, `nat`, `ipip`, `gue`, `gre`, `local`"),
         (
-            "udp = [\"1\"]\ncheck.kind = \"udp\"\ncheck.through_address = true",
-            "1: service `web`: `through_address` is not available yet: take it out",
+            "check.through_address = true\nmethod = \"local\"",
+            "1: service `web`: `through_address` is not for method `local`: the director has the address or not",
+        ),
+        (
+            "check.through_address = true\ncheck.source = \"192.0.2.10\"",
+            "1: service `web`: `source` 192.0.2.10 is a virtual address, which servers have, too: take it out",
         ),
         ("check.kind = \"udp\"", "1: service `web`: its check has no port: add `port` to it"),
         ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
@@ -191,6 +195,12 @@ fn services_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
         parse(&format!("[kernel]\nmarks = \"5\"\n{}", second("other", "addresses = [\"192.0.2.11\"]\ntcp = [\"80\"]")))
             .unwrap_err(),
         "weir.toml:8: there are more services than `marks`: make the range wider"
+    );
+    let led = "check.through_address = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\n";
+    assert!(parse(&format!("[kernel]\nmarks = \"5-6\"\n{SMALLEST}{led}")).is_ok());
+    assert_eq!(
+        parse(&format!("[kernel]\nmarks = \"5\"\n{SMALLEST}{led}")).unwrap_err(),
+        "weir.toml:3: with `through_address` each server takes a mark, and there are too few `marks`: make the range wider"
     );
     assert_eq!(
         parse("[kernel]\nonly = true\n").unwrap_err(),

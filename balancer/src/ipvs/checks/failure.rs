@@ -1,6 +1,7 @@
 //! Why a server has not answered as it should.
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 
@@ -34,6 +35,9 @@ pub enum Failure {
     /// The program that asks it says that it does not work.
     #[error("{0}")]
     Exit(String),
+    /// It does not answer as it should at a virtual address that it was asked through.
+    #[error("through {0}: {1}")]
+    Through(IpAddr, Box<Self>),
     /// It could not be asked, for a reason that lies here: nothing is known of the server.
     #[error("it cannot be asked: {0}")]
     Ours(String),
@@ -60,7 +64,17 @@ impl Failure {
     /// Whether the reason lies here, so that nothing is known of the server.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Ours(_))
+        match self {
+            Self::Ours(_) => true,
+            Self::Through(_, failure) => failure.is_ours(),
+            _ => false,
+        }
+    }
+
+    /// The same, of a server that was asked through this virtual address.
+    #[must_use]
+    pub fn through(self, address: IpAddr) -> Self {
+        Self::Through(address, Box::new(self))
     }
 
     /// A stable name for metrics.
@@ -77,6 +91,7 @@ impl Failure {
             Self::Content => "content",
             Self::Exit(_) => "exit",
             Self::Ours(_) => "ours",
+            Self::Through(_, failure) => failure.reason(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::hash::Hash;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
@@ -20,12 +20,29 @@ use crate::ipvs::checks::{Failure, Monitor, ProbeOptions, Verdict, probe};
 /// What is to be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Where it is asked.
+    /// Where it is asked; when it is asked through virtual addresses, at this port of these.
     pub target: SocketAddr,
+    /// The virtual addresses that it is asked through, by the mark of `options`. It has to answer at each.
+    pub through: Vec<IpAddr>,
     /// What it is asked, and how often.
     pub check: Arc<Check>,
     /// How it is reached.
     pub options: ProbeOptions,
+}
+
+impl Subject {
+    /// Asks the server once.
+    async fn ask(&self) -> Result<(), Failure> {
+        if self.through.is_empty() {
+            return probe(self.target, &self.check, self.options).await;
+        }
+        for address in &self.through {
+            let target = SocketAddr::new(*address, self.target.port());
+            let outcome = probe(target, &self.check, self.options).await;
+            outcome.map_err(|failure| failure.through(*address))?;
+        }
+        Ok(())
+    }
 }
 
 /// What is known of a server.
@@ -139,8 +156,7 @@ impl<K: Display + Eq + Hash> Watched<K> {
             sleep_until(Instant::now() + (self.monitor.next_due() - self.clock.now())).await;
             // They are closed with this task only.
             let Ok(slot) = self.slots.acquire().await else { return };
-            let Subject { target, check, options } = &self.subject;
-            let outcome = probe(*target, check, *options).await;
+            let outcome = self.subject.ask().await;
             drop(slot);
             let now = self.clock.now();
             let changed = self.monitor.record(now, outcome.clone());

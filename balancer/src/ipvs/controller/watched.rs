@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::through::Through;
 use crate::clock::Clock;
 use crate::config::kernel::Check;
 use crate::config::kernel::check::Question;
 use crate::ipvs::candidates::{Candidate, Health};
 use crate::ipvs::checks::{ProbeOptions, Runner, Status, Subject, Verdict};
 use crate::ipvs::group::Group;
+use crate::ipvs::model::{Family, Table};
 
 /// What a server is checked as: in each service of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,6 +44,8 @@ struct Checked {
     service: Arc<str>,
     check: Arc<Check>,
     port: u16,
+    /// The addresses that its servers are asked through, if they are.
+    through: BTreeMap<Family, Vec<IpAddr>>,
 }
 
 impl Watched {
@@ -51,7 +55,9 @@ impl Watched {
         let checked = |group: &Group| {
             let check = group.check.clone().filter(|check| check.question != Question::Nothing)?;
             let port = group.checked_port()?;
-            Some(Checked { service: group.name.as_str().into(), check: Arc::new(check), port })
+            let families = group.services.keys().filter(|_| check.through_address);
+            let through = families.map(|family| (*family, group.addresses(*family).into_iter().collect())).collect();
+            Some(Checked { service: group.name.as_str().into(), check: Arc::new(check), port, through })
         };
         Self { statuses: runner.statuses(), runner, checks: groups.map(checked).collect() }
     }
@@ -79,15 +85,25 @@ impl Watched {
         }
     }
 
-    /// Checks these servers from now on, service by service, and no others.
-    pub(super) fn watch(&mut self, candidates: &[BTreeMap<IpAddr, Candidate>]) {
+    /// Checks these servers from now on, service by service, and no others. Those that are to be asked through a virtual
+    /// address are not asked while they cannot be.
+    pub(super) fn watch(&mut self, candidates: &[BTreeMap<IpAddr, Candidate>], through: &Through, kernel: &Table) {
         let mut subjects = HashMap::new();
-        for (checked, candidates) in self.checks.iter().zip(candidates) {
-            let Some(Checked { service, check, port }) = checked else { continue };
+        for (place, (checked, candidates)) in self.checks.iter().zip(candidates).enumerate() {
+            let Some(checked) = checked else { continue };
             for address in candidates.keys() {
-                let key = Key { service: Arc::clone(service), address: *address };
-                let target = SocketAddr::new(*address, *port);
-                let subject = Subject { target, check: Arc::clone(check), options: ProbeOptions::default() };
+                let options = match checked.check.through_address {
+                    true => through.options(place, *address, kernel),
+                    false => Some(ProbeOptions::default()),
+                };
+                let Some(options) = options else { continue };
+                let key = Key { service: Arc::clone(&checked.service), address: *address };
+                let subject = Subject {
+                    target: SocketAddr::new(*address, checked.port),
+                    through: checked.through.get(&Family::of(*address)).cloned().unwrap_or_default(),
+                    check: Arc::clone(&checked.check),
+                    options,
+                };
                 subjects.insert(key, subject);
             }
         }

@@ -65,7 +65,7 @@ impl Destination {
 }
 
 /// How packets get to a real server (`IP_VS_CONN_F_FWD_MASK`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forwarding {
     /// With their destination's address rewritten; answers come back through the director.
     Masquerade,
@@ -89,7 +89,7 @@ pub enum Forwarding {
 }
 
 /// What packets are packed into. All but the first need Linux 5.2 (GUE) or 5.3 (GRE).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encapsulation {
     /// IP in IP (RFC 2003), or any of its kin for IPv6 (RFC 2473).
     Ipip,
@@ -108,7 +108,7 @@ pub enum Encapsulation {
 }
 
 /// The checksum of the packing (`IP_VS_TUNNEL_ENCAP_FLAG_…`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Checksum {
     /// None.
     #[default]

@@ -85,7 +85,7 @@ impl MarkRange {
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Mark> + use<> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Mark> + use<> {
         (self.first.number()..=self.last.number()).filter_map(Mark::new)
     }
 }

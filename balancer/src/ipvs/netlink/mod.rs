@@ -5,7 +5,9 @@
 //! | [`generic`]  | generic netlink, and the numbers of its families           |
 //! | [`ipvs`]     | its family `IPVS`: services, servers, daemons, time-outs   |
 //! | [`nftables`] | the table that marks packets                               |
+//! | [`route`]    | ways to servers, and the addresses of this machine         |
 
 pub mod generic;
 pub mod ipvs;
 pub mod nftables;
+pub mod route;

@@ -32,6 +32,7 @@ fn every_key_can_be_set() {
         rise = 1
         fall = 5
         through_address = true
+        source = ["192.0.2.11", "192.0.2.12", "2001:db8::1:b"]
         "#,
     )
     .unwrap();
@@ -43,7 +44,7 @@ fn every_key_can_be_set() {
         [false, true, false, true, true, false]
     );
     assert_eq!(check.port.map(u16::from), Some(554));
-    assert_eq!((check.rise, check.fall, check.through_address), (1, 5, true));
+    assert_eq!((check.rise, check.fall, check.through_address, check.source.len()), (1, 5, true, 3));
 
     assert_eq!(
         question("kind = \"exec\"\ncommand = [\"/usr/lib/check\", \"-H\", \"{address}\"]"),
@@ -92,6 +93,14 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (
             "kind = \"none\"\nthrough_address = true",
             "`through_address` means nothing for a check of kind `none`: remove it",
+        ),
+        (
+            "kind = \"udp\"\nthrough_address = true",
+            "`through_address` needs `receive` for kind `udp`: a server that has lost the address says nothing",
+        ),
+        (
+            "source = \"192.0.2.11\"",
+            "`source` means nothing without `through_address = true`: remove it, or add that",
         ),
         ("kind = \"http\"\nverify = true", "`verify` means nothing without `tls = true`: remove it, or add that"),
         (

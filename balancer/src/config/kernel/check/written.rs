@@ -1,6 +1,7 @@
 //! The keys of a check, and what they may not be together.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Check, Codes, Command, Exchange, Question, Request, Tls};
+use crate::config::kernel::values;
 use crate::config::units;
 
 /// Longest text that is sent or looked for, in bytes: what fits into one datagram on every path.
@@ -71,8 +73,15 @@ pub struct Written {
     /// So many failures in a row take a server down, 1 to 100. With 1, each lost packet or restart does. Default: 3.
     #[serde(deserialize_with = "units::within::<_, 1, 100>")]
     pub fall: usize,
-    /// Whether the server is asked through the virtual address as well, which finds one that has lost it. Default: false.
+    /// Whether the server is asked through the virtual address, as clients ask it, in the place of its own: at the same
+    /// port, from an address of the director's own. This finds one that has lost the virtual address. For kinds tcp, rtsp,
+    /// http and rtmp, and for kind udp with `receive`: silence would say nothing. Default: false.
     pub through_address: bool,
+    /// With `through_address`, the addresses that servers are asked from, an address or a list: of each family the first
+    /// that this director has, so that two directors can have the same configuration. None may be a virtual one. Default:
+    /// what the route to the server says, or the nearest of the director's addresses if that is a virtual one.
+    #[serde(deserialize_with = "values::addresses")]
+    pub source: Vec<IpAddr>,
 }
 
 /// What a server is asked, by its name.
@@ -113,6 +122,12 @@ pub enum WrongCheck {
     /// RTSP's options have no body.
     #[error("`receive` needs a `path`: without one the server is asked for its options only")]
     ReceiveWithoutPath,
+    /// It would be a source of nothing.
+    #[error("`source` means nothing without `through_address = true`: remove it, or add that")]
+    SourceWithoutAddress,
+    /// A server that has lost the virtual address is silent, and so are most that have not.
+    #[error("`through_address` needs `receive` for kind `udp`: a server that has lost the address says nothing")]
+    SilentThroughAddress,
     /// No program to run.
     #[error("expected `command = [\"/path/of/a/program\", …]`, by its absolute path")]
     Command,
@@ -143,6 +158,7 @@ impl Default for Written {
             rise: 2,
             fall: 3,
             through_address: false,
+            source: Vec::new(),
         }
     }
 }
@@ -152,9 +168,9 @@ impl TryFrom<Written> for Check {
 
     fn try_from(written: Written) -> Result<Self, WrongCheck> {
         let question = written.question()?;
-        let Written { port, interval, fast_interval, timeout, rise, fall, through_address, .. } = written;
+        let Written { port, interval, fast_interval, timeout, rise, fall, through_address, source, .. } = written;
         let fast_interval = fast_interval.min(interval);
-        Ok(Self { question, port, interval, fast_interval, timeout, rise, fall, through_address })
+        Ok(Self { question, port, interval, fast_interval, timeout, rise, fall, through_address, source })
     }
 }
 
@@ -169,6 +185,12 @@ impl Written {
         }
         if self.verify.is_some() && !self.tls {
             return Err(WrongCheck::VerifyWithoutTls);
+        }
+        if !self.source.is_empty() && !self.through_address {
+            return Err(WrongCheck::SourceWithoutAddress);
+        }
+        if self.kind == Kind::Udp && self.through_address && self.receive.is_none() {
+            return Err(WrongCheck::SilentThroughAddress);
         }
         let tls = self.tls.then(|| Tls { host: self.host.clone(), verify: self.verify.unwrap_or(self.host.is_some()) });
         let exchange = || Exchange { send: self.send.clone(), receive: self.receive.clone() };

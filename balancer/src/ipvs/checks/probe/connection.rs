@@ -35,8 +35,9 @@ impl Connection {
         options: ProbeOptions,
         deadline: Deadline,
     ) -> Result<Self, Failure> {
-        let socket = TcpSocket::from_std_stream(socket::open(target, Type::STREAM, options)?.into());
-        let stream = deadline.within(Awaited::Connection, socket.connect(target)).await?;
+        let unconnected = TcpSocket::from_std_stream(socket::open(target, Type::STREAM, options)?.into());
+        let connected = async { unconnected.connect(target).await.map_err(|error| socket::unconnected(error, options)) };
+        let stream = deadline.within(Awaited::Connection, connected).await?;
         // Where nobody listens, a connection within one machine may happen upon its own port, and meet itself.
         if stream.local_addr()? == target {
             return Err(Failure::Refused);

@@ -49,17 +49,17 @@ pub(super) async fn datagram(
     options: ProbeOptions,
     deadline: Deadline,
 ) -> Result<(), Failure> {
-    let socket = UdpSocket::from_std(socket::open(target, Type::DGRAM, options)?.into())?;
+    let datagrams = UdpSocket::from_std(socket::open(target, Type::DGRAM, options)?.into())?;
     // Connected, or nothing would be heard of a refusal.
-    socket.connect(target).await?;
-    socket.send(exchange.send.as_deref().unwrap_or_default().as_bytes()).await?;
+    datagrams.connect(target).await.map_err(|error| socket::unconnected(error, options))?;
+    datagrams.send(exchange.send.as_deref().unwrap_or_default().as_bytes()).await?;
     let mut buffer = vec![0; MOST];
     match &exchange.receive {
         // There may be others before the one that is awaited.
         Some(text) => {
             let mut failure = Failure::Timeout(Awaited::Answer);
             loop {
-                let length = match deadline.within(Awaited::Answer, socket.recv(&mut buffer)).await {
+                let length = match deadline.within(Awaited::Answer, datagrams.recv(&mut buffer)).await {
                     Err(Failure::Timeout(_)) => return Err(failure),
                     received => received?,
                 };
@@ -69,7 +69,7 @@ pub(super) async fn datagram(
                 failure = Failure::Content;
             }
         }
-        None => match deadline.within(Awaited::Answer, socket.recv(&mut buffer)).await {
+        None => match deadline.within(Awaited::Answer, datagrams.recv(&mut buffer)).await {
             Ok(_) | Err(Failure::Timeout(_)) => Ok(()),
             Err(failure) => Err(failure),
         },

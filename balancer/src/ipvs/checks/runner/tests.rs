@@ -15,7 +15,7 @@ fn check() -> Arc<Check> {
 }
 
 fn subject(target: SocketAddr) -> Subject {
-    Subject { target, check: check(), options: ProbeOptions::default() }
+    Subject { target, through: Vec::new(), check: check(), options: ProbeOptions::default() }
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
