@@ -77,7 +77,7 @@ pub(crate) fn weights() -> String {
     }
     let delivery = flow.finish();
     assert_eq!((delivery.lost(), delivery.servers().servers().count()), (0, 1), "the flow: {}", delivery.servers());
-    format!("{}; {} datagrams, none lost", measured.join("; "), delivery.sent)
+    format!("{}; {} datagrams, none lost", measured.join("; "), delivery.sent())
 }
 
 /// A server dies: new connections are refused until it is deleted, none after that, and the flow moves to another.

@@ -50,7 +50,7 @@ pub(crate) fn run() -> String {
     format!(
         "the address moved with a gap of {gap:.2?}, {} of {} datagrams lost, {alive} of {HELD} connections held",
         delivery.lost(),
-        delivery.sent
+        delivery.sent()
     )
 }
 

@@ -23,8 +23,7 @@ const PORTS: [u16; 4] = [1755, 1024, 2000, 5000];
 pub(crate) fn run() -> String {
     let site = Site::new(Method::Nat, 1, 2);
     let director = &site.directors[0];
-    let second = Host::new("client2");
-    site.outside.join(&second, "eth0", &["192.0.2.102/24".to_owned()]);
+    let second = site.another_client(102);
     let _media: Vec<Application> = site
         .servers
         .iter()
@@ -50,7 +49,7 @@ pub(crate) fn run() -> String {
     let stopped = balancer.process.terminate();
     assert!(stopped.status.success(), "{stopped:?}");
     let balancer = Balancer::start(director, &configuration);
-    wait::until("the balancer has read the kernel", PATIENCE, || balancer.metrics().sum("weir_kernel_up", &[]) == 1.0);
+    balancer.await_kernel();
     assert_eq!(balancer.metrics().sum("weir_kernel_changes_total", &[]), 0.0, "it has taken over what there was");
     repair(&site, &balancer);
     held.ask().expect("the connection lives on");
@@ -58,7 +57,7 @@ pub(crate) fn run() -> String {
     assert_eq!((delivery.lost(), delivery.servers().servers().count()), (0, 1), "the flow: {}", delivery.servers());
     format!(
         "one client had {first} on all of its ports, the other {second}; over a restart and repairs {} datagrams, none lost",
-        delivery.sent
+        delivery.sent()
     )
 }
 

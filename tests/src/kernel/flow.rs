@@ -29,10 +29,10 @@ pub struct Flow {
 /// What became of the datagrams.
 #[derive(Debug, Clone, Default)]
 pub struct Delivery {
-    /// How many were sent; their numbers start at 0.
-    pub sent: u32,
+    /// When each was sent; their numbers start at 0.
+    sent: Vec<Instant>,
     /// When each was answered, and by whom.
-    answers: BTreeMap<u32, (Instant, String)>,
+    answers: BTreeMap<usize, (Instant, String)>,
 }
 
 impl Flow {
@@ -69,7 +69,7 @@ impl Flow {
     pub fn until(&self, what: &str, enough: impl Fn(&Delivery) -> bool) -> Delivery {
         wait::eventually(what, wait::PATIENCE, || {
             let delivery = self.so_far();
-            if enough(&delivery) { Ok(delivery) } else { Err(format!("{} of {}", delivery.servers(), delivery.sent)) }
+            if enough(&delivery) { Ok(delivery) } else { Err(format!("{} of {}", delivery.servers(), delivery.sent())) }
         })
     }
 
@@ -86,10 +86,23 @@ impl Flow {
 }
 
 impl Delivery {
+    /// How many were sent.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.sent.len()
+    }
+
     /// How many had no answer.
     #[must_use]
     pub fn lost(&self) -> usize {
-        self.sent as usize - self.answers.len()
+        self.sent.len() - self.answers.len()
+    }
+
+    /// How many had no answer of those that were sent from that moment on.
+    #[must_use]
+    pub fn lost_since(&self, moment: Instant) -> usize {
+        let later = (0..).zip(&self.sent).filter(|(_, sent)| **sent >= moment);
+        later.filter(|(number, _)| !self.answers.contains_key(number)).count()
     }
 
     /// How many each server answered.
@@ -133,7 +146,7 @@ async fn send(socket: UdpSocket, every: Duration, delivery: &Mutex<Delivery>, mu
                 if let Ok(length) = received { read(delivery, |delivery| delivery.note(&buffer[..length])) }
             }
             _ = pace.tick() => {
-                let number = read(delivery, |delivery| { delivery.sent += 1; delivery.sent - 1 });
+                let number = read(delivery, |delivery| { delivery.sent.push(Instant::now()); delivery.sent.len() - 1 });
                 // So does this one.
                 let _ = socket.send(number.to_string().as_bytes()).await;
             }

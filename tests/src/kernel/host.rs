@@ -1,6 +1,7 @@
 //! A machine of a scenario: a network namespace, which has devices, addresses, routes, firewall and IPVS of its own.
 
 use std::fs::{self, File};
+use std::io;
 use std::panic;
 use std::path::PathBuf;
 use std::process::Command;
@@ -122,8 +123,7 @@ impl Host {
     /// When there is no such file.
     #[must_use]
     pub fn proc_net(&self, file: &str) -> String {
-        // `/proc/net` is that of the process's first thread.
-        self.run(|| fs::read_to_string(format!("/proc/thread-self/net/{file}")))
+        self.run(|| proc_net(file))
             .unwrap_or_else(|error| panic!("{}: /proc/net/{file}: {error}", self.name))
     }
 }
@@ -139,6 +139,11 @@ impl Drop for Host {
 /// Moves the calling thread there, for good.
 fn enter(namespace: &File) {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may go anywhere");
+}
+
+/// What a file under `/proc/net` says where the calling thread is: `/proc/net` itself is that of the process's first one.
+pub(super) fn proc_net(file: &str) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/thread-self/net/{file}"))
 }
 
 /// Runs a program where the calling thread is, to its end, and returns what it printed.

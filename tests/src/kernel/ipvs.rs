@@ -1,8 +1,9 @@
 //! The kernel's table of virtual services, as `/proc/net/ip_vs` shows it: read without what Weir reads it with.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::host::Host;
+use super::host::{Host, proc_net};
 
 /// What IPVS knows on one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,11 +56,17 @@ impl Host {
     /// When the kernel's table is not as expected.
     #[must_use]
     pub fn ipvs(&self) -> Table {
-        Table::parse(&self.proc_net("ip_vs")).unwrap_or_else(|error| panic!("/proc/net/ip_vs: {error}"))
+        self.run(Table::here)
     }
 }
 
 impl Table {
+    /// What IPVS knows on the host of the calling thread.
+    pub(super) fn here() -> Self {
+        let read = proc_net("ip_vs").and_then(|text| Self::parse(&text).map_err(io::Error::other));
+        read.unwrap_or_else(|error| panic!("/proc/net/ip_vs: {error}"))
+    }
+
     /// All real servers of this address: one for each service that it is in.
     pub fn servers(&self, address: IpAddr) -> impl Iterator<Item = &RealServer> {
         self.services.iter().flat_map(|service| &service.servers).filter(move |server| server.address.ip() == address)

@@ -9,11 +9,13 @@
 //! * [`visitor`], [`flow`], [`arrivals`]: clients over TCP, over UDP, and one after the other
 //! * [`tally`]: who served how many
 //! * [`ipvs`]: the kernel's own view of what Weir told it
+//! * [`history`]: … and how that changed over time
 //! * [`keepalived`], [`weir`]: programs, as users start them
 
 pub mod application;
 pub mod arrivals;
 pub mod flow;
+pub mod history;
 pub mod host;
 pub mod ipvs;
 pub mod keepalived;

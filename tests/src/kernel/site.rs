@@ -80,6 +80,19 @@ impl Site {
         director.call(&format!("ip address add {six} dev eth0 preferred_lft 0"));
     }
 
+    /// Another client, whose address ends in this number above 100: for persistence a client is an address.
+    #[must_use]
+    pub fn another_client(&self, number: u8) -> Host {
+        let client = Host::new(&format!("client{number}"));
+        self.outside.join(&client, "eth0", &addresses(OUTSIDE, number));
+        client
+    }
+
+    /// A server's machine dies: nothing comes from it any more, and nobody is told.
+    pub fn kill(&self, server: &Server) {
+        self.servers_network().cut(&server.host);
+    }
+
     /// The network that the real servers are on.
     #[must_use]
     pub fn servers_network(&self) -> &Network {

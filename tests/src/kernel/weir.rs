@@ -9,6 +9,7 @@ use super::host::Host;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::process::{Process, complete_lines};
+use crate::wait::{self, PATIENCE};
 
 /// Where balancers listen for reports.
 const REPORTS: u16 = 1934;
@@ -52,6 +53,32 @@ impl<'a> Balancer<'a> {
         let answer = self.host.run(|| http::get(self.admin, "/metrics"));
         Metrics::parse(&answer.expect("the metrics").body)
     }
+
+    /// Gives the edge on this host an order by the API, such as `drain?deadline=10m`.
+    ///
+    /// # Panics
+    /// When it is not taken.
+    #[track_caller]
+    pub fn order(&self, edge: &Host, order: &str) {
+        let line = |file: PathBuf| fs::read_to_string(file).expect("a program writes it as it starts").trim().to_owned();
+        let token = line(folder(self.host, "balancer").join("token"));
+        let target = format!("/api/v1/edges/{}/{order}", line(folder(edge, "agent").join("guid")));
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        let answer = self.host.run(|| http::send(self.admin, "POST", &target, &headers)).expect("an answer of the API");
+        assert_eq!(answer.status, 202, "{order}: {answer:?}");
+    }
+
+    /// Waits until it has read the kernel, and made it what it should be.
+    #[track_caller]
+    pub fn await_kernel(&self) {
+        wait::until("the kernel is as it should be", PATIENCE, || self.metrics().sum("weir_kernel_up", &[]) == 1.0);
+    }
+}
+
+/// Tells the agent on a real server something, as its operator does: `drain --deadline 10m`.
+pub fn tell_agent(host: &Host, order: &str) {
+    let state = folder(host, "agent");
+    host.call(&format!("weir-agent {order} --state {}", state.display()));
 }
 
 /// Starts an agent on a real server, which reports the connections on `port` to balancers at these addresses.
@@ -77,8 +104,13 @@ pub fn agent_that_says(host: &Host, balancers: &[IpAddr], address: IpAddr, port:
 
 /// A state folder with the key.
 fn state(host: &Host, program: &str) -> PathBuf {
-    let folder = host.folder().join(program);
+    let folder = folder(host, program);
     fs::create_dir_all(&folder).expect("a folder in memory");
     fs::write(folder.join("key"), KEY).expect("a file in memory");
     folder
+}
+
+/// Where the state of a program on this host is.
+fn folder(host: &Host, program: &str) -> PathBuf {
+    host.folder().join(program)
 }
