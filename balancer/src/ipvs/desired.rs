@@ -104,7 +104,7 @@ impl Decider {
             }
         }
         self.leaving.forget(|address| match view.candidates.get(address) {
-            Some(candidate) => matches!(candidate.condition, Condition::Drained(_)),
+            Some(candidate) => matches!(candidate.condition, Condition::Drained(_) | Condition::Paused),
             None => present.contains_key(address),
         });
         let weighed = self.weights.step(&inputs, !view.is_settled, view.now);
@@ -159,7 +159,10 @@ impl Decider {
         match &candidate.condition {
             Condition::Utilised(utilisation) => Some(Measure::Utilised(*utilisation)),
             Condition::Unmeasured(_) => Some(Measure::Unknown),
-            Condition::Paused => Some(Measure::Drained),
+            Condition::Paused => {
+                let is_over = self.leaving.is_over(address, now);
+                there.filter(|_| !is_over).map(|_| Measure::Drained)
+            }
             Condition::Failed(_) => None,
             // Who was there before is believed until a check says otherwise.
             Condition::Awaited => there.map(|there| match there.destination.weight {
@@ -167,7 +170,10 @@ impl Decider {
                 _ => Measure::Unknown,
             }),
             Condition::Drained(until) => {
-                let until = until.unwrap_or_else(|| self.leaving.until(address, now, self.group.drain));
+                let until = match until {
+                    Some(deadline) => self.leaving.by(address, *deadline),
+                    None => self.leaving.until(address, now, self.group.drain),
+                };
                 there.is_some_and(|there| there.is_to_stay(until, now)).then_some(Measure::Drained)
             }
         }

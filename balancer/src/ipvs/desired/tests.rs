@@ -108,6 +108,23 @@ fn a_paused_server_stays_without_weight() {
 }
 
 #[test]
+fn a_drain_that_ends_in_a_pause_ends_and_a_pause_ahead_of_that_does_not() {
+    let mut site = Site::new("edges = true");
+    let draining = Condition::Drained(Some(at(60_000)));
+    site.decide(0, [UP, UP]);
+    assert_eq!(weights(&site.decide(1, [draining.clone(), UP])), [(1, 0), (2, 100)]);
+    assert_eq!(weights(&site.decide(60, [Condition::Paused, UP])), [(2, 100)], "the time is up");
+    assert_eq!(weights(&site.decide(90, [Condition::Paused, UP])), [(2, 100)], "it stays away");
+    assert_eq!(weights(&site.decide(95, [UP, UP])), [(1, 10), (2, 100)], "it is new");
+
+    let mut site = Site::new("edges = true");
+    site.decide(0, [UP, UP]);
+    site.decide(1, [draining, UP]);
+    assert_eq!(weights(&site.decide(30, [Condition::Paused, UP])), [(1, 0), (2, 100)], "those who are there may stay");
+    assert_eq!(weights(&site.decide(90, [Condition::Paused, UP])), [(1, 0), (2, 100)]);
+}
+
+#[test]
 fn a_server_that_nobody_knows_any_more_is_drained() {
     let mut site = Site::new("edges = true");
     site.decide(0, [UP, UP]);
