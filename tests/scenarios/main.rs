@@ -8,7 +8,7 @@
 mod by_hand;
 mod checks;
 mod doctor;
-mod failover;
+mod keepalived_rtsp;
 mod load;
 mod netlink;
 mod programs;
@@ -26,11 +26,6 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "guest-tunnels", shows: "… tunnels: ipip, gue and gre", run: by_hand::tunnels },
     Scenario { name: "guest-weights", shows: "… weights, changed under traffic", run: by_hand::weights },
     Scenario { name: "guest-failure", shows: "… a server that dies", run: by_hand::failure },
-    Scenario {
-        name: "guest-failover",
-        shows: "keepalived moves the address, and held TCP lives on",
-        run: failover::run,
-    },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
     Scenario {
         name: "direct-routing",
@@ -43,6 +38,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "weir-windows-media",
         shows: "a Windows Media cluster by its example: NAT",
         run: windows_media::run,
+    },
+    Scenario {
+        name: "weir-keepalived-rtsp",
+        shows: "RTSP and two directors by their example: direct routing",
+        run: keepalived_rtsp::run,
     },
     Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
     Scenario { name: "weir-checks", shows: "servers that fail, checked, and a sorry server", run: checks::run },

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use serde::Serialize;
 
+use crate::ipvs::model::Role;
 use crate::ipvs::netlink::ipvs::ListedDestination;
 use crate::ipvs::status::{GroupStatus, ServerStatus, State, Status};
 use crate::ipvs::sysctls::Finding;
@@ -113,16 +114,20 @@ impl<'a> Shown<'a> {
         Self {
             state,
             reason,
-            role: status.role.map(|role| match role {
-                crate::ipvs::model::Role::Master => "master",
-                crate::ipvs::model::Role::Backup => "backup",
-            }),
+            role: status.role.map(role_name),
             changes: status.tally.changes,
             drift_repaired: status.tally.repaired,
             failures: status.tally.failures,
             services: status.groups.iter().map(Service::new).collect(),
             sysctls: status.sysctls.iter().map(Sysctl::new).collect(),
         }
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Master => "master",
+        Role::Backup => "backup",
     }
 }
 
@@ -208,6 +213,12 @@ pub(super) fn metrics(status: &Status) -> String {
     let failures =
         counters("weir_kernel_failures_total", "Times that the kernel refused a change, or could not be read.", &[]);
     failures.with_label_values::<&str>(&[]).inc_by(status.tally.failures);
+    let roles = gauges("weir_kernel_role", "1 for what this one of two directors is: master or backup.", &["role"]);
+    if let Some(known) = status.role {
+        for role in [Role::Master, Role::Backup] {
+            roles.with_label_values(&[role_name(role)]).set((role == known).into());
+        }
+    }
     let servers_up = gauges("weir_kernel_servers_up", "Servers of a service that are up.", &["service"]);
     let sorry = gauges("weir_kernel_sorry", "1 while the sorry server has taken over.", &["service"]);
     let conditions =
@@ -312,6 +323,17 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
         assert_eq!(metrics(&Status::default()), "");
+    }
+
+    #[test]
+    fn one_of_two_directors_says_which() {
+        let text = metrics(&Status { role: Some(Role::Backup), ..status() });
+        for line in ["weir_kernel_role{role=\"backup\"} 1", "weir_kernel_role{role=\"master\"} 0"] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(!metrics(&status()).contains("weir_kernel_role"), "it is alone");
+        let shown = serde_json::to_value(Shown::new(&Status { role: Some(Role::Master), ..status() })).unwrap();
+        assert_eq!(shown["role"], "master");
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What runs on a real server: it tells clients who it is, and says after them what they say.
+//! What runs on a real server: it tells clients who it is.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -15,8 +15,17 @@ use super::host::Host;
 /// The longest datagram that is answered, in bytes.
 const LONGEST: usize = 2048;
 
-/// A running application. Over TCP it sends a line with its host's name, then whatever it gets; to a datagram it answers
-/// with the name, a space and the datagram. When dropped it fails, as a process does that is killed: its connections are
+/// What is spoken over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// The server says a line with its host's name, then whatever it gets.
+    Greeting,
+    /// RTSP: each answer has the host's name in `Server`.
+    Rtsp,
+}
+
+/// A running application. Over TCP it speaks a [`Language`]; to a datagram it answers with its host's name, a space and the
+/// datagram. When dropped it fails, as a process does that is killed: its connections are
 /// closed, and new ones refused.
 #[derive(Debug)]
 pub struct Application {
@@ -26,18 +35,27 @@ pub struct Application {
 }
 
 impl Application {
-    /// Listens on these addresses, over TCP and UDP.
+    /// Listens on these addresses, over TCP and UDP, and greets.
     ///
     /// # Panics
     /// When one cannot be bound.
     #[must_use]
     pub fn start(host: &Host, addresses: &[SocketAddr]) -> Self {
+        Self::speaking(Language::Greeting, host, addresses)
+    }
+
+    /// The same in another language.
+    ///
+    /// # Panics
+    /// When one cannot be bound.
+    #[must_use]
+    pub fn speaking(language: Language, host: &Host, addresses: &[SocketAddr]) -> Self {
         let bind = |address: &SocketAddr| Ok((TcpListener::bind(address)?, UdpSocket::bind(address)?));
         let sockets: io::Result<Vec<_>> = host.run(|| addresses.iter().map(bind).collect());
         let sockets = sockets.unwrap_or_else(|error| panic!("{} cannot listen on {addresses:?}: {error}", host.name()));
         let name: Arc<str> = host.name().into();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || serve(sockets, &name, stopped));
+        let thread = thread::spawn(move || serve(sockets, language, &name, stopped));
         Self { stop: Some(stop), thread: Some(thread) }
     }
 }
@@ -50,13 +68,14 @@ impl Drop for Application {
     }
 }
 
-fn serve(sockets: Vec<(TcpListener, UdpSocket)>, name: &Arc<str>, stopped: oneshot::Receiver<()>) {
+fn serve(sockets: Vec<(TcpListener, UdpSocket)>, language: Language, name: &Arc<str>, stopped: oneshot::Receiver<()>) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         for (listener, socket) in sockets {
             listener.set_nonblocking(true).expect("a socket");
             socket.set_nonblocking(true).expect("a socket");
-            tokio::spawn(greet(tokio::net::TcpListener::from_std(listener).expect("a socket"), Arc::clone(name)));
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+            tokio::spawn(accept(listener, language, Arc::clone(name)));
             tokio::spawn(answer(tokio::net::UdpSocket::from_std(socket).expect("a socket"), Arc::clone(name)));
         }
         // The sender is only ever dropped.
@@ -64,18 +83,39 @@ fn serve(sockets: Vec<(TcpListener, UdpSocket)>, name: &Arc<str>, stopped: onesh
     });
 }
 
-async fn greet(listener: tokio::net::TcpListener, name: Arc<str>) {
+async fn accept(listener: tokio::net::TcpListener, language: Language, name: Arc<str>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(echo(stream, Arc::clone(&name)));
+        let name = Arc::clone(&name);
+        tokio::spawn(async move {
+            // A client that is gone is no concern of the application's.
+            let _ = match language {
+                Language::Greeting => greet(stream, &name).await,
+                Language::Rtsp => answer_requests(stream, &name).await,
+            };
+        });
     }
 }
 
-async fn echo(mut stream: TcpStream, name: Arc<str>) {
-    if stream.write_all(format!("{name}\n").as_bytes()).await.is_ok() {
-        let (mut from, mut to) = stream.split();
-        // A client that is gone is no concern of the application's.
-        let _ = tokio::io::copy(&mut from, &mut to).await;
+async fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
+    stream.write_all(format!("{name}\n").as_bytes()).await?;
+    let (mut from, mut to) = stream.split();
+    tokio::io::copy(&mut from, &mut to).await.map(drop)
+}
+
+/// Every request is answered with success (RFC 2326, section 6 and 10.1).
+async fn answer_requests(mut stream: TcpStream, name: &str) -> io::Result<()> {
+    let (from, mut to) = stream.split();
+    let mut lines = BufReader::new(from).lines();
+    let mut number = String::new();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(found) = line.strip_prefix("CSeq: ") {
+            number = found.to_owned();
+        } else if line.is_empty() {
+            let head = format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\nServer: {name}\r\nPublic: OPTIONS\r\n\r\n");
+            to.write_all(head.as_bytes()).await?;
+        }
     }
+    Ok(())
 }
 
 async fn answer(socket: tokio::net::UdpSocket, name: Arc<str>) {

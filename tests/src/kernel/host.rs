@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::panic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -11,6 +11,10 @@ use rustix::fd::AsFd as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::Process;
+use crate::wait::PATIENCE;
+
+/// Where programs look that are told nothing: each machine has folders of its own there, though all have one file system.
+const OWN_FOLDERS: [&str; 4] = ["/etc/keepalived", "/etc/weir", "/run/weir", "/var/lib/weir"];
 
 /// A machine, gone when dropped. Sockets and programs that are still there keep what they have.
 #[derive(Debug)]
@@ -70,6 +74,51 @@ impl Host {
             work()
         };
         thread::Builder::new().name(self.name.clone()).spawn(there).expect("a thread")
+    }
+
+    /// A program that finds this machine's own folders where programs look for them; to be [started](Host::start) here.
+    ///
+    /// # Panics
+    /// When the machine has no room for them.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mounts = OWN_FOLDERS.map(|folder| {
+            let own = self.own(folder);
+            for folder in [Path::new(folder), &own] {
+                fs::create_dir_all(folder).expect("a folder in memory");
+            }
+            format!("mount -o bind {} {folder} && ", own.display())
+        });
+        let mut command = Command::new("busybox");
+        // The name of what runs is that behind `--`.
+        command.args(["unshare", "--mount", "sh", "-c", &format!("{}exec \"$@\"", mounts.concat()), "--", program]);
+        command
+    }
+
+    /// Where a file of the machine's own lies that its programs find under `path`.
+    #[must_use]
+    pub fn own(&self, path: &str) -> PathBuf {
+        self.folder().join("own").join(path.trim_start_matches('/'))
+    }
+
+    /// Writes a file where the machine's programs find it: in one of the folders that each machine has for itself.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn furnish(&self, path: &str, text: &str) {
+        let file = self.own(path);
+        file.parent().map_or(Ok(()), fs::create_dir_all).expect("a folder in memory");
+        fs::write(file, text).expect("a file in memory");
+    }
+
+    /// Runs lines of the shell on this machine to their end, and returns what they printed.
+    ///
+    /// # Panics
+    /// When one fails, with what it complained of.
+    pub fn shell(&self, lines: &str) -> String {
+        let mut shell = self.command("sh");
+        shell.args(["-e", "-c", lines]);
+        self.start(shell).finish(PATIENCE).expect_success().stdout
     }
 
     /// Starts a program on this machine.

@@ -11,6 +11,7 @@
 //! * [`ipvs`]: the kernel's own view of what Weir told it
 //! * [`history`]: … and how that changed over time
 //! * [`keepalived`], [`weir`]: programs, as users start them
+//! * [`pair`]: two directors, of which one has the virtual addresses
 
 pub mod application;
 pub mod arrivals;
@@ -20,6 +21,7 @@ pub mod host;
 pub mod ipvs;
 pub mod keepalived;
 pub mod network;
+pub mod pair;
 pub mod role;
 pub mod scenario;
 pub mod site;

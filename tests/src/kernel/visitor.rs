@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use super::application::Language;
 use super::host::Host;
 use super::tally::Tally;
 
@@ -14,6 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct Visit {
     stream: BufReader<TcpStream>,
+    language: Language,
     server: String,
     /// Questions so far.
     asked: u32,
@@ -28,16 +30,30 @@ impl Visit {
         client.run(|| Self::connect(to))
     }
 
-    /// The same, of a thread that is on the client's machine.
+    /// Connects, and asks by RTSP who answers.
+    ///
+    /// # Errors
+    /// When nobody answers in time, or the connection is refused or ended.
+    pub fn rtsp(client: &Host, to: SocketAddr) -> io::Result<Self> {
+        let mut visit = client.run(|| Self::open(Language::Rtsp, to))?;
+        visit.server = visit.request()?;
+        Ok(visit)
+    }
+
+    /// As [`Visit::start`], of a thread that is on the client's machine.
     pub(super) fn connect(to: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut visit = Self { stream: BufReader::new(stream), server: String::new(), asked: 0 };
+        let mut visit = Self::open(Language::Greeting, to)?;
         visit.server = visit.line()?;
         Ok(visit)
     }
 
-    /// The server that greeted.
+    fn open(language: Language, to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream), language, server: String::new(), asked: 0 })
+    }
+
+    /// The server that answered first.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
@@ -48,11 +64,35 @@ impl Visit {
     /// # Errors
     /// When there is none in time, or the connection is ended.
     pub fn ask(&mut self) -> io::Result<()> {
+        let (wanted, answer) = match self.language {
+            Language::Greeting => {
+                self.asked += 1;
+                let question = self.asked.to_string();
+                self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
+                (question, self.line()?)
+            }
+            Language::Rtsp => (self.server.clone(), self.request()?),
+        };
+        if answer == wanted { Ok(()) } else { Err(io::Error::other(format!("instead of {wanted}, {answer}"))) }
+    }
+
+    /// Asks by RTSP, and returns the server's name.
+    fn request(&mut self) -> io::Result<String> {
         self.asked += 1;
-        let question = self.asked.to_string();
-        self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
-        let answer = self.line()?;
-        if answer == question { Ok(()) } else { Err(io::Error::other(format!("asked {question}, answered {answer}"))) }
+        let request = format!("OPTIONS * RTSP/1.0\r\nCSeq: {}\r\n\r\n", self.asked);
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let mut head = Vec::new();
+        loop {
+            let line = self.line()?;
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let is_answer = head.first().is_some_and(|status| status == "RTSP/1.0 200 OK")
+            && head.contains(&format!("CSeq: {}", self.asked));
+        let server = head.iter().find_map(|line| line.strip_prefix("Server: ")).filter(|_| is_answer);
+        server.map(str::to_owned).ok_or_else(|| io::Error::other(format!("{request:?} was answered {head:?}")))
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -11,6 +11,9 @@ use crate::metrics::Metrics;
 use crate::process::{Process, complete_lines};
 use crate::wait::{self, PATIENCE};
 
+/// Where examples have a balancer's configuration.
+pub const CONFIGURATION: &str = "/etc/weir/weir.toml";
+
 /// Where balancers listen for reports.
 const REPORTS: u16 = 1934;
 
@@ -35,7 +38,7 @@ impl<'a> Balancer<'a> {
     /// When it does not start.
     #[must_use]
     pub fn start(host: &'a Host, configuration: &Path) -> Self {
-        let mut command = Command::new("weir-balancer");
+        let mut command = host.command("weir-balancer");
         command.arg("--config").arg(configuration).arg("--state").arg(state(host, "balancer"));
         let process = host.start(command);
         let admin = process.await_output(&process.stdout, "where its admin port is", |text| {
@@ -79,6 +82,15 @@ impl<'a> Balancer<'a> {
 pub fn tell_agent(host: &Host, order: &str) {
     let state = folder(host, "agent");
     host.call(&format!("weir-agent {order} --state {}", state.display()));
+}
+
+/// Starts a balancer with what is in [`CONFIGURATION`] there, and waits until it is ready.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start(host: &Host) -> Balancer<'_> {
+    Balancer::start(host, Path::new(CONFIGURATION))
 }
 
 /// Starts an agent on a real server, which reports the connections on `port` to balancers at these addresses.
