@@ -104,7 +104,7 @@ pub(crate) fn run() -> String {
          {stopped} of {HELD} connections held; back after {back_after:.1?}: silent for at most {gap:.2?}, {returned} of {HELD} held; \
          {} of {} datagrams lost; a server out in {out:.1?}, back in {back:.1?}",
         delivery.lost(),
-        delivery.sent,
+        delivery.sent(),
     )
 }
 
