@@ -5,7 +5,8 @@ use std::fmt;
 use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use serde::Serialize;
 
-use crate::ipvs::model::Role;
+use crate::ipvs::desired::Standing;
+use crate::ipvs::model::{Family, Role};
 use crate::ipvs::netlink::ipvs::ListedDestination;
 use crate::ipvs::status::{GroupStatus, ServerStatus, State, Status};
 use crate::ipvs::sysctls::Finding;
@@ -33,8 +34,9 @@ pub(super) fn ready(status: &Status) -> Result<String, String> {
         State::Failed(reason) => return Err(format!("not ready: {reason}\n")),
         State::Running => {}
     }
-    match status.groups.iter().find(|group| !group.is_live()) {
-        Some(group) => Err(format!("not ready: nobody serves `{}`\n", group.name)),
+    let unserved = |group: &GroupStatus| group.unserved().next().map(|family| (group.name.clone(), family));
+    match status.groups.iter().find_map(unserved) {
+        Some((name, family)) => Err(format!("not ready: nobody serves `{name}` over {family}\n")),
         None => Ok(format!("ready: {} services in the kernel\n", status.groups.len())),
     }
 }
@@ -60,11 +62,17 @@ struct Service<'a> {
     name: &'a str,
     mark: u32,
     scheduler: &'a str,
-    up: usize,
     quorum: usize,
+    families: Vec<FamilyOf>,
+    servers: Vec<Server>,
+}
+
+#[derive(Debug, Serialize)]
+struct FamilyOf {
+    family: &'static str,
+    up: usize,
     /// Whether the sorry server has taken over.
     sorry: bool,
-    servers: Vec<Server>,
 }
 
 #[derive(Debug, Serialize)]
@@ -138,11 +146,16 @@ impl<'a> Service<'a> {
             name: &group.name,
             mark: group.mark,
             scheduler: &group.scheduler,
-            up: group.up,
             quorum: group.quorum,
-            sorry: group.is_sorry,
+            families: group.standings.iter().map(FamilyOf::new).collect(),
             servers: servers.collect(),
         }
+    }
+}
+
+impl FamilyOf {
+    fn new((family, standing): (&Family, &Standing)) -> Self {
+        Self { family: family.name(), up: standing.up, sorry: standing.is_sorry }
     }
 }
 
@@ -219,8 +232,9 @@ pub(super) fn metrics(status: &Status) -> String {
             roles.with_label_values(&[role_name(role)]).set((role == known).into());
         }
     }
-    let servers_up = gauges("weir_kernel_servers_up", "Servers of a service that are up.", &["service"]);
-    let sorry = gauges("weir_kernel_sorry", "1 while the sorry server has taken over.", &["service"]);
+    let family = ["service", "family"];
+    let servers_up = gauges("weir_kernel_servers_up", "Servers of a service that are up.", &family);
+    let sorry = gauges("weir_kernel_sorry", "1 while the sorry server has taken over.", &family);
     let conditions =
         gauges("weir_kernel_server", "1 for the condition that a server is in.", &["service", "server", "condition"]);
     let weight = gauges("weir_kernel_weight", "Weight of a server in the kernel.", &server);
@@ -239,8 +253,11 @@ pub(super) fn metrics(status: &Status) -> String {
     let bytes = counters("weir_kernel_bytes_total", "Bytes forwarded.", &direction);
     for group in &status.groups {
         let name = group.name.as_str();
-        servers_up.with_label_values(&[name]).set(i64::try_from(group.up).unwrap_or(i64::MAX));
-        sorry.with_label_values(&[name]).set(group.is_sorry.into());
+        for (family, standing) in &group.standings {
+            let labels = [name, family.name()];
+            servers_up.with_label_values(&labels).set(i64::try_from(standing.up).unwrap_or(i64::MAX));
+            sorry.with_label_values(&labels).set(standing.is_sorry.into());
+        }
         for (address, server) in &group.servers {
             let address = address.to_string();
             let address = address.as_str();
@@ -289,9 +306,8 @@ mod tests {
             name: "media".to_owned(),
             mark: 1,
             scheduler: "wlc".to_owned(),
-            up: 1,
             quorum: 1,
-            is_sorry: false,
+            standings: [(Family::V4, Standing { up: 1, is_sorry: false })].into(),
             servers: [(address, ServerStatus { decided, listed: Some(listed) })].into(),
         };
         Status { state: State::Running, groups: vec![group], ..Status::default() }
@@ -314,7 +330,7 @@ mod tests {
             "weir_kernel_up 1",
             "weir_kernel_changes_total{cause=\"drift\"} 0",
             "weir_kernel_failures_total 0",
-            "weir_kernel_servers_up{service=\"media\"} 1",
+            "weir_kernel_servers_up{family=\"ipv4\",service=\"media\"} 1",
             "weir_kernel_server{condition=\"measured\",server=\"10.0.0.1\",service=\"media\"} 1",
             "weir_kernel_weight{server=\"10.0.0.1\",service=\"media\"} 40",
             "weir_kernel_connections_open{server=\"10.0.0.1\",service=\"media\",state=\"active\"} 3",
@@ -345,6 +361,6 @@ mod tests {
         assert_eq!(ready(&failed), Err("not ready: no IPVS\n".to_owned()));
         let mut empty = status();
         empty.groups[0].servers.clear();
-        assert_eq!(ready(&empty), Err("not ready: nobody serves `media`\n".to_owned()));
+        assert_eq!(ready(&empty), Err("not ready: nobody serves `media` over IPv4\n".to_owned()));
     }
 }

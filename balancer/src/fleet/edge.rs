@@ -172,6 +172,12 @@ impl Edge {
         self.load.state()
     }
 
+    /// What its agent said last, even if it has fallen silent since: never [`State::TimedOut`].
+    #[must_use]
+    pub fn last_said(&self) -> State {
+        self.load.last_said()
+    }
+
     /// When its last report came in.
     #[must_use]
     pub fn reported_at(&self) -> Time {

@@ -144,7 +144,7 @@ impl Default for Learned {
 /// What holds for all edges at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlook {
-    pub(super) now: Time,
+    pub(crate) now: Time,
     /// Clients that arrive for each that this balancer hands out.
     pub kappa: f32,
     /// The share of sessions that ends per second.

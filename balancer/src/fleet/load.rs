@@ -403,6 +403,11 @@ impl Load {
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             return State::TimedOut;
         }
+        self.last_said()
+    }
+
+    /// The same, as if it had not fallen silent since.
+    pub(super) fn last_said(&self) -> State {
         State::from_u8(self.status.load(Ordering::Relaxed))
     }
 

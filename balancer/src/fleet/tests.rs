@@ -32,9 +32,14 @@ pub(crate) fn id(byte: u8) -> EdgeId {
 
 /// A snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
 pub(crate) fn snapshot_on(terms: &Terms, reports: &[Report<'_>]) -> Snapshot {
-    let edges = (0_u32..).zip(reports).map(|(slot, report)| {
+    snapshot_at(terms, reports.iter().map(|report| (report, at(0))))
+}
+
+/// The same of edges that sent their reports at these times.
+pub(crate) fn snapshot_at<'a>(terms: &Terms, reports: impl IntoIterator<Item = (&'a Report<'a>, Time)>) -> Snapshot {
+    let edges = (0_u32..).zip(reports).map(|(slot, (report, time))| {
         let id = id(u8::try_from(slot + 1).unwrap());
-        Arc::new(Edge::in_slot(slot, id, report, SOURCE, terms, at(0).into()))
+        Arc::new(Edge::in_slot(slot, id, report, SOURCE, terms, time.into()))
     });
     Snapshot::new(edges.collect(), terms, Arc::new(Learned::new(LIFETIMES.timeout)))
 }

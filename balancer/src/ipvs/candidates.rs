@@ -9,11 +9,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use weir_protocol::EdgeId;
+use weir_protocol::report::Reasons;
 
 use super::group::{Group, Way};
 use super::model::{Destination, Family};
 use crate::config::kernel::{EdgeFilter, Edges};
-use crate::fleet::{Edge, Exclusion, Snapshot, State, Time};
+use crate::fleet::{Edge, Exclusion, Outlook, Snapshot, State, Time};
 
 /// The weight of an edge that reports a weight of 1 and has nothing to do.
 pub const EDGE_WEIGHT: f32 = 100.0;
@@ -126,33 +127,18 @@ pub fn candidates(
 ) -> BTreeMap<IpAddr, Candidate> {
     let outlook = fleet.outlook(now);
     let edges = edges_by_address(fleet);
-    let condition = |address: IpAddr, edge: Option<&Edge>, is_static: bool| match health(address) {
-        Health::Down(reason) => Condition::Failed(Failure::Check(reason)),
-        Health::Unknown => Condition::Awaited,
-        checked => {
-            let speaks_for_itself = is_static || checked == Health::Up || outlook.is_cut_off();
-            edge.map_or(Condition::Unmeasured(Unmeasured::NoAgent), |edge| {
-                let silent = if speaks_for_itself {
-                    Condition::Unmeasured(Unmeasured::Stale)
-                } else {
-                    Condition::Failed(Failure::Silent)
-                };
-                match edge.expect(&outlook) {
-                    Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
-                    Err(Exclusion::Full) => Condition::Utilised(1.0),
-                    Err(Exclusion::Paused) => Condition::Paused,
-                    Err(Exclusion::Draining) => Condition::Drained(edge.drain_until()),
-                    // Its agent has ended, often since the machine does. Once it is clear that it does not, checks are believed.
-                    Err(Exclusion::Stopping)
-                        if checked == Health::Up && now - edge.reported_at() > outlook.timeout() =>
-                    {
-                        Condition::Unmeasured(Unmeasured::Stale)
-                    }
-                    Err(Exclusion::Stopping) => Condition::Drained(None),
-                    Err(Exclusion::Stale) => Condition::Unmeasured(Unmeasured::Stale),
-                    Err(_) => silent,
-                }
-            })
+    let condition = |address: IpAddr, edge: Option<&Edge>, is_static: bool| {
+        let checked = health(address);
+        let speaks_for_itself = is_static || checked == Health::Up || outlook.is_cut_off();
+        let said = edge.map_or(Condition::Unmeasured(Unmeasured::NoAgent), |edge| {
+            said(edge, &outlook, checked == Health::Up, speaks_for_itself)
+        });
+        match checked {
+            // Media servers that are told to end take no connections at first, and go on with those that they have.
+            Health::Down(_) if edge.is_some_and(|edge| ordered(edge) == State::Draining) => said,
+            Health::Down(reason) => Condition::Failed(Failure::Check(reason)),
+            Health::Unknown => Condition::Awaited,
+            Health::Up | Health::Unchecked => said,
         }
     };
     let mut candidates: BTreeMap<_, _> = group
@@ -177,7 +163,49 @@ pub fn candidates(
             });
         }
     }
+    let is_heard = |edge: &Edge| now - edge.reported_at() <= outlook.timeout();
+    if !fleet.edges.iter().any(|edge| is_heard(edge)) {
+        keep_the_last(&mut candidates, group);
+    }
     candidates
+}
+
+/// No agent is heard at all, so that silence says little of the servers: where nobody else could serve they are kept.
+fn keep_the_last(candidates: &mut BTreeMap<IpAddr, Candidate>, group: &Group) {
+    for (address, candidate) in candidates {
+        if candidate.condition == Condition::Failed(Failure::Silent)
+            && group.sorry_server(Family::of(*address)).is_none()
+        {
+            candidate.condition = Condition::Unmeasured(Unmeasured::Stale);
+        }
+    }
+}
+
+/// What an edge says of itself, or the silence of its agent, if somebody else `speaks_for_itself`.
+fn said(edge: &Edge, outlook: &Outlook, is_up: bool, speaks_for_itself: bool) -> Condition {
+    match edge.expect(outlook) {
+        Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
+        Err(Exclusion::Full) => Condition::Utilised(1.0),
+        Err(Exclusion::Stale) => Condition::Unmeasured(Unmeasured::Stale),
+        Err(_) => match ordered(edge) {
+            State::Paused => Condition::Paused,
+            State::Draining => Condition::Drained(edge.drain_until()),
+            // Its agent has ended, often since the machine does. Once it is clear that it does not, checks are believed.
+            State::Stopping if !is_up || outlook.now - edge.reported_at() <= outlook.timeout() => {
+                Condition::Drained(None)
+            }
+            _ if speaks_for_itself => Condition::Unmeasured(Unmeasured::Stale),
+            _ => Condition::Failed(Failure::Silent),
+        },
+    }
+}
+
+/// What an edge was told to do when it was last heard: an order outlives the agent that obeys it.
+fn ordered(edge: &Edge) -> State {
+    match edge.last_said() {
+        State::Stopping if edge.reasons().contains(Reasons::OPERATOR) => State::Draining,
+        said => said,
+    }
 }
 
 /// Edges by where packets get to them: the address that they name, or if they name no address, the one that they report

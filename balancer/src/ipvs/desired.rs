@@ -7,6 +7,7 @@
 //! * When fewer servers than the quorum are up, the sorry server takes over: it is added, and those that are up get weight 0,
 //!   so that they keep their clients.
 //! * What is in the kernel at the start is gone on with, until it is known how things are.
+//! * Addresses of IPv4 and of IPv6 are two services to the kernel: each has its quorum and its sorry server.
 //!
 //! Pure: time, fleet, verdicts and what the kernel says are arguments.
 
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::candidates::{Candidate, Condition};
+use super::candidates::{Candidate, Condition, Unmeasured};
 use super::group::Group;
 use super::kernel::Snapshot;
 use super::model::{Destination, Family, Forwarding, Marks, Server, Table, VirtualService};
@@ -33,8 +34,12 @@ pub struct Decider {
     group: Group,
     weights: Weights,
     leaving: Leaving,
-    /// Whether the sorry server has taken over; `None` before the first decision.
-    is_sorry: Option<bool>,
+    /// Whether the sorry server of a family has taken over; nothing before the first decision.
+    is_sorry: BTreeMap<Family, bool>,
+    /// When the first decision was made.
+    started_at: Option<Time>,
+    /// Whether any agent of a server was heard since.
+    was_heard: bool,
 }
 
 /// What is known at a moment.
@@ -57,7 +62,14 @@ pub struct Decision {
     pub table: Table,
     /// Its servers.
     pub servers: BTreeMap<IpAddr, Decided>,
-    /// How many of them are up.
+    /// How it stands in each family that the group has addresses of.
+    pub standings: BTreeMap<Family, Standing>,
+}
+
+/// How a group stands in one family of addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Servers that are up.
     pub up: usize,
     /// Whether the sorry server has taken over.
     pub is_sorry: bool,
@@ -80,7 +92,16 @@ impl Decider {
     /// Decides for this group; servers that join others take `ramp` to their full share.
     #[must_use]
     pub fn new(group: Group, ramp: Duration) -> Self {
-        Self { group, weights: Weights::new(ramp), leaving: Leaving::default(), is_sorry: None }
+        // One that ramps up has another weight on each of two directors.
+        let weights = Weights::new(if group.follows_load { ramp } else { Duration::ZERO });
+        Self {
+            group,
+            weights,
+            leaving: Leaving::default(),
+            is_sorry: BTreeMap::new(),
+            started_at: None,
+            was_heard: false,
+        }
     }
 
     /// The group.
@@ -92,32 +113,35 @@ impl Decider {
     /// Decides.
     pub fn decide(&mut self, view: &View<'_>) -> Decision {
         let present = self.present(view.kernel);
-        let is_first = self.is_sorry.is_none();
-        if is_first {
+        if self.started_at.is_none() {
             present.iter().for_each(|(address, there)| self.weights.adopt(*address, there.destination.weight));
         }
+        let started_at = *self.started_at.get_or_insert(view.now);
+        self.was_heard |= view.candidates.values().any(|candidate| candidate.edge.is_some());
         let mut servers = BTreeMap::new();
         let mut inputs = BTreeMap::new();
         for (address, candidate) in view.candidates {
-            if let Some(measure) = self.measure(*address, candidate, present.get(address), view.now) {
+            if let Some(measure) = self.measure(*address, candidate, present.get(address), view) {
                 inputs.insert(*address, Input { base: candidate.base, measure });
             }
         }
+        let is_saying_sorry = |address| self.is_sorry.get(&Family::of(address)) == Some(&true);
         self.leaving.forget(|address| match view.candidates.get(address) {
             Some(candidate) => matches!(candidate.condition, Condition::Drained(_) | Condition::Paused),
-            None => present.contains_key(address),
+            None => present.contains_key(address) && !(self.group.sorry.contains(address) && is_saying_sorry(*address)),
         });
         let weighed = self.weights.step(&inputs, !view.is_settled, view.now);
-        let up = view.candidates.iter().filter(|(address, candidate)| {
-            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && inputs.contains_key(address))
-        });
-        let up = up.count();
-        let is_sorry = self.judge_quorum(view, &present, up);
+        let is_up = |address: &IpAddr, candidate: &Candidate| {
+            // Who was there before is believed until a check says otherwise.
+            let is_believed = || inputs.get(address).is_some_and(|input| input.measure != Measure::Drained);
+            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && is_believed())
+        };
+        let standings = self.stand(view, &present, is_up, started_at);
+        let is_sorry = |address| standings.get(&Family::of(address)).is_some_and(|standing| standing.is_sorry);
         let mut table = self.empty_table();
         for (address, candidate) in view.candidates {
             let weighed = weighed.get(address).copied();
-            let has_stand_in = is_sorry && self.group.sorry_server(Family::of(*address)).is_some();
-            let weight = weighed.map(|weighed| if has_stand_in { 0 } else { weighed.weight });
+            let weight = weighed.map(|weighed| if is_sorry(*address) { 0 } else { weighed.weight });
             if let Some(weight) = weight {
                 self.put(&mut table, *address, candidate.method.to(*address), weight);
             }
@@ -125,11 +149,11 @@ impl Decider {
             servers.insert(*address, Decided { weight, base: candidate.base, weighed, condition });
         }
         for (address, there) in &present {
-            if view.candidates.contains_key(address) || (is_sorry && self.group.sorry.contains(address)) {
+            let says_sorry = self.group.sorry.contains(address);
+            if view.candidates.contains_key(address) || (says_sorry && is_sorry(*address)) {
                 continue;
             }
-            let waits = !view.is_settled && self.group.edges != Edges::None && !self.group.sorry.contains(address);
-            let weight = if waits {
+            let weight = if self.awaits_edges(view) && !says_sorry {
                 Some(there.destination.weight)
             } else {
                 let until = self.leaving.until(*address, view.now, self.group.drain);
@@ -140,12 +164,19 @@ impl Decider {
             }
             servers.insert(*address, Decided { weight, base: 0, weighed: None, condition: None });
         }
-        if is_sorry {
-            for (family, service) in self.group.services.keys().zip(table.values_mut()) {
-                service.destinations.extend(self.group.sorry_server(*family));
+        for (family, standing) in &standings {
+            let sorry = self.group.sorry_server(*family).filter(|_| standing.is_sorry);
+            if let Some(service) = table.get_mut(&self.group.key(*family)) {
+                service.destinations.extend(sorry);
             }
         }
-        Decision { table, servers, up, is_sorry }
+        Decision { table, servers, standings }
+    }
+
+    /// Whether edges may be there that have not been heard. A balancer that has heard none since its start does not know
+    /// better than the one before: its keys may be wrong, or what is between.
+    fn awaits_edges(&self, view: &View<'_>) -> bool {
+        self.group.edges != Edges::None && !(view.is_settled && self.was_heard)
     }
 
     /// How a candidate is to be weighed; `None` when it is not to be in the kernel.
@@ -154,20 +185,22 @@ impl Decider {
         address: IpAddr,
         candidate: &Candidate,
         there: Option<&Present>,
-        now: Time,
+        view: &View<'_>,
     ) -> Option<Measure> {
+        let now = view.now;
         match &candidate.condition {
-            Condition::Utilised(utilisation) => Some(Measure::Utilised(*utilisation)),
-            Condition::Unmeasured(_) => Some(Measure::Unknown),
+            Condition::Utilised(utilisation) if self.group.follows_load => Some(Measure::Utilised(*utilisation)),
+            // Its agent may not have reported yet.
+            Condition::Unmeasured(Unmeasured::NoAgent) if !view.is_settled => Some(Measure::Awaited),
+            Condition::Utilised(_) | Condition::Unmeasured(_) => Some(Measure::Unknown),
             Condition::Paused => {
                 let is_over = self.leaving.is_over(address, now);
                 there.filter(|_| !is_over).map(|_| Measure::Drained)
             }
             Condition::Failed(_) => None,
-            // Who was there before is believed until a check says otherwise.
             Condition::Awaited => there.map(|there| match there.destination.weight {
                 0 => Measure::Drained,
-                _ => Measure::Unknown,
+                _ => Measure::Awaited,
             }),
             Condition::Drained(until) => {
                 let until = match until {
@@ -179,22 +212,41 @@ impl Decider {
         }
     }
 
-    /// Whether the sorry server is to serve.
-    fn judge_quorum(&mut self, view: &View<'_>, present: &BTreeMap<IpAddr, Present>, up: usize) -> bool {
-        let was_sorry = self.is_sorry.unwrap_or_else(|| {
-            let serves = |address| present.get(address).is_some_and(|there| there.destination.weight > 0);
-            self.group.sorry.iter().any(serves)
-        });
-        let is_known = view.candidates.values().all(|candidate| candidate.condition != Condition::Awaited)
-            && (view.is_settled || self.group.edges == Edges::None);
-        let most = view.candidates.len().max(self.group.quorum);
-        let is_enough = match was_sorry {
-            true => up >= (self.group.quorum + self.group.hysteresis).min(most),
-            false => up >= self.group.quorum || !is_known,
+    /// How many servers of each family are up, and whether its sorry server is to serve.
+    fn stand(
+        &mut self,
+        view: &View<'_>,
+        present: &BTreeMap<IpAddr, Present>,
+        is_up: impl Fn(&IpAddr, &Candidate) -> bool,
+        started_at: Time,
+    ) -> BTreeMap<Family, Standing> {
+        let families: Vec<Family> = self.group.services.keys().copied().collect();
+        let stand = |family: Family| {
+            let of_family = || view.candidates.iter().filter(|(address, _)| Family::of(**address) == family);
+            let up = of_family().filter(|(address, candidate)| is_up(address, candidate)).count();
+            let Some((sorry, _)) = self.group.sorry_server(family) else {
+                return (family, Standing { up, is_sorry: false });
+            };
+            let was_sorry = self.is_sorry.get(&family).copied();
+            let was_sorry = was_sorry
+                .unwrap_or_else(|| present.get(&sorry.address).is_some_and(|there| there.destination.weight > 0));
+            let has_awaited = of_family().any(|(_, candidate)| candidate.condition == Condition::Awaited);
+            let serves = |(address, there): (&IpAddr, &Present)| {
+                Family::of(*address) == family && *address != sorry.address && there.destination.weight > 0
+            };
+            let awaits_edges = self.awaits_edges(view) && (!view.is_settled || present.iter().any(serves));
+            // One that can never be checked is not waited for.
+            let is_known = (!has_awaited || view.now - started_at > self.group.patience()) && !awaits_edges;
+            let most = of_family().count().max(self.group.quorum);
+            let is_enough = match was_sorry {
+                true => up >= (self.group.quorum + self.group.hysteresis).min(most),
+                false => up >= self.group.quorum || !is_known,
+            };
+            (family, Standing { up, is_sorry: !is_enough })
         };
-        let is_sorry = !is_enough && !self.group.sorry.is_empty();
-        self.is_sorry = Some(is_sorry);
-        is_sorry
+        let standings: BTreeMap<Family, Standing> = families.into_iter().map(stand).collect();
+        self.is_sorry = standings.iter().map(|(family, standing)| (*family, standing.is_sorry)).collect();
+        standings
     }
 
     /// The servers that the kernel has for the group, in whichever family.
@@ -252,7 +304,7 @@ pub fn marks<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Result<Marks, s
 #[must_use]
 pub fn at_first(group: &Group) -> Table {
     let serves = |member: &super::group::Member| {
-        let condition = Condition::Unmeasured(super::candidates::Unmeasured::NoAgent);
+        let condition = Condition::Unmeasured(Unmeasured::NoAgent);
         (member.address, Candidate { method: member.method, base: member.weight, edge: None, condition })
     };
     let candidates = group.servers.iter().map(serves).collect();

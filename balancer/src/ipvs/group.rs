@@ -39,6 +39,9 @@ pub struct Group {
     pub drain: Duration,
     /// How servers are checked, if they are.
     pub check: Option<Check>,
+    /// Whether weights follow load. They do not where two directors must choose alike without telling each other: each has
+    /// heard of load at other moments.
+    pub follows_load: bool,
 }
 
 /// A server that is there by itself.
@@ -103,6 +106,16 @@ impl Group {
     pub fn addresses(&self, family: Family) -> BTreeSet<IpAddr> {
         let addresses = self.packets.iter().map(|packets| packets.address);
         addresses.filter(|address| Family::of(*address) == family).collect()
+    }
+
+    /// The longest that it takes until a check has said whether a server works.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let of = |check: &Check| {
+            let fall = u32::try_from(check.fall).unwrap_or(u32::MAX);
+            (check.timeout + check.fast_interval).saturating_mul(fall)
+        };
+        self.check.as_ref().map_or(Duration::ZERO, of)
     }
 
     /// The sorry server of this family, which has no thresholds: it says sorry to everybody.

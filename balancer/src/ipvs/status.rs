@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::desired::{Decided, Decision};
+use super::candidates::Condition;
+use super::desired::{Decided, Decision, Standing};
 use super::group::Group;
 use super::kernel::Snapshot;
-use super::model::{Role, ServiceKey};
+use super::model::{Family, Role, ServiceKey};
 use super::netlink::ipvs::ListedDestination;
 use super::sysctls::Finding;
 
@@ -57,12 +58,10 @@ pub struct GroupStatus {
     pub mark: u32,
     /// The scheduler.
     pub scheduler: String,
-    /// Servers that are up.
-    pub up: usize,
-    /// Servers that must be up.
+    /// Servers that must be up, in each family.
     pub quorum: usize,
-    /// Whether the sorry server has taken over.
-    pub is_sorry: bool,
+    /// How it stands in each family that it has addresses of.
+    pub standings: BTreeMap<Family, Standing>,
     /// All that are in the kernel, or that are known and are not.
     pub servers: BTreeMap<IpAddr, ServerStatus>,
 }
@@ -90,18 +89,25 @@ impl GroupStatus {
             name: group.name.clone(),
             mark: group.mark.number(),
             scheduler: group.services.values().map(|service| service.scheduler.to_string()).next().unwrap_or_default(),
-            up: decision.up,
             quorum: group.quorum,
-            is_sorry: decision.is_sorry,
+            standings: decision.standings,
             servers,
         }
     }
 
-    /// Whether anybody serves it.
+    /// Whether anybody serves all of it.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        let listed = self.servers.values().filter_map(|server| server.listed);
-        listed.into_iter().any(|listed| listed.destination.is_live())
+        self.unserved().next().is_none()
+    }
+
+    /// The families whose clients nobody serves.
+    pub fn unserved(&self) -> impl Iterator<Item = Family> {
+        let listed = || self.servers.values().filter_map(|server| server.listed);
+        let is_served = move |family| {
+            listed().any(|listed| Family::of(listed.server.address) == family && listed.destination.is_live())
+        };
+        self.standings.keys().copied().filter(move |family| !is_served(*family))
     }
 }
 
@@ -110,12 +116,18 @@ impl ServerStatus {
     #[must_use]
     pub fn reason(&self) -> String {
         let Some(decided) = &self.decided else { return "it is the sorry server".to_owned() };
-        let Some(condition) = &decided.condition else { return "nobody knows it any more".to_owned() };
+        let Some(condition) = &decided.condition else {
+            let is_awaited = decided.weight.is_some_and(|weight| weight > 0);
+            return if is_awaited { "its agent has not been heard yet" } else { "nobody knows it any more" }.to_owned();
+        };
         match decided.weighed {
             Some(weighed) if weighed.weight > 0 && decided.weight == Some(0) => {
                 "the sorry server has taken over".to_owned()
             }
             Some(weighed) if weighed.is_ramping => format!("{condition}, and it is new"),
+            Some(weighed) if weighed.headroom.is_none() && matches!(condition, Condition::Utilised(_)) => {
+                format!("{condition}; but both directors are to choose alike")
+            }
             _ => condition.to_string(),
         }
     }

@@ -45,6 +45,8 @@ pub struct Input {
 pub enum Measure {
     /// Nobody reports, or has lately: it gets its base weight.
     Unknown,
+    /// It is not known yet how it is: it keeps the weight that it has.
+    Awaited,
     /// So much of what it can, 0 to 1, and above 1 when it has more than that.
     Utilised(f32),
     /// It is to get no new connections.
@@ -105,7 +107,8 @@ impl Weights {
         is_starting: bool,
         now: Time,
     ) -> BTreeMap<IpAddr, Weighed> {
-        self.courses.retain(|server, _| servers.contains_key(server));
+        // What was adopted waits for who has not been heard yet.
+        self.courses.retain(|server, _| is_starting || servers.contains_key(server));
         // The first servers of a group have nobody who could take their share until they are warm.
         let has_others = !is_starting && self.courses.values().any(|course| course.weight > 0);
         let weigh = |(server, input): (&IpAddr, &Input)| {
@@ -124,6 +127,9 @@ impl Course {
         if input.measure == Measure::Drained {
             *self = Self::default();
             return Weighed { weight: 0, headroom: None, is_ramping: false };
+        }
+        if input.measure == Measure::Awaited && self.weight > 0 {
+            return Weighed { weight: self.weight, headroom: None, is_ramping: self.ramp_from.is_some() };
         }
         let headroom = self.smooth(input.measure, now);
         let ramped = self.ramped(ramp, now);

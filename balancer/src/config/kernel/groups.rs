@@ -11,10 +11,10 @@ use super::service::{Edges, Method, Service};
 use super::{Kernel, RealServer};
 use crate::config::units::parse_name;
 use crate::ipvs::group::{Group, Member, Way};
-use crate::ipvs::through::leads;
 use crate::ipvs::model::{
     Checksum, Encapsulation, Family, Forwarding, Mark, Marks, Packets, Persistence, Protocol, Service as Scheduling,
 };
+use crate::ipvs::through::leads;
 
 /// A section that is wrong by itself, or contradicts another.
 #[derive(Debug)]
@@ -57,7 +57,10 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
         let mark = service.mark.and_then(Mark::new).or_else(|| free.next());
         let mark =
             mark.ok_or_else(|| wrong("there are more services than `marks`: make the range wider".to_owned()))?;
-        let group = group(section, mark)?;
+        // Two directors that tell each other of no connections must choose alike.
+        let must_agree = kernel.directors.as_ref().is_some_and(|pair| pair.sync_interface.is_none());
+        let hashes = matches!(service.scheduler.as_str(), "mh" | "sh");
+        let group = group(section, mark, !(must_agree && hashes))?;
         marked.extend(group.packets.iter().map(|packets| (*packets, mark)));
         let ambiguous = |error| wrong(format!("service `{}`: {error}: take them out of one of the two", service.name));
         Marks::new(marked.iter().copied()).map_err(ambiguous)?;
@@ -67,13 +70,14 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
     if leads::to_members(&groups).len() > free.count() {
         let is_led = |service: &Service| service.check.as_ref().is_some_and(|check| check.through_address);
         let first = kernel.services.iter().find(|section| is_led(section.get_ref()));
-        let message = "with `through_address` each server takes a mark, and there are too few `marks`: make the range wider";
+        let message =
+            "with `through_address` each server takes a mark, and there are too few `marks`: make the range wider";
         return Err(Error { offset: first.map_or(0, |section| section.span().start), message: message.to_owned() });
     }
     Ok(groups)
 }
 
-fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
+fn group(section: &Spanned<Service>, mark: Mark, follows_load: bool) -> Result<Group, Error> {
     let service = section.get_ref();
     let in_section = |message: String| Error {
         offset: section.span().start,
@@ -97,7 +101,6 @@ fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
     let served = |family| servers.iter().any(|server| Family::of(server.address) == family);
     let unserved = families.iter().find(|family| service.edges == Edges::None && !served(**family));
     if let Some(family) = unserved {
-        let family = if *family == Family::V4 { "IPv4" } else { "IPv6" };
         return Err(in_section(format!("nobody serves its {family} addresses: add a server, or take them out")));
     }
     let group = Group {
@@ -115,11 +118,21 @@ fn group(section: &Spanned<Service>, mark: Mark) -> Result<Group, Error> {
         hysteresis: service.hysteresis as usize,
         drain: service.drain,
         check: service.check.clone(),
+        follows_load,
     };
+    let count = |family| servers_of(&group, family);
+    let least = group.services.keys().map(|family| (count(*family), family)).min();
+    if let Some((most, family)) = least.filter(|(most, _)| service.edges == Edges::None && group.quorum > *most) {
+        return Err(in_section(format!("its `quorum` is {}, but it has {most} servers of {family}", group.quorum)));
+    }
     if group.check.as_ref().is_some_and(|check| check.question != Question::Nothing) && group.checked_port().is_none() {
         return Err(in_section("its check has no port: add `port` to it".to_owned()));
     }
     Ok(group)
+}
+
+fn servers_of(group: &Group, family: Family) -> usize {
+    group.servers.iter().filter(|server| Family::of(server.address) == family).count()
 }
 
 /// What can be said of a service without looking at its servers.
@@ -139,10 +152,6 @@ fn check(service: &Service) -> Result<(), String> {
     through_address(service)?;
     if service.one_packet && !service.tcp.is_empty() {
         return Err("`one_packet` is for UDP alone: make a service of its own for TCP".to_owned());
-    }
-    let most = usize::try_from(service.quorum).unwrap_or(usize::MAX);
-    if service.edges == Edges::None && most > service.servers.len() {
-        return Err(format!("its `quorum` is {most}, but it has {} servers", service.servers.len()));
     }
     let mut sorry_families = BTreeSet::new();
     for address in &service.sorry_server {

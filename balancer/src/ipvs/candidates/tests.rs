@@ -1,12 +1,12 @@
 use std::path::Path;
 
-use weir_protocol::report::Status;
+use weir_protocol::report::{Reasons, Status};
 use weir_protocol::{Host, Report};
 
 use super::*;
 use crate::config::Config;
 use crate::fleet::Terms;
-use crate::fleet::tests::{at, report, snapshot_on};
+use crate::fleet::tests::{at, report, snapshot_at, snapshot_on};
 
 fn group(lines: &str) -> Group {
     let text = format!("[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\n{lines}");
@@ -79,10 +79,55 @@ fn edges_say_that_they_are_paused_drained_and_gone() {
 #[test]
 fn a_silent_agent_is_a_failure_only_when_nobody_else_speaks_for_the_server() {
     let after = 60_000;
-    assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Unchecked, after), Condition::Failed(Failure::Silent));
+    let failed = Condition::Failed(Failure::Silent);
     let stale = Condition::Unmeasured(Unmeasured::Stale);
+    assert_eq!(beside_others(EDGES, &edge("10.0.0.1"), &Health::Unchecked), failed);
+    assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Unchecked, after), stale, "nobody at all is heard");
+    let with_sorry = "edges = true\nsorry_server = \"10.0.0.9\"";
+    assert_eq!(condition(with_sorry, edge("10.0.0.1"), &Health::Unchecked, after), failed, "others can say sorry");
     assert_eq!(condition(EDGES, edge("10.0.0.1"), &Health::Up, after), stale);
     assert_eq!(condition(STATIC, edge("10.0.0.1"), &Health::Unchecked, after), stale);
+}
+
+/// The condition of an edge that has been silent for a minute, while another one reports.
+#[track_caller]
+fn beside_others(lines: &str, silent: &Report<'_>, health: &Health) -> Condition {
+    let address = silent.redirect.unwrap().as_str().parse().unwrap();
+    let other = edge("10.0.0.2");
+    let snapshot = snapshot_at(&Terms::default(), [(silent, at(0)), (&other, at(60_000))]);
+    let candidates = candidates(&group(lines), &snapshot, |_| health.clone(), at(60_000));
+    candidates[&address].condition.clone()
+}
+
+#[test]
+fn an_order_outlives_the_agent_that_obeys_it() {
+    for (status, reasons, expected) in [
+        (Status::Paused, Reasons::OPERATOR, Condition::Paused),
+        (Status::Draining, Reasons::OPERATOR, Condition::Drained(None)),
+        (Status::Stopping, Reasons::OPERATOR, Condition::Drained(None)),
+        (Status::Stopping, Reasons::NONE, Condition::Unmeasured(Unmeasured::Stale)),
+    ] {
+        for (lines, health) in [(STATIC, Health::Unchecked), (STATIC, Health::Up), (EDGES, Health::Up)] {
+            let mut report = edge("10.0.0.1");
+            (report.status, report.reasons) = (status, reasons);
+            // Without a check, a server whose agent has ended is believed to have ended, too.
+            if status == Status::Stopping && reasons == Reasons::NONE && health == Health::Unchecked {
+                continue;
+            }
+            assert_eq!(beside_others(lines, &report, &health), expected, "{status:?} {health:?}");
+        }
+    }
+}
+
+#[test]
+fn a_drained_server_that_takes_no_connections_any_more_keeps_those_that_it_has() {
+    let down = Health::Down("refused".to_owned());
+    let mut draining = edge("10.0.0.1");
+    draining.status = Status::Draining;
+    assert_eq!(condition(EDGES, draining, &down, 0), Condition::Drained(None));
+    let mut stopping = edge("10.0.0.1");
+    stopping.status = Status::Stopping;
+    assert!(matches!(condition(EDGES, stopping, &down, 0), Condition::Failed(_)), "its machine may be off");
 }
 
 #[test]

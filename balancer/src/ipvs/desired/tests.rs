@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Config;
-use crate::fleet::tests::at;
+use crate::fleet::tests::{at, id};
 use crate::ipvs::candidates::{Failure, Unmeasured};
 use crate::ipvs::netlink::ipvs::ListedDestination;
 
@@ -49,7 +49,8 @@ impl Site {
         connections: u32,
     ) -> Decision {
         let method = self.decider.group().method;
-        let candidate = |condition| Candidate { method, base: 100, edge: None, condition };
+        let edge = Some(id(7));
+        let candidate = |condition| Candidate { method, base: 100, edge, condition };
         let candidates =
             conditions.into_iter().map(|(last, condition)| (address(last), candidate(condition))).collect();
         let view = View { now: at(1000 * seconds), candidates: &candidates, kernel: &self.kernel, is_settled };
@@ -76,6 +77,10 @@ fn weights(decision: &Decision) -> Vec<(u8, u32)> {
         IpAddr::V6(_) => unreachable!(),
     };
     service.destinations.iter().map(|(server, to)| (last(server.address), to.weight)).collect()
+}
+
+fn says_sorry(decision: &Decision) -> bool {
+    decision.standings[&Family::V4].is_sorry
 }
 
 #[test]
@@ -145,6 +150,35 @@ fn what_is_there_at_the_start_is_gone_on_with() {
 }
 
 #[test]
+fn a_balancer_that_hears_nobody_goes_on_with_what_is_there() {
+    let mut before = Site::new("edges = true");
+    before.decide(0, [Condition::Utilised(0.6), UP]);
+    let mut site = Site { kernel: before.kernel, ..Site::new("edges = true") };
+    for seconds in [0, 10, 3600] {
+        assert_eq!(weights(&site.decide_of(seconds, true, BTreeMap::new(), 1)), [(1, 40), (2, 100)], "{seconds}");
+    }
+    let one = BTreeMap::from([(2, UP)]);
+    assert_eq!(weights(&site.decide_of(3601, true, one, 1)), [(1, 0), (2, 100)], "others are heard by now");
+}
+
+#[test]
+fn a_restart_moves_no_weight_before_load_is_known() {
+    let mut before = Site::new("edges = true");
+    before.decide(0, [Condition::Utilised(0.6), UP]);
+    let kernel = before.kernel;
+    let mut site = Site { kernel, ..Site::new("edges = true") };
+    for seconds in 0..5 {
+        let unchecked = BTreeMap::from([(1, Condition::Awaited), (2, Condition::Awaited)]);
+        assert_eq!(weights(&site.decide_of(seconds, false, unchecked, 1)), [(1, 40), (2, 100)]);
+    }
+    for seconds in 5..9 {
+        let unheard = BTreeMap::from([(1, UP), (2, UP)]);
+        assert_eq!(weights(&site.decide_of(seconds, false, unheard, 1)), [(1, 40), (2, 100)]);
+    }
+    assert_eq!(weights(&site.decide(10, [Condition::Utilised(0.9), UP])), [(1, 20), (2, 100)], "halved at most");
+}
+
+#[test]
 fn a_server_that_was_not_checked_yet_comes_once_it_is_or_stays_if_it_was_there() {
     let mut site = Site::new("edges = true");
     assert_eq!(weights(&site.decide(0, [UP, Condition::Awaited])), [(1, 100)]);
@@ -163,7 +197,7 @@ fn the_sorry_server_takes_over_below_the_quorum_and_goes_above_it() {
     assert_eq!(weights(&site.decide(4, [UP, failed(), failed()])), [(1, 0), (9, 1)], "who is up keeps its clients");
     assert_eq!(weights(&site.decide(6, [UP, UP, failed()])), [(1, 0), (2, 0), (9, 1)], "two are not enough to go");
     let back = site.decide(8, [UP, UP, UP]);
-    assert!(!back.is_sorry);
+    assert!(!says_sorry(&back));
     assert_eq!(weights(&back)[3], (9, 0), "it keeps its clients until they have left");
     assert_eq!(weights(&site.decide(68, [UP, UP, UP])).len(), 3);
 }
@@ -177,10 +211,87 @@ fn the_sorry_server_is_there_before_the_last_real_one_goes() {
 
 #[test]
 fn nobody_says_sorry_before_it_is_known_how_things_are() {
-    let mut site = Site::new(SORRY);
+    let mut site = Site::new(&format!("{SORRY}\n[kernel.service.check]\n"));
     assert_eq!(weights(&site.decide_of(0, false, BTreeMap::new(), 1)), []);
     assert_eq!(weights(&site.decide(1, [Condition::Awaited, Condition::Awaited])), []);
     assert_eq!(weights(&site.decide(2, [failed(), failed()])), [(9, 1)]);
+}
+
+const CHECKED: &str = "edges = true\nsorry_server = \"10.0.0.9\"\n[kernel.service.check]\nkind = \"tcp\"\nfall = 3\n\
+                       timeout = \"3s\"\nfast_interval = \"1s\"";
+
+#[test]
+fn nobody_waits_for_ever_for_a_server_that_cannot_be_checked() {
+    let mut site = Site::new(CHECKED);
+    assert!(!says_sorry(&site.decide(0, [failed(), Condition::Awaited])));
+    assert!(!says_sorry(&site.decide(12, [failed(), Condition::Awaited])), "three times 3 and 1 s");
+    assert!(says_sorry(&site.decide(13, [failed(), Condition::Awaited])));
+}
+
+#[test]
+fn a_sorry_server_stays_while_those_that_were_there_take_nobody() {
+    let mut before = Site::new(CHECKED);
+    before.decide(0, [UP]);
+    assert_eq!(weights(&before.decide(1, [Condition::Drained(None)])), [(1, 0), (9, 1)]);
+    let mut site = Site { kernel: before.kernel, ..Site::new(CHECKED) };
+    assert_eq!(weights(&site.decide(0, [Condition::Awaited])), [(1, 0), (9, 1)]);
+}
+
+#[test]
+fn a_sorry_server_that_comes_back_may_keep_its_clients_anew() {
+    let mut site = Site::new("edges = true\nsorry_server = \"10.0.0.9\"");
+    site.decide(0, [UP]);
+    site.decide(2, [failed()]);
+    assert_eq!(weights(&site.decide(10, [UP])), [(1, 100), (9, 0)]);
+    assert_eq!(weights(&site.decide(40, [failed()])), [(9, 1)]);
+    assert_eq!(weights(&site.decide(80, [UP]))[1], (9, 0), "for a minute from now, not from the first time");
+    assert_eq!(weights(&site.decide(130, [UP])).len(), 2);
+    assert_eq!(weights(&site.decide(141, [UP])).len(), 1);
+}
+
+#[test]
+fn each_family_has_its_quorum_and_its_sorry_server() {
+    let text = "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\", \"2001:db8::10\"]\ntcp = [\"554\"]\n\
+                edges = true\nsorry_server = [\"10.0.0.9\", \"2001:db8::9\"]\n";
+    let group = Config::parse(text, Path::new("weir.toml")).unwrap().kernel.groups().unwrap().remove(0);
+    let (four, six): (IpAddr, IpAddr) = (address(1), "2001:db8::1".parse().unwrap());
+    let method = group.method;
+    let mut decider = Decider::new(group, Duration::ZERO);
+    let mut decide = |seconds: u64, of_six: Condition| {
+        let of = |condition| Candidate { method, base: 100, edge: Some(id(7)), condition };
+        let candidates = BTreeMap::from([(four, of(UP)), (six, of(of_six))]);
+        let kernel = Snapshot::default();
+        decider.decide(&View { now: at(1000 * seconds), candidates: &candidates, kernel: &kernel, is_settled: true })
+    };
+    let both = decide(0, UP);
+    assert_eq!(both.standings[&Family::V6], Standing { up: 1, is_sorry: false });
+    let half = decide(1, failed());
+    assert_eq!(half.standings[&Family::V4], Standing { up: 1, is_sorry: false });
+    assert_eq!(half.standings[&Family::V6], Standing { up: 0, is_sorry: true });
+    let servers: Vec<(IpAddr, u32)> = half
+        .table
+        .values()
+        .flat_map(|service| service.destinations.iter().map(|(server, to)| (server.address, to.weight)))
+        .collect();
+    assert_eq!(servers, [(four, 100), ("2001:db8::9".parse().unwrap(), 1)]);
+}
+
+#[test]
+fn directors_that_must_choose_alike_go_by_base_weights() {
+    let of = |directors: &str| {
+        let text = format!(
+            "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\nscheduler = \"mh\"\n\
+             edges = true\n{directors}"
+        );
+        let group = Config::parse(&text, Path::new("weir.toml")).unwrap().kernel.groups().unwrap().remove(0);
+        let decider = Decider::new(group, Duration::from_secs(30));
+        let mut site = Site { decider, kernel: Snapshot::default() };
+        site.decide(0, [UP]);
+        weights(&site.decide(2, [UP, Condition::Utilised(0.6)]))
+    };
+    assert_eq!(of(""), [(1, 100), (2, 4)], "new, and busy");
+    assert_eq!(of("[kernel.directors]\nsync_interface = \"eth0\""), [(1, 100), (2, 4)]);
+    assert_eq!(of("[kernel.directors]"), [(1, 100), (2, 100)]);
 }
 
 #[test]
@@ -188,8 +299,8 @@ fn a_sorry_server_that_serves_at_the_start_goes_by_the_same_rule() {
     let mut before = Site::new(SORRY);
     before.decide(0, [failed(), failed(), failed()]);
     let mut site = Site { kernel: before.kernel.clone(), ..Site::new(SORRY) };
-    assert!(site.decide(0, [UP, UP, failed()]).is_sorry);
-    assert!(!site.decide(1, [UP, UP, UP]).is_sorry);
+    assert!(says_sorry(&site.decide(0, [UP, UP, failed()])));
+    assert!(!says_sorry(&site.decide(1, [UP, UP, UP])));
 }
 
 #[test]
@@ -232,7 +343,7 @@ proptest! {
                 match conditions.get(&last) {
                     Some(Condition::Failed(_)) => prop_assert!(false, "{} has failed", last),
                     Some(Condition::Drained(_) | Condition::Paused) => prop_assert_eq!(weight, 0),
-                    Some(condition) if condition.is_up() => prop_assert_eq!(weight > 0, !decision.is_sorry),
+                    Some(condition) if condition.is_up() => prop_assert_eq!(weight > 0, !says_sorry(&decision)),
                     None if last != 9 => prop_assert_eq!(weight, 0),
                     _ => {}
                 }
