@@ -8,6 +8,7 @@ use clap::Args;
 use weir_balancer::config::kernel::Check;
 use weir_balancer::config::kernel::check::{Codes, Kind, Written};
 use weir_balancer::ipvs::checks::{ProbeOptions, probe};
+use weir_balancer::ipvs::through::by_hand;
 use weir_program::start::{Failure, Outcome, say};
 use weir_program::units::parse_duration;
 
@@ -44,7 +45,11 @@ pub(crate) struct CheckServer {
     /// How long it may take.
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_duration)]
     timeout: Duration,
-    /// The firewall mark of what is sent, such as 0x57000001: through a virtual address by a mark of its own.
+    /// Ask through this virtual address, in the place of the server's own; a balancer that checks the server so has to run
+    /// here.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "mark")]
+    through: Option<IpAddr>,
+    /// The firewall mark of what is sent, such as 0x57000001.
     #[arg(long, value_parser = mark)]
     mark: Option<u32>,
     /// The address that it is sent from.
@@ -58,19 +63,28 @@ pub(crate) struct CheckServer {
 /// Asks, and says in one line what came of it: exit code 0 when the server works, 1 when it does not, and 69 when it cannot
 /// be asked.
 pub(crate) async fn run(arguments: CheckServer) -> Outcome {
-    let (target, options) = (arguments.target, ProbeOptions { mark: arguments.mark, source: arguments.source });
+    let (server, source) = (arguments.target, arguments.source);
+    let (target, options) = match arguments.through {
+        Some(address) => {
+            let options = by_hand::options(server.ip(), address, source);
+            let unreachable = |error| Failure::unavailable(format_args!("{server} through {address}: {error}"));
+            (SocketAddr::new(address, server.port()), options.map_err(unreachable)?)
+        }
+        None => (server, ProbeOptions { mark: arguments.mark, source, hops: None }),
+    };
     let check = arguments.check().map_err(Failure::configuration)?;
+    let asked = if target == server { server.to_string() } else { format!("{server} through {}", target.ip()) };
     let kind = check.question.kind();
     let began = Instant::now();
     match probe(target, &check, options).await {
         Ok(()) => {
             let took = began.elapsed().as_secs_f64() * 1000.0;
-            say(format_args!("{target}: {kind}: works, asked in {took:.1} ms"));
+            say(format_args!("{asked}: {kind}: works, asked in {took:.1} ms"));
             Ok(())
         }
-        Err(failure) if failure.is_ours() => Err(Failure::unavailable(format_args!("{target}: {kind}: {failure}"))),
+        Err(failure) if failure.is_ours() => Err(Failure::unavailable(format_args!("{asked}: {kind}: {failure}"))),
         Err(failure) => {
-            Err(Failure::negative(format_args!("{target}: {kind}: does not work ({}): {failure}", failure.reason())))
+            Err(Failure::negative(format_args!("{asked}: {kind}: does not work ({}): {failure}", failure.reason())))
         }
     }
 }
@@ -90,6 +104,7 @@ impl CheckServer {
             receive: self.receive,
             command: self.command,
             timeout: self.timeout,
+            through_address: self.through.is_some(),
             ..Written::default()
         };
         Check::try_from(written).map_err(|error| error.to_string())

@@ -13,6 +13,8 @@ mod load;
 mod netlink;
 mod programs;
 mod real_server;
+mod through;
+mod through_methods;
 mod windows_media;
 
 use std::process::ExitCode;
@@ -45,6 +47,12 @@ const SCENARIOS: &[Scenario] = &[
         run: keepalived_rtsp::run,
     },
     Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
+    Scenario {
+        name: "weir-through",
+        shows: "a server that loses the virtual address, checked through it",
+        run: through::run,
+    },
+    Scenario { name: "weir-through-methods", shows: "… by NAT and through tunnels", run: through_methods::run },
     Scenario { name: "weir-checks", shows: "servers that fail, checked, and a sorry server", run: checks::run },
 ];
 

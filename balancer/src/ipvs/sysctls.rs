@@ -51,8 +51,11 @@ const NO_WEIGHT: Variable = Variable {
     value: "1",
     reason: "clients that stay with their server leave one that is drained",
 };
-const FORWARD: Variable =
-    Variable { name: Cow::Borrowed("net/ipv4/ip_forward"), value: "1", reason: "answers of servers behind NAT are passed on" };
+const FORWARD: Variable = Variable {
+    name: Cow::Borrowed("net/ipv4/ip_forward"),
+    value: "1",
+    reason: "answers of servers behind NAT are passed on",
+};
 const FORWARD6: Variable = Variable {
     name: Cow::Borrowed("net/ipv6/conf/all/forwarding"),
     value: "1",
@@ -64,7 +67,11 @@ const SYNC: [Variable; 3] = [
         value: "0\t0",
         reason: "every connection is told to the other director",
     },
-    Variable { name: Cow::Borrowed("net/ipv4/vs/sync_refresh_period"), value: "4", reason: "… and again every 4 seconds" },
+    Variable {
+        name: Cow::Borrowed("net/ipv4/vs/sync_refresh_period"),
+        value: "4",
+        reason: "… and again every 4 seconds",
+    },
     Variable { name: Cow::Borrowed("net/ipv4/vs/sync_retries"), value: "1", reason: "… once more if it was lost" },
 ];
 const SLOPPY: Variable = Variable {

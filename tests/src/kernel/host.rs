@@ -1,7 +1,7 @@
 //! A machine of a scenario: a network namespace, which has devices, addresses, routes, firewall and IPVS of its own.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -191,8 +191,17 @@ fn enter(namespace: &File) {
 }
 
 /// What a file under `/proc/net` says where the calling thread is: `/proc/net` itself is that of the process's first one.
+///
+/// It is read in pieces as large as the kernel gives. Between two pieces of `ip_vs` it loses its place where other hosts have
+/// services, too, for it counts these once and once not; what fits into a page comes whole.
 pub(super) fn proc_net(file: &str) -> io::Result<String> {
-    fs::read_to_string(format!("/proc/thread-self/net/{file}"))
+    let mut file = File::open(format!("/proc/thread-self/net/{file}"))?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut bytes = Vec::new();
+    while let length @ 1.. = file.read(&mut buffer)? {
+        bytes.extend_from_slice(&buffer[..length]);
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// Runs a program where the calling thread is, to its end, and returns what it printed.

@@ -78,6 +78,14 @@ impl Table {
         self.servers(address).map(|server| server.weight).collect()
     }
 
+    /// The weight of this address in the service of this mark; nothing when it is not in it.
+    #[must_use]
+    pub fn weight(&self, mark: u32, address: IpAddr) -> Option<u32> {
+        let services = self.services.iter().filter(|service| service.packets == Packets::Marked(mark));
+        let server = services.flat_map(|service| &service.servers).find(|server| server.address.ip() == address);
+        server.map(|server| server.weight)
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let mut table = Self::default();
         // Three lines of headings.

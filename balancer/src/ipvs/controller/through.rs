@@ -34,7 +34,8 @@ struct Asked {
 
 impl Through {
     pub(super) fn new<'a>(range: MarkRange, groups: impl Iterator<Item = &'a Group> + Clone) -> Self {
-        let virtual_addresses = groups.clone().flat_map(|group| &group.packets).map(|packets| packets.address).collect();
+        let virtual_addresses =
+            groups.clone().flat_map(|group| &group.packets).map(|packets| packets.address).collect();
         let (asked, complaints) = (BTreeMap::new(), BTreeSet::new());
         Self { leads: Leads::new(range, groups), virtual_addresses, asked, complaints }
     }
@@ -94,6 +95,6 @@ impl Through {
         let mark = self.leads.mark(lead)?;
         let source = path.as_ref()?.source?;
         let is_led = kernel.get(&lead.key(mark)).is_some_and(|service| *service == lead.service());
-        is_led.then_some(ProbeOptions { mark: Some(mark.number()), source: Some(source) })
+        is_led.then(|| lead.options(mark, source))
     }
 }

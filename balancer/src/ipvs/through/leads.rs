@@ -8,10 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::config::kernel::check::Question;
+use crate::ipvs::checks::ProbeOptions;
 use crate::ipvs::group::{Group, Way};
 use crate::ipvs::model::{
     Destination, Family, Forwarding, Mark, MarkRange, Name, Server, Service, ServiceKey, Table, VirtualService,
 };
+
+/// To the server and no further, for direct routing: the director passes a packet on as a router does, and the server takes it
+/// as it comes. One that has lost the virtual address, and is a router besides, would send it back to a director, which
+/// sends it to some server that works.
+const HOPS: u8 = 2;
 
 /// A server that is to be reached alone. Services that have it in common share what leads to it: where a packet goes to at
 /// the server, it says itself.
@@ -44,6 +50,13 @@ impl Lead {
         // By NAT an answer has to be known for one.
         let is_forgotten = matches!(check.question, Question::Udp(_)) && forwarding != Forwarding::Masquerade;
         Some(Self { server, forwarding, one_packet: is_forgotten })
+    }
+
+    /// How a probe gets there and nowhere else, with this mark and from this address.
+    #[must_use]
+    pub fn options(&self, mark: Mark, source: IpAddr) -> ProbeOptions {
+        let is_next = self.forwarding == Forwarding::DirectRoute;
+        ProbeOptions { mark: Some(mark.number()), source: Some(source), hops: is_next.then_some(HOPS) }
     }
 
     /// What the kernel knows its service by.
@@ -119,18 +132,15 @@ impl Leads {
     }
 
     fn is_free(&self, mark: Mark) -> bool {
-        self.range.contains(mark)
-            && !self.taken.contains(&mark)
-            && !self.marks.values().any(|other| *other == mark)
+        self.range.contains(mark) && !self.taken.contains(&mark) && !self.marks.values().any(|other| *other == mark)
     }
 }
 
 /// What leads to the configured servers of these groups.
 #[must_use]
 pub fn to_members<'a>(groups: impl IntoIterator<Item = &'a Group>) -> BTreeSet<Lead> {
-    let of = |group: &'a Group| {
-        group.servers.iter().filter_map(|member| Lead::to(member.address, member.method, group))
-    };
+    let of =
+        |group: &'a Group| group.servers.iter().filter_map(|member| Lead::to(member.address, member.method, group));
     groups.into_iter().flat_map(of).collect()
 }
 

@@ -5,13 +5,17 @@
 //! the kernel has a service with this one server. The probe comes from an address of the director's own: a server drops
 //! what comes from an address that it has itself.
 //!
-//! | module     | what it holds                                                                     |
-//! |------------|-----------------------------------------------------------------------------------|
-//! | [`leads`]  | the services that lead to one server each, and their marks; pure                  |
-//! | [`source`] | the address that a server is asked from; pure                                     |
-//! | [`paths`]  | the ways to servers, and this machine's addresses: asks the kernel                |
-//! | [`ports`]  | the ports that probes come from, so that none gets to the server of another; pure |
+//! | module      | what it holds                                                                     |
+//! |-------------|-----------------------------------------------------------------------------------|
+//! | [`leads`]   | the services that lead to one server each, and their marks; pure                  |
+//! | [`source`]  | the address that a server is asked from; pure                                     |
+//! | [`ports`]   | the ports that probes come from, so that none gets to the server of another; pure |
+//! | [`paths`]   | the ways to servers, and this machine's addresses: asks the kernel                |
+//! | [`by_hand`] | one check, by what there is in the kernel                                         |
+//!
+//! [`source`]: mod@source
 
+pub mod by_hand;
 pub mod leads;
 pub mod paths;
 pub mod ports;

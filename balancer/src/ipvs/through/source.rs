@@ -99,7 +99,11 @@ mod tests {
             ("2001:db8::1:15", Some("2001:db8::10"), "2001:db8::1:b"),
         ] {
             let route = Route { interface: 2, source: taken.map(address) };
-            assert_eq!(source(address(server), &route, &[], &director()), Some(address(expected)), "{server} {taken:?}");
+            assert_eq!(
+                source(address(server), &route, &[], &director()),
+                Some(address(expected)),
+                "{server} {taken:?}"
+            );
         }
     }
 

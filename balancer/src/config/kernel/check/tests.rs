@@ -98,10 +98,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
             "kind = \"udp\"\nthrough_address = true",
             "`through_address` needs `receive` for kind `udp`: a server that has lost the address says nothing",
         ),
-        (
-            "source = \"192.0.2.11\"",
-            "`source` means nothing without `through_address = true`: remove it, or add that",
-        ),
+        ("source = \"192.0.2.11\"", "`source` means nothing without `through_address = true`: remove it, or add that"),
         ("kind = \"http\"\nverify = true", "`verify` means nothing without `tls = true`: remove it, or add that"),
         (
             "kind = \"rtsp\"\nreceive = \"v=0\"",

@@ -36,7 +36,8 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Self, Failure> {
         let unconnected = TcpSocket::from_std_stream(socket::open(target, Type::STREAM, options)?.into());
-        let connected = async { unconnected.connect(target).await.map_err(|error| socket::unconnected(error, options)) };
+        let connected =
+            async { unconnected.connect(target).await.map_err(|error| socket::unconnected(error, options)) };
         let stream = deadline.within(Awaited::Connection, connected).await?;
         // Where nobody listens, a connection within one machine may happen upon its own port, and meet itself.
         if stream.local_addr()? == target {

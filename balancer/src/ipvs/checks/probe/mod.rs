@@ -36,6 +36,9 @@ pub struct ProbeOptions {
     /// The mark of what is sent (`SO_MARK`): by it the kernel sends it to the one server that is asked through the
     /// virtual address. Takes the right `CAP_NET_ADMIN`.
     pub mark: Option<u32>,
+    /// How many routers what is sent may pass, and one more (`IP_TTL`, `IPV6_UNICAST_HOPS`); as many as any packet, if it
+    /// is not said.
+    pub hops: Option<u8>,
     /// The address that it is sent from, which must be one of this machine's. Through the virtual address it is to be the
     /// director's own: the kernel would take the virtual one, and the server would answer itself.
     pub source: Option<IpAddr>,

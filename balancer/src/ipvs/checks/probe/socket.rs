@@ -65,6 +65,10 @@ fn bind(target: SocketAddr, kind: Type, options: ProbeOptions) -> Result<Socket,
             socket.set_linger(Some(Duration::ZERO)).map_err(ours("no socket"))?;
         }
     }
+    if let Some(hops) = options.hops {
+        let limit = if target.is_ipv4() { Socket::set_ttl_v4 } else { Socket::set_unicast_hops_v6 };
+        limit(&socket, hops.into()).map_err(ours("no socket"))?;
+    }
     if let Some(source) = options.source {
         let bound = socket.bind(&SocketAddr::new(source, 0).into());
         bound.map_err(|error| Failure::Ours(format!("{source} is no source address: {error}")))?;

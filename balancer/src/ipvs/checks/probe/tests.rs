@@ -70,7 +70,7 @@ async fn a_server_that_takes_a_connection_and_says_nothing_is_given_up_in_time()
 async fn it_is_asked_from_the_address_that_is_given() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let target = listener.local_addr().unwrap();
-    let from = |source: &str| ProbeOptions { source: Some(source.parse().unwrap()), mark: None };
+    let from = |source: &str| ProbeOptions { source: Some(source.parse().unwrap()), ..ProbeOptions::default() };
     assert_eq!(probe(target, &check(""), from("127.0.0.2")).await, Ok(()));
     let (_, client) = listener.accept().await.unwrap();
     assert_eq!(client.ip(), Ipv4Addr::new(127, 0, 0, 2));
@@ -85,9 +85,10 @@ async fn it_is_asked_from_the_address_that_is_given() {
 async fn datagrams_are_marked_or_it_is_said_what_that_takes() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let target = listener.local_addr().unwrap();
-    let outcome = probe(target, &check(""), ProbeOptions { mark: Some(0x5700_0001), source: None }).await;
+    let outcome = probe(target, &check(""), ProbeOptions { mark: Some(0x5700_0001), ..ProbeOptions::default() }).await;
     let is_refused = matches!(&outcome, Err(Failure::Ours(why)) if why.contains("CAP_NET_ADMIN"));
     assert!(outcome == Ok(()) || is_refused, "{outcome:?}");
-    let socket = socket::open(target, socket2::Type::DGRAM, ProbeOptions { mark: Some(7), source: None });
+    let seven = ProbeOptions { mark: Some(7), ..ProbeOptions::default() };
+    let socket = socket::open(target, socket2::Type::DGRAM, seven);
     assert!(socket.is_err() || socket.is_ok_and(|socket| socket.mark().unwrap() == 7));
 }

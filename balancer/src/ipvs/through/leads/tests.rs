@@ -79,7 +79,8 @@ fn a_lead_sends_everything_to_one_server() {
 
 #[test]
 fn marks_come_from_the_end_and_are_not_those_of_services() {
-    let groups = groups(&format!("[kernel]\nmarks = \"0x100-0x109\"\n{}", SERVICES.replacen("name", "mark = 0x108\nname", 1)));
+    let groups =
+        groups(&format!("[kernel]\nmarks = \"0x100-0x109\"\n{}", SERVICES.replacen("name", "mark = 0x108\nname", 1)));
     let mut leads = Leads::new(range(0x100, 0x109), &groups);
     leads.assign(&[lead(1), lead(2), lead(3)].into(), &Table::new());
     assert_eq!([1, 2, 3].map(|last| leads.mark(&lead(last)).unwrap().number()), [0x109, 0x107, 0x106]);
@@ -113,11 +114,12 @@ fn when_marks_run_out_some_wait() {
 
 fn few_leads() -> impl Strategy<Value = BTreeSet<Lead>> {
     let forwarding = prop_oneof![Just(Forwarding::DirectRoute), Just(Forwarding::Masquerade)];
-    let lead = (1..6_u8, any::<bool>(), forwarding, any::<bool>()).prop_map(|(last, is_four, forwarding, one_packet)| {
-        let six = [0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)];
-        let server = if is_four { lead(last).server } else { six.into() };
-        Lead { server, forwarding, one_packet }
-    });
+    let lead =
+        (1..6_u8, any::<bool>(), forwarding, any::<bool>()).prop_map(|(last, is_four, forwarding, one_packet)| {
+            let six = [0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)];
+            let server = if is_four { lead(last).server } else { six.into() };
+            Lead { server, forwarding, one_packet }
+        });
     proptest::collection::btree_set(lead, 0..8)
 }
 
