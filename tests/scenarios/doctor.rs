@@ -19,6 +19,14 @@ pub(crate) fn run() -> String {
     );
     assert_eq!(doctor(director, &configuration), (Some(0), "all is well\n".to_owned()));
 
+    // Checks through the address, of which the balancer is not to see to what they need.
+    let through =
+        format!("[kernel]\nset_sysctls = false\n{configuration}[kernel.service.check]\nthrough_address = true\n");
+    let (code, said) = doctor(director, &through);
+    assert!(code == Some(1) && said.contains("net.ipv4.conf.eth0.accept_local=1"), "{said}");
+    director.set("net/ipv4/conf/eth0/accept_local", "1");
+    assert_eq!(doctor(director, &through), (Some(0), "all is well\n".to_owned()));
+
     // A server tells everybody of the virtual address, the filter drops, and ldirectord is still there.
     teller.host.set("net/ipv4/conf/all/arp_ignore", "0");
     teller.host.set("net/ipv4/conf/eth0/arp_ignore", "0");

@@ -36,9 +36,9 @@ const SERVICES: [(u32, &str, &str, &str); 3] = [
 ];
 
 /// Clients of each family.
-const CLIENTS: usize = 20;
+const CLIENTS: usize = 10;
 
-/// Half a second until the next question, twice the time limit until it has failed twice, and the rest for a machine that is
+/// A second until the next question, twice the time limit until it has failed twice, and the rest for a machine that is
 /// emulated.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -127,7 +127,7 @@ fn configuration(site: &Site) -> String {
     for (mark, name, ports, check) in SERVICES {
         text.push_str(&format!(
             "[[kernel.service]]\nname = \"{name}\"\nmark = {mark}\naddresses = [{addresses}]\n{ports}\nscheduler = \"rr\"\n\
-             check = {{ {check}, interval = \"500ms\", fast_interval = \"100ms\", timeout = \"1s\", fall = 2 }}\n"
+             check = {{ {check}, interval = \"1s\", fast_interval = \"250ms\", timeout = \"1s\", fall = 2 }}\n"
         ));
         for server in &servers {
             text.push_str(&format!("[[kernel.service.server]]\naddress = \"{server}\"\n"));

@@ -172,8 +172,7 @@ impl Host {
     /// When there is no such file.
     #[must_use]
     pub fn proc_net(&self, file: &str) -> String {
-        self.run(|| proc_net(file))
-            .unwrap_or_else(|error| panic!("{}: /proc/net/{file}: {error}", self.name))
+        self.run(|| proc_net(file)).unwrap_or_else(|error| panic!("{}: /proc/net/{file}: {error}", self.name))
     }
 }
 

@@ -63,7 +63,8 @@ impl<'a> Balancer<'a> {
     /// When it is not taken.
     #[track_caller]
     pub fn order(&self, edge: &Host, order: &str) {
-        let line = |file: PathBuf| fs::read_to_string(file).expect("a program writes it as it starts").trim().to_owned();
+        let line =
+            |file: PathBuf| fs::read_to_string(file).expect("a program writes it as it starts").trim().to_owned();
         let token = line(folder(self.host, "balancer").join("token"));
         let target = format!("/api/v1/edges/{}/{order}", line(folder(edge, "agent").join("guid")));
         let headers = format!("Authorization: Bearer {token}\r\n");

@@ -98,3 +98,51 @@ impl Through {
         is_led.then(|| lead.options(mark, source))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as File;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::ipvs::candidates::{Condition, Failure};
+
+    /// A server on loopback, which has failed: it is asked all the same, or nobody would see that it is back.
+    fn look(method: &str, kernel: &Table) -> Through {
+        let text = format!(
+            "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\nedges = true\n\
+             method = \"{method}\"\ncheck.through_address = true\n"
+        );
+        let kernel_section = Config::parse(&text, File::new("weir.toml")).unwrap().kernel;
+        let groups = kernel_section.groups().unwrap();
+        let condition = Condition::Failed(Failure::Silent);
+        let candidate = Candidate { method: groups[0].method, base: 1, edge: None, condition };
+        let candidates = BTreeMap::from([(SERVER.into(), candidate)]);
+        let mut through = Through::new(kernel_section.marks, groups.iter());
+        through.look(groups.iter().zip([&candidates]), kernel);
+        through
+    }
+
+    const SERVER: [u8; 4] = [127, 0, 0, 1];
+
+    #[test]
+    fn a_server_is_asked_once_the_kernel_leads_to_it_alone() {
+        let through = look("direct", &Table::new());
+        assert_eq!(through.options(0, SERVER.into(), &Table::new()), None);
+        let kernel = through.table();
+        let options = through.options(0, SERVER.into(), &kernel).unwrap();
+        assert_eq!((options.mark, options.source), (Some(0x5700_ffff), Some(SERVER.into())));
+        assert_eq!(options.hops, Some(2), "to the server, and no further");
+        assert_eq!(through.options(1, SERVER.into(), &kernel), None, "the other service has none such");
+        let mut emptied = kernel;
+        emptied.values_mut().for_each(|service| service.destinations.clear());
+        assert_eq!(through.options(0, SERVER.into(), &emptied), None);
+    }
+
+    #[test]
+    fn answers_are_awaited_from_virtual_addresses_unless_they_are_rewritten() {
+        assert_eq!(look("direct", &Table::new()).answering(), ["lo".to_owned()].into());
+        assert_eq!(look("ipip", &Table::new()).answering(), ["lo".to_owned()].into());
+        assert_eq!(look("nat", &Table::new()).answering(), [].into());
+    }
+}

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 
 use weir_program::netlink::{Error, Message, Protocol, Request, Socket};
 
-use super::{Facts, reading};
+use super::{Facts, Wanted, reading};
 use crate::ipvs::kernel::{Kernel, OpenError, read_marks};
 use crate::ipvs::model::{Installed, Mark, MarkRange, Owned, ServiceKey};
+use crate::ipvs::through::Paths;
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETCHAIN`; `struct nfgenmsg` for all families.
 const GET_CHAINS: u16 = 10 << 8 | 4;
 const ALL_FAMILIES: [u8; 4] = [0; 4];
 
-/// Collects what there is.
+/// Collects what there is that matters to these services.
 #[must_use]
-pub fn collect() -> Facts {
+pub fn collect(wanted: &[Wanted]) -> Facts {
     let mut facts = Facts { modules: modules(), ..Facts::default() };
     match Kernel::open() {
         Ok(mut kernel) => facts.marks = marks(&mut kernel),
@@ -34,6 +36,10 @@ pub fn collect() -> Facts {
         let mtu = read(&format!("/sys/class/net/{interface}/mtu")).trim().parse();
         facts.mtus.extend(mtu.ok().map(|mtu| (interface, mtu)));
     }
+    for interface in names("/proc/sys/net/ipv4/conf") {
+        setting(&mut facts, &format!("ipv4/conf/{interface}/accept_local"));
+    }
+    paths(&mut facts, wanted);
     let four = reading::local_addresses(&read("/proc/net/fib_trie"));
     facts.addresses.extend(four.into_iter().map(|address| (address, true)));
     facts.addresses.extend(reading::local_addresses6(&read("/proc/net/if_inet6")));
@@ -42,6 +48,18 @@ pub fn collect() -> Facts {
         facts.old_tables.extend(read(file).lines().map(str::to_owned));
     }
     facts
+}
+
+/// The ways to those servers that are checked through virtual addresses.
+fn paths(facts: &mut Facts, wanted: &[Wanted]) {
+    let virtual_addresses: BTreeSet<IpAddr> = wanted.iter().flat_map(|service| service.addresses.clone()).collect();
+    let Ok(mut paths) = Paths::open(virtual_addresses.clone()) else { return };
+    facts.homes = virtual_addresses.into_iter().filter_map(|address| Some((address, paths.home(address)?))).collect();
+    for service in wanted.iter().filter(|service| service.is_checked_through) {
+        let found =
+            service.servers.iter().filter_map(|server| Some((*server, paths.to(*server, &service.sources).ok()?)));
+        facts.paths.extend(found);
+    }
 }
 
 fn modules() -> Option<BTreeSet<String>> {

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::config::kernel::{Method, Service};
 use crate::ipvs::model::{PortRange, Protocol};
+use crate::ipvs::through::Path;
 
 /// What is wanted: one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +27,19 @@ pub struct Wanted {
     pub methods: Vec<Method>,
     /// Its servers.
     pub servers: Vec<IpAddr>,
+    /// Whether they are checked through its addresses.
+    pub is_checked_through: bool,
+    /// The addresses that they are asked from then, if the configuration says so.
+    pub sources: Vec<IpAddr>,
+    /// Whether the balancer sets the kernel's variables that it needs.
+    pub sets_sysctls: bool,
 }
 
 impl Wanted {
-    /// What a section of the configuration wants.
+    /// What a section of the configuration wants, of a balancer that sets the variables that it needs, or does not.
     #[must_use]
-    pub fn of(service: &Service) -> Self {
+    pub fn of(service: &Service, sets_sysctls: bool) -> Self {
+        let through = service.check.as_ref().filter(|check| check.through_address);
         let ports = |protocol, ports: &[PortRange]| ports.iter().map(|range| (protocol, *range)).collect();
         let tcp: Vec<_> = ports(Protocol::Tcp, &service.tcp);
         let udp = ports(Protocol::Udp, &service.udp);
@@ -51,6 +59,9 @@ impl Wanted {
             scheduler: service.scheduler.to_string(),
             methods,
             servers: servers.map(|server| server.address).collect(),
+            is_checked_through: through.is_some(),
+            sources: through.map_or_else(Vec::new, |check| check.source.clone()),
+            sets_sysctls,
         }
     }
 }
@@ -68,6 +79,10 @@ pub struct Facts {
     pub settings: BTreeMap<String, String>,
     /// The addresses that this machine has, each with whether it may be the source of its own packets.
     pub addresses: BTreeMap<IpAddr, bool>,
+    /// The interfaces of addresses that this machine has.
+    pub homes: BTreeMap<IpAddr, String>,
+    /// The ways to servers that are checked through virtual addresses.
+    pub paths: BTreeMap<IpAddr, Path>,
     /// The largest packets, in bytes, by interface; without loopback.
     pub mtus: BTreeMap<String, u32>,
     /// Hardware addresses that others told of, by their IP address.

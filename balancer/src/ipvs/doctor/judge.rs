@@ -1,5 +1,7 @@
 //! Findings: what is wrong, and what to do.
 
+mod through;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -40,6 +42,9 @@ pub fn judge(wanted: &[Wanted], facts: &Facts) -> Vec<Finding> {
         told(service, facts, &mut findings);
         ports(service, facts, &mut findings);
         tunnels(service, facts, &mut findings);
+        if service.is_checked_through {
+            through::judge(service, facts, &mut findings);
+        }
     }
     findings.0
 }
@@ -241,6 +246,9 @@ mod tests {
             scheduler: "wlc".to_owned(),
             methods: vec![method],
             servers: vec!["192.0.2.21".parse().unwrap()],
+            is_checked_through: false,
+            sources: Vec::new(),
+            sets_sysctls: false,
         }
     }
 

@@ -52,6 +52,14 @@ impl Paths {
         let interface = index_to_name(&self.names, route.interface)?;
         Ok(Path { interface, source: source(server, &route, preferred, &self.surroundings) })
     }
+
+    /// The interface that has this address; `None` when this machine does not have it.
+    #[must_use]
+    pub fn home(&self, address: IpAddr) -> Option<String> {
+        let own = self.surroundings.own.iter().find(|own| own.address == address)?;
+        // It may be gone since.
+        index_to_name(&self.names, own.interface).ok()
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +70,7 @@ mod tests {
     fn the_way_to_this_machine_is_loopback() {
         let mut paths = Paths::open(BTreeSet::new()).unwrap();
         let server = Ipv4Addr::LOCALHOST.into();
+        assert_eq!((paths.home(server).as_deref(), paths.home([192, 0, 2, 10].into())), (Some("lo"), None));
         assert_eq!(paths.to(server, &[]).unwrap(), Path { interface: "lo".to_owned(), source: Some(server) });
     }
 }

@@ -72,6 +72,24 @@ async fn what_is_known_stays_unless_the_server_is_asked_another_way() {
 }
 
 #[tokio::test]
+async fn through_virtual_addresses_a_server_has_to_answer_at_each_and_nowhere_else() {
+    let at = |last| IpAddr::from([127, 0, 0, last]);
+    let first = TcpListener::bind((at(2), 0)).await.unwrap();
+    let port = first.local_addr().unwrap().port();
+    let through = |addresses: &[u8]| Subject {
+        through: addresses.iter().copied().map(at).collect(),
+        ..subject(SocketAddr::new(at(1), port))
+    };
+    assert_eq!(through(&[2]).ask().await, Ok(()), "nobody listens at its own address");
+    let failure = through(&[2, 3]).ask().await.unwrap_err();
+    assert_eq!(failure.to_string(), "through 127.0.0.3: nobody listens at its port");
+    assert_eq!((failure.reason(), failure.is_ours()), ("refused", false));
+    assert!(Failure::Ours("no socket".to_owned()).through(at(2)).is_ours());
+    let _second = TcpListener::bind((at(3), port)).await.unwrap();
+    assert_eq!(through(&[2, 3]).ask().await, Ok(()));
+}
+
+#[tokio::test]
 async fn nobody_is_asked_any_more_once_it_is_dropped() {
     let mut runner = Runner::new(10, 1, Clock::start());
     let (listener, address) = listen().await;
