@@ -23,14 +23,14 @@ use super::desired::{self, Decider, View};
 use super::directors::{self, Fitness, Notices};
 use super::kernel::{Kernel, OpenError, Snapshot};
 use super::model::{Marks, Owned, Role, ServiceKey};
-use super::plan::{Desired, plan};
+use super::plan::{Change, Desired, plan};
 use super::status::{GroupStatus, State, Status, Tally};
 use super::sysctls::{self, Finding};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::kernel::{Error as ConfigError, OnExit};
 use crate::fleet::{self, Time};
-use apply::Applied;
+use apply::{Applied, Refusals};
 use through::Through;
 use watched::Watched;
 
@@ -95,8 +95,11 @@ pub struct Controller {
     deciders: Vec<Decider>,
     marks: Marks,
     through: Through,
-    /// What the kernel was last told, and was then.
+    /// What the kernel was last told.
     told: Option<Desired>,
+    /// What of it could not be done.
+    left: Vec<Change>,
+    refusals: Refusals,
     sysctls: Vec<Finding>,
     tally: Tally,
     /// The complaint that was last logged.
@@ -134,6 +137,8 @@ impl Controller {
             marks,
             through,
             told,
+            left: Vec::new(),
+            refusals: Refusals::default(),
             sysctls,
             tally,
             complaint,
@@ -172,7 +177,11 @@ impl Controller {
             };
             let (now, fleet) = (self.surroundings.clock.now(), self.surroundings.fleet.load_full());
             let is_new = (is_judged || !Arc::ptr_eq(&seen, &fleet)) && self.kernel.is_some();
-            if is_new || now >= next {
+            let is_due = now >= next;
+            if is_due {
+                self.refusals.forget();
+            }
+            if is_new || is_due {
                 self.turn(&fleet, &mut watched, now);
                 next = now + if self.kernel.is_some() { self.config.interval } else { RETRY };
             }
@@ -224,7 +233,8 @@ impl Controller {
             }
         };
         let before = kernel.read(&self.owned)?;
-        let drift = self.told.as_ref().map_or(Vec::new(), |told| changes(told, &before, &self.owned));
+        let drift = |told| apply::drift(told, &self.left, &before, &self.owned);
+        let drift = self.told.as_ref().map_or(Vec::new(), drift);
         for change in &drift {
             warn!("somebody else has changed the kernel; putting right: {change}");
         }
@@ -250,11 +260,14 @@ impl Controller {
             daemons: self.config.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role)),
             timeouts: self.config.timeouts(),
         };
-        let Applied { after, made, refused } = apply::apply(kernel, &desired, before, &self.owned)?;
-        self.tally.changes += made;
+        let applied = apply::apply(kernel, &desired, before, &self.owned, &mut self.refusals)?;
+        let Applied { after, made, left, refused } = applied;
+        let repairs = made.iter().filter(|change| drift.iter().any(|other| other.subject() == change.subject()));
+        self.tally.repaired += repairs.count() as u64;
+        self.tally.changes += made.len() as u64;
         self.tally.failures += u64::from(refused.is_some());
-        self.tally.repaired += drift.len() as u64;
         self.told = Some(desired);
+        self.left = left;
         // Only now there is what leads to those that are asked through a virtual address.
         watched.watch(&candidates, &self.through, &after.actual().table);
         let groups = self.deciders.iter().zip(decisions);
@@ -292,8 +305,9 @@ impl Controller {
             }
             OnExit::Remove => Desired { daemons: told.daemons.map(|_| BTreeMap::new()), ..Desired::default() },
         };
-        let outcome = kernel.read(&self.owned).and_then(|before| apply::apply(kernel, &desired, before, &self.owned));
-        match outcome {
+        let refusals = &mut Refusals::default();
+        let before = kernel.read(&self.owned);
+        match before.and_then(|before| apply::apply(kernel, &desired, before, &self.owned, refusals)) {
             Ok(Applied { refused: None, .. }) => info!("the kernel was told what is to be on exit"),
             Ok(Applied { refused: Some(complaint), .. }) => error!("{complaint}"),
             Err(error) => error!(%error, "the kernel could not be told what is to be on exit"),
@@ -318,7 +332,7 @@ fn drained(mut desired: Desired, is_for_clients: impl Fn(&ServiceKey) -> bool) -
 }
 
 /// What is to be done; nothing of what is not Weir's is ever desired.
-fn changes(desired: &Desired, kernel: &Snapshot, owned: &Owned) -> Vec<super::plan::Change> {
+fn changes(desired: &Desired, kernel: &Snapshot, owned: &Owned) -> Vec<Change> {
     plan(desired, &kernel.actual(), owned).unwrap_or_default()
 }
 

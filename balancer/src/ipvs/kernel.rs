@@ -33,6 +33,21 @@ impl From<io::Error> for OpenError {
     }
 }
 
+/// A kernel that is read and changed: the real one, or one for tests.
+pub(crate) trait Steered {
+    /// Reads what there is.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn read(&mut self, owned: &Owned) -> Result<Snapshot, Error>;
+
+    /// Makes a change, and waits until it is made.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn make(&mut self, change: &Change) -> Result<(), Error>;
+}
+
 /// The sockets by which IPVS and nf_tables are told, in the network namespace of the thread that opened them.
 #[derive(Debug)]
 pub struct Kernel {
@@ -154,6 +169,16 @@ impl Kernel {
             list.extend(read(message)?);
             Ok(())
         })
+    }
+}
+
+impl Steered for Kernel {
+    fn read(&mut self, owned: &Owned) -> Result<Snapshot, Error> {
+        Self::read(self, owned)
+    }
+
+    fn make(&mut self, change: &Change) -> Result<(), Error> {
+        Self::make(self, change)
     }
 }
 

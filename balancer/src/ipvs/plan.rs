@@ -1,5 +1,6 @@
 //! From what there is in the kernel to what is desired: as few changes as it takes, in an order in which no client is
-//! ever turned away who was served before and shall be served after.
+//! turned away who was served before and shall be served after. There is one exception: a service whose scheduler is
+//! changed has none for some milliseconds.
 //!
 //! 1. Add: services, then their servers, a sorry server among them.
 //! 2. Raise: servers whose weight grows or stays, and how services choose.
@@ -85,6 +86,38 @@ pub enum Change {
     StartDaemon(Daemon),
     /// Sets the time-outs.
     SetTimeouts(Timeouts),
+}
+
+/// What a change is about. Two changes of one subject follow each other, or stand for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// How a service chooses.
+    Service(ServiceKey),
+    /// A server of a service.
+    Destination(ServiceKey, Server),
+    /// The table that marks packets.
+    Marks,
+    /// The exchange of connections in this role.
+    Daemon(Role),
+    /// The time-outs.
+    Timeouts,
+}
+
+impl Change {
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::AddService(key, _) | Self::SetService(key, _) | Self::DeleteService(key) => Subject::Service(*key),
+            Self::AddDestination(key, server, _)
+            | Self::SetDestination(key, server, _)
+            | Self::DeleteDestination(key, server) => Subject::Destination(*key, *server),
+            Self::ReplaceMarks(_) | Self::EditMarks { .. } | Self::RemoveMarks => Subject::Marks,
+            Self::StopDaemon(role) => Subject::Daemon(*role),
+            Self::StartDaemon(daemon) => Subject::Daemon(daemon.role),
+            Self::SetTimeouts(_) => Subject::Timeouts,
+        }
+    }
 }
 
 /// A service or packets that Weir may not touch, for the mark is not one of its own.

@@ -137,14 +137,14 @@ proptest! {
         let exchanges = !desired.daemons.as_ref().unwrap_or(&before.daemons).is_empty();
         prop_assume!(!exchanges || !(has_mixed(&desired.table) || has_mixed(&others(&before.table))));
         let changes = plan(&desired, &before, &few_owned()).unwrap();
-        let mut kernel = Kernel(before.clone());
+        let mut kernel = Kernel::from(before.clone());
         let mut states = vec![before.clone()];
         for change in &changes {
             prop_assert_eq!(kernel.make(change), Ok(()), "{}", change);
-            prop_assert_eq!(others(&kernel.0.table), others(&before.table), "{}", change);
-            states.push(kernel.0.clone());
+            prop_assert_eq!(others(&kernel.actual.table), others(&before.table), "{}", change);
+            states.push(kernel.actual.clone());
         }
-        let after = kernel.0;
+        let after = kernel.actual;
         // What is desired is there, and there is nothing more to do.
         for (key, service) in &desired.table {
             prop_assert_eq!(after.table.get(key), Some(service));

@@ -125,7 +125,7 @@ fn few_leads() -> impl Strategy<Value = BTreeSet<Lead>> {
 
 /// What a kernel is told, change by change.
 fn make(kernel: &mut Kernel, table: Table, owned: &Owned) -> Result<Vec<Change>, TestCaseError> {
-    let changes = plan(&Desired { table, ..Desired::default() }, &kernel.0, owned).unwrap();
+    let changes = plan(&Desired { table, ..Desired::default() }, &kernel.actual, owned).unwrap();
     for change in &changes {
         prop_assert_eq!(kernel.make(change), Ok(()), "{}", change);
     }
@@ -147,33 +147,33 @@ proptest! {
         let is_others = |key: &ServiceKey| !owned.owns(key);
         let others: Table = before.clone().into_iter().filter(|(key, _)| is_others(key)).collect();
         let mut leads = new();
-        let mut kernel = Kernel(Actual { table: before, ..Actual::default() });
+        let mut kernel = Kernel::from(Actual { table: before, ..Actual::default() });
         for (wanted, is_restart) in moments {
             if is_restart {
                 leads = new();
             }
             let mut known: BTreeMap<Lead, BTreeSet<Mark>> = BTreeMap::new();
-            for (lead, mark) in kernel.0.table.iter().filter_map(|(key, service)| Lead::read(key, service)) {
+            for (lead, mark) in kernel.actual.table.iter().filter_map(|(key, service)| Lead::read(key, service)) {
                 if range.contains(mark) && mark != taken {
                     known.entry(lead).or_default().insert(mark);
                 }
             }
-            leads.assign(&wanted, &kernel.0.table);
+            leads.assign(&wanted, &kernel.actual.table);
             make(&mut kernel, leads.table(), &owned)?;
-            let of_others = kernel.0.table.clone().into_iter().filter(|(key, _)| is_others(key));
+            let of_others = kernel.actual.table.clone().into_iter().filter(|(key, _)| is_others(key));
             prop_assert_eq!(of_others.collect::<Table>(), others.clone());
             let mut marks = BTreeSet::new();
             for lead in &wanted {
                 let mark = leads.mark(lead).unwrap();
                 prop_assert!(range.contains(mark) && mark != taken && marks.insert(mark), "{:?}", lead);
-                let service = kernel.0.table.get(&lead.key(mark)).unwrap();
+                let service = kernel.actual.table.get(&lead.key(mark)).unwrap();
                 prop_assert_eq!(service.destinations.keys().collect::<Vec<_>>(), [&Server::at(lead.server)]);
                 let is_kept = known.get(lead).is_none_or(|before| before.contains(&mark));
                 prop_assert!(is_kept, "what led there before does so still: no check is interrupted");
             }
-            let led = kernel.0.table.keys().filter(|key| owned.owns(key)).count();
+            let led = kernel.actual.table.keys().filter(|key| owned.owns(key)).count();
             prop_assert_eq!(led, wanted.len(), "nothing is left behind");
-            leads.assign(&wanted, &kernel.0.table);
+            leads.assign(&wanted, &kernel.actual.table);
             prop_assert_eq!(make(&mut kernel, leads.table(), &owned)?, [], "and then there is nothing to do");
         }
     }
