@@ -8,13 +8,18 @@
 mod by_hand;
 mod checks;
 mod doctor;
+mod drain;
+mod failure;
 mod keepalived_rtsp;
 mod load;
+mod methods;
 mod netlink;
 mod programs;
 mod real_server;
+mod restart;
 mod through;
 mod through_methods;
+mod web;
 mod windows_media;
 
 use std::process::ExitCode;
@@ -26,8 +31,6 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "guest-nat", shows: "IPVS by mark works in the guest: NAT", run: by_hand::nat },
     Scenario { name: "guest-direct", shows: "… direct routing", run: by_hand::direct },
     Scenario { name: "guest-tunnels", shows: "… tunnels: ipip, gue and gre", run: by_hand::tunnels },
-    Scenario { name: "guest-weights", shows: "… weights, changed under traffic", run: by_hand::weights },
-    Scenario { name: "guest-failure", shows: "… a server that dies", run: by_hand::failure },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
     Scenario {
         name: "direct-routing",
@@ -46,6 +49,20 @@ const SCENARIOS: &[Scenario] = &[
         shows: "RTSP and two directors by their example: direct routing",
         run: keepalived_rtsp::run,
     },
+    Scenario { name: "weir-web", shows: "HTTP and HTTPS under mark 80, by their example: NAT", run: web::run },
+    Scenario {
+        name: "weir-ipv6",
+        shows: "IPv4 and IPv6 under one mark: NAT and direct routing",
+        run: methods::both_families,
+    },
+    Scenario { name: "weir-tunnels", shows: "… and tunnels: ipip, gue and gre", run: methods::tunnels },
+    Scenario { name: "weir-drain", shows: "servers are drained, by API, agent and goodbye", run: drain::run },
+    Scenario {
+        name: "weir-failure",
+        shows: "a server's machine dies, found by check and by silence",
+        run: failure::run,
+    },
+    Scenario { name: "weir-restart", shows: "Weir ends, is killed, upgraded, and nobody notices", run: restart::run },
     Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
     Scenario {
         name: "weir-through",
@@ -53,7 +70,11 @@ const SCENARIOS: &[Scenario] = &[
         run: through::run,
     },
     Scenario { name: "weir-through-methods", shows: "… by NAT and through tunnels", run: through_methods::run },
-    Scenario { name: "weir-checks", shows: "servers that fail, checked, and a sorry server", run: checks::run },
+    Scenario {
+        name: "weir-checks",
+        shows: "servers that fail, checked, and a sorry server around the quorum",
+        run: checks::run,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -15,6 +15,10 @@ use super::host::Host;
 /// The longest datagram that is answered, in bytes.
 const LONGEST: usize = 2048;
 
+/// The versions that are spoken.
+pub(super) const RTSP: &str = "RTSP/1.0";
+pub(super) const HTTP: &str = "HTTP/1.1";
+
 /// What is spoken over TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -22,6 +26,8 @@ pub enum Language {
     Greeting,
     /// RTSP: each answer has the host's name in `Server`.
     Rtsp,
+    /// HTTP: the same.
+    Http,
 }
 
 /// A running application. Over TCP it speaks a [`Language`]; to a datagram it answers with its host's name, a space and the
@@ -90,7 +96,8 @@ async fn accept(listener: tokio::net::TcpListener, language: Language, name: Arc
             // A client that is gone is no concern of the application's.
             let _ = match language {
                 Language::Greeting => greet(stream, &name).await,
-                Language::Rtsp => answer_requests(stream, &name).await,
+                Language::Rtsp => answer_requests(stream, RTSP, &name).await,
+                Language::Http => answer_requests(stream, HTTP, &name).await,
             };
         });
     }
@@ -102,8 +109,9 @@ async fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
     tokio::io::copy(&mut from, &mut to).await.map(drop)
 }
 
-/// Every request is answered with success (RFC 2326, section 6 and 10.1).
-async fn answer_requests(mut stream: TcpStream, name: &str) -> io::Result<()> {
+/// Every request is answered with success (RFC 2326, section 6 and 10.1; RFC 9112, section 4). What HTTP does not know of it
+/// is passed over.
+async fn answer_requests(mut stream: TcpStream, protocol: &str, name: &str) -> io::Result<()> {
     let (from, mut to) = stream.split();
     let mut lines = BufReader::new(from).lines();
     let mut number = String::new();
@@ -111,7 +119,9 @@ async fn answer_requests(mut stream: TcpStream, name: &str) -> io::Result<()> {
         if let Some(found) = line.strip_prefix("CSeq: ") {
             number = found.to_owned();
         } else if line.is_empty() {
-            let head = format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\nServer: {name}\r\nPublic: OPTIONS\r\n\r\n");
+            let head = format!(
+                "{protocol} 200 OK\r\nCSeq: {number}\r\nServer: {name}\r\nPublic: OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            );
             to.write_all(head.as_bytes()).await?;
         }
     }

@@ -36,13 +36,22 @@ impl Arrivals {
     /// When there is no thread for it.
     #[must_use]
     pub fn start(client: &Host, to: SocketAddr) -> Self {
+        Self::by(client, move || visit(to))
+    }
+
+    /// Each client does this, which returns who served it; then the next one comes.
+    ///
+    /// # Panics
+    /// When there is no thread for it.
+    #[must_use]
+    pub fn by(client: &Host, mut visit: impl FnMut() -> io::Result<String> + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = client.spawn(move || {
             let (mut arrived, mut greeted) = (Arrived::default(), Vec::new());
             while !stopped.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                match visit(to) {
+                match visit() {
                     Ok(server) => greeted.push(server),
                     Err(error) => arrived.failures.push(error.to_string()),
                 }

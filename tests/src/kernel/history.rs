@@ -13,7 +13,7 @@ use super::host::Host;
 use super::ipvs::{Packets, Table};
 
 /// Between two looks: what is shorter than that may go unseen.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Looks at a director's table until told to stop.
 #[derive(Debug)]

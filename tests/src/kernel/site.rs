@@ -6,6 +6,7 @@ use super::application::Application;
 use super::host::Host;
 use super::network::Network;
 use super::role::{Method, alone};
+use crate::wait::{self, PATIENCE};
 
 /// The address that clients know, IPv4 and IPv6. All addresses here are those kept for documentation.
 pub const VIRTUAL: [IpAddr; 2] =
@@ -91,6 +92,25 @@ impl Site {
     /// A server's machine dies: nothing comes from it any more, and nobody is told.
     pub fn kill(&self, server: &Server) {
         self.servers_network().cut(&server.host);
+    }
+
+    /// The weight that the first director gives each real server, by its IPv4 address; nothing to one that is not there.
+    #[must_use]
+    pub fn weights(&self) -> Vec<Option<u32>> {
+        let table = self.directors[0].ipvs();
+        self.servers.iter().map(|server| table.weights(server.addresses[0]).first().copied()).collect()
+    }
+
+    /// Waits until the weights are so.
+    ///
+    /// # Panics
+    /// When they are not in time, with what they are.
+    #[track_caller]
+    pub fn await_weights(&self, what: &str, are_so: impl Fn(&[Option<u32>]) -> bool) {
+        wait::eventually(what, PATIENCE, || {
+            let weights = self.weights();
+            if are_so(&weights) { Ok(()) } else { Err(format!("{weights:?}")) }
+        });
     }
 
     /// The network that the real servers are on.

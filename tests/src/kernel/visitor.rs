@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use super::application::Language;
+use super::application::{HTTP, Language, RTSP};
 use super::host::Host;
 use super::tally::Tally;
 
@@ -35,7 +35,19 @@ impl Visit {
     /// # Errors
     /// When nobody answers in time, or the connection is refused or ended.
     pub fn rtsp(client: &Host, to: SocketAddr) -> io::Result<Self> {
-        let mut visit = client.run(|| Self::open(Language::Rtsp, to))?;
+        client.run(|| Self::request_first(Language::Rtsp, to))
+    }
+
+    /// Connects, and asks by HTTP who answers; of a thread that is on the client's machine.
+    ///
+    /// # Errors
+    /// When nobody answers in time, or the connection is refused or ended.
+    pub fn http(to: SocketAddr) -> io::Result<Self> {
+        Self::request_first(Language::Http, to)
+    }
+
+    fn request_first(language: Language, to: SocketAddr) -> io::Result<Self> {
+        let mut visit = Self::open(language, to)?;
         visit.server = visit.request()?;
         Ok(visit)
     }
@@ -71,15 +83,16 @@ impl Visit {
                 self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
                 (question, self.line()?)
             }
-            Language::Rtsp => (self.server.clone(), self.request()?),
+            Language::Rtsp | Language::Http => (self.server.clone(), self.request()?),
         };
         if answer == wanted { Ok(()) } else { Err(io::Error::other(format!("instead of {wanted}, {answer}"))) }
     }
 
-    /// Asks by RTSP, and returns the server's name.
+    /// Asks by RTSP or HTTP, and returns the server's name.
     fn request(&mut self) -> io::Result<String> {
         self.asked += 1;
-        let request = format!("OPTIONS * RTSP/1.0\r\nCSeq: {}\r\n\r\n", self.asked);
+        let protocol = if self.language == Language::Http { HTTP } else { RTSP };
+        let request = format!("OPTIONS * {protocol}\r\nHost: www.example.com\r\nCSeq: {}\r\n\r\n", self.asked);
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut head = Vec::new();
         loop {
@@ -89,7 +102,7 @@ impl Visit {
                 line => head.push(line.to_owned()),
             }
         }
-        let is_answer = head.first().is_some_and(|status| status == "RTSP/1.0 200 OK")
+        let is_answer = head.first().is_some_and(|status| *status == format!("{protocol} 200 OK"))
             && head.contains(&format!("CSeq: {}", self.asked));
         let server = head.iter().find_map(|line| line.strip_prefix("Server: ")).filter(|_| is_answer);
         server.map(str::to_owned).ok_or_else(|| io::Error::other(format!("{request:?} was answered {head:?}")))

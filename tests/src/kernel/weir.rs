@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::host::Host;
-use crate::http;
+use crate::http::{self, Answer};
 use crate::metrics::Metrics;
 use crate::process::{Process, complete_lines};
 use crate::wait::{self, PATIENCE};
@@ -57,18 +57,25 @@ impl<'a> Balancer<'a> {
         Metrics::parse(&answer.expect("the metrics").body)
     }
 
+    /// A call of the API: `path` is what follows `/api/v1/`.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    #[must_use]
+    pub fn call(&self, method: &str, path: &str) -> Answer {
+        let headers = format!("Authorization: Bearer {}\r\n", kept(self.host, "balancer", "token"));
+        let answer = self.host.run(|| http::send(self.admin, method, &format!("/api/v1/{path}"), &headers));
+        answer.expect("an answer of the API")
+    }
+
     /// Gives the edge on this host an order by the API, such as `drain?deadline=10m`.
     ///
     /// # Panics
     /// When it is not taken.
     #[track_caller]
     pub fn order(&self, edge: &Host, order: &str) {
-        let line =
-            |file: PathBuf| fs::read_to_string(file).expect("a program writes it as it starts").trim().to_owned();
-        let token = line(folder(self.host, "balancer").join("token"));
-        let target = format!("/api/v1/edges/{}/{order}", line(folder(edge, "agent").join("guid")));
-        let headers = format!("Authorization: Bearer {token}\r\n");
-        let answer = self.host.run(|| http::send(self.admin, "POST", &target, &headers)).expect("an answer of the API");
+        let answer = self.call("POST", &format!("edges/{}/{order}", kept(edge, "agent", "guid")));
         assert_eq!(answer.status, 202, "{order}: {answer:?}");
     }
 
@@ -126,4 +133,10 @@ fn state(host: &Host, program: &str) -> PathBuf {
 /// Where the state of a program on this host is.
 fn folder(host: &Host, program: &str) -> PathBuf {
     host.folder().join(program)
+}
+
+/// What a program keeps in a file of one line.
+fn kept(host: &Host, program: &str, file: &str) -> String {
+    let text = fs::read_to_string(folder(host, program).join(file)).expect("it is written at the start");
+    text.trim().to_owned()
 }
