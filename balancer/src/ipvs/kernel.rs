@@ -6,7 +6,7 @@ use std::io;
 use rustix::io::Errno;
 use weir_program::netlink::{Error, Malformed, Message, Protocol, Request, Socket, flags};
 
-use super::model::{Daemon, Installed, Owned, Role, ServiceKey, Timeouts, VirtualService};
+use super::model::{Daemon, Installed, Mark, Owned, Packets, Role, ServiceKey, Timeouts, VirtualService};
 use super::netlink::generic::{self, find_family};
 use super::netlink::ipvs::{self, Version, destination, service, settings};
 use super::netlink::ipvs::{ListedDestination, ListedService, daemon};
@@ -141,8 +141,13 @@ impl Kernel {
     /// `ENOENT` for a service that is added or changed may also say that there is no such scheduler.
     pub fn make(&mut self, change: &Change) -> Result<(), Error> {
         match change {
-            Change::ReplaceMarks(marks) => transact(&mut self.netfilter, &batch::replace(marks)),
-            Change::EditMarks { removed, added } => transact(&mut self.netfilter, &batch::edit(removed, added)),
+            Change::ReplaceMarks(marks) => transact_bridged(&mut self.netfilter, marks.iter(), &batch::replace(marks)),
+            Change::EditMarks { removed, added } if removed.is_empty() || added.is_empty() => {
+                transact(&mut self.netfilter, &batch::edit(removed, added))
+            }
+            Change::EditMarks { removed, added } => {
+                transact_bridged(&mut self.netfilter, added.iter().copied(), &batch::edit(removed, added))
+            }
             Change::RemoveMarks => transact(&mut self.netfilter, &batch::remove()),
             Change::AddService(key, service) => self.tell(service::add(self.family, key, service)),
             Change::SetService(key, service) => self.tell(service::set(self.family, key, service)),
@@ -212,6 +217,22 @@ pub fn read_marks(netfilter: &mut Socket) -> Result<Installed, Error> {
 /// [`Error`]; then nothing was changed.
 pub fn transact(netfilter: &mut Socket, requests: &[Request]) -> Result<(), Error> {
     netfilter.exchange(requests, |_| Ok(())).map(drop)
+}
+
+/// The same of one in whose midst the kernel would not find these marks: meanwhile they stand in a second table.
+///
+/// # Errors
+/// [`Error`].
+fn transact_bridged(
+    netfilter: &mut Socket,
+    marks: impl Iterator<Item = (Packets, Mark)>,
+    requests: &[Request],
+) -> Result<(), Error> {
+    // A kernel that does not know such tables makes the change all the same; some new connections may be refused then.
+    let has_bridge = transact(netfilter, &batch::bridge(marks)).is_ok();
+    let outcome = transact(netfilter, requests);
+    let removed = if has_bridge { transact(netfilter, &batch::remove_bridge()) } else { Ok(()) };
+    outcome.and(removed)
 }
 
 #[cfg(test)]

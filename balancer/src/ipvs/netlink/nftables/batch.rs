@@ -3,8 +3,8 @@
 use weir_program::netlink::{Request, flags};
 
 use super::{
-    FAMILIES, Hook, PRIORITY, SUBSYSTEM, TABLE, chain, comment, element, expression, header, map, message, request,
-    rule, set, table,
+    BRIDGE, FAMILIES, Hook, PRIORITY, SUBSYSTEM, TABLE, chain, comment, element, expression, header, map, message,
+    request, rule, set, table,
 };
 use crate::ipvs::model::{Family, Mark, Marks, Packets};
 
@@ -22,29 +22,48 @@ const ENTRIES_OF_MESSAGE: usize = 500;
 /// The transaction that makes the table with these marks, in the place of whatever there is by its name.
 #[must_use]
 pub fn replace(marks: &Marks) -> Vec<Request> {
-    let mut requests = vec![new_table(), delete_table(), new_table()];
-    requests.extend(FAMILIES.map(new_map));
-    requests.extend(Hook::ALL.map(new_chain));
-    for hook in Hook::ALL {
-        requests.extend(FAMILIES.map(|family| new_rule(hook, family)));
-    }
-    requests.extend(entries(message::NEW_ELEMENTS, marks.iter().map(|(packets, mark)| (packets, Some(mark)))));
-    transaction(requests)
+    transaction(whole(TABLE, 0, marks.iter()))
+}
+
+/// The transaction that makes the table that stands in for these marks while the other one changes. It is gone with the
+/// socket that made it, at the latest. Linux before 5.12 refuses it.
+#[must_use]
+pub fn bridge(marks: impl Iterator<Item = (Packets, Mark)>) -> Vec<Request> {
+    transaction(whole(BRIDGE, table::OWNED, marks))
+}
+
+/// The transaction after which it stands in no more.
+#[must_use]
+pub fn remove_bridge() -> Vec<Request> {
+    transaction(vec![delete_table(BRIDGE)])
 }
 
 /// The transaction that takes out entries and puts in others. It is refused when one to take out is not there, when one
 /// to put in overlaps another, or when there is no table.
 #[must_use]
 pub fn edit(removed: &[Packets], added: &[(Packets, Mark)]) -> Vec<Request> {
-    let mut requests = entries(message::DEL_ELEMENTS, removed.iter().map(|packets| (*packets, None)));
-    requests.extend(entries(message::NEW_ELEMENTS, added.iter().map(|(packets, mark)| (*packets, Some(*mark)))));
+    let mut requests = entries(TABLE, message::DEL_ELEMENTS, removed.iter().map(|packets| (*packets, None)));
+    let added = added.iter().map(|(packets, mark)| (*packets, Some(*mark)));
+    requests.extend(entries(TABLE, message::NEW_ELEMENTS, added));
     transaction(requests)
 }
 
 /// The transaction after which there is no such table, whether there was one or not.
 #[must_use]
 pub fn remove() -> Vec<Request> {
-    transaction(vec![new_table(), delete_table()])
+    transaction(vec![new_table(TABLE, 0), delete_table(TABLE)])
+}
+
+/// A table with these marks, and nothing that was there by its name.
+fn whole(table: &str, table_flags: u32, marks: impl Iterator<Item = (Packets, Mark)>) -> Vec<Request> {
+    let mut requests = vec![new_table(table, table_flags), delete_table(table), new_table(table, table_flags)];
+    requests.extend(FAMILIES.map(|family| new_map(table, family)));
+    requests.extend(Hook::ALL.map(|hook| new_chain(table, hook)));
+    for hook in Hook::ALL {
+        requests.extend(FAMILIES.map(|family| new_rule(table, hook, family)));
+    }
+    requests.extend(entries(table, message::NEW_ELEMENTS, marks.map(|(packets, mark)| (packets, Some(mark)))));
+    requests
 }
 
 /// What the kernel takes as one. It acknowledges the last request, and refuses by the number of whichever is wrong.
@@ -59,19 +78,19 @@ fn transaction(mut requests: Vec<Request>) -> Vec<Request> {
 }
 
 /// Makes the table if it is not there.
-fn new_table() -> Request {
+fn new_table(name: &str, table_flags: u32) -> Request {
     let mut request = request(message::NEW_TABLE, flags::CREATE);
-    request.put_text(table::NAME, TABLE).put(table::FLAGS, &[0; 4]);
+    request.put_text(table::NAME, name).put(table::FLAGS, &table_flags.to_be_bytes());
     request
 }
 
-fn delete_table() -> Request {
+fn delete_table(name: &str) -> Request {
     let mut request = request(message::DEL_TABLE, 0);
-    request.put_text(table::NAME, TABLE);
+    request.put_text(table::NAME, name);
     request
 }
 
-fn new_map(family: Family) -> Request {
+fn new_map(table: &str, family: Family) -> Request {
     let id: u32 = match family {
         Family::V4 => 1,
         Family::V6 => 2,
@@ -80,7 +99,7 @@ fn new_map(family: Family) -> Request {
     let byte_orders = [&[0, 4][..], &0_u32.to_ne_bytes(), &[1, 4], &1_u32.to_ne_bytes()].concat();
     let mut request = request(message::NEW_SET, flags::CREATE);
     request
-        .put_text(set::TABLE, TABLE)
+        .put_text(set::TABLE, table)
         .put_text(set::NAME, map(family))
         .put(set::FLAGS, &set::INTERVAL_MAP.to_be_bytes())
         .put(set::KEY_TYPE, &element::key_type(family).to_be_bytes())
@@ -100,10 +119,10 @@ fn new_map(family: Family) -> Request {
     request
 }
 
-fn new_chain(hook: Hook) -> Request {
+fn new_chain(table: &str, hook: Hook) -> Request {
     let mut request = request(message::NEW_CHAIN, flags::CREATE);
     request
-        .put_text(chain::TABLE, TABLE)
+        .put_text(chain::TABLE, table)
         .put_text(chain::NAME, hook.chain())
         .nest(chain::HOOK, |nest| {
             nest.put(chain::HOOK_NUMBER, &hook.number().to_be_bytes())
@@ -114,10 +133,10 @@ fn new_chain(hook: Hook) -> Request {
     request
 }
 
-fn new_rule(hook: Hook, family: Family) -> Request {
+fn new_rule(table: &str, hook: Hook, family: Family) -> Request {
     let mut request = request(message::NEW_RULE, flags::CREATE | flags::APPEND);
     request
-        .put_text(rule::TABLE, TABLE)
+        .put_text(rule::TABLE, table)
         .put_text(rule::CHAIN, hook.chain())
         .nest(rule::EXPRESSIONS, |expressions| expression::put_rule(expressions, hook, family))
         .put(rule::USER_DATA, &comment_bytes(comment(family)));
@@ -130,7 +149,7 @@ fn comment_bytes(comment: &str) -> Vec<u8> {
     [&[rule::COMMENT, length][..], comment.as_bytes(), &[0]].concat()
 }
 
-fn entries(message: u16, entries: impl Iterator<Item = (Packets, Option<Mark>)>) -> Vec<Request> {
+fn entries(table: &str, message: u16, entries: impl Iterator<Item = (Packets, Option<Mark>)>) -> Vec<Request> {
     let entries: Vec<_> = entries.collect();
     let of_family = |family: Family| {
         let entries = entries.iter().filter(move |(packets, _)| Family::of(packets.address) == family);
@@ -140,7 +159,7 @@ fn entries(message: u16, entries: impl Iterator<Item = (Packets, Option<Mark>)>)
         let entries = of_family(family);
         let requests = entries.chunks(ENTRIES_OF_MESSAGE).map(|entries| {
             let mut request = request(message, if message == message::NEW_ELEMENTS { flags::CREATE } else { 0 });
-            request.put_text(LIST_TABLE, TABLE).put_text(LIST_SET, map(family)).nest(LIST_ELEMENTS, |list| {
+            request.put_text(LIST_TABLE, table).put_text(LIST_SET, map(family)).nest(LIST_ELEMENTS, |list| {
                 for (packets, mark) in entries {
                     element::put(list, packets, *mark);
                 }

@@ -19,7 +19,8 @@
 //!
 //! All changes are transactions. Where the table is as it should be, only entries change, so that the others are found at
 //! every moment: between the moment when a transaction holds and the one when a new map is filled, Linux before 6.17 finds
-//! nothing in it.
+//! nothing in it. Nor does it find an entry that takes the place of another. So meanwhile there is a second table, which has
+//! what is new: when packets miss it in the one, they find it in the other.
 
 pub mod batch;
 pub mod element;
@@ -30,8 +31,10 @@ use weir_program::netlink::Request;
 
 use crate::ipvs::model::Family;
 
-/// The name of the table; no other is ever named.
+/// The name of the table.
 pub const TABLE: &str = "weir";
+/// The name of the one that stands in for it while it changes; no other is ever named.
+pub const BRIDGE: &str = "weir_bridge";
 /// The priority at both hooks, that of iptables' `mangle`: behind connection tracking, ahead of routing and of IPVS.
 pub const PRIORITY: i32 = -150;
 
@@ -60,6 +63,8 @@ mod message {
 mod table {
     pub(super) const NAME: u16 = 1;
     pub(super) const FLAGS: u16 = 2;
+    /// `NFT_TABLE_F_OWNER`: it is deleted when the socket that made it is closed.
+    pub(super) const OWNED: u32 = 2;
 }
 
 /// `NFTA_CHAIN_…` and `NFTA_HOOK_…`.

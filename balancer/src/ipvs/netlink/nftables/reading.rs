@@ -275,6 +275,7 @@ mod tests {
         assert_eq!(read(&[other.clone(), rule.clone()]), Installed::Absent);
         let mut requests = batch::replace(&some_marks());
         requests.extend([other, rule]);
+        requests.extend(batch::bridge(some_marks().iter()));
         assert_eq!(read(&requests), Installed::Intact(some_marks()));
     }
 
