@@ -93,7 +93,8 @@ impl Decider {
     #[must_use]
     pub fn new(group: Group, ramp: Duration) -> Self {
         // One that ramps up has another weight on each of two directors.
-        let weights = Weights::new(if group.follows_load { ramp } else { Duration::ZERO });
+        let ramp = if group.follows_load { ramp } else { Duration::ZERO };
+        let weights = Weights::new(ramp).in_turns(group.takes_turns());
         Self {
             group,
             weights,

@@ -84,6 +84,12 @@ impl Group {
         ServiceKey::Marked { family, mark: self.mark }
     }
 
+    /// Whether its scheduler has servers take turns, by their weights, and not by the connections that they have.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        self.services.values().any(|service| service.scheduler.as_str() == "wrr")
+    }
+
     /// A server of it.
     #[must_use]
     pub fn destination(&self, forwarding: Forwarding, weight: u32) -> Destination {

@@ -41,6 +41,24 @@ fn a_weight_follows_headroom_slowly_and_at_most_by_half_each_time() {
 }
 
 #[test]
+fn where_servers_take_turns_weights_are_tenths_of_the_heaviest() {
+    let mut weights = Weights::new(RAMP).in_turns(true);
+    course(&mut weights, 0, 1, [Utilised(0.0), Utilised(0.0)]);
+    let course = course(&mut weights, 2000, 8, [Utilised(0.9), Utilised(1.0)]);
+    let [first, second]: [Vec<u32>; 2] = [0, 1].map(|index| course.iter().map(|pair| pair[index]).collect());
+    assert_eq!(first, [70, 50, 40, 30, 20, 20, 20, 20]);
+    assert_eq!(second, [70, 50, 30, 20, 10, 10, 10, 1]);
+}
+
+#[test]
+fn weights_that_are_configured_are_not_rounded() {
+    let mut weights = Weights::new(RAMP).in_turns(true);
+    let configured = [(1, 100), (2, 33), (3, 1)].map(|(last, base)| (server(last), Input { base, measure: Unknown }));
+    let weighed = weights.step(&configured.into(), true, at(0));
+    assert_eq!(weighed.values().map(|weighed| weighed.weight).collect::<Vec<_>>(), [100, 33, 1]);
+}
+
+#[test]
 fn little_moves_nothing() {
     let mut weights = Weights::new(RAMP);
     course(&mut weights, 0, 1, [Utilised(0.0), Utilised(0.0)]);
