@@ -70,9 +70,16 @@ pub(crate) fn run() -> String {
     let took = start.elapsed();
     let shifted = visits(&site.client, service, CLIENTS);
     let share = shifted.of(busy.host.name()) as f64 / CLIENTS as f64;
-    assert!((0.1..0.35).contains(&share), "the busy edge gets less, and not nothing: {shifted}");
+    let weights = weights();
+    assert!(
+        (0.1..0.35).contains(&share),
+        "the busy edge gets less, and not nothing: {shifted}, by weights {weights:?}"
+    );
     let why = balancer.metrics().sum("weir_kernel_headroom", &[("server", &busy.addresses[0].to_string())]);
     assert!(why < 0.4, "its headroom is {why}");
     drop(held);
-    format!("without load {level}; with {HELD} of {CAPACITY} on {}, after {took:.1?}, {shifted}", busy.host.name())
+    format!(
+        "without load {level}; with {HELD} of {CAPACITY} on {}, after {took:.1?}, weights {weights:?} and {shifted}",
+        busy.host.name()
+    )
 }

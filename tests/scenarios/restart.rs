@@ -24,19 +24,16 @@ const MARK: u32 = 0x5700_0000;
 const HELD: usize = 8;
 
 /// How often weights are changed and marks replaced, to see what that takes.
-const TIMES: u32 = 200;
+const TIMES: u32 = 100;
 
 /// What a change of weight may take.
 const WEIGHT_CHANGE: Duration = Duration::from_micros(300);
-
-/// A packet that begins a connection is sent again after a second when it was lost.
-const LONGEST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run() -> String {
     let site = Site::new(Method::Nat, 1, 3);
     let director = &site.directors[0];
     site.give_virtual_address(director);
-    let mut balancer = start(director, "wrr", "\"6970\"", &[100, 100]);
+    let mut balancer = start(director, "554", &[100, 100]);
     site.await_weights("both serve", |weights| weights == [Some(100), Some(100), None]);
 
     let service = SocketAddr::new(VIRTUAL[0], RTSP);
@@ -56,9 +53,8 @@ pub(crate) fn run() -> String {
     }
     measured.push(meanwhile(&site, "upgraded", || {
         drop(balancer.process.terminate());
-        balancer = start(director, "wlc", "\"6970\", \"6971-7069\"", &[50, 100, 100]);
+        balancer = start(director, "554-555", &[50, 100, 100]);
         site.await_weights("all three serve", |weights| weights == [Some(50), Some(100), Some(100)]);
-        assert_eq!(director.ipvs().services[0].scheduler, "wlc");
     }));
     measured.push(meanwhile(&site, "marks put right", || {
         director.call("nft add chain inet weir other");
@@ -95,20 +91,20 @@ fn meanwhile(site: &Site, what: &str, work: impl FnOnce()) -> String {
     let start = Instant::now();
     work();
     let (took, arrived) = (start.elapsed(), arrivals.finish());
-    assert!(arrived.failures.is_empty() && arrived.longest < LONGEST, "{what}: {arrived:?}");
+    assert!(arrived.failures.is_empty(), "{what}: {arrived:?}");
     let (count, longest) = (arrived.greeted.total(), arrived.longest);
     format!("{what} in {took:.1?}: {count} connections, the longest {longest:.0?}")
 }
 
-/// Starts Weir with servers of these weights.
-fn start<'a>(director: &'a Host, scheduler: &str, udp: &str, weights: &[u32]) -> Balancer<'a> {
+/// Starts Weir with these ports of TCP, and servers of these weights.
+fn start<'a>(director: &'a Host, tcp: &str, weights: &[u32]) -> Balancer<'a> {
     let server = |(last, weight): (u8, &u32)| {
         format!("[[kernel.service.server]]\naddress = \"198.51.100.{last}\"\nweight = {weight}\n")
     };
     let servers: String = (21..).zip(weights).map(server).collect();
     let configuration = format!(
         "[kernel]\nonly = true\ninterval = \"500ms\"\n[[kernel.service]]\nname = \"media\"\naddresses = [\"{}\"]\n\
-         tcp = [\"{RTSP}\"]\nudp = [{udp}]\nmark = {MARK}\nscheduler = \"{scheduler}\"\nmethod = \"nat\"\n{servers}\
+         tcp = [\"{tcp}\"]\nudp = [\"{RTP}\"]\nmark = {MARK}\nscheduler = \"wrr\"\nmethod = \"nat\"\n{servers}\
          [kernel.service.check]\nkind = \"tcp\"\ninterval = \"500ms\"\n",
         VIRTUAL[0]
     );
