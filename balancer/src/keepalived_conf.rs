@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &KeepalivedConf) -> Outcome {
     let file = &arguments.config;
     let wrong = |message: &str| Failure::configuration(format_args!("{}: {message}", file.display()));
     let kernel = Config::read(file).map_err(Failure::configuration)?.kernel;
-    let Directors { track_file, notify_fifo, sync_interface, sync_id } = kernel.directors.unwrap_or_default();
+    let Directors { track_file, notify_fifo, sync_interface, sync_id, .. } = kernel.directors.unwrap_or_default();
     let interface = arguments.interface.clone().or(sync_interface.map(|name| name.to_string())).ok_or_else(|| {
         wrong("no interface for the addresses: give --interface, or `sync_interface` in [kernel.directors]")
     })?;

@@ -40,6 +40,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// How often a kernel that could not be opened is tried again: a module may be installed while Weir runs.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// How long a director without servers keeps what it had, for keepalived to take the addresses from it: it does so at once.
+const LET_GO: Duration = Duration::from_secs(1);
+
 /// Why there is no kernel mode. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
@@ -108,6 +111,8 @@ pub struct Controller {
     role: Option<Role>,
     /// What keepalived was last told.
     fitness: Option<Fitness>,
+    /// Since when keepalived is to take the addresses, for no server is left.
+    letting_go: Option<Time>,
 }
 
 impl Controller {
@@ -127,7 +132,7 @@ impl Controller {
         let deciders = groups.into_iter().map(|group| Decider::new(group, surroundings.ramp)).collect();
         let owned = config.owned();
         let (sysctls, tally) = (Vec::new(), Tally::default());
-        let (told, complaint, role, fitness) = (None, None, None, None);
+        let (told, complaint, role, fitness, letting_go) = (None, None, None, None, None);
         Ok(Self {
             config,
             surroundings,
@@ -144,6 +149,7 @@ impl Controller {
             complaint,
             role,
             fitness,
+            letting_go,
         })
     }
 
@@ -187,6 +193,7 @@ impl Controller {
             }
             seen = fleet;
         }
+        self.hand_over(&mut notices).await;
         self.leave();
     }
 
@@ -211,8 +218,7 @@ impl Controller {
             }
             self.complaint = complaint;
         }
-        let is_fit = state == State::Running && groups.iter().all(GroupStatus::is_live);
-        self.tell(if is_fit { Fitness::Fit } else { Fitness::Unfit });
+        self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
         let (sysctls, tally, role) = (self.sysctls.clone(), self.tally, self.role);
         self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
@@ -233,6 +239,9 @@ impl Controller {
             }
         };
         let before = kernel.read(&self.owned)?;
+        if self.config.directors.is_some() {
+            self.role = self.role.or_else(|| directors::remembered(&before.daemons));
+        }
         let drift = |told| apply::drift(told, &self.left, &before, &self.owned);
         let drift = self.told.as_ref().map_or(Vec::new(), drift);
         for change in &drift {
@@ -260,6 +269,16 @@ impl Controller {
             daemons: self.config.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role)),
             timeouts: self.config.timeouts(),
         };
+        if directors::is_to_let_go(self.role, decisions.iter().map(|decision| &decision.table), &before) {
+            let since = *self.letting_go.get_or_insert(now);
+            if now - since < LET_GO {
+                let groups = self.deciders.iter().zip(decisions);
+                let status = |(decider, decision): (&Decider, _)| GroupStatus::new(decider.group(), decision, &before);
+                return Ok((groups.map(status).collect(), None));
+            }
+        } else {
+            self.letting_go = None;
+        }
         let applied = apply::apply(kernel, &desired, before, &self.owned, &mut self.refusals)?;
         let Applied { after, made, left, refused } = applied;
         let repairs = made.iter().filter(|change| drift.iter().any(|other| other.subject() == change.subject()));
@@ -286,17 +305,37 @@ impl Controller {
     fn tell(&mut self, fitness: Fitness) {
         let Some(pair) = &self.config.directors else { return };
         if self.fitness != Some(fitness) {
-            directors::tell(&pair.track_file, fitness);
-            self.fitness = Some(fitness);
+            match directors::tell(&pair.track_file, fitness) {
+                Ok(()) => self.fitness = Some(fitness),
+                Err(error) => {
+                    let file = pair.track_file.display();
+                    warn!(%file, %error, "keepalived cannot be told whether this director is fit");
+                }
+            }
+        }
+    }
+
+    /// Has the other director take over, if this one is about to stop serving, and waits until it has.
+    async fn hand_over(&mut self, notices: &mut Option<Notices>) {
+        let Some(limit) = self.config.directors.as_ref().map(|pair| pair.hand_over) else { return };
+        if self.config.on_exit == OnExit::Keep {
+            return;
+        }
+        self.tell(Fitness::HandOver);
+        let handed_over = async {
+            while self.role == Some(Role::Master) {
+                self.role = next_role(notices).await;
+            }
+        };
+        if tokio::time::timeout(limit, handed_over).await.is_err() {
+            warn!("the other director has not taken over: new clients are not served until it does");
         }
     }
 
     /// Does what is to be done when the balancer ends.
     fn leave(&mut self) {
-        if self.config.on_exit != OnExit::Keep {
-            self.tell(Fitness::HandOver);
-        }
-        let (Some(kernel), Some(told)) = (&mut self.kernel, self.told.take()) else { return };
+        let (Some(kernel), Some(mut told)) = (&mut self.kernel, self.told.take()) else { return };
+        told.daemons = self.config.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role));
         let desired = match self.config.on_exit {
             OnExit::Keep => return,
             OnExit::Drain => {

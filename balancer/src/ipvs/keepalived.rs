@@ -106,6 +106,8 @@ global_defs {{
 track_file weir {{
     file {track_file}
     weight 1
+    # Until Weir has said anything.
+    init_file -254
 }}
 
 vrrp_instance weir {{

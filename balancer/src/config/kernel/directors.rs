@@ -1,10 +1,12 @@
 //! `[kernel.directors]`: this director is one of two.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::values;
+use crate::config::units;
 use crate::ipvs::model::Name;
 
 /// This director is one of two, between which keepalived moves the virtual addresses.
@@ -24,11 +26,22 @@ pub struct Directors {
     /// What the two are known to each other by, 1 to 255; other pairs on the same network need others. Default: 51.
     #[serde(default = "sync_id", deserialize_with = "values::sync_id")]
     pub sync_id: u32,
+    /// Longest that this director goes on serving when it ends with another `on_exit` than `"keep"`, until the other one
+    /// has taken over, `"0s"` to `"60s"`; what stops Weir must wait for longer. Default: `"15s"`: keepalived, as it is
+    /// configured for the pair, takes 9 s and a bit.
+    #[serde(default = "hand_over", deserialize_with = "units::duration_within::<_, 0, 60_000>")]
+    pub hand_over: Duration,
 }
 
 impl Default for Directors {
     fn default() -> Self {
-        Self { track_file: track_file(), notify_fifo: notify_fifo(), sync_interface: None, sync_id: sync_id() }
+        Self {
+            track_file: track_file(),
+            notify_fifo: notify_fifo(),
+            sync_interface: None,
+            sync_id: sync_id(),
+            hand_over: hand_over(),
+        }
     }
 }
 
@@ -42,4 +55,8 @@ fn notify_fifo() -> PathBuf {
 
 fn sync_id() -> u32 {
     51
+}
+
+fn hand_over() -> Duration {
+    Duration::from_secs(15)
 }
