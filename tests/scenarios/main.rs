@@ -10,6 +10,7 @@ mod checks;
 mod doctor;
 mod drain;
 mod failure;
+mod hand_over;
 mod keepalived_rtsp;
 mod load;
 mod methods;
@@ -17,6 +18,7 @@ mod netlink;
 mod programs;
 mod real_server;
 mod restart;
+mod terminal_servers;
 mod through;
 mod through_methods;
 mod web;
@@ -63,6 +65,21 @@ const SCENARIOS: &[Scenario] = &[
         run: failure::run,
     },
     Scenario { name: "weir-restart", shows: "Weir ends, is killed, upgraded, and nobody notices", run: restart::run },
+    Scenario {
+        name: "weir-terminal-servers",
+        shows: "terminal servers and two directors by their example, imported from ldirectord.cf",
+        run: terminal_servers::run,
+    },
+    Scenario {
+        name: "weir-hand-over",
+        shows: "a director that is about to stop hands over before it does",
+        run: hand_over::planned,
+    },
+    Scenario {
+        name: "weir-directors-alike",
+        shows: "directors that exchange no connections keep them by choosing alike",
+        run: hand_over::alike,
+    },
     Scenario { name: "weir-load", shows: "distribution follows the load that agents report", run: load::run },
     Scenario {
         name: "weir-through",

@@ -1,7 +1,10 @@
 //! Two directors as an example has them: keepalived gives one of them the virtual addresses, and Weir runs on both.
 
+use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use super::arrivals::Arrived;
 use super::host::Host;
 use super::keepalived;
 use super::visitor::Visit;
@@ -10,7 +13,7 @@ use crate::process::Process;
 use crate::wait::{self, PATIENCE};
 
 /// Longer than the 9 s that a director waits before it takes the addresses back.
-const LONGEST_WAIT: std::time::Duration = PATIENCE.saturating_mul(2);
+const LONGEST_WAIT: Duration = PATIENCE.saturating_mul(2);
 
 /// A director with its programs.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl<'a> Director<'a> {
     /// What Weir tells keepalived: 0 when all is well.
     #[must_use]
     pub fn fitness(&self) -> String {
-        std::fs::read_to_string(self.host.own("/run/weir/track")).unwrap_or_default().trim().to_owned()
+        fs::read_to_string(self.host.own("/run/weir/track")).unwrap_or_default().trim().to_owned()
     }
 
     /// Waits until Weir tells keepalived this.
@@ -109,6 +112,18 @@ impl<'a> Director<'a> {
             if known >= count { Ok(()) } else { Err(format!("it knows {known}:\n{connections}")) }
         });
     }
+}
+
+/// Looks at clients who came while the addresses moved, or a server was taken out, so many times. None was turned away, and each
+/// time at most the one who was underway was cut off: the kernel tells the other director of a connection within two seconds.
+///
+/// # Panics
+/// When there were others.
+#[track_caller]
+pub fn check_arrivals(arrived: &Arrived, times: usize) {
+    let is_cut_off = |failure: &String| failure.contains("reset by peer");
+    let failures = &arrived.failures;
+    assert!(failures.len() <= times && failures.iter().all(is_cut_off), "{times} times, but: {failures:?}");
 }
 
 /// How many connections still have answers.
