@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -26,12 +27,15 @@ pub(super) fn client_config(verify: bool) -> Result<&'static Arc<ClientConfig>, 
 fn make(verify: bool) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    Ok(if verify {
+    let mut config = if verify {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         builder.with_root_certificates(roots).with_no_client_auth()
     } else {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
-    })
+    };
+    // A session that is resumed shows no certificate: one that has expired since would never be noticed.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// Believes every certificate, but that the server has its key.
@@ -70,5 +74,51 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::rustls::{HandshakeKind, ServerConfig};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+    use crate::tls::tests::shown;
+
+    /// What kind of handshake a client makes, and whether it reads what the server says afterwards, such as tickets.
+    async fn handshake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> HandshakeKind {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = TlsAcceptor::from(server).accept(stream).await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+            stream.shutdown().await.unwrap();
+            stream.get_ref().1.handshake_kind().unwrap()
+        };
+        let ask = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let name = ServerName::try_from("m.example").unwrap();
+            let mut stream = TlsConnector::from(client).connect(name, stream).await.unwrap();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await.unwrap();
+        };
+        tokio::join!(serve, ask).0
+    }
+
+    #[tokio::test]
+    async fn each_question_sees_the_certificate_that_the_server_has_by_now() {
+        let own = rcgen::generate_simple_self_signed(["m.example".to_owned()]).unwrap();
+        let mut server = ServerConfig::clone(&shown(&own).load_full());
+        server.ticketer = ring::Ticketer::new().unwrap();
+        let server = Arc::new(server);
+        for _ in 0..2 {
+            let client = Arc::clone(client_config(false).unwrap());
+            assert_eq!(handshake(client, Arc::clone(&server)).await, HandshakeKind::Full);
+        }
     }
 }
