@@ -51,7 +51,7 @@ pub struct Kernel {
     /// and the next balancer takes over without a lost packet; `"drain"`, servers get no new connections, and those that
     /// there are go on; `"remove"`, services and marks are deleted. Default: `"keep"`.
     pub on_exit: OnExit,
-    /// How long the kernel remembers a TCP connection that is silent, `"1s"` to `"744h"`. Default: what the kernel has,
+    /// How long the kernel remembers a TCP connection that is silent, `"1s"` to `"596h"`. Default: what the kernel has,
     /// 15 minutes as a rule. This and the next two hold for all services of the network namespace, other programs' too.
     #[serde(deserialize_with = "values::timeout")]
     pub tcp_timeout: Option<u32>,

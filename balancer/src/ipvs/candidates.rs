@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -153,8 +153,7 @@ pub fn candidates(
         .collect();
     let Edges::Of(filter) = &group.edges else { return candidates };
     for (address, edge) in edges {
-        let is_one = group.services.contains_key(&Family::of(address)) && edge.is_allowed() && passes(filter, edge);
-        if is_one && !group.sorry.contains(&address) {
+        if is_wanted(group, filter, address, edge) && group.can_have(address) && !group.sorry.contains(&address) {
             candidates.entry(address).or_insert_with(|| Candidate {
                 method: group.method,
                 base: base(edge.weight()),
@@ -206,6 +205,18 @@ fn ordered(edge: &Edge) -> State {
         State::Stopping if edge.reasons().contains(Reasons::OPERATOR) => State::Draining,
         said => said,
     }
+}
+
+/// Where edges are that would be servers of a group, if servers could be there.
+pub fn misplaced(group: &Group, fleet: &Snapshot) -> BTreeSet<IpAddr> {
+    let Edges::Of(filter) = &group.edges else { return BTreeSet::new() };
+    let is_misplaced =
+        |(address, edge): &(IpAddr, &Edge)| is_wanted(group, filter, *address, edge) && !group.can_have(*address);
+    edges_by_address(fleet).into_iter().filter(is_misplaced).map(|(address, _)| address).collect()
+}
+
+fn is_wanted(group: &Group, filter: &EdgeFilter, address: IpAddr, edge: &Edge) -> bool {
+    group.services.contains_key(&Family::of(address)) && edge.is_allowed() && passes(filter, edge)
 }
 
 /// Edges by where packets get to them: the address that they name, or if they name no address, the one that they report

@@ -97,6 +97,12 @@ impl Group {
         Destination { forwarding, weight, upper_threshold, lower_threshold }
     }
 
+    /// Whether a server of it can be at this address: no packet would leave the director that is sent to one of its own.
+    #[must_use]
+    pub fn can_have(&self, address: IpAddr) -> bool {
+        Server::can_be_at(address) && !self.packets.iter().any(|packets| packets.address == address)
+    }
+
     /// The port that servers are checked at: the one that the check names, or the first of its protocol that clients use.
     /// `None` when there is neither, or no check.
     #[must_use]

@@ -48,6 +48,8 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
             return Err(wrong(message));
         }
     }
+    let virtual_addresses: BTreeSet<_> =
+        kernel.services.iter().flat_map(|section| section.get_ref().addresses.iter().copied()).collect();
     let mut free = kernel.marks.iter().filter(|mark| !given.contains_key(mark));
     let mut groups = Vec::with_capacity(kernel.services.len());
     let mut marked = Vec::new();
@@ -60,6 +62,7 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
         // Two directors that tell each other of no connections must choose alike.
         let must_agree = kernel.directors.as_ref().is_some_and(|pair| pair.sync_interface.is_none());
         let hashes = matches!(service.scheduler.as_str(), "mh" | "sh");
+        check_virtual(section, &virtual_addresses)?;
         let group = group(section, mark, !(must_agree && hashes))?;
         marked.extend(group.packets.iter().map(|packets| (*packets, mark)));
         let ambiguous = |error| wrong(format!("service `{}`: {error}: take them out of one of the two", service.name));
@@ -135,6 +138,24 @@ fn servers_of(group: &Group, family: Family) -> usize {
     group.servers.iter().filter(|server| Family::of(server.address) == family).count()
 }
 
+/// What is sent to a virtual address stays on this machine, which has it: whoever is to be sent on is no server there.
+fn check_virtual(section: &Spanned<Service>, virtual_addresses: &BTreeSet<IpAddr>) -> Result<(), Error> {
+    let service = section.get_ref();
+    for server in &service.servers {
+        let RealServer { address, .. } = server.get_ref();
+        if virtual_addresses.contains(address) && server.get_ref().method(service) != Method::Local {
+            let message = format!("server {address} is a virtual address, which is this machine's: take it out");
+            return Err(Error { offset: server.span().start, message });
+        }
+    }
+    let sorry = service.sorry_server.iter().find(|address| virtual_addresses.contains(address));
+    if let Some(address) = sorry.filter(|_| service.method != Method::Local) {
+        let message = format!("service `{}`: sorry server {address} is a virtual address: take it out", service.name);
+        return Err(Error { offset: section.span().start, message });
+    }
+    Ok(())
+}
+
 /// What can be said of a service without looking at its servers.
 fn check(service: &Service) -> Result<(), String> {
     if service.addresses.is_empty() {
@@ -183,8 +204,7 @@ fn through_address(service: &Service) -> Result<(), String> {
 }
 
 fn member(service: &Service, server: &RealServer) -> Member {
-    let method = server.method.unwrap_or(service.method);
-    Member { address: server.address, weight: server.weight, method: way(method, service) }
+    Member { address: server.address, weight: server.weight, method: way(server.method(service), service) }
 }
 
 fn way(method: Method, service: &Service) -> Way {

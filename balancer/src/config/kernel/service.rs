@@ -38,7 +38,7 @@ pub struct Service {
     pub scheduler: Name,
     /// For how long after its last connection a client stays with its server, `"1s"` to `"744h"`. Needed where one client
     /// comes by several ports. Default: it does not.
-    #[serde(default, deserialize_with = "values::timeout")]
+    #[serde(default, deserialize_with = "values::persistence")]
     pub persistence: Option<u32>,
     /// The leading bits of an IPv4 address that make a client for persistence, 1 to 32. Default: 32.
     #[serde(default = "whole4", deserialize_with = "values::number_within::<_, 1, 32>")]
@@ -103,6 +103,14 @@ pub struct RealServer {
     pub weight: u32,
     /// How packets get there. Default: as to the others of the service.
     pub method: Option<Method>,
+}
+
+impl RealServer {
+    /// How packets get there, when it is a server of this service.
+    #[must_use]
+    pub fn method(&self, service: &Service) -> Method {
+        self.method.unwrap_or(service.method)
+    }
 }
 
 /// How packets get to a server.

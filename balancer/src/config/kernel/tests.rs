@@ -113,7 +113,9 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
             "[kernel]\non_exit = \"stop\"",
             "2: `stop` is not what can be done on exit: expected one of `keep`, `drain`, `remove`",
         ),
-        ("[kernel]\ntcp_timeout = \"1.5s\"", "2: out of range: expected whole seconds, 1s to 744h"),
+        ("[kernel]\ntcp_timeout = \"1.5s\"", "2: out of range: expected whole seconds, 1s to 596h"),
+        ("[kernel]\ntcp_fin_timeout = \"597h\"", "2: out of range: expected whole seconds, 1s to 596h"),
+        ("[kernel]\nudp_timeout = \"744h\"", "2: out of range: expected whole seconds, 1s to 596h"),
         ("[kernel.directors]\nsync_id = 0", "2: out of range: expected 1 to 255"),
         (
             "[kernel.directors]\nsync_interface = \"a b\"",
@@ -138,6 +140,17 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ),
         ("check.kind = \"udp\"", "1: service `web`: its check has no port: add `port` to it"),
         ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
+        ("persistence = \"745h\"", "6: out of range: expected whole seconds, 1s to 744h"),
+        ("scheduler = \"none\"", "6: `none` is no scheduler: take the key out for the usual one"),
+        ("sorry_server = \"fe80::1\"", "6: `fe80::1` is no address that clients or servers can have"),
+        (
+            "sorry_server = \"192.0.2.10\"",
+            "1: service `web`: sorry server 192.0.2.10 is a virtual address: take it out",
+        ),
+        (
+            "[[kernel.service.server]]\naddress = \"192.0.2.10\"",
+            "6: server 192.0.2.10 is a virtual address, which is this machine's: take it out",
+        ),
         ("quorum = 0", "6: out of range: expected 1 to 65535"),
         (
             "sorry_server = \"192.0.2.99:80\"",
@@ -164,6 +177,35 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         let text = format!("{text}{line}\n");
         assert_eq!(parse(&text).unwrap_err(), format!("weir.toml:{message}"), "{text}");
     }
+}
+
+#[test]
+fn an_address_that_no_server_can_have_is_refused() {
+    let with = |address: &str| {
+        let families = "addresses = [\"192.0.2.10\", \"2001:db8::10\"]";
+        let text = SMALLEST.replace("addresses = [\"192.0.2.10\"]", families);
+        parse(&format!("{text}[[kernel.service.server]]\naddress = \"{address}\"\n"))
+    };
+    for address in
+        ["255.255.255.255", "0.1.2.3", "224.0.0.1", "127.0.0.1", "fe80::1", "::ffff:10.0.0.1", "ff02::1", "::1"]
+    {
+        let expected = format!("weir.toml:7: `{address}` is no address that clients or servers can have");
+        assert_eq!(with(address).unwrap_err(), expected);
+    }
+    for address in ["10.0.0.255", "169.254.0.1", "2001:db8::1", "fd00::1"] {
+        assert!(with(address).is_ok(), "{address}");
+    }
+}
+
+#[test]
+fn the_director_itself_is_a_server_by_its_own_method_alone() {
+    let server = "[[kernel.service.server]]\naddress = \"192.0.2.10\"\n";
+    assert!(parse(&format!("{SMALLEST}{server}method = \"local\"\n")).is_ok());
+    let other = SMALLEST.replace("192.0.2.10", "192.0.2.11").replace("web", "other");
+    assert_eq!(
+        parse(&format!("{other}{server}{SMALLEST}")).unwrap_err(),
+        "weir.toml:6: server 192.0.2.10 is a virtual address, which is this machine's: take it out"
+    );
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Values of kernel mode, as they stand in the configuration.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use weir_program::units::parse_duration;
 
-use crate::ipvs::model::{Mark, MarkRange, Name, Persistence, PortRange};
+use crate::ipvs::model::{Mark, MarkRange, Name, Persistence, PortRange, Server, Timeouts};
 
 /// Most marks that are kept for Weir: more services than any director has, and few enough to try one after the other.
 const MOST_MARKS: u32 = 65_536;
@@ -37,15 +36,22 @@ fn number(text: &str) -> Option<u32> {
 
 /// Reads a time-out of connections, in seconds.
 pub(super) fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let duration = parse_duration(&text).map_err(D::Error::custom)?;
-    seconds(duration).map(Some).ok_or_else(|| D::Error::custom("out of range: expected whole seconds, 1s to 744h"))
+    seconds(deserializer, Timeouts::LONGEST).map(Some)
 }
 
-fn seconds(duration: Duration) -> Option<u32> {
-    let seconds = u32::try_from(duration.as_secs()).ok()?;
-    let is_whole = duration.subsec_nanos() == 0;
-    ((1..=Persistence::LONGEST).contains(&seconds) && is_whole).then_some(seconds)
+/// Reads for how long clients stay with their servers, in seconds.
+pub(super) fn persistence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    seconds(deserializer, Persistence::LONGEST).map(Some)
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D, longest: u32) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let duration = parse_duration(&text).map_err(D::Error::custom)?;
+    let seconds = u32::try_from(duration.as_secs()).ok();
+    let is_right = |seconds: &u32| (1..=longest).contains(seconds) && duration.subsec_nanos() == 0;
+    seconds.filter(is_right).ok_or_else(|| {
+        D::Error::custom(format_args!("out of range: expected whole seconds, 1s to {}h", longest / 3600))
+    })
 }
 
 /// Reads ports and ranges of them, such as `"554"` and `"1024-5000"`.
@@ -65,6 +71,10 @@ pub(super) fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Po
 /// Reads the name of a scheduler.
 pub(super) fn scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
     let text = String::deserialize(deserializer)?;
+    // The kernel takes it for a service without a scheduler, which refuses every client.
+    if text == "none" {
+        return Err(D::Error::custom("`none` is no scheduler: take the key out for the usual one"));
+    }
     text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no scheduler: {error}")))
 }
 
@@ -131,6 +141,9 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr = text.parse().map_err(|_| {
         format!("`{text}` is no address: expected one of IPv4 or IPv6, without port or prefix, such as \"192.0.2.10\"")
     })?;
-    let is_usable = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
-    if is_usable { Ok(address) } else { Err(format!("`{text}` is no address that clients or servers can have")) }
+    if Server::can_be_at(address) {
+        Ok(address)
+    } else {
+        Err(format!("`{text}` is no address that clients or servers can have"))
+    }
 }

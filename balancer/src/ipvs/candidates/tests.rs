@@ -5,8 +5,8 @@ use weir_protocol::{Host, Report};
 
 use super::*;
 use crate::config::Config;
-use crate::fleet::Terms;
-use crate::fleet::tests::{at, report, snapshot_at, snapshot_on};
+use crate::fleet::tests::{SOURCE, at, id, report, snapshot_at, snapshot_of, snapshot_on};
+use crate::fleet::{Origin, Terms};
 
 fn group(lines: &str) -> Group {
     let text = format!("[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\n{lines}");
@@ -163,5 +163,27 @@ fn edges_are_chosen_by_zone_protocol_and_family() {
 
 #[test]
 fn an_edge_that_names_no_address_is_where_its_reports_come_from() {
-    assert_eq!(of(EDGES, &[edge("edge1.example.com")], &Health::Up, 0).keys().next().unwrap().to_string(), "127.0.0.1");
+    let source = [10, 0, 0, 7].into();
+    let origin = Origin { source, ..SOURCE };
+    let fleet = snapshot_of([Edge::new(id(1), &edge("edge1.example.com"), origin, &Terms::default(), at(0).into())]);
+    let candidates = candidates(&group(EDGES), &fleet, |_| Health::Up, at(0));
+    assert!(candidates.keys().eq([&source]), "{candidates:?}");
+}
+
+#[test]
+fn an_edge_where_no_server_can_be_is_none_and_is_named() {
+    let places = ["192.0.2.10", "127.0.0.1", "255.255.255.255", "0.0.0.1", "224.0.0.1", "10.0.0.1"];
+    let reports = places.map(edge);
+    let candidates = of(EDGES, &reports, &Health::Up, 0);
+    assert_eq!(candidates.keys().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1"]);
+    let mut others = places[..5].iter().map(|place| place.parse().unwrap()).collect::<Vec<IpAddr>>();
+    others.sort();
+    let fleet = snapshot_on(&Terms::default(), &reports);
+    assert!(misplaced(&group(EDGES), &fleet).into_iter().eq(others));
+    assert!(misplaced(&group(STATIC), &fleet).is_empty());
+    let six = "[[kernel.service]]\nname = \"media\"\naddresses = [\"2001:db8::10\"]\ntcp = [\"554\"]\nedges = true";
+    let six = Config::parse(six, Path::new("weir.toml")).unwrap().kernel.groups().unwrap().remove(0);
+    for (address, can) in [("fe80::1", false), ("::ffff:10.0.0.1", false), ("::1", false), ("2001:db8::1", true)] {
+        assert_eq!(six.can_have(address.parse().unwrap()), can, "{address}");
+    }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{Check, Server, Service};
 use crate::config::kernel::Method;
 use crate::config::kernel::check::Kind;
+use crate::ipvs::model;
 
 /// What `weight` is by default: load makes weights less, and of 1 there is nothing to make less of.
 const USUAL_WEIGHT: u32 = 100;
@@ -128,5 +129,5 @@ fn fit_check(service: &mut Service, check: &mut Check) {
 
 /// Whether servers can have this address.
 fn is_usable(address: IpAddr) -> bool {
-    !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
+    model::Server::can_be_at(address)
 }

@@ -59,6 +59,9 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// 596 hours: the kernel counts in up to a thousandth of a second, with 31 bits, and refuses what is longer.
+    pub const LONGEST: u32 = 596 * 60 * 60;
+
     /// Whether `current` is what one gets who asks for this.
     #[must_use]
     pub fn are_met_by(&self, current: &Self) -> bool {

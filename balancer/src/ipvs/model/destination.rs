@@ -21,6 +21,19 @@ impl Server {
         Self { address, port: 0 }
     }
 
+    /// Whether this is the address of a machine that packets can be sent on to. The kernel refuses all others but
+    /// loopback's, which would be the director itself (`ip_vs_new_dest`), and those that mean another machine on each
+    /// interface (`fe80::1`). The broadcast address of a network it knows alone.
+    #[must_use]
+    pub fn can_be_at(address: IpAddr) -> bool {
+        let is_of_one = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
+        is_of_one
+            && match address {
+                IpAddr::V4(four) => !four.is_broadcast() && four.octets()[0] != 0,
+                IpAddr::V6(six) => !six.is_unicast_link_local() && six.to_ipv4_mapped().is_none(),
+            }
+    }
+
     /// The family of its address, which a tunnel lets differ from its service's.
     #[must_use]
     pub fn family(&self) -> Family {
