@@ -104,6 +104,22 @@ mod tests {
     }
 
     #[test]
+    fn a_scheduler_that_hashes_is_told_to_fall_back() {
+        let text = r#"
+            [[kernel.service]]
+            name = "web"
+            addresses = ["192.0.2.10"]
+            tcp = ["80"]
+            mark = 1
+            scheduler = "mh"
+            server = [{ address = "10.0.0.1" }]
+        "#;
+        let kernel = Config::parse(text, Path::new("weir.toml")).unwrap().kernel;
+        let first = script(&kernel, Part::Ipvsadm).unwrap().lines().next().map(str::to_owned);
+        assert_eq!(first.as_deref(), Some("-A -f 1 -s mh -b flag-1"));
+    }
+
+    #[test]
     fn what_leads_to_checked_servers_is_said_too() {
         let text = r#"
             [[kernel.service]]

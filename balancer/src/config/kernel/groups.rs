@@ -12,7 +12,8 @@ use super::{Kernel, RealServer};
 use crate::config::units::parse_name;
 use crate::ipvs::group::{Group, Member, Way};
 use crate::ipvs::model::{
-    Checksum, Encapsulation, Family, Forwarding, Mark, Marks, Packets, Persistence, Protocol, Service as Scheduling,
+    Checksum, Encapsulation, Family, Forwarding, Mark, Marks, Packets, Persistence, Protocol, SchedulerFlags,
+    Service as Scheduling,
 };
 use crate::ipvs::through::leads;
 
@@ -241,6 +242,7 @@ fn scheduling(service: &Service, family: Family) -> Scheduling {
     // Both are at most 128.
     let prefix = u8::try_from(prefix).unwrap_or(u8::MAX);
     Scheduling {
+        scheduler_flags: SchedulerFlags::of(&service.scheduler),
         one_packet: service.one_packet,
         persistence: service.persistence.map(|timeout| Persistence { timeout, prefix }),
         ..Scheduling::new(service.scheduler.clone())

@@ -32,8 +32,9 @@ pub struct Service {
     #[serde(default, deserialize_with = "values::mark")]
     pub mark: Option<u32>,
     /// How the kernel chooses a server: any scheduler that it has, by the name of its module without `ip_vs_`. Those that
-    /// heed weights follow the load that agents report: `wlc`, `wrr`, `sed`, `nq`, `mh`, `sh`. Default: `"wlc"`, the
-    /// fewest connections for the weight.
+    /// heed weights follow the load that agents report: `wlc`, `wrr`, `sed`, `nq`, `mh`, `sh`. `mh` and `sh` send clients
+    /// of a server without weight to another one; `dh` cannot, and refuses them. Default: `"wlc"`, the fewest connections
+    /// for the weight.
     #[serde(default = "Name::weighted_least_connections", deserialize_with = "values::scheduler")]
     pub scheduler: Name,
     /// For how long after its last connection a client stays with its server, `"1s"` to `"744h"`. Needed where one client

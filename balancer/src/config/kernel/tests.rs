@@ -209,6 +209,14 @@ fn the_director_itself_is_a_server_by_its_own_method_alone() {
 }
 
 #[test]
+fn schedulers_that_hash_fall_back_to_another_server() {
+    for (scheduler, falls_back) in [("mh", true), ("sh", true), ("wlc", false), ("dh", false)] {
+        let groups = parse(&format!("{SMALLEST}scheduler = \"{scheduler}\"\n")).unwrap().groups().unwrap();
+        assert_eq!(groups[0].services[&Family::V4].scheduler_flags.0, [falls_back, false, false], "{scheduler}");
+    }
+}
+
+#[test]
 fn services_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
     let second =
         |name: &str, lines: &str| format!("{SMALLEST}[[kernel.service]]\nname = \"{name}\"\nedges = true\n{lines}\n");
