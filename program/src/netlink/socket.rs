@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netlink_sys::protocols;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::{
     Timeout, set_socket_send_buffer_size, set_socket_send_buffer_size_force, set_socket_timeout,
@@ -140,7 +140,9 @@ impl Socket {
         self.send(&bytes)?;
         let mut is_interrupted = false;
         loop {
-            let (length, sent, from) = recvfrom(self.socket.as_fd(), &mut self.buffer[..], RecvFlags::TRUNC)?;
+            // With a time limit the call does not go on by itself after a signal, such as that a child has ended.
+            let (length, sent, from) =
+                retry_on_intr(|| recvfrom(self.socket.as_fd(), &mut self.buffer[..], RecvFlags::TRUNC))?;
             if sent > length {
                 return Err(Malformed("a datagram is longer than any of the kernel's").into());
             }
@@ -226,7 +228,7 @@ impl Socket {
             let forced = set_socket_send_buffer_size_force(&self.socket, needed);
             forced.or_else(|_| set_socket_send_buffer_size(&self.socket, needed))?;
         }
-        send(&self.socket, bytes, SendFlags::empty())?;
+        retry_on_intr(|| send(&self.socket, bytes, SendFlags::empty()))?;
         Ok(())
     }
 }
