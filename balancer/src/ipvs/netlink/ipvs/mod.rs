@@ -49,7 +49,6 @@ mod command {
     pub(super) const GET_CONFIG: u8 = 13;
     pub(super) const SET_INFO: u8 = 14;
     pub(super) const GET_INFO: u8 = 15;
-    pub(super) const ZERO: u8 = 16;
 }
 
 /// `IPVS_CMD_ATTR_…`.

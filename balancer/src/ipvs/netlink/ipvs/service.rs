@@ -57,18 +57,6 @@ pub fn delete(family: u16, key: &ServiceKey) -> Request {
     with_service(family, command::DEL_SERVICE, key, None)
 }
 
-/// The request to reset the counters of this service and its servers. `ESRCH` when there is none.
-#[must_use]
-pub fn zero(family: u16, key: &ServiceKey) -> Request {
-    with_service(family, command::ZERO, key, None)
-}
-
-/// The request for this service alone. `ESRCH` when there is none.
-#[must_use]
-pub fn get(family: u16, key: &ServiceKey) -> Request {
-    with_service(family, command::GET_SERVICE, key, None)
-}
-
 /// The request for the list of all services.
 #[must_use]
 pub fn list(family: u16) -> Request {
