@@ -22,6 +22,12 @@ pub enum OpenError {
         "the kernel has no IPVS: load it with `modprobe ip_vs`, and at each start by a line `ip_vs` in /etc/modules"
     )]
     NoIpvs,
+    /// The module of nf_tables, by which packets get their marks, is neither loaded nor found by the kernel.
+    #[error(
+        "the kernel has no nf_tables, which marks packets: load it with `modprobe nf_tables`, and at each start by a line \
+         `nf_tables` in /etc/modules"
+    )]
+    NoNfTables,
     /// Something else went wrong.
     #[error("the kernel cannot be asked for IPVS: {0}")]
     Kernel(#[from] Error),
@@ -93,12 +99,14 @@ impl Kernel {
     /// [`OpenError`].
     pub fn open() -> Result<Self, OpenError> {
         let mut generic = Socket::open(Protocol::Generic)?;
-        let netfilter = Socket::open(Protocol::Netfilter)?;
-        match generic.ask(find_family(ipvs::FAMILY), generic::read_family) {
-            Ok(family) => Ok(Self { generic, netfilter, family: family.id }),
-            Err(error) if error.is_refusal(Errno::NOENT) => Err(OpenError::NoIpvs),
-            Err(error) => Err(error.into()),
-        }
+        let mut netfilter = Socket::open(Protocol::Netfilter)?;
+        let family = match generic.ask(find_family(ipvs::FAMILY), generic::read_family) {
+            Ok(family) => family.id,
+            Err(error) if error.is_refusal(Errno::NOENT) => return Err(OpenError::NoIpvs),
+            Err(error) => return Err(error.into()),
+        };
+        let is_missing = netfilter.tell(reading::get_table()).is_err_and(|error| lacks_nf_tables(&error));
+        if is_missing { Err(OpenError::NoNfTables) } else { Ok(Self { generic, netfilter, family }) }
     }
 
     /// What the kernel says of its IPVS.
@@ -187,6 +195,12 @@ impl Steered for Kernel {
     }
 }
 
+/// Whether this is the answer of a netfilter without nf_tables, which knows nobody that the request could be for. Whatever
+/// else there is to refuse, such as that there is no table or no right to ask, tells that there are.
+fn lacks_nf_tables(error: &Error) -> bool {
+    error.is_refusal(Errno::INVAL)
+}
+
 /// What there is of the table that marks packets.
 ///
 /// # Errors
@@ -237,6 +251,8 @@ fn transact_bridged(
 
 #[cfg(test)]
 mod tests {
+    use weir_program::netlink::Refusal;
+
     use super::*;
 
     #[test]
@@ -245,5 +261,13 @@ mod tests {
             Ok(mut kernel) => drop(kernel.version()),
             Err(error) => assert!(matches!(error, OpenError::NoIpvs), "{error}"),
         }
+    }
+
+    #[test]
+    fn a_kernel_without_nf_tables_is_told_from_one_without_the_table() {
+        let refusal = |errno: Errno| Error::Refused(Refusal { code: errno.raw_os_error(), explanation: None });
+        assert!(lacks_nf_tables(&refusal(Errno::INVAL)));
+        assert!(!lacks_nf_tables(&refusal(Errno::NOENT)) && !lacks_nf_tables(&refusal(Errno::PERM)));
+        assert!(OpenError::NoNfTables.to_string().contains("modprobe nf_tables"));
     }
 }

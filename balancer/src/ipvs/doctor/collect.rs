@@ -22,6 +22,8 @@ pub fn collect(wanted: &[Wanted]) -> Facts {
     match Kernel::open() {
         Ok(mut kernel) => facts.marks = marks(&mut kernel),
         Err(OpenError::NoIpvs) => facts.no_ipvs = Some("the kernel has no IPVS".to_owned()),
+        // Said by what is asked next.
+        Err(OpenError::NoNfTables) => {}
         Err(error) => facts.no_ipvs = Some(error.to_string()),
     }
     match filter() {
