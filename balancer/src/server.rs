@@ -345,14 +345,20 @@ async fn until_closed(mut stopped: watch::Receiver<()>) {
 pub fn fit_to_open_files(config: &mut Config) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    /// Files besides clients: sockets for listening, reports, runtimes and logs.
-    const OTHERS: u64 = 64;
-
     let limit = getrlimit(Resource::Nofile);
     // The hard limit is there for the taking; when it is refused all the same, the soft one holds.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
     let Some(allowed) = (if raised { limit.maximum } else { limit.current }) else { return };
-    let free = allowed.saturating_sub(OTHERS + config.admin.connections as u64);
+    fit_to(config, allowed);
+}
+
+/// Admits no more clients than so many files allow.
+fn fit_to(config: &mut Config, allowed: u64) {
+    /// Files besides clients: sockets for listening, reports, the kernel, runtimes and logs.
+    const OTHERS: u64 = 64;
+
+    // A check without a file says nothing of its server: those that fail would stay in the kernel when it is needed most.
+    let free = allowed.saturating_sub(OTHERS + (config.admin.connections + config.kernel.files()) as u64);
     let sessions = config.relay.sessions;
     // Relaying is for the few that cannot be redirected: where files are scarce it gets three in eight of them.
     if free < (config.limits.connections + config.relay.files()) as u64 && free / 4 < sessions as u64 {
@@ -381,5 +387,28 @@ impl fmt::Display for Bound {
             }
             Service::Relay(port) => write!(f, "{} for relay to port {port}", self.address),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn clients(lines: &str) -> usize {
+        let text = format!("[admin]\nconnections = 36\n[relay]\nsessions = 0\n{lines}");
+        let mut config = Config::parse(&text, Path::new("weir.toml")).unwrap();
+        fit_to(&mut config, 1100);
+        config.limits.connections
+    }
+
+    #[test]
+    fn files_of_checks_are_none_of_clients() {
+        let service =
+            "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
+        assert_eq!(clients(""), 1000);
+        assert_eq!(clients(service), 1000);
+        assert_eq!(clients(&format!("[kernel]\nchecks = 300\n{service}check.kind = \"tcp\"\n")), 700);
     }
 }

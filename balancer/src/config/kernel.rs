@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 pub use check::Check;
+use check::Question;
 pub use directors::Directors;
 pub use groups::Error;
 pub use service::{EdgeFilter, Edges, Method, RealServer, Service};
@@ -134,6 +135,19 @@ impl Kernel {
     #[must_use]
     pub fn owned(&self) -> Owned {
         Owned::new(self.marks, self.services.iter().filter_map(|service| service.get_ref().mark).filter_map(Mark::new))
+    }
+
+    /// Files that its checks may have open at a time: a socket each, or for a program two pipes, its process, and what
+    /// starting it takes.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        let questions = || self.services.iter().filter_map(|service| Some(&service.get_ref().check.as_ref()?.question));
+        let each = questions().map(|question| match question {
+            Question::Nothing => 0,
+            Question::Exec(_) => 4,
+            _ => 1,
+        });
+        each.max().unwrap_or(0) * self.checks
     }
 
     /// The time-outs to set, if any.

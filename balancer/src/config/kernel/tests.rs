@@ -209,6 +209,19 @@ fn the_director_itself_is_a_server_by_its_own_method_alone() {
 }
 
 #[test]
+fn checks_take_files_by_what_they_ask() {
+    let files = |lines: &str| parse(&format!("[kernel]\nchecks = 10\n{SMALLEST}{lines}")).unwrap().files();
+    for (lines, expected) in [
+        ("", 0),
+        ("check.kind = \"none\"\n", 0),
+        ("check.kind = \"tcp\"\n", 10),
+        ("check = { kind = \"exec\", command = [\"/bin/true\"] }\n", 40),
+    ] {
+        assert_eq!(files(lines), expected, "{lines}");
+    }
+}
+
+#[test]
 fn schedulers_that_hash_fall_back_to_another_server() {
     for (scheduler, falls_back) in [("mh", true), ("sh", true), ("wlc", false), ("dh", false)] {
         let groups = parse(&format!("{SMALLEST}scheduler = \"{scheduler}\"\n")).unwrap().groups().unwrap();
