@@ -11,6 +11,7 @@ mod doctor;
 mod drain;
 mod failure;
 mod hand_over;
+mod hashing;
 mod keepalived_rtsp;
 mod load;
 mod methods;
@@ -34,6 +35,11 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "guest-direct", shows: "… direct routing", run: by_hand::direct },
     Scenario { name: "guest-tunnels", shows: "… tunnels: ipip, gue and gre", run: by_hand::tunnels },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
+    Scenario {
+        name: "hashing",
+        shows: "schedulers that hash send clients of a drained server to another",
+        run: hashing::run,
+    },
     Scenario {
         name: "direct-routing",
         shows: "the agent makes real servers of machines, and undoes it",
