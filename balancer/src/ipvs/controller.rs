@@ -171,6 +171,8 @@ impl Controller {
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.surroundings.fleet.load_full();
         let mut next = self.surroundings.clock.now();
+        // When what was refused is tried again, however often there is news.
+        let mut again = next;
         loop {
             let is_judged = tokio::select! {
                 changed = stopped.changed() => if changed.is_err() { break } else { false },
@@ -183,11 +185,11 @@ impl Controller {
             };
             let (now, fleet) = (self.surroundings.clock.now(), self.surroundings.fleet.load_full());
             let is_new = (is_judged || !Arc::ptr_eq(&seen, &fleet)) && self.kernel.is_some();
-            let is_due = now >= next;
-            if is_due {
+            if now >= again {
                 self.refusals.forget();
+                again = now + self.config.interval;
             }
-            if is_new || is_due {
+            if is_new || now >= next {
                 self.turn(&fleet, &mut watched, now);
                 next = now + if self.kernel.is_some() { self.config.interval } else { RETRY };
             }
