@@ -7,6 +7,8 @@ mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -159,7 +161,10 @@ impl Controller {
     /// When there is no thread, or no means to wait for events.
     pub fn start(self, stopped: watch::Receiver<()>) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("weir-kernel".to_owned()).spawn(move || runtime.block_on(self.run(stopped)))
+        let status = Arc::clone(&self.surroundings.status);
+        let track_file = self.config.directors.as_ref().map(|pair| pair.track_file.clone());
+        let work = move || guard(|| runtime.block_on(self.run(stopped)), &status, track_file.as_deref());
+        std::thread::Builder::new().name("weir-kernel".to_owned()).spawn(work)
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
@@ -201,16 +206,20 @@ impl Controller {
 
     /// Looks, and does what there is to do.
     fn turn(&mut self, fleet: &fleet::Snapshot, watched: &mut Watched, now: Time) {
-        let outcome = self.attempt(fleet, watched, now);
-        let (state, groups) = match outcome {
-            Ok((groups, None)) => (State::Running, groups),
-            Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
-            Err(error) => {
+        let outcome = with_second_try(|| {
+            let outcome = self.attempt(fleet, watched, now);
+            if outcome.is_err() {
                 // The module may have been unloaded; what it is loaded as again is another.
                 self.kernel = None;
                 self.tally.failures += 1;
-                (State::Failed(error.to_string()), Vec::new())
             }
+            outcome
+        });
+        let (state, groups) = match outcome {
+            Ok((groups, None)) => (State::Running, groups),
+            Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
+            // What was last known is better than nothing, which would look as if there were no services.
+            Err(error) => (State::Failed(error.to_string()), self.surroundings.status.load().groups.clone()),
         };
         let complaint = if let State::Failed(complaint) = &state { Some(complaint.clone()) } else { None };
         if complaint != self.complaint {
@@ -356,6 +365,31 @@ impl Controller {
     }
 }
 
+/// Does the thread's work. When it panics, which is a fault of Weir's own, nobody looks after the kernel any more: that is
+/// said to whoever asks, and to the other director, before the panic goes on. Redirects are served all the same.
+fn guard(work: impl FnOnce(), status: &ArcSwap<Status>, track_file: Option<&Path>) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(work)) else { return };
+    let reason = "kernel mode has stopped for a fault of its own: see the log, and start the balancer anew";
+    let last = status.load_full();
+    status.store(Arc::new(Status { state: State::Failed(reason.to_owned()), ..Status::clone(&last) }));
+    if let Some(file) = track_file {
+        directors::tell(file, Fitness::Unfit);
+    }
+    resume_unwind(panic);
+}
+
+/// Tries again at once when the kernel could not be read, for that may pass: what was lost with one answer is no reason to
+/// let go of everything.
+fn with_second_try<T>(mut go: impl FnMut() -> Result<T, Unavailable>) -> Result<T, Unavailable> {
+    match go() {
+        Err(error @ Unavailable::Read(_)) => {
+            warn!("{error}; it is tried once more");
+            go()
+        }
+        outcome => outcome,
+    }
+}
+
 /// Waits until keepalived says something.
 async fn next_role(notices: &mut Option<Notices>) -> Option<Role> {
     match notices {
@@ -387,4 +421,42 @@ fn warn_of(finding: &Finding) {
         variable.value.replace('\t', " "),
         variable.reason
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_to_whoever_asks_and_to_the_other_director() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("track");
+        let status = ArcSwap::from_pointee(Status { state: State::Running, ..Status::default() });
+        guard(|| {}, &status, Some(&file));
+        assert!(status.load().state == State::Running && !file.exists());
+        let panics = || guard(|| panic!("a fault"), &status, Some(&file));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err(), "it is seen where the thread is joined, too");
+        assert!(matches!(&status.load().state, State::Failed(reason) if reason.contains("see the log")));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "-254\n");
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_be_read_once_is_read_again_at_once() {
+        let unreadable = || Unavailable::Read(netlink::Error::Timeout);
+        let mut outcomes = vec![Ok(7), Err(unreadable())];
+        assert_eq!(with_second_try(|| outcomes.pop().unwrap()).unwrap(), 7);
+        let mut tries = 0;
+        let outcome: Result<(), _> = with_second_try(|| {
+            tries += 1;
+            Err(unreadable())
+        });
+        assert!(matches!(outcome, Err(Unavailable::Read(_))));
+        let mut others = 0;
+        let outcome: Result<(), _> = with_second_try(|| {
+            others += 1;
+            Err(Unavailable::NotPermitted)
+        });
+        assert!(matches!(outcome, Err(Unavailable::NotPermitted)));
+        assert_eq!((tries, others), (2, 1));
+    }
 }
