@@ -3,6 +3,7 @@
 
 mod apply;
 mod through;
+mod variables;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,13 +28,14 @@ use super::kernel::{Kernel, OpenError, Snapshot};
 use super::model::{Marks, Owned, Role, ServiceKey};
 use super::plan::{Change, Desired, plan};
 use super::status::{GroupStatus, State, Status, Tally};
-use super::sysctls::{self, Finding};
+use super::sysctls;
 use crate::clock::Clock;
 use crate::config;
 use crate::config::kernel::{Error as ConfigError, OnExit};
 use crate::fleet::{self, Time};
 use apply::{Applied, Refusals};
 use through::Through;
+use variables::Variables;
 use watched::Watched;
 
 /// How often it is looked whether the fleet has changed: as often as it may.
@@ -105,7 +107,7 @@ pub struct Controller {
     /// What of it could not be done.
     left: Vec<Change>,
     refusals: Refusals,
-    sysctls: Vec<Finding>,
+    variables: Variables,
     tally: Tally,
     /// The complaint that was last logged.
     complaint: Option<String>,
@@ -133,7 +135,7 @@ impl Controller {
         let through = Through::new(config.marks, groups.iter());
         let deciders = groups.into_iter().map(|group| Decider::new(group, surroundings.ramp)).collect();
         let owned = config.owned();
-        let (sysctls, tally) = (Vec::new(), Tally::default());
+        let tally = Tally::default();
         let (told, complaint, role, fitness, letting_go) = (None, None, None, None, None);
         Ok(Self {
             config,
@@ -146,7 +148,7 @@ impl Controller {
             told,
             left: Vec::new(),
             refusals: Refusals::default(),
-            sysctls,
+            variables: Variables::default(),
             tally,
             complaint,
             role,
@@ -230,7 +232,7 @@ impl Controller {
             self.complaint = complaint;
         }
         self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
-        let (sysctls, tally, role) = (self.sysctls.clone(), self.tally, self.role);
+        let (sysctls, tally, role) = (self.variables.findings().to_vec(), self.tally, self.role);
         self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
 
@@ -265,11 +267,10 @@ impl Controller {
         let groups = self.deciders.iter().map(Decider::group);
         self.through.look(groups.clone().zip(&candidates), &before.actual().table);
         let needed = sysctls::needed(groups, self.config.directors.as_ref(), &self.through.answering());
-        let is_known = self.sysctls.iter().map(|finding| &finding.variable).eq(&needed);
-        if self.told.is_none() || !is_known {
-            self.sysctls = sysctls::inspect(needed, self.config.set_sysctls);
-            self.sysctls.iter().filter(|finding| !finding.is_right()).for_each(warn_of);
-        }
+        let set = self.config.set_sysctls;
+        let repairs = self.variables.look(needed, now, |variables| sysctls::inspect(variables, set)) as u64;
+        self.tally.repaired += repairs;
+        self.tally.changes += repairs;
         let decide = |(decider, candidates): (&mut Decider, &_)| {
             decider.decide(&View { now, candidates, kernel: &before, is_settled })
         };
@@ -302,7 +303,7 @@ impl Controller {
         watched.watch(&candidates, &self.through, &after.actual().table);
         let groups = self.deciders.iter().zip(decisions);
         let groups = groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
-        Ok((groups, refused))
+        Ok((groups, refused.or_else(|| self.variables.complaint())))
     }
 
     /// What keepalived says, if this is one of two directors.
@@ -409,18 +410,6 @@ fn drained(mut desired: Desired, is_for_clients: impl Fn(&ServiceKey) -> bool) -
 /// What is to be done; nothing of what is not Weir's is ever desired.
 fn changes(desired: &Desired, kernel: &Snapshot, owned: &Owned) -> Vec<Change> {
     plan(desired, &kernel.actual(), owned).unwrap_or_default()
-}
-
-fn warn_of(finding: &Finding) {
-    let variable = &finding.variable;
-    let found = finding.found.as_ref().unwrap_or_else(|error| error);
-    let refused = finding.refused.as_deref().map(|error| format!("; it cannot be set: {error}")).unwrap_or_default();
-    warn!(
-        "{} should be {}, or it is not so that {}; it is {found}{refused}",
-        variable.name.replace('/', "."),
-        variable.value.replace('\t', " "),
-        variable.reason
-    );
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 
@@ -27,8 +28,24 @@ pub struct Finding {
     pub variable: Variable,
     /// What it is, or why that cannot be read.
     pub found: Result<String, String>,
+    /// What it was, if it was something else and was set.
+    pub replaced: Option<String>,
     /// Why it could not be set, if that was tried.
     pub refused: Option<String>,
+}
+
+impl Variable {
+    /// Its name as `sysctl` has it.
+    #[must_use]
+    pub fn dotted(&self) -> String {
+        self.name.replace('/', ".")
+    }
+
+    /// Whether nobody is served without it; all others help when something fails.
+    #[must_use]
+    pub fn is_vital(&self) -> bool {
+        [&FORWARD, &FORWARD6].iter().any(|vital| vital.name == self.name)
+    }
 }
 
 impl Finding {
@@ -36,6 +53,17 @@ impl Finding {
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.found.as_deref() == Ok(self.variable.value)
+    }
+}
+
+/// What is not as it should be, in one line.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Variable { value, reason, .. } = &self.variable;
+        let found = self.found.as_ref().unwrap_or_else(|error| error);
+        let (name, value) = (self.variable.dotted(), value.replace('\t', " "));
+        write!(f, "{name} should be {value}, or it is not so that {reason}; it is {found}")?;
+        self.refused.iter().try_for_each(|error| write!(f, "; it cannot be set: {error}"))
     }
 }
 
@@ -130,12 +158,15 @@ pub fn needed<'a>(
 pub fn inspect(variables: Vec<Variable>, set: bool) -> Vec<Finding> {
     let look = |variable: Variable| {
         let mut found = read(&variable.name);
-        let mut refused = None;
+        let (mut replaced, mut refused) = (None, None);
         if set && found.as_deref().ok() != Some(variable.value) {
-            refused = fs::write(path(&variable.name), variable.value).err().map(|error| error.to_string());
+            match fs::write(path(&variable.name), variable.value) {
+                Ok(()) => replaced = found.ok(),
+                Err(error) => refused = Some(error.to_string()),
+            }
             found = read(&variable.name);
         }
-        Finding { variable, found: found.map_err(|error| error.to_string()), refused }
+        Finding { variable, found: found.map_err(|error| error.to_string()), replaced, refused }
     };
     variables.into_iter().map(look).collect()
 }
