@@ -251,6 +251,8 @@ pub(super) fn metrics(status: &Status) -> String {
     let direction = ["service", "server", "direction"];
     let packets = counters("weir_kernel_packets_total", "Packets forwarded.", &direction);
     let bytes = counters("weir_kernel_bytes_total", "Bytes forwarded.", &direction);
+    let result = ["service", "server", "result"];
+    let checks = counters("weir_kernel_checks_total", "Checks of servers, by what came of them.", &result);
     for group in &status.groups {
         let name = group.name.as_str();
         for (family, standing) in &group.standings {
@@ -264,6 +266,9 @@ pub(super) fn metrics(status: &Status) -> String {
             conditions.with_label_values(&[name, address, condition(server)]).set(1);
             if let Some(free) = server.decided.as_ref().and_then(|decided| decided.weighed?.headroom) {
                 headroom.with_label_values(&[name, address]).set(free.into());
+            }
+            for (result, count) in &server.checked {
+                checks.with_label_values(&[name, address, result]).inc_by(*count);
             }
             let Some(listed) = &server.listed else { continue };
             weight.with_label_values(&[name, address]).set(listed.destination.weight.into());
@@ -302,13 +307,14 @@ mod tests {
             counters: Default::default(),
         };
         listed.counters.bytes_out = 7;
+        let checked = [("ok", 5), ("tls", 2)].into();
         let group = GroupStatus {
             name: "media".to_owned(),
             mark: 1,
             scheduler: "wlc".to_owned(),
             quorum: 1,
             standings: [(Family::V4, Standing { up: 1, is_sorry: false })].into(),
-            servers: [(address, ServerStatus { decided, listed: Some(listed) })].into(),
+            servers: [(address, ServerStatus { decided, listed: Some(listed), checked })].into(),
         };
         Status { state: State::Running, groups: vec![group], ..Status::default() }
     }
@@ -333,6 +339,8 @@ mod tests {
             "weir_kernel_servers_up{family=\"ipv4\",service=\"media\"} 1",
             "weir_kernel_server{condition=\"measured\",server=\"10.0.0.1\",service=\"media\"} 1",
             "weir_kernel_weight{server=\"10.0.0.1\",service=\"media\"} 40",
+            "weir_kernel_checks_total{result=\"ok\",server=\"10.0.0.1\",service=\"media\"} 5",
+            "weir_kernel_checks_total{result=\"tls\",server=\"10.0.0.1\",service=\"media\"} 2",
             "weir_kernel_connections_open{server=\"10.0.0.1\",service=\"media\",state=\"active\"} 3",
             "weir_kernel_bytes_total{direction=\"out\",server=\"10.0.0.1\",service=\"media\"} 7",
         ] {

@@ -262,8 +262,12 @@ impl Controller {
         }
 
         let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
-        let of = |(place, decider): (usize, &Decider)| candidates(decider.group(), fleet, watched.health(place), now);
-        let candidates: Vec<_> = self.deciders.iter().enumerate().map(of).collect();
+        let candidates: Vec<_> = {
+            let verdicts = watched.verdicts();
+            let of =
+                |(place, decider): (usize, &Decider)| candidates(decider.group(), fleet, verdicts.health(place), now);
+            self.deciders.iter().enumerate().map(of).collect()
+        };
         let groups = self.deciders.iter().map(Decider::group);
         self.through.look(groups.clone().zip(&candidates), &before.actual().table);
         let needed = sysctls::needed(groups, self.config.directors.as_ref(), &self.through.answering());
@@ -302,7 +306,9 @@ impl Controller {
         // Only now there is what leads to those that are asked through a virtual address.
         watched.watch(&candidates, &self.through, &after.actual().table);
         let groups = self.deciders.iter().zip(decisions);
-        let groups = groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
+        let mut groups: Vec<_> =
+            groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
+        watched.verdicts().tell(&mut groups);
         Ok((groups, refused.or_else(|| self.variables.complaint())))
     }
 

@@ -73,13 +73,20 @@ pub struct ServerStatus {
     pub decided: Option<Decided>,
     /// What the kernel has; `None` when it is not there.
     pub listed: Option<ListedDestination>,
+    /// How often it was asked since it is watched, by what came of it: [`ANSWERED`], or the name of a failure
+    /// ([`Failure::reason`](super::checks::Failure::reason)).
+    pub checked: BTreeMap<&'static str, u64>,
 }
+
+/// What came of a check that was answered as it should be.
+pub const ANSWERED: &str = "ok";
 
 impl GroupStatus {
     /// Of what was decided, and what the kernel has by now.
     #[must_use]
     pub fn new(group: &Group, decision: Decision, kernel: &Snapshot) -> Self {
-        let decided = |(address, decided)| (address, ServerStatus { decided: Some(decided), listed: None });
+        let decided =
+            |(address, decided)| (address, ServerStatus { decided: Some(decided), ..ServerStatus::default() });
         let mut servers: BTreeMap<_, _> = decision.servers.into_iter().map(decided).collect();
         let listed = |key: ServiceKey| kernel.destinations.get(&key).into_iter().flatten();
         for listed in group.keys().flat_map(listed) {

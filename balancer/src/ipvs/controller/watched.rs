@@ -15,6 +15,7 @@ use crate::ipvs::candidates::{Candidate, Health};
 use crate::ipvs::checks::{ProbeOptions, Runner, Status, Subject, Verdict};
 use crate::ipvs::group::Group;
 use crate::ipvs::model::{Family, Table};
+use crate::ipvs::status::{ANSWERED, GroupStatus};
 
 /// What a server is checked as: in each service of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +37,46 @@ pub(super) struct Watched {
     statuses: watch::Receiver<HashMap<Key, Status>>,
     /// By the order of the services; none for those that are not checked.
     checks: Vec<Option<Checked>>,
+}
+
+/// What is known of the servers of all services.
+pub(super) struct Verdicts<'a> {
+    checks: &'a [Option<Checked>],
+    statuses: watch::Ref<'a, HashMap<Key, Status>>,
+}
+
+impl Verdicts<'_> {
+    /// What is known of the servers of the service at this place.
+    pub(super) fn health(&self, place: usize) -> impl Fn(IpAddr) -> Health {
+        move |address| {
+            let Some(checked) = self.checked(place) else { return Health::Unchecked };
+            match self.of(checked, address).map(|status| &status.verdict) {
+                None | Some(Verdict::Unknown) => Health::Unknown,
+                Some(Verdict::Up) => Health::Up,
+                Some(Verdict::Down(reason)) => Health::Down(reason.to_string()),
+            }
+        }
+    }
+
+    /// Says in the status of each service, in their order, what came of its checks.
+    pub(super) fn tell(&self, groups: &mut [GroupStatus]) {
+        for (place, group) in groups.iter_mut().enumerate() {
+            let Some(checked) = self.checked(place) else { continue };
+            for (address, server) in &mut group.servers {
+                let Some(status) = self.of(checked, *address) else { continue };
+                server.checked.extend([(ANSWERED, status.answers)].into_iter().filter(|(_, count)| *count > 0));
+                server.checked.extend(status.failures.iter().map(|(reason, count)| (*reason, *count)));
+            }
+        }
+    }
+
+    fn checked(&self, place: usize) -> Option<&Checked> {
+        self.checks.get(place)?.as_ref()
+    }
+
+    fn of(&self, checked: &Checked, address: IpAddr) -> Option<&Status> {
+        self.statuses.get(&Key { service: Arc::clone(&checked.service), address })
+    }
 }
 
 /// A service that is checked.
@@ -70,19 +111,9 @@ impl Watched {
         }
     }
 
-    /// What is known of the servers of the service at this place.
-    pub(super) fn health(&self, place: usize) -> impl Fn(IpAddr) -> Health {
-        let checked = self.checks.get(place).and_then(Option::as_ref);
-        let statuses = checked.map(|_| self.statuses.borrow().clone());
-        move |address| {
-            let Some((checked, statuses)) = checked.zip(statuses.as_ref()) else { return Health::Unchecked };
-            let key = Key { service: Arc::clone(&checked.service), address };
-            match statuses.get(&key).map(|status| &status.verdict) {
-                None | Some(Verdict::Unknown) => Health::Unknown,
-                Some(Verdict::Up) => Health::Up,
-                Some(Verdict::Down(reason)) => Health::Down(reason.to_string()),
-            }
-        }
+    /// What is known of all servers. No other verdict comes while this is held.
+    pub(super) fn verdicts(&self) -> Verdicts<'_> {
+        Verdicts { checks: &self.checks, statuses: self.statuses.borrow() }
     }
 
     /// Checks these servers from now on, service by service, and no others. Those that are to be asked through a virtual
