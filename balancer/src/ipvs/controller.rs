@@ -2,6 +2,7 @@
 //! and every interval, since the kernel tells of nothing by itself.
 
 mod apply;
+mod misplaced;
 mod through;
 mod variables;
 mod watched;
@@ -34,6 +35,7 @@ use crate::config;
 use crate::config::kernel::{Error as ConfigError, OnExit};
 use crate::fleet::{self, Time};
 use apply::{Applied, Refusals};
+use misplaced::Misplaced;
 use through::Through;
 use variables::Variables;
 use watched::Watched;
@@ -107,6 +109,7 @@ pub struct Controller {
     /// What of it could not be done.
     left: Vec<Change>,
     refusals: Refusals,
+    misplaced: Misplaced,
     variables: Variables,
     tally: Tally,
     /// The complaint that was last logged.
@@ -148,6 +151,7 @@ impl Controller {
             told,
             left: Vec::new(),
             refusals: Refusals::default(),
+            misplaced: Misplaced::default(),
             variables: Variables::default(),
             tally,
             complaint,
@@ -269,6 +273,7 @@ impl Controller {
             self.deciders.iter().enumerate().map(of).collect()
         };
         let groups = self.deciders.iter().map(Decider::group);
+        self.misplaced.look(groups.clone(), fleet);
         self.through.look(groups.clone().zip(&candidates), &before.actual().table);
         let needed = sysctls::needed(groups, self.config.directors.as_ref(), &self.through.answering());
         let set = self.config.set_sysctls;
