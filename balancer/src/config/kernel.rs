@@ -44,8 +44,9 @@ pub struct Kernel {
     /// have the same would undo each other's work. Default: `"0x57000000-0x5700ffff"`, which nobody else is known to use.
     #[serde(deserialize_with = "values::marks")]
     pub marks: MarkRange,
-    /// How often the kernel is read and compared with what it should be, `"100ms"` to `"60s"`; what changes otherwise is
-    /// told at once. The time in which what others have changed is put right. Default: `"2s"`.
+    /// How often the kernel is read and compared with what it should be, `"100ms"` to `"60s"`: the time in which what others
+    /// have changed is put right. Servers that come, go, fail or are drained are told at once; weights follow load only so
+    /// often, though at most every two seconds. Default: `"2s"`.
     #[serde(deserialize_with = "units::duration_within::<_, 100, 60_000>")]
     pub interval: Duration,
     /// What becomes of the services when the balancer ends: `"keep"`, the kernel goes on forwarding as it was last told,
