@@ -89,9 +89,9 @@ fn scheduler(service: &Wanted, facts: &Facts, findings: &mut Findings) {
     }
 }
 
-/// NAT passes packets on, and only for it the director is a router.
+/// NAT passes packets on, and only for it the director is a router. What the balancer sets by itself is not amiss before.
 fn forwarding(service: &Wanted, facts: &Facts, findings: &mut Findings) {
-    if !service.methods.contains(&Method::Nat) {
+    if !service.methods.contains(&Method::Nat) || service.sets_sysctls {
         return;
     }
     let families = [("IPv4", true, "ipv4/ip_forward"), ("IPv6", false, "ipv6/conf/all/forwarding")];
@@ -301,5 +301,13 @@ mod tests {
             let found = abouts(method, &facts);
             assert!(matches!(&found[..], [finding] if finding.contains(part)), "{part}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_the_balancer_sets_by_itself_is_not_amiss() {
+        let facts = Facts { settings: [("ipv4/ip_forward".to_owned(), "0".to_owned())].into(), ..Facts::default() };
+        let by_itself = Wanted { sets_sysctls: true, ..service(Method::Nat) };
+        assert_eq!(judge(&[by_itself], &facts), []);
+        assert_eq!(judge(&[service(Method::Nat)], &facts).len(), 1);
     }
 }
