@@ -14,7 +14,7 @@ mod groups;
 pub mod service;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 
 use std::time::Duration;
 

@@ -320,7 +320,7 @@ mod tests {
                 scheduler: "wlc".to_owned(),
                 quorum: 1,
                 standings: BTreeMap::from([(Family::V4, Standing { up: 1, is_sorry: false })]),
-                servers: BTreeMap::from([(address, ServerStatus { decided: None, listed })]),
+                servers: BTreeMap::from([(address, ServerStatus { listed, ..ServerStatus::default() })]),
             }
         };
         let (live, drained, dead) = (|| group(Some(1)), || group(Some(0)), || group(None));

@@ -1,7 +1,7 @@
 //! `[kernel.service.check]`: how it is found out whether a server works.
 
 mod codes;
-mod written;
+pub(crate) mod written;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;

@@ -26,7 +26,8 @@ pub(super) fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MarkRa
     })
 }
 
-fn number(text: &str) -> Option<u32> {
+/// A mark's number, in decimal or with `0x` in hexadecimal.
+pub(crate) fn number(text: &str) -> Option<u32> {
     let text = text.trim();
     match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
@@ -70,12 +71,16 @@ pub(super) fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Po
 
 /// Reads the name of a scheduler.
 pub(super) fn scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    parse_scheduler(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// As [`scheduler`]; the error is a sentence that says what is expected.
+pub(crate) fn parse_scheduler(text: &str) -> Result<Name, String> {
     // The kernel takes it for a service without a scheduler, which refuses every client.
     if text == "none" {
-        return Err(D::Error::custom("`none` is no scheduler: take the key out for the usual one"));
+        return Err("`none` is no scheduler: take the key out for the usual one".to_owned());
     }
-    text.parse().map_err(|error| D::Error::custom(format_args!("`{text}` is no scheduler: {error}")))
+    text.parse().map_err(|error| format!("`{text}` is no scheduler: {error}"))
 }
 
 /// Reads the name of an interface.

@@ -84,9 +84,22 @@ impl Imported {
         self.carried.contains(&line) || self.all_notes().any(|note| (note.line..=note.last).contains(&line))
     }
 
-    /// Fits services to the configuration, and gives them names of their own.
+    /// Fits services to the configuration, each by itself, and then beside the others.
     fn settle(&mut self) {
         self.services.iter_mut().for_each(fit::fit);
+        self.settle_together();
+    }
+
+    /// Fits services to each other; once more when their addresses have become known.
+    fn settle_together(&mut self) {
+        self.name_apart();
+        self.leave_out_ambiguous();
+        let addresses = self.services.iter().flat_map(|service| &service.addresses).copied().collect();
+        self.services.iter_mut().for_each(|service| fit::fit_to_virtual(service, &addresses));
+    }
+
+    /// Gives services names of their own.
+    fn name_apart(&mut self) {
         let mut taken = BTreeSet::new();
         for service in &mut self.services {
             let first = service.name.clone();
@@ -96,7 +109,6 @@ impl Imported {
                 service.name = format!("{first}-{number}");
             }
         }
-        self.leave_out_ambiguous();
     }
 
     /// Leaves out services that want packets, or a mark, that an earlier one has.
@@ -117,5 +129,7 @@ impl Imported {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What was read, in the terms of `[[kernel.service]]`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Note;
 use crate::config::kernel::Method;
@@ -32,6 +33,8 @@ pub struct Service {
     pub one_packet: bool,
     /// How packets come to servers that do not say otherwise.
     pub method: Method,
+    /// The UDP port that servers take tunnels of method gue on, if the file says which.
+    pub gue_port: Option<u16>,
     /// The server that takes over when too few others are up.
     pub sorry_server: Option<IpAddr>,
     /// How many servers must be up.
@@ -84,10 +87,10 @@ pub struct Check {
     pub receive: Option<String>,
     /// The program, with its arguments.
     pub command: Vec<String>,
-    /// Seconds between two checks.
-    pub interval: Option<u32>,
-    /// Seconds that one may take.
-    pub timeout: Option<u32>,
+    /// How long after one check the next one is.
+    pub interval: Option<Duration>,
+    /// How long one may take.
+    pub timeout: Option<Duration>,
     /// Successes in a row that make a server up.
     pub rise: Option<u32>,
     /// Failures in a row that make it down.
@@ -109,6 +112,7 @@ impl Service {
             persistence_prefix6: None,
             one_packet: false,
             method: Method::default(),
+            gue_port: None,
             sorry_server: None,
             quorum: 1,
             hysteresis: 0,
@@ -130,8 +134,12 @@ impl Service {
         (shares_address && shares_port) || (self.mark.is_some() && self.mark == other.mark)
     }
 
+    /// Notes something, once.
     pub(super) fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
-        self.notes.push(Note { line, last: line, what: what.into(), why: why.into() });
+        let note = Note { line, last: line, what: what.into(), why: why.into() };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// The port that servers must have, since Weir changes none: the only one, if there is only one.

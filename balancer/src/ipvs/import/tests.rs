@@ -1,8 +1,7 @@
 //! What people would notice of imports: the services that there are afterwards, and that nothing got lost in silence.
 
 use std::path::Path;
-
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
@@ -11,7 +10,7 @@ use crate::config::kernel::check::Kind;
 use crate::ipvs::model::Protocol;
 
 /// What is printed: a configuration, but for what a comment asks people to fill in.
-fn toml(imported: &Imported) -> toml::Table {
+pub(super) fn toml(imported: &Imported) -> toml::Table {
     let text = imported.to_toml("a file");
     if imported.is_whole()
         && let Err(error) = Config::parse(&text, Path::new("weir.toml"))
@@ -65,8 +64,9 @@ checktimeout = 3
 checkinterval = 7
 quiescent = no
 cleanstop = no
-fallback = 192.0.2.99:80
+fallback = 192.0.2.98:80
 virtual = 192.0.2.10:80
+    fallback = 192.0.2.99:80 masq
     real = 10.0.0.1:80 masq 3 "/alive", "all well"
     real = 10.0.0.2:80 masq 1 "/alive", "all well"
     service = http
@@ -96,10 +96,12 @@ virtual = 7
     let check = &web.check;
     assert_eq!((check.kind, check.port, check.fall), (Kind::Http, Some(8080), Some(4)));
     assert_eq!((check.path.as_deref(), check.receive.as_deref()), (Some("/alive"), Some("all well")));
-    assert_eq!((check.interval, check.timeout), (Some(7), Some(9)));
+    assert_eq!(check.codes, ["200-299"]);
+    assert_eq!((check.interval, check.timeout), (Some(Duration::from_secs(7)), Some(Duration::from_secs(9))));
     assert_eq!((marked.mark, marked.method, marked.servers[0].method), (Some(7), Method::Direct, Method::Ipip));
     assert_eq!(marked.check.command, ["/usr/lib/check", "--fast", "7", "0", "{address}", "{port}"]);
-    assert_eq!(marked.check.timeout, Some(3));
+    assert_eq!(marked.check.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(marked.sorry_server, Some("192.0.2.98".parse().unwrap()));
     assert_eq!(toml(&imported)["kernel"]["service"][1]["mark"].as_integer(), Some(7));
 }
 
@@ -193,14 +195,17 @@ fn virtual_servers_of_keepalived_come_over() {
     let [marked, group_marked, four, ..] = &imported.services[..] else { panic!("{imported:?}") };
     assert_eq!((marked.mark, marked.method, marked.persistence), (Some(1), Method::Direct, Some(50)));
     assert_eq!(marked.check.command, ["/etc/keepalived/rtsp.sh", "{address}"]);
-    assert_eq!((marked.check.port, marked.check.interval, marked.check.timeout), (Some(554), Some(6), Some(4)));
-    assert_eq!((group_marked.mark, group_marked.quorum, group_marked.hysteresis), (Some(3), 2, 1));
+    let pace = (marked.check.interval, marked.check.timeout);
+    assert_eq!((marked.check.port, pace), (Some(554), (Some(Duration::from_secs(6)), Some(Duration::from_secs(4)))));
+    // Of weight 1 two are enough, or one once they were there.
+    assert_eq!((group_marked.mark, group_marked.quorum, group_marked.hysteresis), (Some(3), 1, 1));
     assert_eq!(four.ports, [(Protocol::Udp, 554.into())]);
-    assert_eq!(four.addresses.len(), 3);
+    // The IPv6 one has no server.
+    assert_eq!(four.addresses.len(), 2);
     assert_eq!((four.method, four.upper_threshold), (Method::Gue, 100));
     assert_eq!((four.check.fall, four.check.codes.as_slice()), (Some(3), &["200".to_owned()][..]));
     let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
-    assert_eq!(lines, [2, 35, 42], "{:#?}", whys(&imported));
+    assert_eq!(lines, [2, 35, 42, 28], "{:#?}", whys(&imported));
     toml(&imported);
 }
 
@@ -233,62 +238,200 @@ fn the_example_is_what_is_printed() {
     assert_eq!(servers(&toml(&ldirectord::read(source))), servers(&configured));
 }
 
-/// A file of lines of which some are right and some are not.
-fn ldirectord_text() -> impl Strategy<Value = String> {
-    let line = prop_oneof![
-        Just("virtual = 192.0.2.10:80".to_owned()),
-        Just("virtual = 5".to_owned()),
-        Just("    real = 10.0.0.1->10.0.0.9:80 masq 3 \"/\", \"x.*\"".to_owned()),
-        "( {4})?(real|fallback|checktype|service|request|receive|netmask|quiescent|protocol|nonsense) ?= ?[\"a-z0-9./:>\\-# ]{0,20}",
-        "[ \t]{0,4}\\PC{0,30}",
-    ];
-    proptest::collection::vec(line, 0..20).prop_map(|lines| lines.join("\n"))
+#[test]
+fn a_mark_that_meant_other_ports_of_other_addresses_becomes_several_services() {
+    let mut imported = ldirectord::read("virtual = 1\n    real = 10.0.0.1 gate\n    persistent = 60\n");
+    marking::apply(
+        &mut imported,
+        "-A PREROUTING -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x1/0xffffffff
+-A PREROUTING -d 192.0.2.2/32 -p tcp -m tcp --dport 443 -j MARK --set-xmark 0x1/0xffffffff
+-A PREROUTING -d 192.0.2.3/32 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x1/0xffffffff
+",
+    );
+    let described: Vec<_> = imported
+        .services
+        .iter()
+        .map(|service| (service.name.as_str(), service.mark, service.addresses.len(), service.ports.clone()))
+        .collect();
+    let port = |port: u16| vec![(Protocol::Tcp, port.into())];
+    assert_eq!(described, [("mark-1", Some(1), 2, port(80)), ("mark-1-2", None, 1, port(443))]);
+    assert!(whys(&imported).iter().any(|(line, why)| *line == 1 && why.contains("different ports")));
+    toml(&imported);
 }
 
-fn keepalived_text() -> impl Strategy<Value = String> {
-    let line = prop_oneof![
-        Just("virtual_server 192.0.2.10 80 {".to_owned()),
-        Just("virtual_server fwmark 5 {".to_owned()),
-        Just("real_server 10.0.0.1 80 {".to_owned()),
-        Just("HTTP_GET {".to_owned()),
-        Just("url {".to_owned()),
-        Just("}".to_owned()),
-        "(weight|lb_kind|lb_algo|path|virtualhost|quorum|misc_path|sorry_server|status_code|retry|nonsense) [\"a-zA-Z0-9./ ]{0,12}",
-        "[ \t]{0,4}\\PC{0,30}",
-    ];
-    proptest::collection::vec(line, 0..20).prop_map(|lines| lines.join("\n"))
+#[test]
+fn a_rule_with_a_condition_that_a_service_cannot_have_marks_nothing() {
+    for rule in [
+        "-A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -m iprange --src-range 10.0.0.1-10.0.0.9 -j MARK --set-mark 1",
+        "-A PREROUTING -d 192.0.2.1 -p tcp --sport 80 --dport 80 -j MARK --set-mark 1",
+        "-A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j CONNMARK --set-mark 1",
+        "-A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -s 10.0.0.0/8 -j MARK --set-mark 1",
+        "iptables -t mangle -D PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j MARK --set-mark 1",
+    ] {
+        let mut imported = ldirectord::read("virtual = 1\n    real = 10.0.0.1 gate\n");
+        marking::apply(&mut imported, rule);
+        assert_eq!(imported.services[0].addresses, [] as [std::net::IpAddr; 0], "{rule}");
+        assert!(imported.all_notes().any(|note| note.what.starts_with("rule ")), "{rule}");
+    }
 }
 
-proptest! {
-    #[test]
-    fn nothing_of_ldirectord_is_lost_in_silence(text in ldirectord_text()) {
-        let imported = ldirectord::read(&text);
-        toml(&imported);
-        for (index, line) in text.lines().enumerate() {
-            let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');
-            let number = index + 1;
-            prop_assert!(says_nothing || imported.accounts_for(number), "line {}: {}", number, line);
-        }
-    }
+#[test]
+fn a_check_over_tcp_asks_a_service_of_udp_at_its_port() {
+    let imported = keepalived::read(
+        "virtual_server 192.0.2.10 6970 {
+protocol UDP
+real_server 10.0.0.1 6970 {
+TCP_CHECK {
+connect_timeout 0.5
+}
+}
+}",
+    );
+    let check = &imported.services[0].check;
+    assert_eq!((check.kind, check.port, check.timeout), (Kind::Tcp, Some(6970), Some(Duration::from_millis(500))));
+    assert_eq!(toml(&imported)["kernel"]["service"][0]["check"]["timeout"].as_str(), Some("500ms"));
+}
 
-    #[test]
-    fn nothing_of_keepalived_is_lost_in_silence(text in keepalived_text()) {
-        let imported = keepalived::read(&text);
-        toml(&imported);
-        for (index, line) in text.lines().enumerate() {
-            let is_brace = |character: char| "{}".contains(character) || character.is_whitespace();
-            let rest = line.trim_start_matches(is_brace);
-            let says_nothing = rest.is_empty() || rest.starts_with(['#', '!']) || rest.trim_end_matches(is_brace) == "\"\"";
-            let number = index + 1;
-            prop_assert!(says_nothing || imported.accounts_for(number), "line {}: {}", number, line);
-        }
+#[test]
+fn without_a_protocol_keepalived_means_udp_and_without_a_port_every_port() {
+    let imported = keepalived::read("virtual_server 192.0.2.10 {\nreal_server 10.0.0.1 {\nTCP_CHECK {\n}\n}\n}");
+    let service = &imported.services[0];
+    let ports: Vec<String> = service.ports.iter().map(|(protocol, range)| format!("{protocol} {range}")).collect();
+    assert_eq!((ports, service.persistence), (vec!["udp 1-65535".to_owned()], Some(360)));
+    // Nothing says at which port servers are checked.
+    assert_eq!(service.check.kind, Kind::None);
+    for expected in ["takes for UDP", "`port`"] {
+        assert!(whys(&imported).iter().any(|(_, why)| why.contains(expected)), "{expected}: {:?}", whys(&imported));
     }
+    toml(&imported);
+}
 
-    #[test]
-    fn no_text_is_too_odd(text in "\\PC{0,200}", rules in "\\PC{0,100}") {
-        for mut imported in [ldirectord::read(&text), keepalived::read(&text)] {
-            marking::apply(&mut imported, &rules);
-            toml(&imported);
-        }
+#[test]
+fn a_virtual_server_of_another_protocol_is_left_out() {
+    let imported = keepalived::read("virtual_server 192.0.2.10 80 {\nprotocol SCTP\nreal_server 10.0.0.1 80 {\n}\n}");
+    assert_eq!(imported.services, []);
+    assert!(imported.all_notes().any(|note| (note.line, note.last) == (1, 3)), "{imported:?}");
+}
+
+#[test]
+fn what_a_server_says_for_its_check_wins_over_what_is_said_for_all() {
+    let imported = keepalived::read(
+        "virtual_server 192.0.2.10 80 {
+protocol TCP
+delay_loop 6
+retry 7
+virtualhost all.example.com
+real_server 10.0.0.1 80 {
+delay_loop 2
+virtualhost one.example.com
+HTTP_GET {
+url {
+path /
+}
+}
+}
+}",
+    );
+    let check = &imported.services[0].check;
+    assert_eq!((check.interval, check.fall), (Some(Duration::from_secs(2)), Some(8)));
+    assert_eq!((check.host.as_deref(), check.codes.as_slice()), (Some("one.example.com"), &["200-299".to_owned()][..]));
+}
+
+#[test]
+fn a_program_is_given_each_server_s_own_address_and_its_time() {
+    let server = |host: u8| {
+        format!(
+            "real_server 10.0.0.{host} 80 {{\nMISC_CHECK {{\nmisc_path \"/bin/ask --at=10.0.0.{host}:80 10.0.0.10\"\n}}\n}}\n"
+        )
+    };
+    let text = format!("virtual_server 192.0.2.10 80 {{\nprotocol TCP\n{}{}}}", server(1), server(2));
+    let imported = keepalived::read(&text);
+    let check = &imported.services[0].check;
+    assert_eq!(check.command, ["/bin/ask", "--at={address}:80", "10.0.0.10"]);
+    // Until the next check is due.
+    assert_eq!((check.interval, check.timeout), (Some(Duration::from_secs(60)), Some(Duration::from_secs(60))));
+    assert_eq!(whys(&imported), []);
+}
+
+#[test]
+fn tunnels_keep_their_port() {
+    let text = "virtual_server 192.0.2.10 80 {
+protocol TCP
+lvs_method TUN type gue port 5555 csum
+real_server 10.0.0.1 80 {
+}
+real_server 10.0.0.2 80 {
+lvs_method TUN type gue port 6666
+}
+}";
+    let imported = keepalived::read(text);
+    assert_eq!((imported.services[0].method, imported.services[0].gue_port), (Method::Gue, Some(5555)));
+    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines, [3, 7]);
+    assert_eq!(toml(&imported)["kernel"]["service"][0]["gue_port"].as_integer(), Some(5555));
+}
+
+#[test]
+fn flags_that_weir_sets_anyhow_are_no_loss() {
+    let text = |flag: &str| {
+        format!("virtual_server 192.0.2.10 80 {{\nprotocol TCP\nlb_algo sh\n{flag}\nreal_server 10.0.0.1 80 {{\n}}\n}}")
+    };
+    for flag in ["sh-fallback", "mh-fallback", "inhibit_on_failure off", "alpha false"] {
+        assert_eq!(whys(&keepalived::read(&text(flag))), [], "{flag}");
     }
+    for flag in ["sh-port", "flag-1", "inhibit_on_failure", "alpha", "@main weight 3"] {
+        let imported = keepalived::read(&text(flag));
+        assert_eq!(imported.all_notes().map(|note| note.line).collect::<Vec<_>>(), [4], "{flag}");
+    }
+}
+
+#[test]
+fn each_family_has_a_fallback_of_its_own() {
+    let imported = ldirectord::read(
+        "fallback = 192.0.2.98:80 gate
+fallback6 = [2001:db8::98]:80 gate
+virtual = 192.0.2.10:80
+    real = 10.0.0.1 gate
+virtual6 = [2001:db8::10]:80
+    real6 = [2001:db8::1] gate
+",
+    );
+    let sorry: Vec<_> = imported.services.iter().filter_map(|service| service.sorry_server).collect();
+    assert_eq!(sorry.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.98", "2001:db8::98"]);
+    assert_eq!(whys(&imported), []);
+}
+
+#[test]
+fn a_fallback_is_reached_directly_unless_it_says_otherwise() {
+    let imported =
+        ldirectord::read("virtual = 192.0.2.10:80\n    real = 10.0.0.1:80 masq\n    fallback = 10.0.0.9:80\n");
+    assert!(whys(&imported).iter().any(|(line, why)| *line == 3 && why.contains("the service's method")));
+}
+
+#[test]
+fn a_server_at_a_virtual_address_is_the_director() {
+    let imported = ldirectord::read(
+        "virtual = 192.0.2.10:80
+    real = 192.0.2.11:80 gate
+    real = 10.0.0.1:80 gate
+    fallback = 192.0.2.10:80
+virtual = 192.0.2.11:81
+    real = 10.0.0.1:81 gate
+",
+    );
+    assert_eq!(imported.services[0].servers[0].method, Method::Local);
+    assert_eq!(imported.services[0].sorry_server, None);
+    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
+    assert!(lines.contains(&2) && lines.contains(&1), "{:?}", whys(&imported));
+    assert_eq!(toml(&imported)["kernel"]["service"][0]["server"][0]["method"].as_str(), Some("local"));
+}
+
+#[test]
+fn what_was_said_of_failed_servers_is_said_once() {
+    let text = |own: &str| format!("quiescent = yes\nvirtual = 192.0.2.10:80\n    real = 10.0.0.1 gate\n    {own}\n");
+    let lines = |own: &str| ldirectord::read(&text(own)).all_notes().map(|note| note.line).collect::<Vec<_>>();
+    assert_eq!(lines("checkcount = 3"), [4, 1]);
+    assert_eq!(lines("quiescent = no"), [0_usize; 0]);
+    assert_eq!(lines("quiescent = maybe"), [4, 1]);
+    assert_eq!(lines("readdquiescent = no"), [4, 1]);
 }

@@ -1,6 +1,7 @@
 //! Writes what was read as TOML, with comments for what could not be carried over.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::{Check, Imported, Note, Server, Service};
 use crate::config::kernel::check::Kind;
@@ -39,13 +40,14 @@ fn write_service(out: &mut String, service: &Service) {
     }
     number(out, "mark", service.mark);
     text(out, "scheduler", &service.scheduler);
-    seconds(out, "persistence", service.persistence);
+    duration(out, "persistence", service.persistence.map(|seconds| Duration::from_secs(seconds.into())));
     number(out, "persistence_prefix", service.persistence_prefix);
     number(out, "persistence_prefix6", service.persistence_prefix6);
     if service.one_packet {
         *out += "one_packet = true\n";
     }
     text(out, "method", service.method.name());
+    number(out, "gue_port", service.gue_port);
     number(out, "upper_threshold", Some(service.upper_threshold).filter(|limit| *limit > 0));
     number(out, "lower_threshold", Some(service.lower_threshold).filter(|limit| *limit > 0));
     if let Some(address) = service.sorry_server {
@@ -97,8 +99,8 @@ fn write_check(out: &mut String, check: &Check) {
     if !check.command.is_empty() {
         list(out, "command", check.command.iter().cloned());
     }
-    seconds(out, "interval", check.interval);
-    seconds(out, "timeout", check.timeout);
+    duration(out, "interval", check.interval);
+    duration(out, "timeout", check.timeout);
     number(out, "rise", check.rise);
     number(out, "fall", check.fall);
 }
@@ -149,8 +151,10 @@ fn number<T: std::fmt::Display>(out: &mut String, key: &str, value: Option<T>) {
     }
 }
 
-fn seconds(out: &mut String, key: &str, value: Option<u32>) {
-    if let Some(value) = value {
-        let _ = writeln!(out, "{key} = \"{value}s\"");
-    }
+fn duration(out: &mut String, key: &str, value: Option<Duration>) {
+    let Some(value) = value else { return };
+    let _ = match value.subsec_millis() {
+        0 => writeln!(out, "{key} = \"{}s\"", value.as_secs()),
+        _ => writeln!(out, "{key} = \"{}ms\"", value.as_millis()),
+    };
 }

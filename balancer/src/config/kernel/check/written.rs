@@ -14,7 +14,13 @@ use crate::config::kernel::values;
 use crate::config::units;
 
 /// Longest text that is sent or looked for, in bytes: what fits into one datagram on every path.
-const MAX_TEXT: usize = 1200;
+pub(crate) const MAX_TEXT: usize = 1200;
+/// Shortest and longest `interval`, in milliseconds.
+pub(crate) const INTERVAL: (u64, u64) = (100, 3_600_000);
+/// Shortest and longest `timeout`, in milliseconds.
+pub(crate) const TIMEOUT: (u64, u64) = (10, 60_000);
+/// The most of `rise` and `fall`.
+pub(crate) const MOST_IN_A_ROW: usize = 100;
 
 /// A check as it is written, key by key.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,23 +61,23 @@ pub struct Written {
     pub command: Vec<String>,
     /// How long after the server was asked it is asked again, 100 milliseconds to 1 hour, give or take a tenth, so that
     /// not all are asked in one moment. Default: `"5s"`.
-    #[serde(deserialize_with = "units::duration_within::<_, 100, 3_600_000>")]
+    #[serde(deserialize_with = "units::duration_within::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
     pub interval: Duration,
     /// The same while the server is down, failing or not known yet, 100 milliseconds to 1 hour; if it is longer than
     /// `interval`, that counts. Default: `"1s"`.
-    #[serde(deserialize_with = "units::duration_within::<_, 100, 3_600_000>")]
+    #[serde(deserialize_with = "units::duration_within::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
     pub fast_interval: Duration,
     /// How long an answer may take, 10 milliseconds to 1 minute, the connection included. Over UDP without `receive` it is
     /// awaited that long whether the datagram is refused. The default outlasts one lost packet, which is sent again
     /// after a second. Default: `"3s"`.
-    #[serde(deserialize_with = "units::duration_within::<_, 10, 60_000>")]
+    #[serde(deserialize_with = "units::duration_within::<_, { TIMEOUT.0 }, { TIMEOUT.1 }>")]
     pub timeout: Duration,
     /// So many good answers in a row bring a server up that was down, 1 to 100. Of one that nothing is known of yet, the
     /// first is enough. Default: 2.
-    #[serde(deserialize_with = "units::within::<_, 1, 100>")]
+    #[serde(deserialize_with = "units::within::<_, 1, { MOST_IN_A_ROW }>")]
     pub rise: usize,
     /// So many failures in a row take a server down, 1 to 100. With 1, each lost packet or restart does. Default: 3.
-    #[serde(deserialize_with = "units::within::<_, 1, 100>")]
+    #[serde(deserialize_with = "units::within::<_, 1, { MOST_IN_A_ROW }>")]
     pub fall: usize,
     /// Whether the server is asked through the virtual address, as clients ask it, in the place of its own: at the same
     /// port, from an address of the director's own. This finds one that has lost the virtual address. For kinds tcp, rtsp,
@@ -180,7 +186,7 @@ impl Written {
         if let Some(wrong) = self.path.as_ref().filter(|path| !is_path(path)) {
             return Err(WrongCheck::Path(wrong.clone()));
         }
-        if let Some(wrong) = self.host.as_ref().filter(|host| ServerName::try_from(host.as_str()).is_err()) {
+        if let Some(wrong) = self.host.as_ref().filter(|host| !is_host(host)) {
             return Err(WrongCheck::Host(wrong.clone()));
         }
         if self.verify.is_some() && !self.tls {
@@ -214,31 +220,48 @@ impl Written {
 
     /// A key that has no effect would be believed to have one.
     fn refuse_meaningless(&self) -> Result<(), WrongCheck> {
-        use Kind::{Exec, Http, Rtmp, Rtsp, Tcp, Udp};
         let kind = self.kind;
-        let given: [(&'static str, bool, &[Kind]); 8] = [
-            ("tls", self.tls, &[Tcp, Rtsp, Http, Rtmp]),
-            ("path", self.path.is_some(), &[Rtsp, Http]),
-            // In TLS it is a name whatever is spoken within.
-            ("host", self.host.is_some(), if self.tls { &[Tcp, Rtsp, Http, Rtmp] } else { &[Rtsp, Http] }),
-            ("codes", self.codes.is_some(), &[Rtsp, Http]),
-            ("send", self.send.is_some(), &[Tcp, Udp]),
-            ("receive", self.receive.is_some(), &[Tcp, Udp, Rtsp, Http]),
-            ("command", !self.command.is_empty(), &[Exec]),
-            // What a program sends has no mark, and would be balanced as a client's.
-            ("through_address", self.through_address, &[Tcp, Udp, Rtsp, Http, Rtmp]),
+        let given = [
+            ("tls", self.tls),
+            ("path", self.path.is_some()),
+            ("host", self.host.is_some()),
+            ("codes", self.codes.is_some()),
+            ("send", self.send.is_some()),
+            ("receive", self.receive.is_some()),
+            ("command", !self.command.is_empty()),
+            ("through_address", self.through_address),
         ];
-        let wrong = given.into_iter().find(|(_, is_given, kinds)| *is_given && !kinds.contains(&kind));
-        wrong.map_or(Ok(()), |(key, _, _)| Err(WrongCheck::Meaningless { key, kind }))
+        let wrong = given.into_iter().find(|(key, is_given)| *is_given && !kind.heeds(key, self.tls));
+        wrong.map_or(Ok(()), |(key, _)| Err(WrongCheck::Meaningless { key, kind }))
     }
 
     fn command(&self) -> Result<Command, WrongCheck> {
         match self.command.split_first() {
-            Some((program, arguments)) if program.starts_with('/') => {
+            Some((program, arguments)) if is_program(program) => {
                 Ok(Command { program: program.clone(), arguments: arguments.to_vec() })
             }
             _ => Err(WrongCheck::Command),
         }
+    }
+}
+
+impl Kind {
+    /// Whether this key means something for a check of this kind, over TLS or not.
+    pub(crate) fn heeds(self, key: &str, tls: bool) -> bool {
+        use Kind::{Exec, Http, Rtmp, Rtsp, Tcp, Udp};
+        let kinds: &[Self] = match key {
+            "tls" => &[Tcp, Rtsp, Http, Rtmp],
+            // In TLS it is a name whatever is spoken within.
+            "host" if tls => &[Tcp, Rtsp, Http, Rtmp],
+            "path" | "host" | "codes" => &[Rtsp, Http],
+            "send" => &[Tcp, Udp],
+            "receive" => &[Tcp, Udp, Rtsp, Http],
+            "command" => &[Exec],
+            // What a program sends has no mark, and would be balanced as a client's.
+            "through_address" => &[Tcp, Udp, Rtsp, Http, Rtmp],
+            _ => return true,
+        };
+        kinds.contains(&self)
     }
 }
 
@@ -257,13 +280,28 @@ impl fmt::Display for Kind {
 }
 
 /// Whether it can stand in a request line as it is.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// Whether a server can be asked by this name.
+pub(crate) fn is_host(text: &str) -> bool {
+    ServerName::try_from(text).is_ok()
+}
+
+/// Whether this program can be run: its path is absolute.
+pub(crate) fn is_program(text: &str) -> bool {
+    text.starts_with('/')
+}
+
+/// Whether this can be sent or looked for.
+pub(crate) fn is_text(text: &str) -> bool {
+    (1..=MAX_TEXT).contains(&text.len())
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if (1..=MAX_TEXT).contains(&text.len()) {
+    if is_text(&text) {
         return Ok(Some(text));
     }
     Err(serde::de::Error::custom(format_args!("out of range: expected 1 to {MAX_TEXT} bytes")))

@@ -1,19 +1,25 @@
 //! How servers are checked: one section of Weir's for the blocks of all servers.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::super::{Check, Service, ports};
+use super::elsewhere;
 use super::real::Real;
 use super::statement::Statement;
-use crate::config::kernel::check::Kind;
+use crate::config::kernel::check::{Codes, Kind};
 
-/// Seconds between two checks, and that one may take, when nothing says otherwise.
-const INTERVAL: u32 = 60;
-const TIMEOUT: u32 = 5;
+/// How often servers are checked, and how long that may take, when nothing says otherwise.
+const INTERVAL: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The codes that are good when nothing says otherwise.
+const CODES: &str = "200-299";
 
-/// What the virtual server says for the checks of all.
-#[derive(Debug, Default)]
+/// What a virtual server says for the checks of all its servers, or a server for its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Common<'a> {
-    interval: Option<u32>,
-    timeout: Option<u32>,
+    interval: Option<Duration>,
+    timeout: Option<Duration>,
     retries: Option<u32>,
     host: Option<&'a str>,
 }
@@ -21,18 +27,18 @@ pub(super) struct Common<'a> {
 impl<'a> Common<'a> {
     /// Whether this is an option of checks, with a value that can be read.
     pub(super) fn take(&mut self, inner: &'a Statement) -> bool {
-        let number = inner.number();
         match inner.name() {
-            "delay_loop" => self.interval = number.map(|seconds| seconds.max(1)),
-            "connect_timeout" => self.timeout = number.map(|seconds| seconds.max(1)),
-            "retry" => self.retries = number,
-            "virtualhost" => {
-                self.host = Some(inner.argument(0));
-                return true;
-            }
+            "delay_loop" => self.interval = inner.duration(),
+            "connect_timeout" => self.timeout = inner.duration(),
+            "retry" => self.retries = inner.number(),
+            "virtualhost" => self.host = Some(inner.argument(0)),
             _ => return false,
         }
-        number.is_some()
+        match inner.name() {
+            "virtualhost" => true,
+            "retry" => inner.number().is_some(),
+            _ => inner.duration().is_some(),
+        }
     }
 }
 
@@ -54,13 +60,14 @@ pub(super) fn settle(service: &mut Service, common: &Common<'_>, reals: &[Real<'
         }
         return;
     };
+    let retries = first.check.retries.or(common.retries);
     let mut check = Check {
         kind: Kind::None,
-        interval: common.interval.or(Some(INTERVAL)),
-        timeout: common.timeout.or(Some(TIMEOUT)),
+        interval: first.check.interval.or(common.interval).or(Some(INTERVAL)),
+        timeout: first.check.timeout.or(common.timeout).or(Some(TIMEOUT)),
         rise: Some(1),
-        fall: Some(common.retries.unwrap_or(default_retries(checker.name())).saturating_add(1)),
-        port: Some(first.port).filter(|port| *port > 0 && service.mark.is_some()),
+        fall: Some(retries.unwrap_or(default_retries(checker.name())).saturating_add(1)),
+        port: Some(first.port).filter(|port| *port > 0 && service.only_port().is_none()),
         ..Check::default()
     };
     read(service, common, first, checker, &mut check, carried);
@@ -81,16 +88,31 @@ fn default_retries(name: &str) -> u32 {
 
 /// Says so where another server is checked otherwise.
 fn compare(service: &mut Service, first: &Real<'_>, real: &Real<'_>, carried: &mut Vec<usize>) {
-    let written = |real: &Real<'_>| {
-        let own = real.address.to_string();
-        // A program is often given the server's address: that much may differ.
-        real.checker.map(|checker| without_lines(checker).replace(&own, "{address}"))
-    };
-    if written(first) != written(real) {
+    // A program is often given the server's address: that much may differ.
+    let written = |real: &Real<'_>| real.checker.map(|checker| anonymous(&without_lines(checker), real.address));
+    if written(first) != written(real) || first.check != real.check {
         let why = "all servers of a service are checked alike, and the first one has another check";
         service.note(real.statement.line, real.statement.text(), why);
     }
     real.checker.into_iter().for_each(|checker| carried.extend(checker.lines()));
+}
+
+/// The text with `{address}` in place of the server's own, wherever that stands for itself.
+fn anonymous(text: &str, address: IpAddr) -> String {
+    let own = address.to_string();
+    let is_part = |character: char| match address {
+        IpAddr::V4(_) => character.is_ascii_digit() || character == '.',
+        IpAddr::V6(_) => character.is_ascii_hexdigit() || character == ':',
+    };
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(&own) {
+        let stands_alone = !before.ends_with(is_part) && !after.starts_with(is_part);
+        out += before;
+        out += if stands_alone { "{address}" } else { &own };
+        rest = after;
+    }
+    out + rest
 }
 
 /// What a block says, wherever it stands.
@@ -131,7 +153,12 @@ fn read(
     }
     carried.push(checker.line);
     if check.kind == Kind::Http {
-        check.host = real.host.or(common.host).map(str::to_owned);
+        check.host = real.check.host.or(common.host).map(str::to_owned);
+        check.codes = vec![CODES.to_owned()];
+    }
+    if check.kind == Kind::Exec {
+        // Programs may run until the next check is due.
+        check.timeout = check.interval;
     }
     let mut urls = 0;
     for inner in &checker.block {
@@ -150,24 +177,28 @@ fn read(
             Err(why) => service.notes.push(inner.note(why)),
         }
     }
+    if check.kind == Kind::Exec && !checker.block.iter().any(|inner| inner.name() == "misc_path") {
+        check.kind = Kind::None;
+        service.note(checker.line, checker.text(), "there is no `misc_path`; servers are not checked");
+    }
 }
 
 fn option(real: &Real<'_>, inner: &Statement, check: &mut Check) -> Result<(), &'static str> {
     const NUMBER: &str = "expected a number";
     match inner.name() {
         "connect_port" => check.port = Some(ports::port(inner.argument(0)).filter(|port| *port > 0).ok_or(NUMBER)?),
-        "connect_timeout" | "misc_timeout" => check.timeout = Some(inner.number().ok_or(NUMBER)?.max(1)),
+        "connect_timeout" if check.kind != Kind::Exec => check.timeout = Some(inner.duration().ok_or(NUMBER)?),
+        "misc_timeout" => {
+            let limit = inner.duration().ok_or(NUMBER)?;
+            check.timeout = Some(limit).filter(|limit| !limit.is_zero()).or(check.timeout);
+        }
         "retry" | "nb_get_retry" => check.fall = Some(inner.number().ok_or(NUMBER)?.saturating_add(1)),
-        "delay_loop" => check.interval = Some(inner.number().ok_or(NUMBER)?.max(1)),
+        "delay_loop" => check.interval = Some(inner.duration().ok_or(NUMBER)?),
         "misc_path" => {
-            let own = real.address.to_string();
             let words = inner.words[1..].iter().flat_map(|word| word.split_whitespace());
-            check.command =
-                words.map(|word| if word == own { "{address}".to_owned() } else { word.to_owned() }).collect();
+            check.command = words.map(|word| anonymous(word, real.address)).collect();
         }
         "virtualhost" => check.host = Some(inner.argument(0).to_owned()),
-        "delay_before_retry" => return Err("while a server is failing it is asked at `fast_interval`"),
-        "warmup" => return Err("checks are spread over their interval anyhow"),
         "misc_dynamic" => {
             return Err("the exit code says whether a server is up, not its weight: the agent reports load");
         }
@@ -175,7 +206,14 @@ fn option(real: &Real<'_>, inner: &Statement, check: &mut Check) -> Result<(), &
         "connect_ip" | "bindto" | "bind_port" | "bind_if" | "fwmark" => {
             return Err("each server is asked at its own address, by way of the routes");
         }
-        _ => return Err("unknown, or not understood"),
+        "payload" | "require_reply" | "min_reply_length" | "max_reply_length" => {
+            return Err("Weir sends and compares text: set `send` and `receive`");
+        }
+        "enable_sni" | "sni_name" => return Err("over TLS servers are told `host`, if there is one"),
+        "http_protocol" | "fast_recovery" | "tls_compliant" | "helo_name" => {
+            return Err("Weir has no such option, nor needs it");
+        }
+        _ => return elsewhere(inner),
     }
     Ok(())
 }
@@ -186,13 +224,8 @@ fn url(service: &mut Service, url: &Statement, check: &mut Check, carried: &mut 
             "path" => check.path = Some(inner.argument(0).to_owned()),
             "virtualhost" => check.host = Some(inner.argument(0).to_owned()),
             "status_code" => {
-                let is_code = |text: &str| text.parse().is_ok_and(|code: u16| (100..=599).contains(&code));
-                let codes: Vec<String> = inner.words[1..].to_vec();
-                let are_codes = codes.iter().all(|code| match code.split_once('-') {
-                    Some((first, last)) => is_code(first) && is_code(last) && first <= last,
-                    None => is_code(code),
-                });
-                if codes.is_empty() || !are_codes {
+                let codes = inner.words[1..].to_vec();
+                if Codes::parse(&codes).is_err() {
                     service.note(inner.line, inner.text(), "expected codes from 100 to 599");
                     continue;
                 }

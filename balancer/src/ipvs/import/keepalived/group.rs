@@ -51,7 +51,11 @@ impl Groups {
 impl Known {
     fn add(&mut self, words: &[String]) -> Result<(), &'static str> {
         const EXPECTED: &str = "expected an address and a port, fwmark and a number, or group and a name";
-        let [first, second, ..] = words else { return Err(EXPECTED) };
+        let (first, second) = match words {
+            [first] => (first, "0"),
+            [first, second, ..] => (first, second.as_str()),
+            [] => return Err(EXPECTED),
+        };
         if first == "fwmark" {
             let mark = second.parse().ok().filter(|mark| *mark > 0).ok_or("expected a mark that is not 0")?;
             if !self.marks.contains(&mark) {
@@ -60,7 +64,7 @@ impl Known {
             return Ok(());
         }
         let addresses = addresses(first).ok_or(EXPECTED)?;
-        // A port of 0 is every port.
+        // A port of 0, or none, is every port.
         let range = match ports::range(second).ok_or(EXPECTED)? {
             range if range.last() == 0 => PortRange::new(1, u16::MAX).ok_or(EXPECTED)?,
             range if range.first() > 0 => range,
@@ -76,10 +80,41 @@ impl Known {
     }
 }
 
-/// An address, or a range such as `192.0.2.1-9`.
+/// An address, or a range such as `192.0.2.1-9`, `192.0.2.250-192.0.3.9` and `192.0.2.8/29`.
 fn addresses(text: &str) -> Option<Vec<IpAddr>> {
+    if let Some((first, length)) = text.split_once('/') {
+        let first: Ipv4Addr = first.parse().ok()?;
+        let length: u32 = length.parse().ok().filter(|length| *length <= 32)?;
+        let host = u32::MAX.checked_shr(length).unwrap_or(0);
+        let first = u32::from(first) & !host;
+        return ports::addresses(first.into(), (first | host).into());
+    }
     let Some((first, last)) = text.split_once('-') else { return Some(vec![text.parse().ok()?]) };
     let first: Ipv4Addr = first.parse().ok()?;
     let [a, b, c, _] = first.octets();
-    ports::addresses(first, Ipv4Addr::new(a, b, c, last.parse().ok()?))
+    let last = last.parse().ok().or_else(|| Some(Ipv4Addr::new(a, b, c, last.parse().ok()?)));
+    ports::addresses(first, last?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_three_forms() {
+        for (text, expected) in [
+            ("192.0.2.1", Some(("192.0.2.1", 1))),
+            ("2001:db8::1", Some(("2001:db8::1", 1))),
+            ("192.0.2.1-9", Some(("192.0.2.1", 9))),
+            ("192.0.2.250-192.0.3.9", Some(("192.0.2.250", 16))),
+            ("192.0.2.9/29", Some(("192.0.2.8", 8))),
+            ("192.0.2.9/32", Some(("192.0.2.9", 1))),
+            ("192.0.2.9/8", None),
+            ("192.0.2.9/33", None),
+            ("192.0.2.9-1", None),
+        ] {
+            let found = addresses(text).map(|found| (found[0].to_string(), found.len()));
+            assert_eq!(found, expected.map(|(first, count)| (first.to_owned(), count)), "{text}");
+        }
+    }
 }

@@ -6,11 +6,13 @@
 //! | [`group`]     | what a virtual server is known by, alone or in a group    |
 //! | [`real`]      | `real_server`                                             |
 //! | [`check`]     | how servers are checked                                   |
+//! | [`quorum`]    | how many servers must be up                               |
 //!
 //! What else the file holds, VRRP first of all, stays keepalived's.
 
 mod check;
 mod group;
+mod quorum;
 mod real;
 mod statement;
 
@@ -21,6 +23,9 @@ use self::statement::{Parsed, Statement, parse};
 use super::{Imported, Service, ports};
 use crate::config::kernel::Method;
 use crate::ipvs::model::Protocol;
+
+/// For how many seconds clients stay with their server when nothing says how long.
+const PERSISTENCE: u32 = 360;
 
 /// Reads the whole file. What cannot be read is noted: there is always something to show.
 #[must_use]
@@ -35,7 +40,7 @@ pub fn read(text: &str) -> Imported {
         match statement.name() {
             "virtual_server" => virtual_server(statement, &groups, &mut imported),
             "virtual_server_group" => {}
-            name => imported.notes.push(statement.note(elsewhere(name))),
+            _ => imported.notes.extend(elsewhere(statement).err().map(|why| statement.note(why))),
         }
     }
     imported.settle();
@@ -48,7 +53,7 @@ fn sweep(statements: &[Statement], imported: &mut Imported) {
     let mut waiting: Vec<&Statement> = statements.iter().rev().collect();
     while let Some(statement) = waiting.pop() {
         if !imported.accounts_for(statement.line) {
-            imported.note(statement.line, statement.text(), elsewhere(""));
+            imported.note(statement.line, statement.text(), UNKNOWN);
         }
         waiting.extend(statement.block.iter().rev());
     }
@@ -62,14 +67,25 @@ fn virtual_server(statement: &Statement, groups: &Groups, imported: &mut Importe
             return;
         }
     };
-    imported.carried.insert(statement.line);
-    let find = |name: &str| statement.block.iter().find(|inner| inner.name() == name);
-    let protocol = match find("protocol").map(|inner| inner.argument(0)) {
-        Some("UDP") => Protocol::Udp,
-        _ => Protocol::Tcp,
-    };
     // All of a group is one virtual server; Weir knows each mark of it by a service of its own.
     let Known { marks, addresses } = known;
+    let said = statement.block.iter().rfind(|inner| inner.name() == "protocol").map(|inner| inner.argument(0));
+    let protocol = match said {
+        Some("TCP") => Protocol::Tcp,
+        Some("UDP") => Protocol::Udp,
+        // A mark has no protocol.
+        _ if addresses.is_empty() => Protocol::Udp,
+        Some(_) => {
+            imported.notes.push(statement.note("left out: only TCP and UDP have a place in a service"));
+            return;
+        }
+        None => {
+            let why = "no `protocol` is said, which keepalived takes for UDP: is that what clients use?";
+            imported.note(statement.line, statement.text(), why);
+            Protocol::Udp
+        }
+    };
+    imported.carried.insert(statement.line);
     let marked = marks.into_iter().map(|mark| {
         let mut service = Service::new(format!("mark-{mark}"), statement.line);
         service.mark = Some(mark);
@@ -87,6 +103,10 @@ fn virtual_server(statement: &Statement, groups: &Groups, imported: &mut Importe
     for (index, mut service) in services.into_iter().enumerate() {
         let mut carried = Vec::new();
         fill(&mut service, statement, &mut carried);
+        // keepalived takes every port only from clients that stay with their server.
+        if service.ports.iter().any(|(_, range)| range.first() == 1 && range.last() == u16::MAX) {
+            service.persistence = service.persistence.or(Some(PERSISTENCE));
+        }
         if index > 0 {
             // Said at the first of them.
             service.notes.clear();
@@ -101,11 +121,13 @@ struct Common<'a> {
     method: Method,
     weight: u32,
     check: check::Common<'a>,
+    quorum: quorum::Weights,
 }
 
 /// Fills a service with what its block says.
 fn fill(service: &mut Service, statement: &Statement, carried: &mut Vec<usize>) {
-    let mut common = Common { method: Method::Nat, weight: 1, check: check::Common::default() };
+    let mut common =
+        Common { method: Method::Nat, weight: 1, check: check::Common::default(), quorum: quorum::Weights::default() };
     let mut reals = Vec::new();
     for inner in &statement.block {
         if inner.name() == "real_server" {
@@ -121,6 +143,7 @@ fn fill(service: &mut Service, statement: &Statement, carried: &mut Vec<usize>) 
         reals.iter().filter_map(|inner| real::read(service, &common, inner, carried)).collect();
     check::settle(service, &common.check, &read, carried);
     real::thresholds(service, &read);
+    quorum::settle(service, common.quorum);
 }
 
 /// Takes an option of a virtual server; or says why it cannot be carried over.
@@ -128,14 +151,13 @@ fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Stateme
     const NUMBER: &str = "expected a number";
     match inner.name() {
         "lb_algo" | "lvs_sched" => inner.argument(0).clone_into(&mut service.scheduler),
-        "lb_kind" | "lvs_method" => common.method = real::method(&inner.words[1..])?,
+        "lb_kind" | "lvs_method" => common.method = real::method(service, inner)?,
         "protocol" => match inner.argument(0) {
             "TCP" | "UDP" => {}
             _ => return Err("only TCP and UDP have a place in a service"),
         },
         "persistence_timeout" => {
-            // Six minutes when nothing is said.
-            let seconds = if inner.argument(0).is_empty() { Some(360) } else { inner.number() };
+            let seconds = if inner.argument(0).is_empty() { Some(PERSISTENCE) } else { inner.number() };
             service.persistence = Some(seconds.filter(|seconds| *seconds > 0).ok_or(NUMBER)?);
         }
         "persistence_granularity" => {
@@ -147,8 +169,14 @@ fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Stateme
             }
         }
         "ops" => service.one_packet = true,
-        "quorum" => service.quorum = inner.number().filter(|quorum| (1..=65_535).contains(quorum)).ok_or(NUMBER)?,
-        "hysteresis" => service.hysteresis = inner.number().filter(|more| *more <= 65_535).ok_or(NUMBER)?,
+        "quorum" => {
+            common.quorum.line = inner.line;
+            common.quorum.quorum = inner.number().filter(|quorum| *quorum > 0).ok_or(NUMBER)?;
+        }
+        "hysteresis" => {
+            common.quorum.line = inner.line;
+            common.quorum.hysteresis = inner.number().ok_or(NUMBER)?;
+        }
         "sorry_server" => {
             let address = inner.argument(0).parse().map_err(|_| "expected an address; names are not resolved")?;
             service.sorry_server = Some(address);
@@ -158,15 +186,20 @@ fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Stateme
         }
         "weight" => common.weight = inner.number().ok_or(NUMBER)?,
         "ip_family" => {}
+        // Weir sets them for these schedulers anyhow.
+        "sh-fallback" | "mh-fallback" => {}
         _ if common.check.take(inner) => {}
-        name => return Err(elsewhere(name)),
+        _ => return elsewhere(inner),
     }
     Ok(())
 }
 
-/// Why something has no counterpart.
-fn elsewhere(name: &str) -> &'static str {
-    match name {
+/// What is said of something that nobody knows.
+const UNKNOWN: &str = "unknown, or not understood";
+
+/// Why something has no counterpart; nothing, if it asks for what Weir does anyhow.
+fn elsewhere(statement: &Statement) -> Result<(), &'static str> {
+    Err(match statement.name() {
         "vrrp_instance"
         | "vrrp_sync_group"
         | "vrrp_script"
@@ -184,21 +217,26 @@ fn elsewhere(name: &str) -> &'static str {
         | "linkbeat_interfaces" => "stays keepalived's; `weir-balancer keepalived-conf` prints a pair that fits Weir",
         "include" => "import that file as well",
         "net_namespace" | "instance" => "Weir works in the namespace that it is started in",
+        "alpha" | "inhibit_on_failure" | "smtp_alert" | "log_all_failures" if statement.is_off() => return Ok(()),
         "quorum_up" | "quorum_down" | "notify_up" | "notify_down" | "smtp_alert" | "notify_fifo" | "snmp_name" => {
             "Weir runs no program and sends no mail when a server comes or goes; alert on its metrics"
         }
-        "alpha" => "a server that was not checked yet gets no clients in Weir, which is what alpha asks for",
-        "omega" => "Weir's `on_exit` says what becomes of services when it ends",
+        "log_all_failures" => "Weir logs when a server comes or goes, and why",
+        "alpha" => "a server that was not checked yet gets no clients in Weir either, unless the kernel has it already",
+        "omega" => "Weir runs no programs when it ends; `on_exit` says what becomes of services then",
         "ha_suspend" => "Weir keeps checks warm on both directors",
         "sorry_server_inhibit" | "inhibit_on_failure" => {
             "a failed server is deleted: at weight 0 it would keep clients waiting"
         }
         "sorry_server_lvs_method" => "the sorry server gets packets by the service's method, as its servers do",
-        "flag-1" | "flag-2" | "flag-3" | "sh-port" | "sh-fallback" | "mh-port" | "mh-fallback" | "hashed" => {
-            "Weir sets no flags of schedulers"
+        "flag-1" | "flag-2" | "flag-3" | "sh-port" | "mh-port" | "hashed" => {
+            "for sh and mh Weir always sets the fall-back, which is flag-1, and it sets no other flags of schedulers"
         }
+        "delay_before_retry" => "while a server is failing it is asked at `fast_interval`",
+        "warmup" => "checks are spread over their interval anyhow",
         "persistence_engine" => "Weir's persistence is by the client's address",
         "nat_mask" => "the kernel takes no such mask",
-        _ => "unknown, or not understood",
-    }
+        name if name.starts_with(['$', '@', '~']) => "what stands for something else is not filled in: write it out",
+        _ => UNKNOWN,
+    })
 }

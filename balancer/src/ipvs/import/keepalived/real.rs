@@ -13,21 +13,41 @@ pub(super) struct Real<'a> {
     pub(super) address: IpAddr,
     pub(super) port: u16,
     pub(super) checker: Option<&'a Statement>,
-    pub(super) host: Option<&'a str>,
+    /// What it says for its check.
+    pub(super) check: check::Common<'a>,
     thresholds: (u32, u32),
 }
 
-/// The method that these words stand for.
-pub(super) fn method(words: &[String]) -> Result<Method, &'static str> {
+/// How packets get to servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Forwarding {
+    pub(super) method: Method,
+    /// The port of tunnels of kind gue.
+    pub(super) gue_port: Option<u16>,
+}
+
+/// What these words stand for.
+pub(super) fn forwarding(words: &[String]) -> Result<Forwarding, &'static str> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["NAT", ..] => Ok(Method::Nat),
-        ["DR", ..] => Ok(Method::Direct),
-        ["TUN"] | ["TUN", "type", "ipip", ..] => Ok(Method::Ipip),
-        ["TUN", "type", "gue", ..] => Ok(Method::Gue),
-        ["TUN", "type", "gre", ..] => Ok(Method::Gre),
-        _ => Err("expected NAT, DR or TUN"),
-    }
+    let mut gue_port = None;
+    let method = match words.as_slice() {
+        ["NAT"] => Method::Nat,
+        ["DR"] => Method::Direct,
+        ["TUN"] | ["TUN", "type", "ipip"] => Method::Ipip,
+        ["TUN", "type", "gue"] => Method::Gue,
+        ["TUN", "type", "gue", "port", port] => {
+            gue_port = Some(ports::port(port).filter(|port| *port > 0).ok_or("expected a port")?);
+            Method::Gue
+        }
+        ["TUN", "type", "gre"] => Method::Gre,
+        _ => return Err("expected NAT, DR or TUN"),
+    };
+    Ok(Forwarding { method, gue_port })
+}
+
+/// The words without those that say which packets in tunnels have checksums, which Weir settles by itself.
+pub(super) fn without_checksum(words: &[String]) -> Option<&[String]> {
+    words.split_last().filter(|(last, _)| matches!(last.as_str(), "nocsum" | "csum" | "remcsum")).map(|(_, rest)| rest)
 }
 
 /// Adds the server of a block to its service.
@@ -45,9 +65,10 @@ pub(super) fn read<'a>(
     let port = ports::port(statement.argument(1)).unwrap_or(0);
     service.check_server_port(statement.line, &statement.text(), port);
     let mut server = Server { line: statement.line, address, weight: common.weight, method: common.method };
-    let mut real = Real { statement, address, port, checker: None, host: None, thresholds: (0, 0) };
+    let mut real =
+        Real { statement, address, port, checker: None, check: check::Common::default(), thresholds: (0, 0) };
     for inner in &statement.block {
-        match option(&mut server, &mut real, inner) {
+        match option(service, &mut server, &mut real, inner) {
             // The check is carried over with those of the others.
             Ok(()) if inner.has_block => {}
             Ok(()) => carried.push(inner.line),
@@ -58,21 +79,44 @@ pub(super) fn read<'a>(
     Some(real)
 }
 
-fn option<'a>(server: &mut Server, real: &mut Real<'a>, inner: &'a Statement) -> Result<(), &'static str> {
+fn option<'a>(
+    service: &mut Service,
+    server: &mut Server,
+    real: &mut Real<'a>,
+    inner: &'a Statement,
+) -> Result<(), &'static str> {
     const NUMBER: &str = "expected a number";
     match inner.name() {
         "weight" => server.weight = inner.number().ok_or(NUMBER)?,
-        "lvs_method" => server.method = method(&inner.words[1..])?,
+        "lvs_method" => server.method = method(service, inner)?,
         "uthreshold" => real.thresholds.0 = inner.number().ok_or(NUMBER)?,
         "lthreshold" => real.thresholds.1 = inner.number().ok_or(NUMBER)?,
-        "virtualhost" => real.host = Some(inner.argument(0)),
         name if check::is_checker(name) && real.checker.is_none() => real.checker = Some(inner),
         name if check::is_checker(name) => {
             return Err("a server has one check; have a program do both: kind = \"exec\"");
         }
-        name => return Err(elsewhere(name)),
+        _ if real.check.take(inner) => {}
+        _ => return elsewhere(inner),
     }
     Ok(())
+}
+
+/// The method that a statement says; its port is that of all servers of the service.
+pub(super) fn method(service: &mut Service, inner: &Statement) -> Result<Method, &'static str> {
+    let mut words = &inner.words[1..];
+    if let Some(rest) = without_checksum(words) {
+        words = rest;
+        service.note(inner.line, inner.text(), "Weir settles by itself which packets in tunnels have checksums");
+    }
+    let Forwarding { method, gue_port } = forwarding(words)?;
+    match (service.gue_port, gue_port) {
+        (Some(known), Some(port)) if known != port => {
+            service.note(inner.line, inner.text(), "all servers of a service have the same port: the first one's");
+        }
+        (None, Some(port)) => service.gue_port = Some(port),
+        _ => {}
+    }
+    Ok(method)
 }
 
 /// Thresholds hold for all servers of a service alike.

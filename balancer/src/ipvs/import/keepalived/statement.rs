@@ -1,5 +1,9 @@
 //! Words, and the blocks that they stand in.
 
+use std::time::Duration;
+
+use weir_program::units::parse_duration;
+
 use super::super::Note;
 
 /// How deep blocks may stand in blocks; keepalived's own stand four deep.
@@ -46,9 +50,19 @@ impl Statement {
     /// The first argument as a number.
     pub(super) fn number(&self) -> Option<u32> {
         let text = self.argument(0);
-        // Time limits may have a fraction.
-        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
-        whole.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse().ok()).flatten()
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    }
+
+    /// The first argument as a time: seconds, which may have a fraction.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        let text = self.argument(0);
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        is_plain.then(|| parse_duration(&format!("{text}s")).ok()).flatten()
+    }
+
+    /// Whether the first argument says that this does not hold.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.argument(0), "false" | "off" | "no")
     }
 
     /// The lines of it and of all in its block.

@@ -1,5 +1,7 @@
 //! How servers are checked: one section of Weir's for many directives.
 
+use std::time::Duration;
+
 use super::super::ports;
 use super::super::{Check, Service};
 use super::lines::{Line, unquoted};
@@ -11,6 +13,8 @@ use crate::ipvs::model::Protocol;
 const INTERVAL: u32 = 10;
 const CONNECT_TIMEOUT: u32 = 5;
 const NEGOTIATE_TIMEOUT: u32 = 30;
+/// The codes that are good.
+const CODES: &str = "200-299";
 
 /// What the directives say, those for all services or those of one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +27,7 @@ pub(super) struct Checked<'a> {
     receive: Option<Line<'a>>,
     host: Option<Line<'a>>,
     method: Option<Line<'a>>,
-    quiescent: Option<Line<'a>>,
+    pub(super) quiescent: Option<Line<'a>>,
     interval: Option<u32>,
     connect_timeout: Option<u32>,
     negotiate_timeout: Option<u32>,
@@ -47,7 +51,7 @@ impl<'a> Checked<'a> {
             "virtualhost" => self.host = Some(line),
             "httpmethod" => self.method = Some(line),
             // Weir deletes what failed, whose connections would otherwise go nowhere, and drains what is to be drained.
-            "quiescent" | "readdquiescent" => self.quiescent = Some(line),
+            "quiescent" if matches!(line.value, "yes" | "no") => self.quiescent = Some(line),
             "checkinterval" => self.interval = number(),
             "checktimeout" | "connecttimeout" => self.connect_timeout = number(),
             "negotiatetimeout" => self.negotiate_timeout = number(),
@@ -73,16 +77,14 @@ pub(super) fn settle(open: &mut Open<'_>, common: &Checked<'_>) {
         let of_kind = if speaks { checked.negotiate_timeout } else { checked.connect_timeout };
         of_kind.or(checked.connect_timeout).or(checked.negotiate_timeout)
     });
-    check.timeout = timeout.or(Some(if speaks { NEGOTIATE_TIMEOUT } else { CONNECT_TIMEOUT }));
-    check.interval = own.interval.or(common.interval).or(Some(INTERVAL));
+    let seconds = |seconds: u32| Some(Duration::from_secs(seconds.into()));
+    check.timeout = seconds(timeout.unwrap_or(if speaks { NEGOTIATE_TIMEOUT } else { CONNECT_TIMEOUT }));
+    check.interval = seconds(own.interval.or(common.interval).unwrap_or(INTERVAL));
     check.fall = own.failures.or(common.failures).or(Some(1));
     // One success is enough for ldirectord.
     check.rise = Some(1);
-    check.port = own.port.map(|(_, port)| port).or(server_port(pairs, service));
-    if let Some(line) = own.quiescent.filter(|line| line.name == "quiescent" && line.value == "yes") {
-        service.note(line.number, line.text, "a failed server is deleted: at weight 0 it would keep clients waiting");
-    }
-    if let Some(line) = common.quiescent.filter(|line| line.name == "quiescent" && line.value == "yes") {
+    check.port = own.port.map(|(_, port)| port).or(server_port(pairs, service)).or(usual_port(own, service));
+    if let Some(line) = own.quiescent.or(common.quiescent).filter(|line| line.value == "yes") {
         service.note(line.number, line.text, "a failed server is deleted: at weight 0 it would keep clients waiting");
     }
     speak(service, own, pairs, &mut check);
@@ -94,6 +96,11 @@ fn server_port(pairs: &[Real<'_>], service: &Service) -> Option<u16> {
     let mut ports = pairs.iter().map(|real| real.port);
     let first = ports.next().filter(|port| *port > 0 && service.mark.is_some())?;
     ports.all(|port| port == first).then_some(first)
+}
+
+/// The port of what a service known by a mark is said to be.
+fn usual_port(own: &Checked<'_>, service: &Service) -> Option<u16> {
+    own.service.filter(|_| service.mark.is_some()).and_then(|line| ports::port(line.value)).filter(|port| *port > 0)
 }
 
 fn kind(service: &mut Service, own: &Checked<'_>, is_udp: bool) -> Check {
@@ -188,6 +195,9 @@ fn speak(service: &mut Service, own: &Checked<'_>, pairs: &[Real<'_>], check: &m
         service.note(real.line.number, real.line.text, why);
     }
     let is_http = check.kind == Kind::Http;
+    if is_http {
+        check.codes = vec![CODES.to_owned()];
+    }
     let said = |own: Option<&str>, common: Option<Line<'_>>, number: usize| match own {
         Some(value) => Some((number, value.to_owned())),
         None => common.map(|line| (line.number, unquoted(line.value).to_owned())),

@@ -20,7 +20,7 @@ use std::net::Ipv4Addr;
 use self::check::Checked;
 use self::lines::Line;
 use super::ports::{self, address_and_port};
-use super::{Imported, Service};
+use super::{Imported, Service, fit};
 use crate::config::kernel::OnExit;
 use crate::ipvs::model::{PortRange, Protocol};
 
@@ -61,7 +61,8 @@ struct Reader<'a> {
     imported: Imported,
     /// What holds for every service that does not say otherwise.
     common: Checked<'a>,
-    fallback: Option<Line<'a>>,
+    /// The server that stands in for each family, and whether any service took it.
+    fallbacks: [Option<(Line<'a>, bool)>; 2],
     current: Option<Open<'a>>,
     /// Whether the service that lines would belong to could not be read.
     is_skipping: bool,
@@ -112,7 +113,7 @@ impl<'a> Reader<'a> {
                 service.mark = Some(mark);
                 service
             }
-            (_, Some((address, Some(port)))) => {
+            (_, Some((address, Some(port)))) if port > 0 => {
                 let mut service = Service::new(String::new(), line.number);
                 service.addresses.push(address);
                 service.ports.push((Protocol::Tcp, port.into()));
@@ -136,7 +137,10 @@ impl<'a> Reader<'a> {
 
     fn take_global(&mut self, line: Line<'a>) {
         match line.name {
-            "fallback" | "fallback6" => self.fallback = Some(line),
+            "fallback" | "fallback6" => {
+                let [four, six] = &mut self.fallbacks;
+                *if line.name == "fallback" { four } else { six } = Some((line, false));
+            }
             "cleanstop" => {
                 self.imported.on_exit = match line.value {
                     "yes" => Some(OnExit::Remove),
@@ -153,14 +157,19 @@ impl<'a> Reader<'a> {
     fn close(&mut self) {
         let Some(mut open) = self.current.take() else { return };
         open.settle_protocol();
-        open.take_fallback(self.fallback);
+        let [four, six] = &mut self.fallbacks;
+        let common = if open.is_ipv6() { six } else { four };
+        if let Some((_, is_taken)) = common {
+            *is_taken = true;
+        }
+        open.take_fallback(common.map(|(line, _)| line));
         check::settle(&mut open, &self.common);
         self.imported.services.push(open.service);
     }
 
     fn finish(mut self) -> Imported {
         self.close();
-        if let Some(fallback) = self.fallback.filter(|_| self.imported.services.is_empty()) {
+        for (fallback, _) in self.fallbacks.into_iter().flatten().filter(|(_, is_taken)| !is_taken) {
             self.imported.note(fallback.number, fallback.text, "there is no service that it could stand in for");
         }
         self.imported.settle();
@@ -238,6 +247,12 @@ impl<'a> Open<'a> {
         }
     }
 
+    /// Whether its addresses are IPv6; with a mark, those of its servers.
+    fn is_ipv6(&self) -> bool {
+        let of_server = self.service.servers.first().map(|server| server.address);
+        self.service.addresses.first().copied().or(of_server).is_some_and(|address| address.is_ipv6())
+    }
+
     fn take_fallback(&mut self, common: Option<Line<'a>>) {
         let Some(line) = self.fallback.or(common) else { return };
         let mut words = line.value.split_whitespace();
@@ -246,16 +261,13 @@ impl<'a> Open<'a> {
             let why = "expected an address; names are not resolved, write the address";
             return self.service.note(line.number, line.text, why);
         };
-        let of_server = self.service.servers.first().map(|server| server.address);
-        let own = self.service.addresses.first().copied().or(of_server);
-        if own.is_some_and(|own| own.is_ipv4() != address.is_ipv4()) {
+        if self.is_ipv6() != address.is_ipv6() {
             return self.service.note(line.number, line.text, "the service has addresses of the other family");
         }
         self.service.sorry_server = Some(address);
         self.service.check_server_port(line.number, line.text, port.unwrap_or(0));
-        let method = words.next();
-        let is_other = |method| real::method(method) != self.service.servers.first().map(|server| server.method);
-        if method.is_some_and(is_other) {
+        let method = real::method(words.next().unwrap_or("gate"));
+        if fit::usual_method(&self.service).is_some_and(|usual| Some(usual) != method) {
             let why = "the sorry server gets packets by the service's method, as its servers do";
             self.service.note(line.number, line.text, why);
         }
@@ -265,12 +277,17 @@ impl<'a> Open<'a> {
 /// Why a directive has no counterpart.
 fn without_place(name: &str) -> &'static str {
     match name {
-        "autoreload" => "Weir reads its configuration when it gets SIGHUP",
+        "autoreload" => {
+            "restart Weir when its services have changed: the kernel goes on meanwhile, and nothing is lost"
+        }
         "callback" => "Weir runs no program when its configuration changes",
         "execute" => "import that file as well, and put its services into the same weir.toml",
         "supervised" | "fork" => "Weir always stays in the foreground, and checks all servers at once",
         "logfile" => "Weir logs to standard error; the service manager keeps it",
-        "maintenancedir" => "drain a server by its weight or by the API instead of by a file",
+        "maintenancedir" => {
+            "take a server's section out and restart Weir: it is drained then; or, if it has an agent, by that"
+        }
+        "readdquiescent" => "a failed server is deleted, and added when its check is good again",
         "fallbackcommand" => "Weir runs no program when the sorry server takes over; watch its metrics instead",
         "emailalert" | "emailalertfrom" | "emailalertfreq" | "emailalertstatus" | "smtp" => {
             "Weir sends no mail; alert on its metrics instead"

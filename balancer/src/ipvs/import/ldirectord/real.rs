@@ -39,7 +39,7 @@ pub(super) fn read(line: Line<'_>) -> Result<Real<'_>, &'static str> {
     let (hosts, port) = hosts(words.next().unwrap_or_default())?;
     let method = words.next().and_then(method).ok_or("expected gate, masq or ipip behind the address")?;
     let weight = match words.next() {
-        Some(weight) => weight.parse().ok().filter(|weight: &u16| *weight != u16::MAX).ok_or("expected a weight")?,
+        Some(weight) => weight.parse().map_err(|_| "expected a weight")?,
         None => 1,
     };
     if words.next().is_some() {
@@ -47,7 +47,7 @@ pub(super) fn read(line: Line<'_>) -> Result<Real<'_>, &'static str> {
     }
     let mut quoted = pair.split('"').skip(1).step_by(2);
     let (request, receive) = (quoted.next(), quoted.next());
-    let server = |address| Server { line: line.number, address, weight: weight.into(), method };
+    let server = |address| Server { line: line.number, address, weight, method };
     Ok(Real { line, servers: hosts.into_iter().map(server).collect(), port, request, receive })
 }
 
