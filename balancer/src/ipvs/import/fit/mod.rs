@@ -89,7 +89,7 @@ fn leave_out_families(service: &mut Service) {
     }
 }
 
-/// The sorry server is none of the servers, and there are as many as must be up before it goes.
+/// Sees to it that the sorry server is none of the servers, and that there are as many as must be up before it goes.
 fn fit_sorry_server(service: &mut Service) {
     let line = service.line;
     let is_server = |address: IpAddr| service.servers.iter().any(|server| server.address == address);
@@ -97,7 +97,11 @@ fn fit_sorry_server(service: &mut Service) {
         service.sorry_server = None;
         service.note(line, address.to_string(), "left out: the sorry server is one of the servers, too");
     }
-    let most = u32::try_from(service.servers.len()).unwrap_or(u32::MAX).max(1);
+    // Each family has servers of its own.
+    let of_family = |is_ipv4: bool| service.servers.iter().filter(|server| server.address.is_ipv4() == is_ipv4).count();
+    let counts = [true, false].map(of_family);
+    let least = counts.into_iter().filter(|count| *count > 0).min().unwrap_or(1);
+    let most = u32::try_from(least).unwrap_or(u32::MAX);
     if service.quorum > most {
         service.note(line, "quorum", format!("{} is more than its servers: it is {most} now", service.quorum));
         service.quorum = most;
