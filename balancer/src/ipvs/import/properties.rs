@@ -68,7 +68,7 @@ fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         select(vec!["/", "/a#b", "/a b", "a", "example.com", "example.com:80", "a_b", "", "\u{7f}", "none", "x.*"])
             .prop_map(str::to_owned),
-        (0..1300_usize).prop_map(|length| format!("/{}", "a".repeat(length))),
+        select(vec![1_usize, 1199, 1200]).prop_map(|length| format!("/{}", "a".repeat(length))),
         "\\PC{0,12}",
     ]
 }
