@@ -73,7 +73,7 @@ mod tests {
 
     /// A director with the virtual addresses 192.0.2.10 and 2001:db8::10, which it has.
     fn director() -> Surroundings {
-        let deprecated = Own { is_usable: false, ..own("2001:db8::9", 2) };
+        let deprecated = Own { is_usable: false, ..own("2001:db8::1:14", 2) };
         Surroundings {
             own: vec![
                 own("127.0.0.1", 1),
