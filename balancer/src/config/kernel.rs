@@ -41,7 +41,8 @@ pub struct Kernel {
     pub only: bool,
     /// The marks that are Weir's own, `"FIRST-LAST"` or one, in decimal or with `0x` in hexadecimal; 65536 at most.
     /// Services with other marks are never touched, but for those that a service asks for by `mark`. Two programs that
-    /// have the same would undo each other's work. Default: `"0x57000000-0x5700ffff"`, which nobody else is known to use.
+    /// have the same would undo each other's work. With `through_address` each server of a check takes one, from the end.
+    /// Default: `"0x57000000-0x5700ffff"`, which nobody else is known to use.
     #[serde(deserialize_with = "values::marks")]
     pub marks: MarkRange,
     /// How often the kernel is read and compared with what it should be, `"100ms"` to `"60s"`: the time in which what others
