@@ -159,7 +159,7 @@ fn configuration(site: &Site) -> String {
 /// Waits until both directors send clients there, or do not any more.
 fn await_presence(directors: &[Host], mark: u32, server: IpAddr, is_there: bool) {
     for director in directors {
-        wait::eventually(&format!("{server} on {}, mark {mark}: {is_there}", director.name()), PATIENCE, || {
+        wait::eventually(&format!("{server} on {}, mark {mark}: {is_there}", director.name()), 2 * PATIENCE, || {
             let table = director.ipvs();
             let serves = table.weight(mark, server).is_some_and(|weight| weight > 0);
             if serves == is_there { Ok(()) } else { Err(format!("{table:?}")) }

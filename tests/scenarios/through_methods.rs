@@ -78,7 +78,7 @@ fn by(method: Method, name: &str, devices: Option<[&str; 2]>) -> String {
 fn await_presence(site: &Site, server: IpAddr, is_there: bool) {
     for director in &site.directors {
         let what = format!("{}, {server} on {}: {is_there}", site.method, director.name());
-        wait::eventually(&what, PATIENCE, || {
+        wait::eventually(&what, 2 * PATIENCE, || {
             let table = director.ipvs();
             let serves = table.weight(MEDIA, server).is_some_and(|weight| weight > 0);
             if serves == is_there { Ok(()) } else { Err(format!("{table:?}")) }
