@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,14 @@ use super::host::Host;
 use super::tally::Tally;
 use super::visitor::Visit;
 
+/// Between two clients: others have something to do as well on this machine.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Clients that arrive until told to stop.
 #[derive(Debug)]
 pub struct Arrivals {
-    stop: Arc<AtomicBool>,
+    /// Ends the thread when dropped.
+    stop: mpsc::Sender<()>,
     thread: JoinHandle<Arrived>,
 }
 
@@ -45,11 +48,10 @@ impl Arrivals {
     /// When there is no thread for it.
     #[must_use]
     pub fn by(client: &Host, mut visit: impl FnMut() -> io::Result<String> + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, stopped) = mpsc::channel();
         let thread = client.spawn(move || {
             let (mut arrived, mut greeted) = (Arrived::default(), Vec::new());
-            while !stopped.load(Ordering::Relaxed) {
+            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 let start = Instant::now();
                 match visit() {
                     Ok(server) => greeted.push(server),
@@ -68,7 +70,7 @@ impl Arrivals {
     /// When the thread did.
     #[must_use]
     pub fn finish(self) -> Arrived {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop);
         self.thread.join().expect("the clients leave")
     }
 }
