@@ -20,7 +20,7 @@ const CONFIGURATION: &str = r#"
 [kernel]
 only = true
 [reports]
-timeout = "4s"
+timeout = "6s"
 [selection]
 ramp = "1s"
 
@@ -82,10 +82,7 @@ const PACE: Duration = Duration::from_millis(20);
 const AFTER: usize = 4;
 
 /// No silence is found sooner: what `timeout` says, less the agents' interval.
-const SOONEST_SILENCE: Duration = Duration::from_millis(3500);
-
-/// The longest interval until the next question, a short one, and twice the time limit make 1.3 s; and this machine is emulated.
-const LATEST_CHECK: Duration = Duration::from_secs(3);
+const SOONEST_SILENCE: Duration = Duration::from_millis(5500);
 
 pub(crate) fn run() -> String {
     let site = Site::new(Method::Nat, 1, 3);
@@ -125,9 +122,9 @@ pub(crate) fn run() -> String {
     flows.iter().for_each(|flow| {
         flow.until("another server answers", |delivery| delivery.latest().is_some_and(|server| server != name));
     });
-    let (start, ended) = (Instant::now(), held.ask());
-    let took = start.elapsed();
-    assert!(ended.is_err() && took < Duration::from_secs(2), "who was connected is told: {ended:?} after {took:.1?}");
+    let (start, end) = (Instant::now(), held.ask());
+    let told = start.elapsed();
+    assert!(end.is_err() && told < Duration::from_secs(2), "who was connected is told: {end:?} after {told:.1?}");
     for (_, port, found) in SERVICES {
         let tally = visits(&site.client, to(port), AFTER);
         assert_eq!(tally.of(&name), 0, "{found}: {tally}");
@@ -137,29 +134,25 @@ pub(crate) fn run() -> String {
         meanwhile.failures.is_empty(),
         "connections that were asked for meanwhile come about in the end: {meanwhile:?}"
     );
-    let told = balancer.call("GET", "kernel").body;
-    let count = |reason: &str| told.matches(reason).count();
-    assert_eq!((count("its check failed"), count("its agent is silent")), (2, 1), "{told}");
+    let shown = balancer.call("GET", "kernel").body;
+    let count = |reason: &str| shown.matches(reason).count();
+    assert_eq!((count("its check failed"), count("its agent is silent")), (2, 1), "{shown}");
     let moments = history.finish();
-    let measured = flows.into_iter().zip(SERVICES).map(|(flow, (mark, _, found))| {
-        let known = deleted(&moments, mark, dead.addresses[0]);
-        let (delivery, took) = (flow.finish(), known - death);
-        let after = delivery.lost_since(known);
+    let known = SERVICES.map(|(mark, ..)| deleted(&moments, mark, dead.addresses[0]));
+    let took = known.map(|known| known - death);
+    let [by_check, by_silence, by_both] = took;
+    assert!(by_silence > SOONEST_SILENCE && by_check.max(by_both) < by_silence, "checks find it first: {took:.2?}");
+    let measured = flows.into_iter().zip(SERVICES).zip(known).map(|((flow, (.., found)), known)| {
+        let delivery = flow.finish();
+        let (took, after) = (known - death, delivery.lost_since(known));
         assert!(after <= 1, "{found}: {after} datagrams are lost once the server is deleted");
-        let is_silence = mark == 2;
-        assert!(
-            if is_silence { took > SOONEST_SILENCE } else { took < LATEST_CHECK },
-            "found {found} after {took:.2?}"
-        );
-        format!(
-            "{found}: known after {took:.2?}, {} datagrams lost until then and {after} after",
-            delivery.lost() - after
-        )
+        let before = delivery.lost() - after;
+        format!("{found}: known after {took:.2?}, {before} datagrams lost until then and {after} after")
     });
     let measured: Vec<String> = measured.collect();
     let waited = meanwhile.longest;
     format!(
-        "{}; a held connection ended in {took:.1?}; of those who came meanwhile none failed, one waited {waited:.1?}",
+        "{}; a held connection ended in {told:.1?}; of those who came meanwhile none failed, one waited {waited:.1?}",
         measured.join("; ")
     )
 }
