@@ -235,7 +235,8 @@ impl Controller {
             }
             self.complaint = complaint;
         }
-        self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
+        let serves_nobody = self.letting_go.is_some() || self.kernel.is_none();
+        self.tell(if serves_nobody { Fitness::Unfit } else { Fitness::of(&state, &groups) });
         let (sysctls, tally, role) = (self.variables.findings().to_vec(), self.tally, self.role);
         self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
@@ -341,7 +342,8 @@ impl Controller {
     /// Has the other director take over, if this one is about to stop serving, and waits until it has.
     async fn hand_over(&mut self, notices: &mut Option<Notices>) {
         let Some(limit) = self.config.directors.as_ref().map(|pair| pair.hand_over) else { return };
-        if self.config.on_exit == OnExit::Keep {
+        // One that keepalived took the addresses from, or was told to, is not to get them back.
+        if self.config.on_exit == OnExit::Keep || self.fitness == Some(Fitness::Unfit) {
             return;
         }
         self.tell(Fitness::HandOver);
@@ -374,6 +376,9 @@ impl Controller {
             Ok(Applied { refused: Some(complaint), .. }) => error!("{complaint}"),
             Err(error) => error!(%error, "the kernel could not be told what is to be on exit"),
         }
+        if self.config.on_exit == OnExit::Remove {
+            self.tell(Fitness::Unfit);
+        }
     }
 }
 
@@ -384,8 +389,8 @@ fn guard(work: impl FnOnce(), status: &ArcSwap<Status>, track_file: Option<&Path
     let reason = "kernel mode has stopped for a fault of its own: see the log, and start the balancer anew";
     let last = status.load_full();
     status.store(Arc::new(Status { state: State::Failed(reason.to_owned()), ..Status::clone(&last) }));
-    if let Some(file) = track_file {
-        directors::tell(file, Fitness::Unfit);
+    if let Some(Err(error)) = track_file.map(|file| directors::tell(file, Fitness::Unfit)) {
+        error!(%error, "keepalived cannot be told that this director is unfit");
     }
     resume_unwind(panic);
 }
