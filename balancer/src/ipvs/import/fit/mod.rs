@@ -25,7 +25,7 @@ pub(super) fn fit(service: &mut Service) {
     weights::fit(service);
     service.method = usual_method(service).unwrap_or(service.method);
     if let Some(address) = service.sorry_server.take_if(|address| !model::Server::can_be_at(*address)) {
-        let why = "the director itself cannot be named by loopback: name the sorry server by an address that it has";
+        let why = "no packet can be sent on to there: name the sorry server, also the director itself, by an address that it has";
         service.note(line, address.to_string(), why);
     }
     if service.persistence.is_some_and(|seconds| seconds > Persistence::LONGEST) {
