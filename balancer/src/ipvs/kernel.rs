@@ -215,14 +215,22 @@ pub fn read_marks(netfilter: &mut Socket) -> Result<Installed, Error> {
         Err(error) if !is_missing(&error) => return Err(error),
         _ => {}
     }
+    let mut is_off = false;
     for request in reading::list_contents() {
-        match netfilter.list(request, |part: &mut Reading, message| part.take(message)) {
-            Ok(part) => state.add(part),
+        match netfilter.list_with_doubt(request, |part: &mut Reading, message| part.take(message)) {
+            Ok((part, is_part_off)) => {
+                state.add(part);
+                is_off |= is_part_off;
+            }
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(state.finish())
+    Ok(match state.finish() {
+        // What is missing may be there all the same: others, such as Docker, change their tables without a pause.
+        Installed::Damaged if is_off => Installed::Uncertain,
+        installed => installed,
+    })
 }
 
 /// Makes a transaction of nf_tables, and waits until it holds.

@@ -209,6 +209,7 @@ impl Steps {
 
 fn mark(desired: &Marks, actual: &Installed) -> Option<Change> {
     match actual {
+        Installed::Uncertain => None,
         Installed::Absent if desired.is_empty() => None,
         Installed::Intact(present) if present == desired => None,
         _ if desired.is_empty() => Some(Change::RemoveMarks),

@@ -203,16 +203,28 @@ impl Socket {
     /// [`Error`].
     pub fn list<T: Default>(
         &mut self,
+        request: Request,
+        take: impl FnMut(&mut T, Message<'_>) -> Result<(), Malformed>,
+    ) -> Result<T, Error> {
+        self.list_with_doubt(request, take).map(|(list, _)| list)
+    }
+
+    /// The same, with whether the list that is given is off.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn list_with_doubt<T: Default>(
+        &mut self,
         mut request: Request,
         mut take: impl FnMut(&mut T, Message<'_>) -> Result<(), Malformed>,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, bool), Error> {
         request.add_flags(flags::DUMP);
         let mut attempt = 1;
         loop {
             let mut list = T::default();
             match self.exchange(std::slice::from_ref(&request), |message| take(&mut list, message)) {
                 Ok(true) if attempt < ATTEMPTS => {}
-                Ok(_) => return Ok(list),
+                Ok(is_off) => return Ok((list, is_off)),
                 // A socket of its own, since one makes no second list before the first is at its end.
                 Err(error) if error.is_passing() && attempt < ATTEMPTS => self.socket = open(self.protocol)?,
                 Err(error) => return Err(error),

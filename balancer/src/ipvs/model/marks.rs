@@ -163,6 +163,8 @@ pub enum Installed {
     Absent,
     /// Something else than Weir would have made: an older form, or what somebody changed by hand.
     Damaged,
+    /// It changed all the time while it was read, or others of nf_tables did: what there is will be seen next time.
+    Uncertain,
     /// The table as Weir makes it, with these marks.
     Intact(Marks),
 }

@@ -50,6 +50,16 @@ fn one_is_raised_before_another_is_lowered() {
 }
 
 #[test]
+fn marks_stay_as_they_are_while_it_is_not_certain_how_they_are() {
+    let packets = Packets { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
+    let marks = Marks::new([(packets, Mark::new(0x100).unwrap())]).unwrap();
+    for marks in [marks, Marks::default()] {
+        let actual = Actual { marks: Installed::Uncertain, ..Actual::default() };
+        assert_eq!(plan(&Desired { marks, ..Desired::default() }, &actual, &few_owned()).unwrap(), []);
+    }
+}
+
+#[test]
 fn another_method_is_set_in_place() {
     let masqueraded = Destination::new(Forwarding::Masquerade, 5);
     let desired = table(0x100, [(server(1), masqueraded)]);
