@@ -350,6 +350,15 @@ mod tests {
     }
 
     #[test]
+    fn services_stay_in_the_metrics_when_the_kernel_cannot_be_read() {
+        let failed = State::Failed("it cannot be read".to_owned());
+        let groups = status().groups.into_iter().map(GroupStatus::unread).collect();
+        let text = metrics(&Status { state: failed, groups, ..status() });
+        assert!(text.contains("weir_kernel_up 0") && text.contains("\nweir_kernel_servers_up{"), "{text}");
+        assert!(!text.contains("weir_kernel_weight"), "nobody knows what the kernel has");
+    }
+
+    #[test]
     fn one_of_two_directors_says_which() {
         let text = metrics(&Status { role: Some(Role::Backup), ..status() });
         for line in ["weir_kernel_role{role=\"backup\"} 1", "weir_kernel_role{role=\"master\"} 0"] {

@@ -224,8 +224,11 @@ impl Controller {
         let (state, groups) = match outcome {
             Ok((groups, None)) => (State::Running, groups),
             Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
-            // What was last known is better than nothing, which would look as if there were no services.
-            Err(error) => (State::Failed(error.to_string()), self.surroundings.status.load().groups.clone()),
+            Err(error) => {
+                // Without any it would look as if there were no services.
+                let last = self.surroundings.status.load().groups.clone();
+                (State::Failed(error.to_string()), last.into_iter().map(GroupStatus::unread).collect())
+            }
         };
         let complaint = if let State::Failed(complaint) = &state { Some(complaint.clone()) } else { None };
         if complaint != self.complaint {

@@ -102,6 +102,13 @@ impl GroupStatus {
         }
     }
 
+    /// What is left of it when the kernel cannot be read: what was decided, and nothing of what the kernel has.
+    #[must_use]
+    pub fn unread(mut self) -> Self {
+        self.servers.values_mut().for_each(|server| server.listed = None);
+        self
+    }
+
     /// Whether anybody serves all of it.
     #[must_use]
     pub fn is_live(&self) -> bool {
