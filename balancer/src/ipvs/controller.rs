@@ -238,8 +238,7 @@ impl Controller {
             }
             self.complaint = complaint;
         }
-        let serves_nobody = self.letting_go.is_some() || self.kernel.is_none();
-        self.tell(if serves_nobody { Fitness::Unfit } else { Fitness::of(&state, &groups) });
+        self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
         let (sysctls, tally, role) = (self.variables.findings().to_vec(), self.tally, self.role);
         self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
