@@ -304,11 +304,11 @@ impl Controller {
             self.letting_go = None;
         }
         let applied = apply::apply(kernel, &desired, before, &self.owned, &mut self.refusals)?;
-        let Applied { after, made, left, refused } = applied;
+        let Applied { after, made, remade, refusals, left, refused } = applied;
         let repairs = made.iter().filter(|change| drift.iter().any(|other| other.subject() == change.subject()));
-        self.tally.repaired += repairs.count() as u64;
-        self.tally.changes += made.len() as u64;
-        self.tally.failures += u64::from(refused.is_some());
+        self.tally.repaired += (repairs.count() + remade.len()) as u64;
+        self.tally.changes += (made.len() + remade.len()) as u64;
+        self.tally.failures += refusals;
         self.told = Some(desired);
         self.left = left;
         // Only now there is what leads to those that are asked through a virtual address.

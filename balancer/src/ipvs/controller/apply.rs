@@ -21,8 +21,12 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Applied {
     /// What there is now.
     pub(super) after: Snapshot,
-    /// The changes that were made.
+    /// The changes that were made as planned.
     pub(super) made: Vec<Change>,
+    /// Those that were made since somebody else changed the kernel meanwhile.
+    pub(super) remade: Vec<Change>,
+    /// How many were refused this time.
+    pub(super) refusals: u64,
     /// Those that are still to be made: they were refused, or wait for one that was, or somebody undoes them.
     pub(super) left: Vec<Change>,
     /// What could not be done, in one line.
@@ -56,23 +60,26 @@ pub(super) fn apply(
     owned: &Owned,
     refusals: &mut Refusals,
 ) -> Result<Applied, netlink::Error> {
-    let mut made = Vec::new();
+    let (mut made, mut remade, mut refused) = (Vec::new(), Vec::new(), 0);
     let mut after = before;
     let mut left = changes(desired, &after, owned);
-    for _ in 0..ATTEMPTS {
+    for number in 0..ATTEMPTS {
         let mut attempt = Attempt::new(desired, &after.actual().table);
-        if !attempt.run(kernel, &left, refusals) {
+        attempt.run(kernel, &left, refusals);
+        if attempt.made.is_empty() && attempt.refused == 0 {
             break;
         }
-        made.append(&mut attempt.made);
+        let so_far = if number == 0 { &mut made } else { &mut remade };
+        so_far.append(&mut attempt.made);
+        refused += attempt.refused;
         after = kernel.read(owned)?;
         left = changes(desired, &after, owned);
     }
     refusals.0.retain(|(change, _)| left.contains(change));
     let undone =
         || left.first().map(|change| format!("the kernel does not stay as it was told: somebody undoes `{change}`"));
-    let refused = refusals.0.first().map(|(_, complaint)| complaint.clone()).or_else(undone);
-    Ok(Applied { after, made, left, refused })
+    let complaint = refusals.0.first().map(|(_, complaint)| complaint.clone()).or_else(undone);
+    Ok(Applied { after, made, remade, refusals: refused, left, refused: complaint })
 }
 
 /// What others have changed since the kernel was told this: all that is to be done for it by now, but what was `left` then.
@@ -90,6 +97,8 @@ struct Attempt<'a> {
     /// Services that could not be made.
     missing: BTreeSet<ServiceKey>,
     made: Vec<Change>,
+    /// How many were refused.
+    refused: u64,
 }
 
 impl<'a> Attempt<'a> {
@@ -99,28 +108,25 @@ impl<'a> Attempt<'a> {
             live.map(|(server, _)| *server).collect()
         };
         let live = table.iter().map(|(key, service)| (*key, live_of(service))).collect();
-        Self { desired, live, failed: BTreeSet::new(), missing: BTreeSet::new(), made: Vec::new() }
+        Self { desired, live, failed: BTreeSet::new(), missing: BTreeSet::new(), made: Vec::new(), refused: 0 }
     }
 
-    /// Returns whether anything was tried.
-    fn run(&mut self, kernel: &mut impl Steered, changes: &[Change], refusals: &mut Refusals) -> bool {
-        let mut has_tried = false;
+    fn run(&mut self, kernel: &mut impl Steered, changes: &[Change], refusals: &mut Refusals) {
         for change in changes {
             if refusals.contains(change) {
                 self.fail(change);
             } else if !self.waits(change) {
-                has_tried = true;
                 match kernel.make(change) {
                     Ok(()) => self.succeed(change),
                     Err(error) => {
                         self.fail(change);
+                        self.refused += 1;
                         let complaint = format!("the kernel refuses to {change}: {error}{}", hint(change, &error));
                         refusals.0.push((change.clone(), complaint));
                     }
                 }
             }
         }
-        has_tried
     }
 
     /// Whether a change has to wait for one that was refused. A server that has failed never does: it is deleted, and
