@@ -13,8 +13,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// How long all scenarios together may take.
 const LIFETIME: Duration = Duration::from_secs(20 * 60);
 
-/// `quiet` leaves errors on the console. A panic ends the machine at once, since it may not boot again.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable";
+/// `quiet` leaves errors on the console. A panic ends the machine at once, since it may not boot again. The clock is QEMU's: the
+/// processor's is measured while booting, and on a busy machine time would then go by several times as fast.
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable clocksource=hpet";
 
 /// A running guest, ended when dropped.
 #[derive(Debug)]
