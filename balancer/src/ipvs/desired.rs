@@ -40,6 +40,8 @@ pub struct Decider {
     started_at: Option<Time>,
     /// Whether any agent of a server was heard since.
     was_heard: bool,
+    /// Whether the last decision was one of the first, of which some server had not been checked at all yet.
+    was_awaiting: bool,
 }
 
 /// What is known at a moment.
@@ -102,6 +104,7 @@ impl Decider {
             is_sorry: BTreeMap::new(),
             started_at: None,
             was_heard: false,
+            was_awaiting: true,
         }
     }
 
@@ -131,7 +134,9 @@ impl Decider {
             Some(candidate) => matches!(candidate.condition, Condition::Drained(_) | Condition::Paused),
             None => present.contains_key(address) && !(self.group.sorry.contains(address) && is_saying_sorry(*address)),
         });
-        let weighed = self.weights.step(&inputs, !view.is_settled, view.now);
+        // Of servers that are there from the start none is new, whichever is checked first.
+        let weighed = self.weights.step(&inputs, !view.is_settled || self.was_awaiting, view.now);
+        self.was_awaiting &= view.candidates.values().any(|candidate| candidate.condition == Condition::Awaited);
         let is_up = |address: &IpAddr, candidate: &Candidate| {
             // Who was there before is believed until a check says otherwise.
             let is_believed = || inputs.get(address).is_some_and(|input| input.measure != Measure::Drained);

@@ -187,6 +187,14 @@ fn a_server_that_was_not_checked_yet_comes_once_it_is_or_stays_if_it_was_there()
     assert_eq!(weights(&again.decide(0, [Condition::Awaited, Condition::Awaited])), [(1, 100)]);
 }
 
+#[test]
+fn of_servers_that_were_there_from_the_start_none_is_new() {
+    let mut site = Site::new("edges = true");
+    site.decide(0, [UP, Condition::Awaited]);
+    assert_eq!(weights(&site.decide(1, [UP, UP])), [(1, 100), (2, 100)]);
+    assert_eq!(weights(&site.decide(2, [UP, UP, UP])), [(1, 100), (2, 100), (3, 10)], "a tenth, for one that joins");
+}
+
 const SORRY: &str = "edges = true\nsorry_server = \"10.0.0.9\"\nquorum = 2\nhysteresis = 1";
 
 #[test]
