@@ -138,11 +138,13 @@ fn after(order: &Range<Instant>, expected: Duration, deleted: Instant) -> Durati
     shortest
 }
 
-/// When a server was deleted, after it had had weight 0 for a while.
+/// When a server was deleted, after it had had weight 0 for a while. It may have been paused before, where its agent was too
+/// slow to know how it is.
 fn end(moments: &[Moment], server: &Server) -> Instant {
     let weights: Vec<_> = moments.iter().map(|moment| moment.weights.get(1, server.addresses[0])).collect();
-    let drained = weights.iter().position(|weight| *weight == Some(0)).expect("it was drained");
-    let deleted = drained + weights[drained..].iter().position(|weight| *weight != Some(0)).expect("it is deleted");
+    let drained = weights.iter().rposition(|weight| weight.is_some_and(|weight| weight > 0)).expect("it served") + 1;
+    assert_eq!(weights.get(drained), Some(&Some(0)), "{} is drained: {weights:?}", server.host.name());
+    let deleted = drained + weights[drained..].iter().position(Option::is_none).expect("it is deleted");
     assert!(weights[deleted..].iter().all(Option::is_none), "{} does not come back: {weights:?}", server.host.name());
     moments[deleted].seen.end
 }
