@@ -21,11 +21,6 @@ pub(crate) fn direct() -> String {
     forwards(Method::Direct)
 }
 
-pub(crate) fn tunnels() -> String {
-    let ways = [(Method::Ipip, "ipip"), (Method::Gue, "gue"), (Method::Gre, "gre")];
-    ways.map(|(method, name)| format!("{name}: {}", forwards(method))).join("; ")
-}
-
 /// TCP and UDP of both families, all under one mark, reach both servers by this method.
 fn forwards(method: Method) -> String {
     let site = Site::new(method, 1, 2);

@@ -16,9 +16,9 @@ mod keepalived_rtsp;
 mod load;
 mod methods;
 mod netlink;
-mod programs;
 mod real_server;
 mod restart;
+mod rights;
 mod terminal_servers;
 mod through;
 mod through_methods;
@@ -33,7 +33,6 @@ use weir_tests::kernel::scenario::{self, Scenario};
 const SCENARIOS: &[Scenario] = &[
     Scenario { name: "guest-nat", shows: "IPVS by mark works in the guest: NAT", run: by_hand::nat },
     Scenario { name: "guest-direct", shows: "… direct routing", run: by_hand::direct },
-    Scenario { name: "guest-tunnels", shows: "… tunnels: ipip, gue and gre", run: by_hand::tunnels },
     Scenario { name: "netlink", shows: "what Weir says over netlink is what the kernel keeps", run: netlink::run },
     Scenario {
         name: "hashing",
@@ -46,7 +45,7 @@ const SCENARIOS: &[Scenario] = &[
         run: real_server::run,
     },
     Scenario { name: "doctor", shows: "what is wrong with a director is found", run: doctor::run },
-    Scenario { name: "guest-weir", shows: "Weir's programs run in the guest", run: programs::run },
+    Scenario { name: "weir-rights", shows: "Weir needs one capability, and no root", run: rights::run },
     Scenario {
         name: "weir-windows-media",
         shows: "a Windows Media cluster by its example: NAT",

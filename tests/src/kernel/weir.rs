@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,7 +39,26 @@ impl<'a> Balancer<'a> {
     /// When it does not start.
     #[must_use]
     pub fn start(host: &'a Host, configuration: &Path) -> Self {
-        let mut command = host.command("weir-balancer");
+        Self::start_by(host, host.command("weir-balancer"), configuration)
+    }
+
+    /// The same as a user without any rights but this capability, such as `net_admin`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with_only(host: &'a Host, capability: &str, configuration: &Path) -> Self {
+        let everybody = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(state(host, "balancer"), everybody).expect("a folder in memory");
+        // By its path: busybox has one of its own, which knows less.
+        let mut command = host.command("/bin/setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]);
+        command.args(["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}=-all,+{capability}")));
+        command.args(["--", "weir-balancer"]);
+        Self::start_by(host, command, configuration)
+    }
+
+    fn start_by(host: &'a Host, mut command: Command, configuration: &Path) -> Self {
         command.arg("--config").arg(configuration).arg("--state").arg(state(host, "balancer"));
         let process = host.start(command);
         let admin = process.await_output(&process.stdout, "where its admin port is", |text| {

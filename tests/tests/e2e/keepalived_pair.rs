@@ -13,6 +13,7 @@ sync_interface = "INTERFACE"
 name = "media"
 addresses = ["192.0.2.10", "2001:db8::10"]
 tcp = ["554"]
+edges = true
 "#;
 
 #[test]
