@@ -70,7 +70,7 @@ pub(crate) fn planned() -> String {
     let [mut first, second] = [first, second].map(|host| Director::start(host, VIRTUAL[0]));
     first.await_master();
     second.await_backup();
-    [&first, &second].into_iter().for_each(|director| director.await_fitness("0"));
+    [&first, &second].into_iter().for_each(|director| director.await_servers(site.servers.len()));
     let mut held = hold(&[&site.client]);
     second.await_connections(HELD);
     let flow = Flow::start(&site.client, TO[1], Duration::from_millis(10));
@@ -122,7 +122,7 @@ pub(crate) fn alike() -> String {
     let [first, second] = [first, second].map(|host| Director::start(host, VIRTUAL[0]));
     first.await_master();
     second.await_backup();
-    [&first, &second].into_iter().for_each(|director| director.await_fitness("0"));
+    [&first, &second].into_iter().for_each(|director| director.await_servers(site.servers.len()));
     let mut held = hold(&clients);
     let tally: Tally = held.iter().map(Visit::server).collect();
     assert_eq!(tally.servers().count(), site.servers.len(), "clients are spread: {tally}");

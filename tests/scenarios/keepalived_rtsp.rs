@@ -60,7 +60,8 @@ pub(crate) fn run() -> String {
     first.await_master();
     let second = Director::start(second, PLAYOUT);
     second.await_backup();
-    [&first, &second].into_iter().for_each(|director| director.await_fitness("0"));
+    // Two services, of two servers each.
+    [&first, &second].into_iter().for_each(|director| director.await_servers(4));
     let up = start.elapsed();
     assert_eq!([first.exchange(), second.exchange()], [["master"], ["backup"]]);
 

@@ -51,7 +51,7 @@ pub(crate) fn run() -> String {
     let mut lvs1 = lvs1;
     lvs1.await_master();
     lvs2.await_backup();
-    [&lvs1, &lvs2].into_iter().for_each(|director| director.await_fitness("0"));
+    [&lvs1, &lvs2].into_iter().for_each(|director| director.await_servers(SERVERS.len()));
 
     let mut held: Vec<Visit> = (0..HELD).map(|_| Visit::start(&client, SERVICE).expect("a connection")).collect();
     let tally: Tally = held.iter().map(Visit::server).collect();

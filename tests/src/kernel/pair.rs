@@ -92,6 +92,20 @@ impl<'a> Director<'a> {
         });
     }
 
+    /// Waits until so many servers are up and have their whole weight, 100 each, and this director is fit.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    #[track_caller]
+    pub fn await_servers(&self, count: usize) {
+        self.await_fitness("0");
+        let wanted = 100.0 * count as f64;
+        wait::eventually(&format!("{} has {count} servers", self.host.name()), PATIENCE, || {
+            let weight = self.balancer.metrics().sum("weir_kernel_weight", &[]);
+            if weight == wanted { Ok(()) } else { Err(format!("they weigh {weight}")) }
+        });
+    }
+
     /// Which sides of the exchange of connections run here.
     #[must_use]
     pub fn exchange(&self) -> Vec<String> {
