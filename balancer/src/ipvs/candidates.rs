@@ -80,6 +80,14 @@ pub enum Health {
     Down(String),
 }
 
+impl Candidate {
+    /// Whether it has not been checked yet.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.condition == Condition::Awaited
+    }
+}
+
 impl Condition {
     /// Whether it is to serve.
     #[must_use]

@@ -12,6 +12,7 @@
 //! Pure: time, fleet, verdicts and what the kernel says are arguments.
 
 mod leaving;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,8 @@ use super::weights::{Input, Measure, Weighed, Weights};
 use crate::config::kernel::Edges;
 use crate::fleet::Time;
 use leaving::Leaving;
+pub use standing::Standing;
+use standing::{Standings, Strength};
 
 /// Decides over time what shall be in the kernel for one group.
 #[derive(Debug)]
@@ -34,8 +37,7 @@ pub struct Decider {
     group: Group,
     weights: Weights,
     leaving: Leaving,
-    /// Whether the sorry server of a family has taken over; nothing before the first decision.
-    is_sorry: BTreeMap<Family, bool>,
+    standings: Standings,
     /// When the first decision was made.
     started_at: Option<Time>,
     /// Whether any agent of a server was heard since.
@@ -68,15 +70,6 @@ pub struct Decision {
     pub standings: BTreeMap<Family, Standing>,
 }
 
-/// How a group stands in one family of addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Servers that are up.
-    pub up: usize,
-    /// Whether the sorry server has taken over.
-    pub is_sorry: bool,
-}
-
 /// One server, and why it is as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
@@ -101,7 +94,7 @@ impl Decider {
             group,
             weights,
             leaving: Leaving::default(),
-            is_sorry: BTreeMap::new(),
+            standings: Standings::default(),
             started_at: None,
             was_heard: false,
             was_awaiting: true,
@@ -120,7 +113,7 @@ impl Decider {
         if self.started_at.is_none() {
             present.iter().for_each(|(address, there)| self.weights.adopt(*address, there.destination.weight));
         }
-        let started_at = *self.started_at.get_or_insert(view.now);
+        self.started_at.get_or_insert(view.now);
         self.was_heard |= view.candidates.values().any(|candidate| candidate.edge.is_some());
         let mut servers = BTreeMap::new();
         let mut inputs = BTreeMap::new();
@@ -129,20 +122,21 @@ impl Decider {
                 inputs.insert(*address, Input { base: candidate.base, measure });
             }
         }
-        let is_saying_sorry = |address| self.is_sorry.get(&Family::of(address)) == Some(&true);
         self.leaving.forget(|address| match view.candidates.get(address) {
             Some(candidate) => matches!(candidate.condition, Condition::Drained(_) | Condition::Paused),
-            None => present.contains_key(address) && !(self.group.sorry.contains(address) && is_saying_sorry(*address)),
+            None => {
+                let is_sorry = self.group.sorry.contains(address) && self.standings.was_sorry(*address);
+                present.contains_key(address) && !is_sorry
+            }
         });
         // Of servers that are there from the start none is new, whichever is checked first.
         let weighed = self.weights.step(&inputs, !view.is_settled || self.was_awaiting, view.now);
-        self.was_awaiting &= view.candidates.values().any(|candidate| candidate.condition == Condition::Awaited);
-        let is_up = |address: &IpAddr, candidate: &Candidate| {
-            // Who was there before is believed until a check says otherwise.
-            let is_believed = || inputs.get(address).is_some_and(|input| input.measure != Measure::Drained);
-            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && is_believed())
-        };
-        let standings = self.stand(view, &present, is_up, started_at);
+        self.was_awaiting &= self.awaits_checks(view) && view.candidates.values().any(Candidate::is_awaited);
+        let strengths =
+            self.group.services.keys().map(|family| (*family, self.strength(*family, view, &present, &inputs)));
+        let strengths: Vec<_> = strengths.collect();
+        let judge = |(family, strength)| (family, self.standings.judge(&self.group, family, strength));
+        let standings: BTreeMap<Family, Standing> = strengths.into_iter().map(judge).collect();
         let is_sorry = |address| standings.get(&Family::of(address)).is_some_and(|standing| standing.is_sorry);
         let mut table = self.empty_table();
         for (address, candidate) in view.candidates {
@@ -218,41 +212,35 @@ impl Decider {
         }
     }
 
-    /// How many servers of each family are up, and whether its sorry server is to serve.
-    fn stand(
-        &mut self,
+    /// What is known of the servers of this family.
+    fn strength(
+        &self,
+        family: Family,
         view: &View<'_>,
         present: &BTreeMap<IpAddr, Present>,
-        is_up: impl Fn(&IpAddr, &Candidate) -> bool,
-        started_at: Time,
-    ) -> BTreeMap<Family, Standing> {
-        let families: Vec<Family> = self.group.services.keys().copied().collect();
-        let stand = |family: Family| {
-            let of_family = || view.candidates.iter().filter(|(address, _)| Family::of(**address) == family);
-            let up = of_family().filter(|(address, candidate)| is_up(address, candidate)).count();
-            let Some((sorry, _)) = self.group.sorry_server(family) else {
-                return (family, Standing { up, is_sorry: false });
-            };
-            let was_sorry = self.is_sorry.get(&family).copied();
-            let was_sorry = was_sorry
-                .unwrap_or_else(|| present.get(&sorry.address).is_some_and(|there| there.destination.weight > 0));
-            let has_awaited = of_family().any(|(_, candidate)| candidate.condition == Condition::Awaited);
-            let serves = |(address, there): (&IpAddr, &Present)| {
-                Family::of(*address) == family && *address != sorry.address && there.destination.weight > 0
-            };
-            let awaits_edges = self.awaits_edges(view) && (!view.is_settled || present.iter().any(serves));
-            // One that can never be checked is not waited for.
-            let is_known = (!has_awaited || view.now - started_at > self.group.patience()) && !awaits_edges;
-            let most = of_family().count().max(self.group.quorum);
-            let is_enough = match was_sorry {
-                true => up >= (self.group.quorum + self.group.hysteresis).min(most),
-                false => up >= self.group.quorum || !is_known,
-            };
-            (family, Standing { up, is_sorry: !is_enough })
+        inputs: &BTreeMap<IpAddr, Input>,
+    ) -> Strength {
+        let of_family = || view.candidates.iter().filter(|(address, _)| Family::of(**address) == family);
+        // Who was there before is believed until a check says otherwise.
+        let is_believed = |address: &IpAddr| inputs.get(address).is_some_and(|input| input.measure != Measure::Drained);
+        let is_up = |(address, candidate): &(&IpAddr, &Candidate)| {
+            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && is_believed(address))
         };
-        let standings: BTreeMap<Family, Standing> = families.into_iter().map(stand).collect();
-        self.is_sorry = standings.iter().map(|(family, standing)| (*family, standing.is_sorry)).collect();
-        standings
+        let serving = || present.iter().filter(|(address, there)| Family::of(**address) == family && there.serves());
+        let is_sorry = |address: &IpAddr| self.group.sorry.contains(address);
+        let goes_on = self.awaits_edges(view) && (!view.is_settled || serving().any(|(address, _)| !is_sorry(address)));
+        let awaits_check = self.awaits_checks(view) && of_family().any(|(_, server)| server.is_awaited());
+        Strength {
+            up: of_family().filter(is_up).count(),
+            all: of_family().count(),
+            is_known: !(goes_on || awaits_check),
+            sorry_serves: serving().any(|(address, _)| is_sorry(address)),
+        }
+    }
+
+    /// Whether checks may yet say something for the first time. One that can never be made is not waited for.
+    fn awaits_checks(&self, view: &View<'_>) -> bool {
+        self.started_at.is_none_or(|started_at| view.now - started_at <= self.group.patience())
     }
 
     /// The servers that the kernel has for the group, in whichever family.
@@ -290,6 +278,11 @@ struct Present {
 }
 
 impl Present {
+    /// Whether it gets new connections.
+    fn serves(&self) -> bool {
+        self.destination.is_live()
+    }
+
     /// Whether a server that is being emptied is to stay for now. While it has weight, connections come that have not been
     /// counted yet.
     fn is_to_stay(&self, until: Time, now: Time) -> bool {

@@ -237,6 +237,15 @@ fn nobody_waits_for_ever_for_a_server_that_cannot_be_checked() {
 }
 
 #[test]
+fn a_server_that_cannot_be_checked_does_not_make_others_old() {
+    let mut site = Site::new(CHECKED);
+    assert_eq!(weights(&site.decide(0, [UP, Condition::Awaited])), [(1, 100)]);
+    assert_eq!(weights(&site.decide(13, [UP, Condition::Awaited])), [(1, 100)]);
+    let later = [UP, Condition::Awaited, UP];
+    assert_eq!(weights(&site.decide(60, later)), [(1, 100), (3, 10)], "it is new");
+}
+
+#[test]
 fn a_sorry_server_stays_while_those_that_were_there_take_nobody() {
     let mut before = Site::new(CHECKED);
     before.decide(0, [UP]);
