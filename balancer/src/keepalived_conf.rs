@@ -14,7 +14,12 @@ pub(crate) fn run(arguments: &KeepalivedConf) -> Outcome {
     let file = &arguments.config;
     let wrong = |message: &str| Failure::configuration(format_args!("{}: {message}", file.display()));
     let kernel = Config::read(file).map_err(Failure::configuration)?.kernel;
-    let Directors { track_file, notify_fifo, sync_interface, sync_id, .. } = kernel.directors.unwrap_or_default();
+    let pair = kernel.directors.ok_or_else(|| {
+        wrong(
+            "there is no [kernel.directors], without which Weir neither tells keepalived anything nor hears it: add it",
+        )
+    })?;
+    let Directors { track_file, notify_fifo, sync_interface, sync_id, .. } = pair;
     let interface = arguments.interface.clone().or(sync_interface.map(|name| name.to_string())).ok_or_else(|| {
         wrong("no interface for the addresses: give --interface, or `sync_interface` in [kernel.directors]")
     })?;

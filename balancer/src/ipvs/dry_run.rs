@@ -1,10 +1,13 @@
 //! What would be told to the kernel, as text for `nft` and `ipvsadm`: to read it first, or to do it by hand.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::desired;
+use super::group::Group;
 use super::model::Table;
 use super::plan::Change;
+use super::sysctls;
 use super::text::{ipvsadm, nft};
 use super::through::leads::{self, Leads};
 use crate::config::Kernel;
@@ -13,7 +16,7 @@ use crate::config::kernel::{Edges, Error};
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Both, each under a heading.
+    /// Both, and variables of the kernel, each under a heading.
     All,
     /// The table that marks packets, for `nft -f`.
     Nft,
@@ -52,9 +55,28 @@ pub fn script(kernel: &Kernel, part: Part) -> Result<String, Error> {
             if !leads.is_empty() {
                 text.push_str("# each to one server alone, which is checked through it\n");
             }
-            text + &checking
+            text + &checking + &surroundings(kernel, &groups)
         }
     })
+}
+
+/// What the kernel is told besides: variables, as `sysctl -p` takes them, and that connections are exchanged.
+fn surroundings(kernel: &Kernel, groups: &[Group]) -> String {
+    let directors = kernel.directors.as_ref();
+    let mut text = "\n# for sysctl -p\n".to_owned();
+    for variable in sysctls::needed(groups, directors, &BTreeSet::new()) {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "{} = {}", variable.name.replace('/', "."), variable.value.replace('\t', " "));
+    }
+    if let Some((pair, interface)) = directors.and_then(|pair| pair.sync_interface.as_ref().map(|name| (pair, name))) {
+        let id = pair.sync_id;
+        let _ = writeln!(
+            text,
+            "\n# on the director that has the addresses; on the other one `backup`\n\
+             # ipvsadm --start-daemon master --mcast-interface {interface} --syncid {id}"
+        );
+    }
+    text
 }
 
 #[cfg(test)]
@@ -99,7 +121,8 @@ mod tests {
             assert!(rules.contains(&format!("192.0.2.10 . {entry} : 0x00000001")), "{entry}: {rules}");
         }
         let all = script(&kernel, Part::All).unwrap();
-        assert!(all.contains(&rules) && all.ends_with(expected), "{all}");
+        let variables = "\n# for sysctl -p\nnet.ipv4.ip_forward = 1\n";
+        assert!(all.contains(&rules) && all.contains(&format!("{expected}{variables}")), "{all}");
         assert!(all.contains("# `windows-media` has edges as servers, too"), "{all}");
     }
 
@@ -133,7 +156,7 @@ mod tests {
         let lead = "-A -f 1459683327 -s wlc\n-a -f 1459683327 -r 10.0.0.1:0 -g -w 1 -x 0 -y 0\n";
         assert!(script(&kernel, Part::Ipvsadm).unwrap().ends_with(lead));
         let all = script(&kernel, Part::All).unwrap();
-        assert!(all.ends_with(&format!("checked through it\n{lead}")), "{all}");
+        assert!(all.contains(&format!("checked through it\n{lead}")), "{all}");
         assert!(!script(&kernel, Part::Nft).unwrap().contains("0x5700ffff"), "only sockets of checks have that mark");
     }
 }

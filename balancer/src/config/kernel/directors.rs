@@ -33,18 +33,6 @@ pub struct Directors {
     pub hand_over: Duration,
 }
 
-impl Default for Directors {
-    fn default() -> Self {
-        Self {
-            track_file: track_file(),
-            notify_fifo: notify_fifo(),
-            sync_interface: None,
-            sync_id: sync_id(),
-            hand_over: hand_over(),
-        }
-    }
-}
-
 fn track_file() -> PathBuf {
     PathBuf::from("/run/weir/track")
 }
