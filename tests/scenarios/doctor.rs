@@ -45,13 +45,19 @@ pub(crate) fn run() -> String {
     director.call("nft add table inet theirs");
     let rules = director.write(
         "theirs.nft",
-        "table inet theirs {\n  chain input {\n    type filter hook input priority 0; policy drop;\n  }\n}\n",
+        "table inet theirs {\n  chain input {\n    type filter hook input priority 0; policy drop;\n  }\n  \
+         chain marks {\n    type filter hook prerouting priority mangle;\n    tcp dport 554 meta mark set 80\n  }\n}\n",
     );
     director.call(&format!("nft --file {}", rules.display()));
     director.call("ipvsadm --add-service --fwmark-service 7 --scheduler rr");
     let (code, said) = doctor(director, &configuration);
     assert_eq!(code, Some(1), "{said}");
-    for part in ["tells others that it has 192.0.2.10", "theirs input drops", "the mark 7 already"] {
+    for part in [
+        "tells others that it has 192.0.2.10",
+        "theirs input drops",
+        "the mark 7 already",
+        "theirs marks gives packets marks",
+    ] {
         assert!(said.contains(part), "{part}:\n{said}");
     }
     format!("{} findings, each with a remedy", said.matches('→').count())

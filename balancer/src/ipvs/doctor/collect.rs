@@ -13,6 +13,8 @@ use crate::ipvs::through::Paths;
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETCHAIN`; `struct nfgenmsg` for all families.
 const GET_CHAINS: u16 = 10 << 8 | 4;
+/// … and `NFT_MSG_GETRULE`.
+const GET_RULES: u16 = 10 << 8 | 7;
 const ALL_FAMILIES: [u8; 4] = [0; 4];
 
 /// Collects what there is that matters to these services.
@@ -27,7 +29,7 @@ pub fn collect(wanted: &[Wanted]) -> Facts {
         Err(error) => facts.no_ipvs = Some(error.to_string()),
     }
     match filter() {
-        Ok((dropping, has_weir)) => (facts.dropping, facts.has_weir) = (dropping, has_weir),
+        Ok(filter) => (facts.dropping, facts.marking, facts.has_weir) = filter,
         Err(error) => facts.no_nf_tables = Some(error.to_string()),
     }
     for path in ["ipv4/ip_forward", "ipv4/ip_local_port_range", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter"] {
@@ -85,15 +87,20 @@ fn marks(kernel: &mut Kernel) -> BTreeSet<u32> {
     snapshot.services.keys().filter_map(mark).collect()
 }
 
-/// The chains that drop what no rule lets through to IPVS, and whether Weir's table is there.
-fn filter() -> Result<(Vec<String>, bool), Error> {
+/// The chains that drop what no rule lets through to IPVS, those that set marks, and whether Weir's table is there.
+fn filter() -> Result<(Vec<String>, BTreeSet<String>, bool), Error> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let request = Request::new(GET_CHAINS, 0).header(&ALL_FAMILIES);
     let dropping = socket.list(request, |chains: &mut Vec<String>, message: Message<'_>| {
         chains.extend(reading::dropping(message)?);
         Ok(())
     })?;
-    Ok((dropping, read_marks(&mut socket)? != Installed::Absent))
+    let request = Request::new(GET_RULES, 0).header(&ALL_FAMILIES);
+    let marking = socket.list(request, |chains: &mut BTreeSet<String>, message: Message<'_>| {
+        chains.extend(reading::marking(message)?);
+        Ok(())
+    })?;
+    Ok((dropping, marking, read_marks(&mut socket)? != Installed::Absent))
 }
 
 fn setting(facts: &mut Facts, path: &str) {

@@ -89,6 +89,8 @@ pub struct Facts {
     pub neighbours: BTreeMap<IpAddr, String>,
     /// Chains of the packet filter that drop what no rule lets through, before IPVS sees it: table and name.
     pub dropping: Vec<String>,
+    /// Chains of others with rules that give packets marks: table and name.
+    pub marking: BTreeSet<String>,
     /// Tables of the old packet filter that are in use.
     pub old_tables: BTreeSet<String>,
     /// The marks of services that the kernel has.

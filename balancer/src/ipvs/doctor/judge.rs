@@ -153,6 +153,13 @@ fn marks(service: &Wanted, facts: &Facts, findings: &mut Findings) {
             "look at `iptables-legacy -t mangle -S`: no rule may mark what goes to a service",
         );
     }
+    for chain in &facts.marking {
+        findings.add(
+            "marks",
+            format!("the chain {chain} gives packets marks, too: with another than Weir's they go to no service"),
+            "drop the rules in it that mark what goes to a service: Weir marks that by itself",
+        );
+    }
     if let Some(mark) = service.mark.filter(|mark| facts.marks.contains(mark) && !facts.has_weir) {
         let finding = format!("there is a service with the mark {mark} already, which Weir takes for its own");
         findings.add(
@@ -284,6 +291,11 @@ mod tests {
             (Facts { dropping: vec!["filter INPUT".to_owned()], ..Facts::default() }, direct, "filter INPUT drops"),
             (Facts { old_tables: ["mangle".to_owned()].into(), ..Facts::default() }, direct, "other marks"),
             (Facts { marks: [7].into(), ..Facts::default() }, direct, "the mark 7 already"),
+            (
+                Facts { marking: ["mangle PREROUTING".to_owned()].into(), ..Facts::default() },
+                direct,
+                "gives packets marks",
+            ),
             (
                 Facts { neighbours: [(vip, hardware()), (server, hardware())].into(), ..Facts::default() },
                 direct,
