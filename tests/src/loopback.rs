@@ -30,6 +30,16 @@ pub fn port(address: Ipv4Addr) -> u16 {
         .unwrap_or_else(|| panic!("no free port on {address} in {ATTEMPTS} attempts"))
 }
 
+/// The same for a program that has another port there already, or is about to: without this one of 20,000 would get one twice.
+///
+/// # Panics
+/// When none of many random ports can be bound.
+#[must_use]
+pub fn port_besides(address: Ipv4Addr, taken: u16) -> u16 {
+    let other = (0..ATTEMPTS).map(|_| port(address)).find(|port| *port != taken);
+    other.unwrap_or_else(|| panic!("no port on {address} besides {taken}"))
+}
+
 /// A listener on a random port below the kernel's own range, so that no outgoing connection of another test ever has
 /// the same local port: the agent's system probe counts by port.
 ///

@@ -37,7 +37,8 @@ impl Nginx {
         open_to_workers(folder.path());
         for _ in 0..ATTEMPTS {
             let address = loopback::address();
-            let ports = [port.unwrap_or_else(|| loopback::port(address)), loopback::port(address)];
+            let first = port.unwrap_or_else(|| loopback::port(address));
+            let ports = [first, loopback::port_besides(address, first)];
             let process = launch(folder.path(), &blocks(address, ports));
             // nginx cannot bind port 0, so in theory someone else can be faster; it says so by ending.
             let listening = eventually("nginx listens or ends", PATIENCE, || {
