@@ -19,7 +19,7 @@ pub(crate) const LOAD: usize = 30;
 
 /// Between two reports, as it is by default: an edge whose agent has not had the processor for three of them counts as
 /// ill, and here many programs want it.
-const INTERVAL: &str = "2500ms";
+pub(crate) const INTERVAL: &str = "2500ms";
 
 /// What one client meets. The fields are dropped in this order: edges would complain about a feeder that they outlive.
 pub(crate) struct Stage {

@@ -11,7 +11,7 @@ use weir_tests::process;
 use weir_tests::wait::PATIENCE;
 
 use crate::row::Row;
-use crate::stage::LOAD;
+use crate::stage::{INTERVAL, LOAD};
 
 /// Segments after which a session counts as settled.
 const SETTLED: usize = 3;
@@ -21,7 +21,8 @@ pub(crate) fn perform(row: &Row) -> Result<String, String> {
     let balancer = Balancer::with_config(row.mode.config());
     let edges = HttpOrigin::start_two();
     let agent = |edge: &HttpOrigin, load| {
-        AgentBuilder::of(&balancer).address(edge.address()).endpoint("http", edge.port()).load(load).start()
+        let agent = AgentBuilder::of(&balancer).address(edge.address()).endpoint("http", edge.port()).load(load);
+        agent.interval(INTERVAL).start()
     };
     let agents = [agent(&edges[0], 0), agent(&edges[1], LOAD)];
     balancer.await_running(2);
