@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use weir_balancer::ipvs::model::{Installed, ServiceKey};
 use weir_balancer::ipvs::netlink::ipvs::{daemon, destination, service, settings};
 use weir_balancer::ipvs::netlink::{generic, nftables, route};
-use weir_program::netlink::{Answer, Message, Messages, Request};
+use weir_program::netlink::{Answer, Message, Messages, Request, addresses};
 
 /// The number of IPVS's family in the corpus.
 const IPVS: u16 = 31;
@@ -17,7 +17,7 @@ fuzz_target!(|datagram: &[u8]| {
         let Ok(Answer::Data(message)) = Answer::of(message) else { continue };
         let _ = generic::read_family(message);
         let _ = settings::read_version(message, IPVS);
-        let _ = (route::read_route(message), route::read_address(message));
+        let _ = (route::read_route(message), addresses::read(message));
         let _ = reading.take(message);
         read_again(message);
     }

@@ -2,15 +2,10 @@
 
 use std::net::IpAddr;
 
+use weir_program::netlink::addresses::{self, ADDRESS, DELETE, LOCAL, NEW};
 use weir_program::netlink::{Malformed, Message, Request, flags};
 
-/// `RTM_NEWADDR`, `RTM_DELADDR`, `RTM_GETADDR`.
-const NEW: u16 = 20;
-const DELETE: u16 = 21;
-const GET: u16 = 22;
-/// `IFA_ADDRESS`, `IFA_LOCAL`, `IFA_CACHEINFO`.
-const ADDRESS: u16 = 1;
-const LOCAL: u16 = 2;
+/// `IFA_CACHEINFO`.
 const LIFETIMES: u16 = 6;
 /// `NLM_F_EXCL`: it must not be there yet.
 const EXCLUSIVE: u16 = 0x200;
@@ -21,12 +16,6 @@ const LOOPBACK: u32 = 1;
 /// `AF_INET` and `AF_INET6`.
 const INET: u8 = 2;
 const INET6: u8 = 10;
-
-/// Asks for all addresses of all interfaces.
-#[must_use]
-pub fn list() -> Request {
-    Request::new(GET, 0).header(&header(0, 0, 0, 0))
-}
 
 /// Gives an address to loopback.
 #[must_use]
@@ -45,16 +34,8 @@ pub fn delete(address: IpAddr) -> Request {
 /// # Errors
 /// [`Malformed`] when it is no such message.
 pub fn read(message: Message<'_>) -> Result<Option<IpAddr>, Malformed> {
-    let ([_, _, _, _, index @ ..], attributes) = message.split_body::<8>()?;
-    if message.kind != NEW || u32::from_ne_bytes(index) != LOOPBACK {
-        return Ok(None);
-    }
-    let address = attributes.find_kind(LOCAL)?.or(attributes.find_kind(ADDRESS)?);
-    let Some(address) = address else { return Ok(None) };
-    Ok(match address.value.len() {
-        4 => Some(address.array::<4>()?.into()),
-        _ => Some(address.array::<16>()?.into()),
-    })
+    let own = addresses::read(message)?.filter(|own| own.interface == LOOPBACK);
+    Ok(own.map(|own| own.address))
 }
 
 fn request(kind: u16, flags: u16, address: IpAddr) -> Request {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
-use weir_program::netlink::{Message, Protocol, Socket};
+use weir_program::netlink::{Message, Protocol, Socket, addresses};
 
 use super::address;
 use super::plan::{ALL, Setting, State, Step};
@@ -22,7 +22,7 @@ const SETTINGS: &str = "/proc/sys/net/ipv4/conf";
 pub fn read() -> io::Result<State> {
     let mut state = State::default();
     let held =
-        Socket::open(Protocol::Route)?.list(address::list(), |held: &mut Vec<IpAddr>, message: Message<'_>| {
+        Socket::open(Protocol::Route)?.list(addresses::list(), |held: &mut Vec<IpAddr>, message: Message<'_>| {
             held.extend(address::read(message)?);
             Ok(())
         })?;

@@ -5,11 +5,13 @@
 //! | [`message`]   | messages: requests are written, datagrams taken apart               |
 //! | [`attribute`] | what is in them                                                     |
 //! | [`answer`]    | what an answer says: data, an end, or what the kernel refuses       |
+//! | [`addresses`] | the addresses of this machine                                       |
 //! | [`socket`]    | the socket, the only part that does I/O                             |
 //!
 //! All but the socket is pure: numbers are in the host's byte order unless a method says otherwise, nothing panics
 //! whatever the bytes, and nothing is reserved that was only announced.
 
+pub mod addresses;
 pub mod answer;
 pub mod attribute;
 pub mod message;

@@ -5,7 +5,7 @@
 //! | [`generic`]  | generic netlink, and the numbers of its families           |
 //! | [`ipvs`]     | its family `IPVS`: services, servers, daemons, time-outs   |
 //! | [`nftables`] | the table that marks packets                               |
-//! | [`route`]    | ways to servers, and the addresses of this machine         |
+//! | [`route`]    | ways to servers                                            |
 
 pub mod generic;
 pub mod ipvs;

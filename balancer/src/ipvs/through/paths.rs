@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rustix::net::netdevice::index_to_name;
 use socket2::{Domain, Type};
-use weir_program::netlink::{Error, Protocol, Socket};
+use weir_program::netlink::{Error, Protocol, Socket, addresses};
 
 use super::source::{Surroundings, source};
-use crate::ipvs::netlink::route::{get_route, list_addresses, read_address, read_route};
+use crate::ipvs::netlink::route::{get_route, read_route};
 
 /// The way to a server, and how it is asked by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Paths {
     pub fn open(virtual_addresses: BTreeSet<IpAddr>) -> Result<Self, Error> {
         let mut socket = Socket::open(Protocol::Route)?;
         let names = socket2::Socket::new(Domain::for_address((Ipv4Addr::UNSPECIFIED, 0).into()), Type::DGRAM, None)?;
-        let own = socket.list(list_addresses(), |own: &mut Vec<_>, message| {
-            own.extend(read_address(message)?);
+        let own = socket.list(addresses::list(), |own: &mut Vec<_>, message| {
+            own.extend(addresses::read(message)?);
             Ok(())
         })?;
         Ok(Self { socket, names, surroundings: Surroundings { own, virtual_addresses } })

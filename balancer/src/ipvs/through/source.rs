@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use weir_program::netlink::addresses::Own;
+
 use crate::ipvs::model::Family;
-use crate::ipvs::netlink::route::{Own, Route};
+use crate::ipvs::netlink::route::Route;
 
 /// What is known of this machine and its services.
 #[derive(Debug, Clone, Default)]
