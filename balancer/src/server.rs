@@ -92,7 +92,7 @@ pub enum Error {
     Kernel(#[from] controller::Unavailable),
     /// A section of kernel mode contradicts another.
     #[error("{0}")]
-    Services(#[from] config::kernel::Error),
+    Services(#[from] config::SectionError),
     /// A thread or a runtime cannot be started, or the socket for reports failed.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -281,7 +281,7 @@ fn start_with(
     kernel: Option<Kernel>,
     config: &Config,
     surroundings: Surroundings,
-) -> Result<Option<Controller>, config::kernel::Error> {
+) -> Result<Option<Controller>, config::SectionError> {
     let has_services = !config.kernel.services.is_empty();
     has_services.then(|| Controller::new(config.kernel.clone(), kernel, surroundings)).transpose()
 }

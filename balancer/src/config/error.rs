@@ -22,8 +22,13 @@ impl Error {
         }
     }
 
+    /// A section of the text is wrong.
+    pub(super) fn in_section(path: &Path, text: &str, error: &SectionError) -> Self {
+        Self::at(path, text, error.offset, error)
+    }
+
     /// What stands at this byte of the text is wrong.
-    pub(super) fn at(path: &Path, text: &str, offset: usize, message: impl fmt::Display) -> Self {
+    fn at(path: &Path, text: &str, offset: usize, message: impl fmt::Display) -> Self {
         let before = text.as_bytes().iter().take(offset);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
         Self(format!("{}:{line}: {message}", path.display()))
@@ -48,6 +53,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A section that is wrong by itself, or contradicts another.
+#[derive(Debug)]
+pub struct SectionError {
+    /// Where what is wrong stands: bytes from the beginning of the text.
+    pub offset: usize,
+    pub(super) message: String,
+}
+
+impl fmt::Display for SectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SectionError {}
 
 /// Makes serde's sentence about an unknown or missing field one about a key, and says which key was probably meant.
 ///

@@ -24,10 +24,9 @@ use toml::Spanned;
 pub use check::Check;
 use check::Question;
 pub use directors::Directors;
-pub use groups::Error;
 pub use service::{EdgeFilter, Edges, Method, RealServer, Service};
 
-use crate::config::units;
+use crate::config::{SectionError, units};
 use crate::ipvs::group::Group;
 use crate::ipvs::model::{Mark, MarkRange, Owned, Timeouts};
 
@@ -129,7 +128,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When a section is wrong, or contradicts another.
-    pub fn groups(&self) -> Result<Vec<Group>, Error> {
+    pub fn groups(&self) -> Result<Vec<Group>, SectionError> {
         groups::groups(self)
     }
 

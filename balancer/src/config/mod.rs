@@ -43,7 +43,7 @@ use serde::Deserialize;
 
 pub use admin::Admin;
 pub use application::{Application, Mode};
-pub use error::Error;
+pub use error::{Error, SectionError};
 pub use geoip::Geoip;
 pub use http::{Http, ServerInfo};
 pub use kernel::Kernel;
@@ -114,8 +114,8 @@ impl Config {
     /// [`Error`], which names the file and the line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let config: Self = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))?;
-        config.zones().map_err(|error| Error::at(path, text, error.offset, &error))?;
-        config.kernel.groups().map_err(|error| Error::at(path, text, error.offset, &error))?;
+        config.zones().map_err(|error| Error::in_section(path, text, &error))?;
+        config.kernel.groups().map_err(|error| Error::in_section(path, text, &error))?;
         if config.kernel.only && config.kernel.services.is_empty() {
             let message = "`only` in [kernel], but no [[kernel.service]]: add one, or take `only` out";
             return Err(Error::in_file(path, message));
@@ -137,7 +137,7 @@ impl Config {
     ///
     /// # Errors
     /// When a section is wrong or contradicts another. Those of a configuration that was parsed are checked.
-    pub fn zones(&self) -> Result<Zones, zone::Error> {
+    pub fn zones(&self) -> Result<Zones, SectionError> {
         zone::zones(&self.zones, &self.geoip)
     }
 

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::Geoip;
 use crate::config::units::parse_name;
+use crate::config::{Geoip, SectionError};
 use crate::fleet::zones::{ANY, Definition, Place, Zones};
 
 /// A zone (site, region): its edges, by name, and its clients, by address. May be repeated, up to 65536 times. Without
@@ -41,38 +41,22 @@ fn anywhere() -> Vec<Spanned<String>> {
     vec![Spanned::new(0..0, ANY.to_owned())]
 }
 
-/// A section that is wrong by itself, or contradicts another.
-#[derive(Debug)]
-pub struct Error {
-    /// Where what is wrong stands: bytes from the beginning of the text.
-    pub offset: usize,
-    message: String,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// The sections as the fleet takes them.
-pub(super) fn zones(sections: &[Zone], geoip: &Geoip) -> Result<Zones, Error> {
+pub(super) fn zones(sections: &[Zone], geoip: &Geoip) -> Result<Zones, SectionError> {
     let definitions = sections.iter().map(Zone::definition).collect::<Result<_, _>>()?;
     let territories = sections.iter().flat_map(|zone| zone.countries.iter().chain(&zone.continents));
     if let (None, Some(offset)) = (&geoip.file, territories.map(|code| code.span().start).min()) {
         let message = "countries and continents need a database: name one as `file` in [geoip]".to_owned();
-        return Err(Error { offset, message });
+        return Err(SectionError { offset, message });
     }
     Zones::new(definitions).map_err(|error| {
         let place = sections[error.definition].written(error.place);
-        Error { offset: place.span().start, message: error.to_string() }
+        SectionError { offset: place.span().start, message: error.to_string() }
     })
 }
 
 impl Zone {
-    fn definition(&self) -> Result<Definition, Error> {
+    fn definition(&self) -> Result<Definition, SectionError> {
         Ok(Definition {
             name: read(&self.name, parse_name)?,
             networks: read_all(&self.networks, parse_network)?,
@@ -94,12 +78,18 @@ impl Zone {
     }
 }
 
-fn read<T, E: fmt::Display>(written: &Spanned<String>, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Error> {
+fn read<T, E: fmt::Display>(
+    written: &Spanned<String>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, SectionError> {
     let offset = written.span().start;
-    parse(written.get_ref()).map_err(|error| Error { offset, message: error.to_string() })
+    parse(written.get_ref()).map_err(|error| SectionError { offset, message: error.to_string() })
 }
 
-fn read_all<T, E: fmt::Display>(list: &[Spanned<String>], parse: fn(&str) -> Result<T, E>) -> Result<Vec<T>, Error> {
+fn read_all<T, E: fmt::Display>(
+    list: &[Spanned<String>],
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, SectionError> {
     list.iter().map(|written| read(written, parse)).collect()
 }
 

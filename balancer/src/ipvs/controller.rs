@@ -32,7 +32,8 @@ use super::status::{GroupStatus, State, Status, Tally};
 use super::sysctls;
 use crate::clock::Clock;
 use crate::config;
-use crate::config::kernel::{Error as ConfigError, OnExit};
+use crate::config::SectionError;
+use crate::config::kernel::OnExit;
 use crate::fleet::{self, Time};
 use apply::{Applied, Refusals};
 use misplaced::Misplaced;
@@ -131,7 +132,7 @@ impl Controller {
         config: config::Kernel,
         kernel: Option<Kernel>,
         surroundings: Surroundings,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, SectionError> {
         let groups = config.groups()?;
         // Groups whose packets overlap are refused as wrong.
         let marks = desired::marks(&groups).unwrap_or_default();

@@ -10,8 +10,8 @@ use super::plan::Change;
 use super::sysctls;
 use super::text::{ipvsadm, nft};
 use super::through::leads::{self, Leads};
-use crate::config::Kernel;
-use crate::config::kernel::{Edges, Error};
+use crate::config::kernel::Edges;
+use crate::config::{Kernel, SectionError};
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Part {
 ///
 /// # Errors
 /// When the configuration is wrong.
-pub fn script(kernel: &Kernel, part: Part) -> Result<String, Error> {
+pub fn script(kernel: &Kernel, part: Part) -> Result<String, SectionError> {
     let groups = kernel.groups()?;
     // Groups whose packets overlap are refused as wrong.
     let marks = desired::marks(&groups).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! From sections to groups: what each section leaves open is filled in, and what contradicts is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 
 use toml::Spanned;
@@ -9,6 +8,7 @@ use toml::Spanned;
 use super::check::Question;
 use super::service::{Edges, Method, Service};
 use super::{Kernel, RealServer};
+use crate::config::SectionError;
 use crate::config::units::parse_name;
 use crate::ipvs::group::{Group, Member, Way};
 use crate::ipvs::model::{
@@ -17,28 +17,12 @@ use crate::ipvs::model::{
 };
 use crate::ipvs::through::leads;
 
-/// A section that is wrong by itself, or contradicts another.
-#[derive(Debug)]
-pub struct Error {
-    /// Where the section stands: bytes from the beginning of the text.
-    pub offset: usize,
-    message: String,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
-pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
+pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, SectionError> {
     let mut names = BTreeSet::new();
     let mut given = BTreeMap::new();
     for section in &kernel.services {
         let service = section.get_ref();
-        let wrong = |message: String| Error { offset: section.span().start, message };
+        let wrong = |message: String| SectionError { offset: section.span().start, message };
         parse_name(&service.name).map_err(|expected| wrong(format!("`{}` is no name: {expected}", service.name)))?;
         if !names.insert(&service.name) {
             return Err(wrong(format!("service `{}` is there twice: give them different names", service.name)));
@@ -56,7 +40,7 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
     let mut marked = Vec::new();
     for section in &kernel.services {
         let service = section.get_ref();
-        let wrong = |message: String| Error { offset: section.span().start, message };
+        let wrong = |message: String| SectionError { offset: section.span().start, message };
         let mark = service.mark.and_then(Mark::new).or_else(|| free.next());
         let mark =
             mark.ok_or_else(|| wrong("there are more services than `marks`: make the range wider".to_owned()))?;
@@ -76,14 +60,17 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, Error> {
         let first = kernel.services.iter().find(|section| is_led(section.get_ref()));
         let message =
             "with `through_address` each server takes a mark, and there are too few `marks`: make the range wider";
-        return Err(Error { offset: first.map_or(0, |section| section.span().start), message: message.to_owned() });
+        return Err(SectionError {
+            offset: first.map_or(0, |section| section.span().start),
+            message: message.to_owned(),
+        });
     }
     Ok(groups)
 }
 
-fn group(section: &Spanned<Service>, mark: Mark, follows_load: bool) -> Result<Group, Error> {
+fn group(section: &Spanned<Service>, mark: Mark, follows_load: bool) -> Result<Group, SectionError> {
     let service = section.get_ref();
-    let in_section = |message: String| Error {
+    let in_section = |message: String| SectionError {
         offset: section.span().start,
         message: format!("service `{}`: {message}", service.name),
     };
@@ -92,7 +79,7 @@ fn group(section: &Spanned<Service>, mark: Mark, follows_load: bool) -> Result<G
     let mut servers = Vec::with_capacity(service.servers.len());
     for server in &service.servers {
         let member = member(service, server.get_ref());
-        let wrong = |message: String| Error { offset: server.span().start, message };
+        let wrong = |message: String| SectionError { offset: server.span().start, message };
         let same = servers.iter().any(|other: &Member| other.address == member.address);
         if same {
             return Err(wrong(format!("server {} is there twice: give it more weight instead", member.address)));
@@ -140,19 +127,19 @@ fn servers_of(group: &Group, family: Family) -> usize {
 }
 
 /// What is sent to a virtual address stays on this machine, which has it: whoever is to be sent on is no server there.
-fn check_virtual(section: &Spanned<Service>, virtual_addresses: &BTreeSet<IpAddr>) -> Result<(), Error> {
+fn check_virtual(section: &Spanned<Service>, virtual_addresses: &BTreeSet<IpAddr>) -> Result<(), SectionError> {
     let service = section.get_ref();
     for server in &service.servers {
         let RealServer { address, .. } = server.get_ref();
         if virtual_addresses.contains(address) && server.get_ref().method(service) != Method::Local {
             let message = format!("server {address} is a virtual address, which is this machine's: take it out");
-            return Err(Error { offset: server.span().start, message });
+            return Err(SectionError { offset: server.span().start, message });
         }
     }
     let sorry = service.sorry_server.iter().find(|address| virtual_addresses.contains(address));
     if let Some(address) = sorry.filter(|_| service.method != Method::Local) {
         let message = format!("service `{}`: sorry server {address} is a virtual address: take it out", service.name);
-        return Err(Error { offset: section.span().start, message });
+        return Err(SectionError { offset: section.span().start, message });
     }
     Ok(())
 }
