@@ -19,6 +19,7 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = settings::read_version(message, IPVS);
         let _ = (route::read_route(message), addresses::read(message));
         let _ = reading.take(message);
+        let _ = (nftables::others::dropping(message), nftables::others::marking(message));
         read_again(message);
     }
     if let Installed::Intact(marks) = reading.finish() {

@@ -4,18 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
-use weir_program::netlink::{Error, Message, Protocol, Request, Socket};
+use weir_program::netlink::{Error, Message, Protocol, Socket};
 
 use super::{Facts, Wanted, reading};
 use crate::ipvs::kernel::{Kernel, OpenError, read_marks};
 use crate::ipvs::model::{Installed, Mark, MarkRange, Owned, ServiceKey};
+use crate::ipvs::netlink::nftables::others;
 use crate::ipvs::through::Paths;
-
-/// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETCHAIN`; `struct nfgenmsg` for all families.
-const GET_CHAINS: u16 = 10 << 8 | 4;
-/// … and `NFT_MSG_GETRULE`.
-const GET_RULES: u16 = 10 << 8 | 7;
-const ALL_FAMILIES: [u8; 4] = [0; 4];
 
 /// Collects what there is that matters to these services.
 #[must_use]
@@ -90,14 +85,12 @@ fn marks(kernel: &mut Kernel) -> BTreeSet<u32> {
 /// The chains that drop what no rule lets through to IPVS, those that set marks, and whether Weir's table is there.
 fn filter() -> Result<(Vec<String>, BTreeSet<String>, bool), Error> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
-    let request = Request::new(GET_CHAINS, 0).header(&ALL_FAMILIES);
-    let dropping = socket.list(request, |chains: &mut Vec<String>, message: Message<'_>| {
-        chains.extend(reading::dropping(message)?);
+    let dropping = socket.list(others::list_chains(), |chains: &mut Vec<String>, message: Message<'_>| {
+        chains.extend(others::dropping(message)?);
         Ok(())
     })?;
-    let request = Request::new(GET_RULES, 0).header(&ALL_FAMILIES);
-    let marking = socket.list(request, |chains: &mut BTreeSet<String>, message: Message<'_>| {
-        chains.extend(reading::marking(message)?);
+    let marking = socket.list(others::list_rules(), |chains: &mut BTreeSet<String>, message: Message<'_>| {
+        chains.extend(others::marking(message)?);
         Ok(())
     })?;
     Ok((dropping, marking, read_marks(&mut socket)? != Installed::Absent))

@@ -3,7 +3,7 @@
 //! | module      | what it holds                                                       |
 //! |-------------|---------------------------------------------------------------------|
 //! | [`facts`]   | what there is on this machine                                       |
-//! | [`reading`] | facts out of the kernel's files and messages; pure                  |
+//! | [`reading`] | facts out of the kernel's files; pure                               |
 //! | [`judge`]   | findings: what is wrong, and what to do; pure                       |
 //! | [`collect`] | asks the kernel; the only part that does I/O                        |
 //!

@@ -6,16 +6,20 @@ use super::{Hook, element, map};
 use crate::ipvs::model::Family;
 
 /// `NFTA_LIST_ELEM`, `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`, `NFTA_DATA_VALUE`.
-const LIST_ELEMENT: u16 = 1;
-const NAME: u16 = 1;
-const DATA: u16 = 2;
+pub(super) const LIST_ELEMENT: u16 = 1;
+pub(super) const NAME: u16 = 1;
+pub(super) const DATA: u16 = 2;
 const DATA_VALUE: u16 = 1;
 
 /// `NFT_REG32_00`.
 const FIRST_REGISTER: u32 = 8;
 
+/// `NFTA_META_DREG`, `NFTA_META_KEY`, `NFTA_META_SREG`.
+const META_DESTINATION: u16 = 1;
+pub(super) const META_KEY: u16 = 2;
+pub(super) const META_SOURCE: u16 = 3;
 /// `NFT_META_…`.
-const MARK: u32 = 3;
+pub(super) const MARK: u32 = 3;
 const NETWORK_PROTOCOL: u32 = 15;
 const TRANSPORT_PROTOCOL: u32 = 16;
 /// `NFPROTO_IPV4`, `NFPROTO_IPV6`.
@@ -47,14 +51,14 @@ pub(super) fn put_rule(rule: &mut Request, hook: Hook, family: Family) -> &mut R
     put_meta_store(rule, MARK, FIRST_REGISTER)
 }
 
-/// Loads what is known of the packet (`NFTA_META_DREG`, `NFTA_META_KEY`).
+/// Loads what is known of the packet.
 fn put_meta_load(rule: &mut Request, key: u32, register: u32) {
-    put(rule, "meta", |data| data.put(1, &register.to_be_bytes()).put(2, &key.to_be_bytes()));
+    put(rule, "meta", |data| data.put(META_DESTINATION, &register.to_be_bytes()).put(META_KEY, &key.to_be_bytes()));
 }
 
-/// Sets what is known of the packet (`NFTA_META_KEY`, `NFTA_META_SREG`).
+/// Sets what is known of the packet.
 fn put_meta_store(rule: &mut Request, key: u32, register: u32) -> &mut Request {
-    put(rule, "meta", |data| data.put(2, &key.to_be_bytes()).put(3, &register.to_be_bytes()))
+    put(rule, "meta", |data| data.put(META_KEY, &key.to_be_bytes()).put(META_SOURCE, &register.to_be_bytes()))
 }
 
 /// Goes on when the register holds these bytes (`NFTA_CMP_SREG`, `NFTA_CMP_OP`, `NFTA_CMP_DATA`; `NFT_CMP_EQ`).

@@ -6,6 +6,7 @@
 //! | [`expression`] | what a rule does                                                    |
 //! | [`element`]    | entries of the maps                                                 |
 //! | [`reading`]    | what there is of the table                                          |
+//! | [`others`]     | what others have that gets in its way                               |
 //!
 //! There is one table for both families, `inet weir`. It has a map for each, from address, protocol and ports to the mark:
 //!
@@ -25,6 +26,7 @@
 pub mod batch;
 pub mod element;
 mod expression;
+pub mod others;
 pub mod reading;
 
 use weir_program::netlink::Request;

@@ -182,11 +182,11 @@ fn is_ours(attributes: Attributes<'_>, kind: u16) -> Result<bool, Malformed> {
     Ok(text(attributes, kind)?.as_deref() == Some(TABLE))
 }
 
-fn text(attributes: Attributes<'_>, kind: u16) -> Result<Option<String>, Malformed> {
+pub(super) fn text(attributes: Attributes<'_>, kind: u16) -> Result<Option<String>, Malformed> {
     attributes.find_kind(kind)?.map(|attribute| attribute.text().map(str::to_owned)).transpose()
 }
 
-fn number(attributes: Attributes<'_>, kind: u16) -> Result<Option<u32>, Malformed> {
+pub(super) fn number(attributes: Attributes<'_>, kind: u16) -> Result<Option<u32>, Malformed> {
     attributes.find_kind(kind)?.map(|attribute| attribute.u32_be()).transpose()
 }
 
