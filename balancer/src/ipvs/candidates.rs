@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use weir_protocol::EdgeId;
 use weir_protocol::report::Reasons;
 
-use super::group::{Group, Way};
+use super::group::{Group, Member, Way};
 use super::model::{Destination, Family};
 use crate::config::kernel::{EdgeFilter, Edges};
 use crate::fleet::{Edge, Exclusion, Outlook, Snapshot, State, Time};
@@ -126,20 +126,65 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Those of a group at `now`.
-pub fn candidates(
-    group: &Group,
-    fleet: &Snapshot,
-    health: impl Fn(IpAddr) -> Health,
-    now: Time,
-) -> BTreeMap<IpAddr, Candidate> {
-    let outlook = fleet.outlook(now);
-    let edges = edges_by_address(fleet);
-    let condition = |address: IpAddr, edge: Option<&Edge>, is_static: bool| {
-        let checked = health(address);
-        let speaks_for_itself = is_static || checked == Health::Up || outlook.is_cut_off();
+/// What agents say at a moment, for all groups.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// Edges by where packets get to them.
+    edges: BTreeMap<IpAddr, &'a Edge>,
+    outlook: Outlook,
+    /// Whether any agent is heard at all.
+    is_anybody: bool,
+}
+
+impl<'a> Heard<'a> {
+    /// At `now`.
+    #[must_use]
+    pub fn new(fleet: &'a Snapshot, now: Time) -> Self {
+        let outlook = fleet.outlook(now);
+        let is_anybody = fleet.edges.iter().any(|edge| now - edge.reported_at() <= outlook.timeout());
+        Self { edges: edges_by_address(fleet), outlook, is_anybody }
+    }
+
+    /// Those who could serve a group.
+    pub fn candidates(&self, group: &Group, health: impl Fn(IpAddr) -> Health) -> BTreeMap<IpAddr, Candidate> {
+        let member = |member: &Member| {
+            let edge = self.edges.get(&member.address).copied();
+            let condition = self.condition(health(member.address), edge, true);
+            let edge = edge.map(|edge| edge.id);
+            (member.address, Candidate { method: member.method, base: member.weight, edge, condition })
+        };
+        let mut candidates: BTreeMap<_, _> = group.servers.iter().map(member).collect();
+        let Edges::Of(filter) = &group.edges else { return candidates };
+        for (&address, &edge) in &self.edges {
+            if is_wanted(group, filter, address, edge) && group.can_have(address) && !group.sorry.contains(&address) {
+                candidates.entry(address).or_insert_with(|| Candidate {
+                    method: group.method,
+                    base: base(edge.weight()),
+                    edge: Some(edge.id),
+                    condition: self.condition(health(address), Some(edge), false),
+                });
+            }
+        }
+        if !self.is_anybody {
+            keep_the_last(&mut candidates, group);
+        }
+        candidates
+    }
+
+    /// Where edges are that would be servers of a group, if servers could be there.
+    #[must_use]
+    pub fn misplaced(&self, group: &Group) -> BTreeSet<IpAddr> {
+        let Edges::Of(filter) = &group.edges else { return BTreeSet::new() };
+        let is_misplaced = |(address, edge): &(&IpAddr, &&Edge)| {
+            is_wanted(group, filter, **address, edge) && !group.can_have(**address)
+        };
+        self.edges.iter().filter(is_misplaced).map(|(address, _)| *address).collect()
+    }
+
+    fn condition(&self, checked: Health, edge: Option<&Edge>, is_static: bool) -> Condition {
+        let speaks_for_itself = is_static || checked == Health::Up || self.outlook.is_cut_off();
         let said = edge.map_or(Condition::Unmeasured(Unmeasured::NoAgent), |edge| {
-            said(edge, &outlook, checked == Health::Up, speaks_for_itself)
+            said(edge, &self.outlook, checked == Health::Up, speaks_for_itself)
         });
         match checked {
             // Media servers that are told to end take no connections at first, and go on with those that they have.
@@ -148,33 +193,7 @@ pub fn candidates(
             Health::Unknown => Condition::Awaited,
             Health::Up | Health::Unchecked => said,
         }
-    };
-    let mut candidates: BTreeMap<_, _> = group
-        .servers
-        .iter()
-        .map(|member| {
-            let edge = edges.get(&member.address).copied();
-            let condition = condition(member.address, edge, true);
-            let edge = edge.map(|edge| edge.id);
-            (member.address, Candidate { method: member.method, base: member.weight, edge, condition })
-        })
-        .collect();
-    let Edges::Of(filter) = &group.edges else { return candidates };
-    for (address, edge) in edges {
-        if is_wanted(group, filter, address, edge) && group.can_have(address) && !group.sorry.contains(&address) {
-            candidates.entry(address).or_insert_with(|| Candidate {
-                method: group.method,
-                base: base(edge.weight()),
-                edge: Some(edge.id),
-                condition: condition(address, Some(edge), false),
-            });
-        }
     }
-    let is_heard = |edge: &Edge| now - edge.reported_at() <= outlook.timeout();
-    if !fleet.edges.iter().any(|edge| is_heard(edge)) {
-        keep_the_last(&mut candidates, group);
-    }
-    candidates
 }
 
 /// No agent is heard at all, so that silence says little of the servers: where nobody else could serve they are kept.
@@ -213,14 +232,6 @@ fn ordered(edge: &Edge) -> State {
         State::Stopping if edge.reasons().contains(Reasons::OPERATOR) => State::Draining,
         said => said,
     }
-}
-
-/// Where edges are that would be servers of a group, if servers could be there.
-pub fn misplaced(group: &Group, fleet: &Snapshot) -> BTreeSet<IpAddr> {
-    let Edges::Of(filter) = &group.edges else { return BTreeSet::new() };
-    let is_misplaced =
-        |(address, edge): &(IpAddr, &Edge)| is_wanted(group, filter, *address, edge) && !group.can_have(*address);
-    edges_by_address(fleet).into_iter().filter(is_misplaced).map(|(address, _)| address).collect()
 }
 
 fn is_wanted(group: &Group, filter: &EdgeFilter, address: IpAddr, edge: &Edge) -> bool {

@@ -22,7 +22,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 use weir_program::{netlink, random};
 
-use super::candidates::candidates;
+use super::candidates::Heard;
 use super::desired::{self, Decider, View};
 use super::directors::{self, Fitness, Notices};
 use super::kernel::{Kernel, OpenError, Snapshot};
@@ -270,14 +270,14 @@ impl Controller {
         }
 
         let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
+        let heard = Heard::new(fleet, now);
         let candidates: Vec<_> = {
             let verdicts = watched.verdicts();
-            let of =
-                |(place, decider): (usize, &Decider)| candidates(decider.group(), fleet, verdicts.health(place), now);
+            let of = |(place, decider): (usize, &Decider)| heard.candidates(decider.group(), verdicts.health(place));
             self.deciders.iter().enumerate().map(of).collect()
         };
         let groups = self.deciders.iter().map(Decider::group);
-        self.misplaced.look(groups.clone(), fleet);
+        self.misplaced.look(groups.clone(), &heard);
         self.through.look(groups.clone().zip(&candidates), &before.actual().table);
         let needed = sysctls::needed(groups, self.config.directors.as_ref(), &self.through.answering());
         let set = self.config.set_sysctls;

@@ -26,7 +26,7 @@ fn edge(address: &'static str) -> Report<'static> {
 
 fn of(lines: &str, reports: &[Report<'_>], health: &Health, milliseconds: u64) -> BTreeMap<IpAddr, Candidate> {
     let snapshot = snapshot_on(&Terms::default(), reports);
-    candidates(&group(lines), &snapshot, |_| health.clone(), at(milliseconds))
+    Heard::new(&snapshot, at(milliseconds)).candidates(&group(lines), |_| health.clone())
 }
 
 #[track_caller]
@@ -95,7 +95,7 @@ fn beside_others(lines: &str, silent: &Report<'_>, health: &Health) -> Condition
     let address = silent.redirect.unwrap().as_str().parse().unwrap();
     let other = edge("10.0.0.2");
     let snapshot = snapshot_at(&Terms::default(), [(silent, at(0)), (&other, at(60_000))]);
-    let candidates = candidates(&group(lines), &snapshot, |_| health.clone(), at(60_000));
+    let candidates = Heard::new(&snapshot, at(60_000)).candidates(&group(lines), |_| health.clone());
     candidates[&address].condition.clone()
 }
 
@@ -166,7 +166,8 @@ fn an_edge_that_names_no_address_is_where_its_reports_come_from() {
     let source = [10, 0, 0, 7].into();
     let origin = Origin { source, ..SOURCE };
     let fleet = snapshot_of([Edge::new(id(1), &edge("edge1.example.com"), origin, &Terms::default(), at(0).into())]);
-    let candidates = candidates(&group(EDGES), &fleet, |_| Health::Up, at(0));
+    let heard = Heard::new(&fleet, at(0));
+    let candidates = heard.candidates(&group(EDGES), |_| Health::Up);
     assert!(candidates.keys().eq([&source]), "{candidates:?}");
 }
 
@@ -179,8 +180,9 @@ fn an_edge_where_no_server_can_be_is_none_and_is_named() {
     let mut others = places[..5].iter().map(|place| place.parse().unwrap()).collect::<Vec<IpAddr>>();
     others.sort();
     let fleet = snapshot_on(&Terms::default(), &reports);
-    assert!(misplaced(&group(EDGES), &fleet).into_iter().eq(others));
-    assert!(misplaced(&group(STATIC), &fleet).is_empty());
+    let heard = Heard::new(&fleet, at(0));
+    assert!(heard.misplaced(&group(EDGES)).into_iter().eq(others));
+    assert!(heard.misplaced(&group(STATIC)).is_empty());
     let six = "[[kernel.service]]\nname = \"media\"\naddresses = [\"2001:db8::10\"]\ntcp = [\"554\"]\nedges = true";
     let six = Config::parse(six, Path::new("weir.toml")).unwrap().kernel.groups().unwrap().remove(0);
     for (address, can) in [("fe80::1", false), ("::ffff:10.0.0.1", false), ("::1", false), ("2001:db8::1", true)] {

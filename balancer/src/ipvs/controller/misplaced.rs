@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use tracing::warn;
 
-use crate::fleet::Snapshot;
-use crate::ipvs::candidates;
+use crate::ipvs::candidates::Heard;
 use crate::ipvs::group::Group;
 
 /// Those that there were at the last look, each with the name of its service.
@@ -15,10 +14,8 @@ pub(super) struct Misplaced(BTreeSet<(String, IpAddr)>);
 
 impl Misplaced {
     /// Says what is new.
-    pub(super) fn look<'a>(&mut self, groups: impl Iterator<Item = &'a Group>, fleet: &Snapshot) {
-        let of = |group: &'a Group| {
-            candidates::misplaced(group, fleet).into_iter().map(|address| (group.name.clone(), address))
-        };
+    pub(super) fn look<'a>(&mut self, groups: impl Iterator<Item = &'a Group>, heard: &Heard<'_>) {
+        let of = |group: &'a Group| heard.misplaced(group).into_iter().map(|address| (group.name.clone(), address));
         let found: BTreeSet<_> = groups.flat_map(of).collect();
         for (service, address) in found.difference(&self.0) {
             warn!(
