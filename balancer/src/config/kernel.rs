@@ -95,7 +95,7 @@ impl OnExit {
     /// The name that the configuration has for it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+        units::name_of(self, &Self::NAMES)
     }
 }
 

@@ -63,6 +63,11 @@ where
     })
 }
 
+/// The word for a value that [`named`] reads; all values have one.
+pub(crate) fn name_of<T: Copy + PartialEq>(value: T, known: &[(&'static str, T)]) -> &'static str {
+    known.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
 /// Reads a name: 1 to 64 printable ASCII characters, as the report protocol has them.
 pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     parse_name(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)

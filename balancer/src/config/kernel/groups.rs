@@ -46,9 +46,8 @@ pub(super) fn groups(kernel: &Kernel) -> Result<Vec<Group>, SectionError> {
             mark.ok_or_else(|| wrong("there are more services than `marks`: make the range wider".to_owned()))?;
         // Two directors that tell each other of no connections must choose alike.
         let must_agree = kernel.directors.as_ref().is_some_and(|pair| pair.sync_interface.is_none());
-        let hashes = matches!(service.scheduler.as_str(), "mh" | "sh");
         check_virtual(section, &virtual_addresses)?;
-        let group = group(section, mark, !(must_agree && hashes))?;
+        let group = group(section, mark, !(must_agree && hashes_clients(&service.scheduler)))?;
         marked.extend(group.packets.iter().map(|packets| (*packets, mark)));
         let ambiguous = |error| wrong(format!("service `{}`: {error}: take them out of one of the two", service.name));
         Marks::new(marked.iter().copied()).map_err(ambiguous)?;

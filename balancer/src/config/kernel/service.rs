@@ -146,7 +146,7 @@ impl Method {
     /// The name that the configuration has for it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
+        units::name_of(self, &Self::NAMES)
     }
 }
 

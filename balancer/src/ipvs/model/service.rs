@@ -223,14 +223,21 @@ impl Service {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SchedulerFlags(pub [bool; 3]);
 
+/// Whether this scheduler gives each client a server by its address, whatever the servers have to do, and heeds weights:
+/// `mh` and `sh`.
+#[must_use]
+pub fn hashes_clients(scheduler: &Name) -> bool {
+    matches!(scheduler.as_str(), "mh" | "sh")
+}
+
 impl SchedulerFlags {
-    /// What a service needs to have by this scheduler. `mh` and `sh` give each client a server by its address. When that
-    /// has no weight, or more connections than its threshold, they refuse the client unless they may take another
+    /// What a service needs to have by this scheduler. Those that [hash clients](hashes_clients) have one server for each.
+    /// When that has no weight, or more connections than its threshold, they refuse the client unless they may take another
     /// (`IP_VS_SVC_F_SCHED_MH_FALLBACK`, `IP_VS_SVC_F_SCHED_SH_FALLBACK`): nobody could be drained, and no sorry server
     /// could take over. All other schedulers pass over such servers by themselves, but for `dh`, which has no such flag.
     #[must_use]
     pub fn of(scheduler: &Name) -> Self {
-        Self([matches!(scheduler.as_str(), "mh" | "sh"), false, false])
+        Self([hashes_clients(scheduler), false, false])
     }
 }
 
