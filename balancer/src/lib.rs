@@ -1,43 +1,35 @@
 //! Weir's balancer: tracks the load and liveness of edges, and sends each client to the least loaded one.
 //!
-//! Data flows one way: a report changes the fleet, the fleet publishes a snapshot, fronts and the administration read
-//! snapshots.
+//! Data flows one way: a report changes the fleet, the fleet publishes a snapshot, fronts, kernel mode and the administration
+//! read snapshots.
 //!
 //! ```text
-//! edge agent ──sealed UDP report──▶ intake ──▶ fleet ──snapshot──▶ fronts ──▶ clients
+//! edge agent ──sealed UDP report──▶ control ──▶ fleet ──snapshot──▶ fronts ──▶ clients
+//!                                                             ├──▶ kernel ──▶ IPVS
 //!                                                             └──▶ admin  ──▶ operators
 //! ```
 //!
-//! | module      | what it holds                                                          |
-//! |-------------|------------------------------------------------------------------------|
-//! | [`config`]  | TOML in, checked types out; keys                                       |
-//! | [`fleet`]   | the domain, pure: every edge, and which gets the next client           |
-//! | [`geoip`]   | the zones of countries, out of a database                              |
-//! | [`intake`]  | reports from the socket into the fleet                                 |
-//! | [`fronts`]  | what clients talk to: HTTP, RTMP, RTSP                                 |
-//! | [`admin`]   | what operators and monitoring talk to                                  |
-//! | [`ipvs`]    | kernel mode: the kernel forwards, Weir decides                         |
-//! | [`playlist`] | HLS playlists that have players ask from where to play               |
-//! | [`metrics`] | what is counted                                                        |
-//! | [`relayed`] | … of the clients whose bytes are carried                               |
-//! | [`tls`]     | the certificate that clients are shown                                 |
-//! | [`clock`]   | time since the start, and time of day                                  |
-//! | [`server`]  | all of them wired together and run                                     |
+//! The layers are crates: [`weir_fleet`] is the domain, and pure; [`weir_fronts`], [`weir_kernel`] and [`weir_admin`] know it,
+//! and not each other. This one wires them.
+//!
+//! | module         | what it holds                                            |
+//! |----------------|----------------------------------------------------------|
+//! | [`config`]     | TOML in, the settings of each crate out; keys            |
+//! | [`control`]    | reports from the socket into the fleet                   |
+//! | [`geoip`]      | the zones of countries, out of a database                |
+//! | [`reload`]     | what is read again while the balancer runs               |
+//! | [`server`]     | all of it wired together and run                         |
+//! | [`open_files`] | how many files may be open, and how many clients         |
 #![forbid(unsafe_code)]
 
-pub mod admin;
-pub mod clock;
 pub mod config;
-pub mod fleet;
-pub mod fronts;
+pub mod control;
 pub mod geoip;
-pub mod intake;
-pub mod ipvs;
-pub mod metrics;
-pub mod playlist;
-pub mod relayed;
+mod kernel_mode;
+pub mod open_files;
+pub mod reload;
 pub mod server;
-pub mod tls;
+mod worker;
 
 pub use config::Config;
 pub use server::Server;

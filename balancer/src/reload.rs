@@ -7,28 +7,33 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{error, info};
-use weir_balancer::config::keys;
-use weir_balancer::geoip::CurrentZones;
-use weir_balancer::intake::Request;
-use weir_balancer::tls::Certificate;
+use weir_fronts::certificate::Certificate;
+use weir_protocol::KeyRing;
+
+use crate::config::keys;
+use crate::geoip::CurrentZones;
 
 /// How often it is looked whether a certificate was written, as programs do that renew certificates. They do so weeks
 /// before it expires: a minute sooner or later is nothing.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is read again.
-pub(crate) struct Renewed {
-    pub(crate) key_file: PathBuf,
-    /// Takes the keys.
-    pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) zones: CurrentZones,
-    pub(crate) certificate: Option<Certificate>,
+#[derive(Debug)]
+pub struct Reload {
+    /// Where the secrets are.
+    pub key_file: PathBuf,
+    /// Takes the secrets.
+    pub rings: mpsc::Sender<KeyRing>,
+    /// The zones, and the database that they are from.
+    pub zones: CurrentZones,
+    /// The certificate that clients are shown, if they are.
+    pub certificate: Option<Certificate>,
 }
 
-impl Renewed {
+impl Reload {
     /// Reads again whenever it is time to.
-    pub(crate) async fn run(self, mut asked: Signal) {
-        let Self { key_file, requests, zones, certificate } = self;
+    pub async fn run(self, mut asked: Signal) {
+        let Self { key_file, rings, zones, certificate } = self;
         let zones = Arc::new(zones);
         let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
         loop {
@@ -37,7 +42,7 @@ impl Renewed {
                 _ = interval.tick() => false,
             };
             if is_asked {
-                exchange_keys(&key_file, &requests).await;
+                exchange_keys(&key_file, &rings).await;
                 renew_zones(&zones).await;
             }
             if let Some(certificate) = certificate.as_ref().filter(|certificate| is_asked || certificate.has_changed())
@@ -49,12 +54,12 @@ impl Renewed {
 }
 
 /// Reads the key file again. A file that is wrong changes nothing.
-async fn exchange_keys(file: &Path, requests: &mpsc::Sender<Request>) {
+async fn exchange_keys(file: &Path, rings: &mpsc::Sender<KeyRing>) {
     let file = file.to_owned();
     // A passphrase takes its time on purpose, and reports must not wait for it.
     match tokio::task::spawn_blocking(move || keys::read_ring(&file)).await {
         // Without an intake the balancer is stopping.
-        Ok(Ok(ring)) => drop(requests.send(Request::SetKeys(ring)).await),
+        Ok(Ok(ring)) => drop(rings.send(ring).await),
         Ok(Err(error)) => error!(%error, "the keys stay as they were"),
         Err(error) => error!(%error, "the keys cannot be read"),
     }

@@ -4,9 +4,12 @@
 //! Figures go to the terminal and to `target/bench/`. A bound that is missed is marked, and no failure: machines differ.
 #![forbid(unsafe_code)]
 
+mod balancer;
 mod fronts;
+mod machine;
 mod metrics;
 mod outcome;
+mod program;
 mod reports;
 mod spread;
 

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: DirectRouting) -> Outcome {
             let findings = plan::verify(&addresses, &state);
             findings.iter().for_each(say);
             if !findings.is_empty() {
-                return Err(Failure::found(format_args!("{} findings", findings.len())));
+                return Err(Failure::negative(format_args!("{} findings", findings.len())));
             }
             say("ready for direct routing");
         }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rml_amf0::Amf0Value;
-use weir_balancer::fronts::rtmp::amf0::{Reader, Value};
+use weir_fronts::rtmp::amf0::{Reader, Value};
 
 fuzz_target!(|input: &[u8]| {
     let mut reader = Reader::new(input);

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::ipvs::checks::answer::{MAX_HEAD, read};
-use weir_balancer::ipvs::checks::search::{MOST, Search};
+use weir_checks::answer::{MAX_HEAD, read};
+use weir_checks::search::{MOST, Search};
 use weir_fuzz::script::pieces;
 
 fuzz_target!(|input: &[u8]| {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::detect::{Detection, Detector, LEADING_NEWLINES_LIMIT, LINE_LIMIT};
-use weir_balancer::fronts::{rtmp, rtsp};
+use weir_fronts::detect::{Detection, Detector, LEADING_NEWLINES_LIMIT, LINE_LIMIT};
+use weir_fronts::{rtmp, rtsp};
 use weir_fuzz::script::pieces;
 
 /// Bytes from which on the protocol is known, whatever they are.

@@ -6,18 +6,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::clock::Clock;
-use weir_balancer::config::{Config, ServerInfo};
-use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Selector, Terms, Time};
-use weir_balancer::fronts::places::Places;
-use weir_balancer::fronts::relay::Relay;
-use weir_balancer::fronts::repeats::Repeats;
-use weir_balancer::fronts::rtsp::tunnel::Tunnels;
-use weir_balancer::fronts::warnings::Warnings;
-use weir_balancer::fronts::{Front, Shared, http, relay};
-use weir_balancer::metrics::Metrics;
-use weir_balancer::playlist::{self, Steering};
-use weir_balancer::relayed::Relayed;
+use prometheus::Registry;
+use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Selector, Terms, Time};
+use weir_fronts::playlist::{self, Steering};
+use weir_fronts::relayed::Relayed;
+use weir_fronts::settings::ServerInfo;
+use weir_fronts::{Front, Metrics, Settings, Shared, Surroundings, http, relay};
+use weir_program::clock::Clock;
 use weir_protocol::key::KeyId;
 use weir_protocol::report::Endpoint;
 use weir_protocol::{EdgeId, Host, Report};
@@ -42,33 +37,22 @@ fn front() -> Front {
     }));
     let origin = Origin { source: CLIENT.ip(), key_id: KeyId([0; 4]), duplicate: None };
     fleet.apply(EdgeId([1; 16]), &report, origin, Moment::from(Time::ORIGIN));
-    let mut config = Config::default();
-    config.http.prefixes = vec!["/live/".to_owned()];
-    config.http.server_info = ServerInfo::Everyone;
-    config.limits.repeats.most = None;
-    let edge_tls = relay::edge_tls::client_config(None).expect("the system's authorities");
-    Front::new(
-        Arc::new(Shared {
-            fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
-            selector,
-            overflow: Vec::new(),
-            zones: Arc::default(),
-            clock: Clock::start(),
-            applications: Vec::new(),
-            limits: config.limits,
-            http: config.http,
-            hop_mark: Some("hop".to_owned()),
-            metrics: Arc::new(Metrics::new()),
-            repeats: Repeats::default(),
-            listening: Vec::new(),
-            relay: Relay::new(config.relay, edge_tls, Arc::new(Relayed::new(1))),
-            warnings: Warnings::default(),
-            places: Places::default(),
-            tunnels: Tunnels::default(),
-            tls: None,
-        }),
-        1,
-    )
+    let mut settings = Settings { hop_mark: Some("hop".to_owned()), ..Settings::default() };
+    settings.http.prefixes = vec!["/live/".to_owned()];
+    settings.http.server_info = ServerInfo::Everyone;
+    settings.limits.repeats.most = None;
+    let surroundings = Surroundings {
+        fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
+        selector,
+        zones: Arc::default(),
+        clock: Clock::start(),
+        metrics: Metrics::new(&Registry::new()),
+        relayed: Arc::new(Relayed::new(1)),
+        listening: Vec::new(),
+        tls: None,
+        edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
+    };
+    Front::new(Arc::new(Shared::new(settings, surroundings)), 1)
 }
 
 fuzz_target!(|input: &[u8]| {

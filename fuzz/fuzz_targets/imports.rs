@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use weir_balancer::Config;
-use weir_balancer::ipvs::import::{keepalived, ldirectord, marking};
+use weir_kernel::import::{keepalived, ldirectord, marking};
 
 fuzz_target!(|text: &str| {
     for mut imported in [ldirectord::read(text), keepalived::read(text)] {

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::ipvs::model::{Installed, ServiceKey};
-use weir_balancer::ipvs::netlink::ipvs::{daemon, destination, service, settings};
-use weir_balancer::ipvs::netlink::{generic, nftables, route};
+use weir_kernel::model::{Installed, ServiceKey};
+use weir_kernel::netlink::ipvs::{daemon, destination, service, settings};
+use weir_kernel::netlink::{generic, nftables, route};
 use weir_program::netlink::{Answer, Message, Messages, Request, addresses};
 
 /// The number of IPVS's family in the corpus.

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::proxy_protocol::{MAX_LENGTH, Parsed, parse, write_v1, write_v2};
+use weir_fronts::proxy_protocol::{MAX_LENGTH, Parsed, parse, write_v1, write_v2};
 use weir_fuzz::script::pieces;
 
 fuzz_target!(|input: &[u8]| {

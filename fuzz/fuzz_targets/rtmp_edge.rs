@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtmp::answered::Answered;
-use weir_balancer::fronts::rtmp::handshake::HANDSHAKE_LENGTH;
-use weir_balancer::fronts::rtmp::opening::{Error, Opening, Story};
-use weir_balancer::fronts::rtmp::{Limits, amf0, chunk};
+use weir_fronts::rtmp::answered::Answered;
+use weir_fronts::rtmp::handshake::HANDSHAKE_LENGTH;
+use weir_fronts::rtmp::opening::{Error, Opening, Story};
+use weir_fronts::rtmp::{Limits, amf0, chunk};
 use weir_fuzz::script::pieces;
 
 /// An edge's half of a handshake.

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtmp::handshake::HANDSHAKE_LENGTH;
-use weir_balancer::fronts::rtmp::session::{Error, Event};
-use weir_balancer::fronts::rtmp::{Limits, Redirect, Session, TcUrl, amf0, chunk, respond, write_rejection};
+use weir_fronts::rtmp::handshake::HANDSHAKE_LENGTH;
+use weir_fronts::rtmp::session::{Error, Event};
+use weir_fronts::rtmp::{Limits, Redirect, Session, TcUrl, amf0, chunk, respond, write_rejection};
 use weir_fuzz::script::pieces;
 
 /// A simple handshake: most inputs begin after it, since 3073 bytes that mean nothing would only keep the fuzzer busy.

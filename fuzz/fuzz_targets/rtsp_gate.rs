@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtsp::{Gate, Limits};
+use weir_fronts::rtsp::{Gate, Limits};
 use weir_fuzz::script::pieces;
 
 const DATE: &str = "Thu, 23 Jan 1997 15:35:06 GMT";

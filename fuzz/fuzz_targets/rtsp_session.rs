@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtsp::respond::Connection;
-use weir_balancer::fronts::rtsp::{Limits, Location, Session, Step, respond};
+use weir_fronts::rtsp::respond::Connection;
+use weir_fronts::rtsp::{Limits, Location, Session, Step, respond};
 use weir_fuzz::script::pieces;
 
 const DATE: &str = "Thu, 23 Jan 1997 15:35:06 GMT";

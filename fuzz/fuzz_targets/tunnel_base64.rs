@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtsp::tunnel::{Decoder, base64::Invalid};
+use weir_fronts::rtsp::tunnel::{Decoder, base64::Invalid};
 use weir_fuzz::script::pieces;
 
 fuzz_target!(|input: &[u8]| {

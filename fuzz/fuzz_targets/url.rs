@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_balancer::fronts::rtmp::TcUrl;
-use weir_balancer::fronts::rtsp::{Location, Target};
+use weir_fronts::rtmp::TcUrl;
+use weir_fronts::rtsp::{Location, Target};
 use weir_protocol::{Host, stream};
 
 fuzz_target!(|input: &[u8]| {

@@ -20,12 +20,6 @@ pub struct Failure {
 pub type Outcome = Result<(), Failure>;
 
 impl Failure {
-    /// What was looked at is not as it should be: exit code 1, as of `diff` and `grep`.
-    #[must_use]
-    pub fn found(message: impl Display) -> Self {
-        Self { code: 1, message: message.to_string() }
-    }
-
     /// The command line, the configuration, or a file that it names is wrong: exit code 64 (`EX_USAGE`).
     #[must_use]
     pub fn configuration(message: impl Display) -> Self {
@@ -38,7 +32,7 @@ impl Failure {
         Self { code: 69, message: message.to_string() }
     }
 
-    /// What was asked for has been done, and its answer is no: exit code 1.
+    /// What was asked for has been done, and its answer is no: exit code 1, as of `diff` and `grep`.
     #[must_use]
     pub fn negative(message: impl Display) -> Self {
         Self { code: 1, message: message.to_string() }

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use weir_balancer::Config;
-use weir_balancer::ipvs::desired;
-use weir_balancer::ipvs::kernel::Kernel;
-use weir_balancer::ipvs::model::Server;
-use weir_balancer::ipvs::plan::{Desired, plan};
+use weir_kernel::Settings;
+use weir_kernel::desired;
+use weir_kernel::kernel::Kernel;
+use weir_kernel::model::Server;
+use weir_kernel::plan::{Desired, plan};
 use weir_tests::kernel::role::Method;
 use weir_tests::kernel::site::{RTP, Site, VIRTUAL};
 use weir_tests::kernel::tally::Tally;
@@ -28,19 +29,18 @@ pub(crate) fn run() -> String {
     let mut kernel = director.run(|| Kernel::open().expect("IPVS is loaded"));
     let mut shares = Vec::new();
     for scheduler in ["mh", "sh"] {
-        let config = configuration(&site, scheduler);
-        let groups = config.kernel.groups().expect("a configuration that was checked");
+        let settings = configuration(&site, scheduler);
         let mut desired = Desired {
-            table: groups.iter().flat_map(desired::at_first).collect(),
-            marks: desired::marks(&groups).expect("one group does not contradict itself"),
+            table: settings.groups.iter().flat_map(desired::at_first).collect(),
+            marks: settings.packet_marks.clone(),
             ..Desired::default()
         };
-        reach(&mut kernel, &config, &desired);
+        reach(&mut kernel, &settings, &desired);
         let all = ask_all(&site);
         assert_eq!(all.servers().count(), 2, "{scheduler}: both serve: {all}");
         let servers = desired.table.values_mut().flat_map(|service| &mut service.destinations);
         servers.filter(|(server, _)| **server == drained).for_each(|(_, destination)| destination.weight = 0);
-        reach(&mut kernel, &config, &desired);
+        reach(&mut kernel, &settings, &desired);
         let rest = ask_all(&site);
         assert_eq!(rest.servers().collect::<Vec<_>>(), ["server2"], "{scheduler}: {rest}");
         shares.push(format!("{scheduler}: {all}, and with one drained {rest}"));
@@ -52,7 +52,7 @@ fn clients() -> impl Iterator<Item = IpAddr> {
     CLIENTS.map(|host| Ipv4Addr::new(192, 0, 2, host).into())
 }
 
-fn configuration(site: &Site, scheduler: &str) -> Config {
+fn configuration(site: &Site, scheduler: &str) -> Settings {
     let servers = site.servers.iter().map(|server| format!("{{ address = \"{}\" }}", server.addresses[0]));
     let servers = servers.collect::<Vec<_>>().join(", ");
     let text = format!(
@@ -60,13 +60,14 @@ fn configuration(site: &Site, scheduler: &str) -> Config {
          server = [{servers}]\n",
         VIRTUAL[0]
     );
-    Config::parse(&text, Path::new("weir.toml")).expect("a configuration")
+    let config = Config::parse(&text, Path::new("weir.toml")).expect("a configuration");
+    config.kernel.expect("it has a service")
 }
 
-fn reach(kernel: &mut Kernel, config: &Config, desired: &Desired) {
-    let owned = config.kernel.owned();
-    let actual = kernel.read(&owned).expect("it can be read").actual();
-    for change in plan(desired, &actual, &owned).expect("all is Weir's") {
+fn reach(kernel: &mut Kernel, settings: &Settings, desired: &Desired) {
+    let owned = &settings.owned;
+    let actual = kernel.read(owned).expect("it can be read").actual();
+    for change in plan(desired, &actual, owned).expect("all is Weir's") {
         kernel.make(&change).unwrap_or_else(|error| panic!("{change}: {error}"));
     }
 }

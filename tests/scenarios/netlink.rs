@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use weir_balancer::ipvs::kernel::Kernel;
-use weir_balancer::ipvs::model::{
+use weir_kernel::kernel::Kernel;
+use weir_kernel::model::{
     Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Installed, Mark, MarkRange, Marks, Owned,
     Packets, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceKey, Table, Timeouts, VirtualService,
 };
-use weir_balancer::ipvs::plan::{Actual, Change, Desired, plan};
-use weir_balancer::ipvs::text;
+use weir_kernel::plan::{Actual, Change, Desired, plan};
+use weir_kernel::text;
 use weir_tests::kernel::host::Host;
 
 /// How often a weight is changed, to see what one change takes.
@@ -224,7 +224,7 @@ fn packets(address: &str, protocol: Protocol, port: u16) -> Packets {
     Packets { address: address.parse().expect("an address"), protocol, ports: port.into() }
 }
 
-fn name(name: &str) -> weir_balancer::ipvs::model::Name {
+fn name(name: &str) -> weir_kernel::model::Name {
     name.parse().expect("a name")
 }
 

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use weir_balancer::ipvs::kernel::Kernel;
-use weir_balancer::ipvs::model::{Installed, Mark, MarkRange, Owned};
-use weir_balancer::ipvs::plan::Change;
+use weir_kernel::kernel::Kernel;
+use weir_kernel::model::{Installed, Mark, MarkRange, Owned};
+use weir_kernel::plan::Change;
 use weir_tests::kernel::arrivals::Arrivals;
 use weir_tests::kernel::flow::Flow;
 use weir_tests::kernel::history::History;

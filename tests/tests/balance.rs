@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use weir_balancer::fleet::Time;
 use weir_bench::selection::visits::Crowd as Clients;
 use weir_bench::selection::{Imbalance, Mean, Replay, Visit};
+use weir_fleet::Time;
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balance::Series;
 use weir_tests::balancer::{Balancer, folder};

@@ -4,12 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
+use weir_admin::Token;
+use weir_program::config::Error;
 use weir_program::keys;
 use weir_protocol::key::WrittenKey;
 use weir_protocol::{KeyRing, Secret};
-
-use crate::admin::token::Token;
-use crate::config::error::Error;
 
 /// The cluster's secrets, and where they came from.
 #[derive(Debug)]

@@ -1,71 +1,83 @@
-//! The configuration: TOML in, checked types out.
+//! The configuration: a TOML file in, what each part of the balancer takes out.
 //!
-//! Each section has a file of its own, which holds its keys, their defaults and what they mean. Every key has a
-//! default, so that an empty file, or none, is a working configuration.
+//! The file is read once, into [`File`]; what is checked of it, and what it leaves open, is settled then. Keys that are one
+//! crate's settings as they stand are read by that crate. Sections that say it in another form have a file here. Every key
+//! has a default, so that an empty file, or none, is a working configuration.
 //!
-//! | section           | module          |
-//! |-------------------|-----------------|
-//! | `[[listener]]`    | [`listener`]    |
-//! | `[[application]]` | [`application`] |
-//! | `[reports]`       | [`reports`]     |
-//! | `[admin]`         | [`admin`]       |
-//! | `[http]`          | [`http`]        |
-//! | `[redirect]`      | [`redirect`]    |
-//! | `[relay]`         | [`relay`]       |
-//! | `[selection]`     | [`selection`]   |
-//! | `[limits]`        | [`limits`]      |
-//! | `[tls]`           | [`tls`]         |
-//! | `[geoip]`         | [`geoip`]       |
-//! | `[[zone]]`        | [`zone`]        |
-//! | `[kernel]`        | [`kernel`]      |
+//! | section           | read by                                                   |
+//! |-------------------|-----------------------------------------------------------|
+//! | `[[listener]]`    | [`weir_fronts::settings::listener`]                       |
+//! | `[[application]]` | [`weir_fronts::settings::application`]                    |
+//! | `[http]`          | [`weir_fronts::settings::http`]                           |
+//! | `[relay]`         | [`weir_fronts::settings::relay`]                          |
+//! | `[limits]`        | [`weir_fronts::settings::limits`]                         |
+//! | `[tls]`           | [`weir_fronts::settings::tls`]                            |
+//! | `[admin]`         | [`weir_admin::settings`]                                  |
+//! | `[kernel]`        | [`weir_kernel::config`]                                   |
+//! | `[reports]`       | [`reports`]                                               |
+//! | `[redirect]`      | [`redirect`]                                              |
+//! | `[selection]`     | [`selection`]                                             |
+//! | `[geoip]`         | [`geoip`]                                                 |
+//! | `[[zone]]`        | [`zone`]                                                  |
 
-pub mod address;
-pub mod admin;
-pub mod application;
-mod error;
 pub mod geoip;
-pub mod http;
-pub mod kernel;
 pub mod keys;
-pub mod limits;
-pub mod listener;
 pub mod redirect;
-pub mod relay;
 pub mod reports;
 pub mod selection;
-pub mod tls;
-pub(crate) mod units;
 pub mod zone;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use weir_fleet::{RedirectLimits, Rules, Zones};
+use weir_fronts::certificate::Files;
+use weir_fronts::settings::{Application, Http, Limits, Listener, Relay, Tls};
+use weir_program::config::{Error, values};
 
-pub use admin::Admin;
-pub use application::{Application, Mode};
-pub use error::{Error, SectionError};
 pub use geoip::Geoip;
-pub use http::{Http, ServerInfo};
-pub use kernel::Kernel;
-pub use limits::{Limits, Repeats};
-pub use listener::Listener;
 pub use redirect::Redirect;
-pub use relay::{ProxyProtocol, Relay};
 pub use reports::Reports;
 pub use selection::Selection;
-pub use tls::Tls;
 pub use zone::Zone;
 
-use crate::fleet::Zones;
+/// Everything that is configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the balancer keeps what must survive a restart.
+    pub state: PathBuf,
+    /// What the balancer calls itself to agents; the machine's name, if nothing is given.
+    pub name: Option<String>,
+    /// Where clients come in. None when the kernel's services are all there is.
+    pub listeners: Vec<Listener>,
+    /// What is done for them.
+    pub fronts: weir_fronts::Settings,
+    /// The certificate that they are shown.
+    pub tls: Option<Files>,
+    /// Where edges report to, and how long they are believed.
+    pub reports: Reports,
+    /// Where operators and monitoring come in.
+    pub admin: weir_admin::Settings,
+    /// By which policy an edge is chosen.
+    pub rules: Rules,
+    /// Where clients may be sent.
+    pub redirect_limits: RedirectLimits,
+    /// Where clients and edges are.
+    pub zones: Zones,
+    /// The file that tells the country of a client.
+    pub countries: Option<PathBuf>,
+    /// Virtual services that the kernel forwards, if there are any.
+    pub kernel: Option<weir_kernel::Settings>,
+}
 
-/// Everything that can be configured.
+/// The configuration file as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub struct File {
     /// Where the balancer keeps what must survive a restart: its key. Default: see [`weir_program::state::default_folder`].
     pub state: Option<PathBuf>,
     /// What the balancer calls itself to agents, 1 to 64 printable ASCII characters. Default: the machine's name.
-    #[serde(deserialize_with = "units::name")]
+    #[serde(deserialize_with = "values::name")]
     pub name: Option<String>,
     /// Where clients come in.
     #[serde(rename = "listener")]
@@ -76,7 +88,7 @@ pub struct Config {
     /// Where edges report to, and how long they are believed.
     pub reports: Reports,
     /// Where operators and monitoring come in.
-    pub admin: Admin,
+    pub admin: weir_admin::Settings,
     /// What is answered over HTTP.
     pub http: Http,
     /// Where clients may be sent.
@@ -95,7 +107,7 @@ pub struct Config {
     #[serde(rename = "zone")]
     pub zones: Vec<Zone>,
     /// Virtual services that the kernel forwards.
-    pub kernel: Kernel,
+    pub kernel: weir_kernel::config::Kernel,
 }
 
 impl Config {
@@ -113,47 +125,58 @@ impl Config {
     /// # Errors
     /// [`Error`], which names the file and the line.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let config: Self = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))?;
-        config.zones().map_err(|error| Error::in_section(path, text, &error))?;
-        config.kernel.groups().map_err(|error| Error::in_section(path, text, &error))?;
-        if config.kernel.only && config.kernel.services.is_empty() {
+        let file: File = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error))?;
+        let File { state, name, listeners, applications, reports, admin, http, redirect, .. } = file;
+        let File { relay, selection, limits, tls, geoip, zones, kernel, .. } = file;
+        let in_section = |error| Error::in_section(path, text, &error);
+        let zones = zone::zones(&zones, &geoip).map_err(in_section)?;
+        let only = kernel.only;
+        let kernel = kernel.settings().map_err(in_section)?;
+        if only && kernel.is_none() {
             let message = "`only` in [kernel], but no [[kernel.service]]: add one, or take `only` out";
             return Err(Error::in_file(path, message));
         }
-        if config.listens_for_nobody() {
+        if only && !listeners.is_empty() {
             let message = "`only` in [kernel] and [[listener]] contradict: take one of them out";
             return Err(Error::in_file(path, message));
         }
-        Ok(config)
+        let is_default = listeners.is_empty() && !only;
+        let rules = selection.rules();
+        Ok(Self {
+            state: state.unwrap_or_else(weir_program::state::default_folder),
+            name,
+            listeners: if is_default { vec![Listener::default()] } else { listeners },
+            redirect_limits: redirect.limits(),
+            fronts: weir_fronts::Settings {
+                applications,
+                http,
+                relay,
+                limits,
+                overflow: selection.overflow,
+                hop_mark: redirect.hop_mark,
+            },
+            tls: tls.files,
+            reports,
+            admin,
+            rules,
+            zones,
+            countries: geoip.file,
+            kernel,
+        })
     }
 
-    /// Whether there are listeners, though the kernel's services are all there is.
+    /// Whether the kernel's services are all that this balancer is for: it listens for no clients.
     #[must_use]
-    pub fn listens_for_nobody(&self) -> bool {
-        self.kernel.only && !self.listeners.is_empty()
+    pub fn is_kernel_only(&self) -> bool {
+        self.kernel.as_ref().is_some_and(|kernel| kernel.only)
     }
+}
 
-    /// The zones, as the fleet takes them.
-    ///
-    /// # Errors
-    /// When a section is wrong or contradicts another. Those of a configuration that was parsed are checked.
-    pub fn zones(&self) -> Result<Zones, SectionError> {
-        zone::zones(&self.zones, &self.geoip)
-    }
-
-    /// The listeners, or the default one when none is configured; none when the kernel's services are all there is.
-    #[must_use]
-    pub fn listeners_or_default(&self) -> Vec<Listener> {
-        if self.kernel.only {
-            return Vec::new();
-        }
-        if self.listeners.is_empty() { vec![Listener::default()] } else { self.listeners.clone() }
-    }
-
-    /// The folder to keep state in.
-    #[must_use]
-    pub fn state_folder(&self) -> PathBuf {
-        self.state.clone().unwrap_or_else(weir_program::state::default_folder)
+/// What holds when nothing is configured.
+impl Default for Config {
+    #[expect(clippy::expect_used, reason = "every key has a default; a test parses an empty file")]
+    fn default() -> Self {
+        Self::parse("", Path::new("defaults")).expect("an empty file is a configuration")
     }
 }
 
@@ -161,8 +184,10 @@ impl Config {
 mod tests {
     use std::time::Duration;
 
+    use weir_fleet::{Policy, Protocol, Scheme};
+    use weir_fronts::settings::{Mode, ProxyProtocol, ServerInfo};
+
     use super::*;
-    use crate::fleet::{Policy, Protocol, Scheme};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())
@@ -171,7 +196,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_a_working_configuration() {
         let config = parse("").unwrap();
-        let listeners = config.listeners_or_default();
+        let listeners = &config.listeners;
         assert_eq!(listeners.len(), 1);
         assert_eq!(listeners[0].address.to_string(), "*:1935");
         assert_eq!(listeners[0].protocols, Protocol::ALL);
@@ -286,21 +311,24 @@ mod tests {
             "#,
         )
         .unwrap();
-        assert_eq!(config.listeners_or_default()[1].protocols, [Protocol::Rtsp]);
+        assert_eq!(config.listeners[1].protocols, [Protocol::Rtsp]);
         assert_eq!(config.listeners[1].redirect_scheme, Scheme::named("rtsps"));
         assert_eq!(config.listeners[2].relay_port.map(u16::from), Some(8000));
-        assert_eq!(config.applications[0].mode, Mode::Relay);
+        assert_eq!(config.fronts.applications[0].mode, Mode::Relay);
         assert_eq!(config.reports.timeout, Duration::from_millis(7500));
         assert_eq!(config.reports.max_clock_skew, None);
-        assert_eq!(config.http.server_info, ServerInfo::Off);
-        assert_eq!((config.relay.idle_timeout, config.relay.proxy_protocol), (None, Some(ProxyProtocol::V2)));
-        assert_eq!(config.http.steering_ttl, Duration::from_secs(30));
-        assert!(config.redirect.limits().allow("edge1.example.com") && !config.redirect.limits().allow("11.0.0.1"));
-        assert_eq!(config.limits.linger, Duration::from_millis(500));
-        assert_eq!(config.selection.rules().policy, Policy::LeastConnections);
-        assert_eq!(config.selection.rules().cpu_limit, Some(0.9));
-        assert_eq!(config.selection.overflow.len(), 2);
-        assert_eq!(config.zones().unwrap().of("192.0.2.1".parse().unwrap()), config.zones().unwrap().id("eu"));
+        assert_eq!(config.fronts.http.server_info, ServerInfo::Off);
+        assert_eq!(
+            (config.fronts.relay.idle_timeout, config.fronts.relay.proxy_protocol),
+            (None, Some(ProxyProtocol::V2))
+        );
+        assert_eq!(config.fronts.http.steering_ttl, Duration::from_secs(30));
+        assert!(config.redirect_limits.allow("edge1.example.com") && !config.redirect_limits.allow("11.0.0.1"));
+        assert_eq!(config.fronts.limits.linger, Duration::from_millis(500));
+        assert_eq!(config.rules.policy, Policy::LeastConnections);
+        assert_eq!(config.rules.cpu_limit, Some(0.9));
+        assert_eq!(config.fronts.overflow.len(), 2);
+        assert_eq!(config.zones.of("192.0.2.1".parse().unwrap()), config.zones.id("eu"));
     }
 
     #[test]
@@ -386,5 +414,21 @@ mod tests {
     fn text_that_is_not_toml_is_refused_by_line() {
         let message = parse("[reports]\ntimeout 5").unwrap_err();
         assert!(message.starts_with("weir.toml:2: "), "{message}");
+    }
+
+    #[test]
+    fn a_balancer_for_the_kernel_alone_has_services_and_no_listeners() {
+        let service =
+            "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
+        let config = parse(&format!("[kernel]\nonly = true\n{service}")).unwrap();
+        assert!(config.is_kernel_only() && config.listeners.is_empty());
+        assert_eq!(
+            parse("[kernel]\nonly = true\n").unwrap_err(),
+            "weir.toml: `only` in [kernel], but no [[kernel.service]]: add one, or take `only` out"
+        );
+        assert_eq!(
+            parse(&format!("[kernel]\nonly = true\n[[listener]]\n{service}")).unwrap_err(),
+            "weir.toml: `only` in [kernel] and [[listener]] contradict: take one of them out"
+        );
     }
 }

@@ -3,8 +3,7 @@
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-
-use crate::fleet::RedirectLimits;
+use weir_fleet::RedirectLimits;
 
 /// Where clients may be sent. An edge that names another host gets no clients, so that one stolen key makes no open
 /// redirector of the balancer. Without any limit every host will do.

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-
-use crate::config::units;
-use crate::fleet::{Policy, Rules, WhenFull};
-use crate::fronts::redirect::Elsewhere;
+use weir_fleet::{Policy, Rules, WhenFull};
+use weir_fronts::redirect::Elsewhere;
+use weir_program::config::values;
 
 /// Which edge a client gets.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,7 +23,7 @@ pub struct Selection {
     pub affinity: bool,
     /// How long an edge that joins, or comes back, takes to get its full share: a cold cache must fill, and a crowd must
     /// not fall upon an empty machine. Edges that are there when the balancer starts are not new. Default: `"30s"`.
-    #[serde(deserialize_with = "units::duration")]
+    #[serde(deserialize_with = "values::duration")]
     pub ramp: Duration,
     /// The share of all processors at which an edge is full, above 0 to 1, such as 0.9; or `"off"`, for CPU to play no
     /// part: media servers that transcode are busy and well. Default: `"off"`.
@@ -58,12 +57,12 @@ impl Selection {
 }
 
 fn policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
-    units::named(deserializer, "a policy", &Policy::ALL.map(|policy| (policy.name(), policy)))
+    values::named(deserializer, "a policy", &Policy::ALL.map(|policy| (policy.name(), policy)))
 }
 
 fn when_full<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WhenFull, D::Error> {
     let known = [("refuse", WhenFull::Refuse), ("best-effort", WhenFull::BestEffort)];
-    units::named(deserializer, "what to do", &known)
+    values::named(deserializer, "what to do", &known)
 }
 
 fn share_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {

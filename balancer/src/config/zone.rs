@@ -5,14 +5,15 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
+use weir_fleet::zones::{ANY, Definition, Place, Zones};
+use weir_program::config::SectionError;
+use weir_program::config::values::parse_name;
 
-use crate::config::units::parse_name;
-use crate::config::{Geoip, SectionError};
-use crate::fleet::zones::{ANY, Definition, Place, Zones};
+use super::Geoip;
 
 /// A zone (site, region): its edges, by name, and its clients, by address. May be repeated, up to 65536 times. Without
 /// any, where a client is plays no part. The values are kept with where they stand, since what is wrong with one may be
-/// seen only beside others; [`Config::zones`](crate::Config::zones) checks them.
+/// seen only beside others; [`Config::parse`](crate::Config::parse) checks them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
@@ -102,8 +103,9 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 mod tests {
     use std::path::Path;
 
+    use weir_fleet::zones::Spill;
+
     use crate::config::Config;
-    use crate::fleet::zones::Spill;
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("weir.toml")).map_err(|error| error.to_string())
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_zone_needs_a_name_only_and_spills_anywhere() {
-        let zones = parse("[[zone]]\nname = \"eu\"\n[[zone]]\nname = \"us\"\nspill = []").unwrap().zones().unwrap();
+        let zones = parse("[[zone]]\nname = \"eu\"\n[[zone]]\nname = \"us\"\nspill = []").unwrap().zones;
         let spill = |name| zones.spill(zones.id(name).unwrap());
         assert_eq!(spill("eu"), Spill { first: &[], then_any: true });
         assert_eq!(spill("us"), Spill { first: &[], then_any: false });

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use weir_fleet::NetworkTable;
+use weir_fleet::{ClientZones, Zones};
+use weir_program::config::Error;
 
-use crate::config::Error;
-use crate::fleet::NetworkTable;
-use crate::fleet::{ClientZones, Zones};
 use crate::geoip;
 
 /// What finds the zones of clients, and the file that it was read from.
@@ -52,8 +52,9 @@ impl CurrentZones {
 mod tests {
     use std::fs;
 
+    use weir_fleet::zones::Definition;
+
     use super::*;
-    use crate::fleet::zones::Definition;
     use crate::geoip::writer::Database;
 
     fn database(country: &str) -> Vec<u8> {

@@ -5,8 +5,8 @@
 //! the database, and a damaged file is found out while the old table still serves.
 
 mod current;
-#[cfg(test)]
-mod writer;
+#[cfg(any(test, feature = "testing"))]
+pub mod writer;
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,9 +18,9 @@ use serde::Deserialize;
 
 pub use current::CurrentZones;
 
-use crate::config::Error;
-use crate::fleet::NetworkTable;
-use crate::fleet::{ZoneId, Zones};
+use weir_fleet::NetworkTable;
+use weir_fleet::{ZoneId, Zones};
+use weir_program::config::Error;
 
 /// Reads the file, and finds the networks of the countries and continents of `zones`.
 ///
@@ -134,10 +134,10 @@ mod tests {
     use std::net::IpAddr;
 
     use proptest::prelude::*;
+    use weir_fleet::zones::Definition;
 
     use super::writer::Database;
     use super::*;
-    use crate::fleet::zones::Definition;
 
     /// Germany and France, the rest of Europe, the United States.
     fn zones() -> Zones {

@@ -1,4 +1,6 @@
-//! Writes small MaxMind DB files, for tests: <https://maxmind.github.io/MaxMind-DB/>.
+//! Writes small MaxMind DB files, for tests: behind the feature `testing`. <https://maxmind.github.io/MaxMind-DB/>.
+
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a test that fails")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,7 +17,7 @@ enum Branch {
 }
 
 /// A database of countries, for IPv6 and IPv4.
-pub(super) struct Database {
+pub struct Database {
     nodes: Vec<[Branch; 2]>,
     data: Vec<u8>,
     records: BTreeMap<(String, String), usize>,
@@ -29,7 +31,7 @@ impl Default for Database {
 
 impl Database {
     /// Says where a network is. No network may be inside another.
-    pub(super) fn add(&mut self, network: IpNet, country: &str, continent: &str) {
+    pub fn add(&mut self, network: IpNet, country: &str, continent: &str) {
         let record = self.record(country, continent);
         // IPv4 is at ::/96 of the tree.
         let (bits, length) = match network.network() {
@@ -52,7 +54,7 @@ impl Database {
     }
 
     /// The file, with records of 24, 28 or 32 bits.
-    pub(super) fn to_bytes(&self, record_size: u16) -> Vec<u8> {
+    pub fn to_bytes(&self, record_size: u16) -> Vec<u8> {
         let count = self.nodes.len();
         let number = |branch: Branch| match branch {
             Branch::Nothing => count,

@@ -8,8 +8,6 @@
 //! | [`exchange`]  | clients: what they say and what they must hear                      |
 //! | [`servers`]   | the balancer, and those that it is compared with                    |
 //! | [`fleet`]     | edges that report to it meanwhile                                   |
-//! | [`program`]   | processes                                                           |
-//! | [`machine`]   | cores, processor time and memory                                    |
 //! | [`compare`]   | Weir beside others                                                  |
 //! | [`rounds`]    | the same figure, measured again and again                           |
 //!
@@ -19,8 +17,6 @@
 mod compare;
 mod exchange;
 mod fleet;
-mod machine;
-mod program;
 mod redirects;
 mod relay;
 mod rounds;
@@ -32,8 +28,8 @@ use std::io;
 use weir_program::say;
 
 use self::exchange::{EDGES, Exchange};
-use self::machine::Cores;
 use self::servers::weir;
+use crate::machine::Cores;
 use crate::outcome::Outcome;
 
 /// Rounds of each figure.
@@ -62,7 +58,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Outcome>> {
     if !cores.apart {
         say("note: servers and clients share the only core, so that times are too high");
     }
-    machine::raise_open_files();
+    crate::machine::raise_open_files();
     let exchanges: Vec<Exchange> = Exchange::ALL.into_iter().filter(|exchange| options.has(exchange.name())).collect();
     let mut outcomes = Vec::new();
     if !exchanges.is_empty() {

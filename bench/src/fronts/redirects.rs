@@ -8,9 +8,9 @@ use weir_program::say;
 
 use crate::fronts::compare::{Figure, better};
 use crate::fronts::exchange::{Driven, Exchange, drive, drive_crowds, probe};
-use crate::fronts::machine::Cores;
 use crate::fronts::rounds::Series;
 use crate::fronts::servers::{Server, bare_loop, haproxy, nginx};
+use crate::machine::Cores;
 use crate::outcome::Outcome;
 
 /// Redirects in a round, and before the first: half a second of a server's time each.

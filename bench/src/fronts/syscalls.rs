@@ -8,9 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use weir_program::say;
 
 use crate::fronts::exchange::{Exchange, drive};
-use crate::fronts::program::{empty_folder, installed};
 use crate::fronts::servers::Server;
 use crate::outcome::Outcome;
+use crate::program::{empty_folder, installed};
 
 /// Redirects of each kind.
 const REQUESTS: u32 = 1000;
@@ -38,7 +38,7 @@ pub(super) fn count(server: &Server, exchanges: &[Exchange]) -> io::Result<Vec<O
 
 /// strace's table of what the server called during `work`, which returns how many requests were answered.
 fn traced(server: &Server, work: impl FnOnce() -> u32) -> io::Result<String> {
-    let file = empty_folder("strace")?.join("table");
+    let file = empty_folder("fronts/strace")?.join("table");
     let mut command = Command::new(installed("strace", "strace")?);
     command.args(["-c", "-f", "-U", "name,calls", "-p", &server.program.id().to_string(), "-o"]).arg(&file);
     let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;

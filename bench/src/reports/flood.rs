@@ -23,13 +23,13 @@ const TURNS: usize = 5;
 
 /// Measures redirects per second with and without the flood, in turn, so that a machine whose speed drifts does not matter.
 pub(super) fn measure(bound: f64) -> Vec<Outcome> {
-    let balancer = Balancer::start(1, false);
+    let balancer = Balancer::start(false);
     let _senders = balancer.introduce(EDGES);
     let (mut calm, mut flooded, mut floods) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        calm.push(redirects_per_second(balancer.clients));
-        let flood = Flood::start(balancer.reports);
-        flooded.push(redirects_per_second(balancer.clients));
+        calm.push(redirects_per_second(balancer.clients()));
+        let flood = Flood::start(balancer.reports());
+        flooded.push(redirects_per_second(balancer.clients()));
         floods.push(flood.stop());
     }
     let ratios = calm.iter().zip(&flooded).map(|(calm, flooded)| flooded / calm).collect();

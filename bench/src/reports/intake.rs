@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Time};
+use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Time};
 use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::{EdgeId, Receiver, Rejection};

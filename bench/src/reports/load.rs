@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_balancer::fleet::{Selector, Terms};
+use weir_fleet::{Selector, Terms};
 use weir_protocol::report::Endpoint;
 use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
 

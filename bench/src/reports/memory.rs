@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use weir_balancer::fleet::{Fleet, Lifetimes, Moment, Origin, Time};
+use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Time};
 use weir_program::clock::unix_milliseconds;
 
 use crate::reports::load;

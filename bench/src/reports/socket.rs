@@ -6,76 +6,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-use weir_balancer::Server;
-use weir_balancer::admin::token::Token;
-use weir_balancer::config::address::ListenAddress;
-use weir_balancer::config::{Config, Listener};
-use weir_balancer::fronts::relay::edge_tls;
-use weir_balancer::server::FromFiles;
 use weir_program::clock::unix_milliseconds;
 
+use crate::balancer::{self, Running};
 use crate::metrics::metric;
 use crate::outcome::Outcome;
+use crate::program::empty_folder;
 use crate::reports::load;
 
 /// Edges that report, and reports of each.
 const EDGES: u32 = 10_000;
 const ROUNDS: usize = 40;
 
-/// A balancer on a thread of its own.
-pub(super) struct Balancer {
-    pub(super) clients: SocketAddr,
-    pub(super) reports: SocketAddr,
-    admin: SocketAddr,
-    /// The control thread's id, for its processor time.
-    thread: i32,
-    stop: Option<oneshot::Sender<()>>,
-    handle: Option<JoinHandle<()>>,
-}
+/// A balancer that believes what the edges of this benchmark send.
+pub(super) struct Balancer(Running);
 
 impl Balancer {
-    /// Starts one on free ports of the loopback. Every salt is looked at when `strangers` are welcome.
+    /// Starts one with one worker. Every salt is looked at when `strangers` are welcome.
     #[expect(clippy::expect_used, reason = "a benchmark that cannot start has nothing to go on with")]
-    pub(super) fn start(workers: usize, strangers: bool) -> Self {
-        let mut config = Config { listeners: vec![Listener::at(ListenAddress::loopback(0))], ..Config::default() };
-        config.reports.address = ListenAddress::loopback(0);
-        config.admin.address = ListenAddress::loopback(0);
-        config.limits.workers = Some(workers);
+    pub(super) fn start(strangers: bool) -> Self {
         // Agents of this machine only: it takes a while until all have sent their turn.
-        config.reports.timeout = Duration::from_secs(600);
+        let mut configuration =
+            "[limits]\nworkers = 1\n[[listener]]\naddress = \"127.0.0.1:0\"\n[reports]\naddress = \"127.0.0.1:0\"\ntimeout = \"10m\"\n"
+                .to_owned();
         if strangers {
-            config.reports.unknown_salts = 1_000_000;
-            config.reports.unknown_salts_per_source = 1_000_000;
+            configuration.push_str("unknown_salts = 1000000\nunknown_salts_per_source = 1000000\n");
         }
-        let ring = [load::secret()].into_iter().collect();
-        let (started, start) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let handle = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let token = Token::parse("not-used-by-anybody-here").expect("a token");
-                let edge_tls = edge_tls::client_config(None).expect("TLS with the usual authorities");
-                let files = FromFiles { ring, token, zones: Arc::default(), tls: None, edge_tls };
-                let server = Server::bind(config, files).expect("free ports");
-                let addresses = (
-                    server.clients()[0].address,
-                    server.reports_address().expect("an address"),
-                    server.admin_address().expect("an address"),
-                );
-                let _ = started.send((addresses, rustix::thread::gettid().as_raw_nonzero().get()));
-                let _ = server.run(async { drop(stopped.await) }).await;
-            });
-        });
-        let ((clients, reports, admin), thread) = start.recv().expect("the balancer starts");
-        Self { clients, reports, admin, thread, stop: Some(stop), handle: Some(handle) }
+        let folder = empty_folder("reports").expect("a folder");
+        Self(balancer::start(None, &folder, &configuration).expect("a balancer"))
+    }
+
+    /// Where clients come in.
+    pub(super) fn clients(&self) -> SocketAddr {
+        self.0.clients
+    }
+
+    /// Where reports arrive.
+    pub(super) fn reports(&self) -> SocketAddr {
+        self.0.reports
     }
 
     /// Makes so many edges known.
     pub(super) fn introduce(&self, edges: u32) -> Vec<weir_protocol::Sender> {
         let report = load::report(unix_milliseconds());
         let mut senders: Vec<_> = (0..edges).map(load::sender).collect();
-        let socket = connected(self.reports);
+        let socket = connected(self.reports());
         // Again and again until all are known: datagrams may be lost.
         for _ in 0..50 {
             for sender in &mut senders {
@@ -91,21 +66,14 @@ impl Balancer {
 
     /// The value of a metric now.
     pub(super) fn metric(&self, name: &str) -> f64 {
-        metric(self.admin, name)
+        metric(self.0.admin, name)
     }
 
-    /// Processor time of the control thread.
+    /// Processor time of the control thread, which is the program's first.
     fn control_time(&self) -> Duration {
-        let file = format!("/proc/self/task/{}/schedstat", self.thread);
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let process = self.0.program.id();
+        let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/schedstat")).unwrap_or_default();
         Duration::from_nanos(text.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0))
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        self.stop.take();
-        let _ = self.handle.take().map(JoinHandle::join);
     }
 }
 
@@ -118,7 +86,7 @@ pub(super) fn connected(to: SocketAddr) -> UdpSocket {
 
 /// Sends reports as fast as they can be sent, and sees what of them is believed and what that costs.
 pub(super) fn measure(bound: f64) -> Vec<Outcome> {
-    let balancer = Balancer::start(1, true);
+    let balancer = Balancer::start(true);
     let mut senders = balancer.introduce(EDGES);
     let report = load::report(unix_milliseconds());
     let mut datagrams = Vec::new();
@@ -126,7 +94,7 @@ pub(super) fn measure(bound: f64) -> Vec<Outcome> {
         datagrams.extend(senders.iter_mut().filter_map(|sender| sender.seal(&report).map(<[u8]>::to_vec).ok()));
     }
     let (accepted, time) = (balancer.metric("weir_reports_total"), balancer.control_time());
-    let socket = connected(balancer.reports);
+    let socket = connected(balancer.reports());
     let ended = Arc::new(AtomicBool::new(false));
     let acks = swallow(&socket, &ended);
     let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_balancer::fleet::random::{Random, mix};
+use weir_fleet::random::{Random, mix};
 
 /// A sequence of chances. What is independent draws from sequences of its own, so that a change in one part of the model
 /// leaves the luck of the others as it was: every contender meets the same clients.

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 
 /// Events in order of time; of those at the same time the first that was put in comes first.
 #[derive(Debug)]

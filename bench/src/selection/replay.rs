@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 
 pub use crate::selection::trace::Mean;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_balancer::fleet::{Rules, Time};
+use weir_fleet::{Rules, Time};
 
 use crate::selection::trace::{Figure, Mean};
 use crate::selection::visits::Crowd;

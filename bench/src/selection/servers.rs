@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use weir_balancer::fleet::Time;
-use weir_balancer::fleet::random::mix;
+use weir_fleet::Time;
+use weir_fleet::random::mix;
 use weir_protocol::Report;
 use weir_protocol::report::{Capacity, MAX_HOT_STREAMS};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 
 /// What the highest load is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 
 use crate::selection::chance::Chance;
 

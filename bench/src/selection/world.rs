@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 use crate::selection::chance::Chance;

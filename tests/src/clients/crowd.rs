@@ -15,8 +15,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use weir_balancer::fleet::Time;
 use weir_bench::selection::Visit;
+use weir_fleet::Time;
 
 use crate::http;
 use crate::loopback;

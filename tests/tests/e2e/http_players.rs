@@ -129,7 +129,7 @@ fn a_player_of_one_s_own_picks_an_edge_and_knows_where_else_to_go() {
 }
 
 /// As OBS sends it, put together from its source: OBS itself needs a screen.
-const OBS: &str = include_str!("../../../balancer/src/fronts/http/fixtures/obs-32-get-client-configuration.json");
+const OBS: &str = include_str!("../../../balancer/fronts/src/http/fixtures/obs-32-get-client-configuration.json");
 
 #[test]
 fn obs_is_pointed_at_an_edge_before_it_connects() {

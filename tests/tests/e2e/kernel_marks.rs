@@ -7,10 +7,10 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
-use weir_balancer::ipvs::kernel::{read_marks, transact};
-use weir_balancer::ipvs::model::{Installed, Mark, Marks, Packets, PortRange, Protocol};
-use weir_balancer::ipvs::netlink::nftables::batch;
-use weir_balancer::ipvs::text::nft;
+use weir_kernel::kernel::{read_marks, transact};
+use weir_kernel::model::{Installed, Mark, Marks, Packets, PortRange, Protocol};
+use weir_kernel::netlink::nftables::batch;
+use weir_kernel::text::nft;
 use weir_program::netlink::{self, Socket};
 use weir_tests::binaries;
 use weir_tests::process::{command, run};

@@ -1,11 +1,8 @@
 //! Which edge a client gets, and that it can be told why.
 
-#[path = "../../../balancer/src/geoip/writer.rs"]
-#[allow(clippy::unwrap_used, reason = "it is test code, of the balancer's own tests")]
-mod writer;
-
 use std::fs;
 
+use weir_balancer::geoip::writer;
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::{Balancer, folder};
 use weir_tests::clients::flash;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Connection, Exchange, LONGEST_ANSWER, Progress};
-use crate::fronts::program::Program;
+use crate::program::Program;
 
 /// Clients at a time: so many that the server need not wait for the next while one thread plays them all.
 const WINDOW: usize = 32;

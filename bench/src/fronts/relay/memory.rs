@@ -10,8 +10,8 @@ use super::client::{MESSAGE, Session};
 use super::edge::Wish;
 use super::run;
 use crate::fronts::compare::{Figure, compare};
-use crate::fronts::machine::{Cores, Memory};
 use crate::fronts::servers::{Server, haproxy, nginx, weir};
+use crate::machine::{Cores, Memory};
 use crate::outcome::Outcome;
 
 /// Sessions that are open at a time.

@@ -21,9 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 use weir_program::say;
 
 use self::edge::Edge;
-use crate::fronts::machine::Cores;
 use crate::fronts::servers::weir::Balancer;
 use crate::fronts::servers::{Server, haproxy, nginx, weir};
+use crate::machine::Cores;
 use crate::outcome::Outcome;
 
 /// Rounds of what needs fresh relays.

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use super::Server;
 use crate::fronts::exchange::Exchange;
-use crate::fronts::machine::Cores;
-use crate::fronts::program::{Program, empty_folder, installed};
+use crate::machine::Cores;
+use crate::program::{Program, empty_folder, installed};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fronts/bare_loop.c");
 
@@ -18,7 +18,7 @@ const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fronts/bare_loop.
 /// # Errors
 /// When there is no C compiler, or it does not start.
 pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, answers: &[Vec<u8>]) -> io::Result<Server> {
-    let folder = empty_folder("bare-loop")?;
+    let folder = empty_folder("fronts/bare-loop")?;
     let program = compile(folder.join("bare_loop"))?;
     let mode = match exchange {
         Exchange::HttpClose | Exchange::Rtsp => "close",
@@ -32,7 +32,7 @@ pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, answers: &
         fs::write(&file, answer)?;
         arguments.extend([bytes.len().to_string().into(), file.into()]);
     }
-    let mut program = Program::start(cores, &folder, &program, arguments)?;
+    let mut program = Program::start(Some(cores), &folder, &program, arguments)?;
     let address = program.address_after("listening on ")?;
     Ok(Server { name: "bare loop", address, program })
 }

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use super::{Server, fixed_body, of_length};
 use crate::fronts::exchange::Exchange;
-use crate::fronts::machine::Cores;
-use crate::fronts::program::{Program, empty_folder, installed, with_free_port};
+use crate::machine::Cores;
+use crate::program::{Program, empty_folder, installed, with_free_port};
 
 /// The name that tables give it.
 pub(in crate::fronts) const NAME: &str = "HAProxy";
@@ -54,7 +54,7 @@ listen clients
 }
 
 fn start(cores: &Cores, rest: impl Fn(SocketAddr) -> String) -> io::Result<Server> {
-    let folder = empty_folder("haproxy")?;
+    let folder = empty_folder("fronts/haproxy")?;
     let program = installed("haproxy", "haproxy")?;
     let (program, address) = with_free_port(|address| {
         let configuration = format!(
@@ -70,7 +70,7 @@ defaults
         let file = folder.join("haproxy.cfg");
         fs::write(&file, configuration)?;
         // In the foreground.
-        Program::start(cores, &folder, &program, ["-db".as_ref(), "-f".as_ref(), file.as_os_str()])
+        Program::start(Some(cores), &folder, &program, ["-db".as_ref(), "-f".as_ref(), file.as_os_str()])
     })?;
     Ok(Server { name: NAME, address, program })
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use crate::fronts::exchange::{Exchange, probe};
 use crate::fronts::fleet;
-use crate::fronts::machine::{self, Memory};
-use crate::fronts::program::Program;
+use crate::machine::{self, Memory};
+use crate::program::Program;
 
 /// A server that runs.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use super::{Server, fixed_body, of_length};
 use crate::fronts::exchange::Exchange;
-use crate::fronts::machine::Cores;
-use crate::fronts::program::{Program, empty_folder, installed, with_free_port};
+use crate::machine::Cores;
+use crate::program::{Program, empty_folder, installed, with_free_port};
 
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
@@ -70,7 +70,7 @@ pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result
 }
 
 fn start(cores: &Cores, modules: &str, block: impl Fn(SocketAddr) -> String) -> io::Result<Server> {
-    let folder = empty_folder("nginx")?;
+    let folder = empty_folder("fronts/nginx")?;
     let program = installed("nginx", "nginx-light")?;
     let (program, address) = with_free_port(|address| {
         let configuration = format!(
@@ -88,7 +88,7 @@ fn start(cores: &Cores, modules: &str, block: impl Fn(SocketAddr) -> String) -> 
         fs::write(&file, configuration)?;
         let arguments =
             ["-e".as_ref(), "stderr".as_ref(), "-p".as_ref(), folder.as_os_str(), "-c".as_ref(), file.as_ref()];
-        Program::start(cores, &folder, &program, arguments)
+        Program::start(Some(cores), &folder, &program, arguments)
     })?;
     Ok(Server { name: NAME, address, program })
 }

@@ -1,18 +1,16 @@
 //! The balancer, with edges that report to it all the time.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use super::Server;
+use crate::balancer::{self, Running};
 use crate::fronts::fleet::{Described, Fleet};
-use crate::fronts::machine::Cores;
-use crate::fronts::program::{Program, empty_folder};
+use crate::machine::Cores;
 use crate::metrics::metric;
-use crate::reports::load;
+use crate::program::empty_folder;
 
 /// The name that tables give it.
 pub(in crate::fronts) const NAME: &str = "weir";
@@ -33,9 +31,6 @@ const COMMON: &str = r#"
 [reports]
 address = "127.0.0.1:0"
 unknown_salts_per_source = 1000000
-
-[admin]
-address = "127.0.0.1:0"
 
 [limits]
 workers = 1
@@ -71,14 +66,9 @@ pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result
 }
 
 fn start(cores: &Cores, configuration: &str, edges: Vec<Described>) -> io::Result<Balancer> {
-    let folder = empty_folder("weir")?;
-    let file = folder.join("weir.toml");
-    fs::write(&file, format!("state = \"{}\"\n{configuration}{COMMON}", folder.display()))?;
-    weir_program::keys::create(&folder.join("key"), &load::secret().to_base64())?;
-    let mut program = Program::start(cores, &folder, &executable()?, ["--config".as_ref(), file.as_os_str()])?;
-    let address = program.address_after("listening on ")?;
-    let reports = program.address_after("reports on udp ")?;
-    let admin = program.address_after("admin on http://")?;
+    let folder = empty_folder("fronts/weir")?;
+    let Running { program, clients: address, reports, admin } =
+        balancer::start(Some(cores), &folder, &format!("{configuration}{COMMON}"))?;
     let expected = edges.len();
     let fleet = Fleet::report_to(reports, edges)?;
     await_edges(admin, expected)?;
@@ -94,14 +84,4 @@ fn await_edges(admin: SocketAddr, expected: usize) -> io::Result<()> {
         thread::park_timeout(PAUSE);
     }
     Err(io::Error::other(format!("weir does not know its {expected} edges within {:?}", PAUSE * LOOKS as u32)))
-}
-
-/// `weir-balancer` of the same build, which lies beside this program.
-fn executable() -> io::Result<PathBuf> {
-    let file = std::env::current_exe()?.with_file_name("weir-balancer");
-    if file.is_file() {
-        return Ok(file);
-    }
-    let message = "`cargo xtask bench fronts` builds it, and so does `cargo build --release --package weir-balancer`";
-    Err(io::Error::other(format!("{} does not exist: {message}", file.display())))
 }

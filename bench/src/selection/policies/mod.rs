@@ -7,7 +7,7 @@ mod reported;
 mod two_choices;
 mod weir;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 use crate::selection::scenario::Scenario;
@@ -73,7 +73,7 @@ impl Contender {
 
 /// The place of the least of these costs, of equals any.
 fn least(costs: impl Iterator<Item = Option<f64>>, random: u64) -> Option<usize> {
-    let mut random = weir_balancer::fleet::random::Random::new(random);
+    let mut random = weir_fleet::random::Random::new(random);
     let mut best: Option<(usize, f64)> = None;
     let mut equals = 1;
     for (place, cost) in costs.enumerate() {

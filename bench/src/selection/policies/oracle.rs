@@ -1,6 +1,6 @@
 //! The least utilised edge as it really is: a bound for what can be reached, since nobody can know that.
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 use crate::selection::policies::{Policy, least};

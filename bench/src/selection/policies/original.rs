@@ -1,6 +1,6 @@
 //! The rule of the Wowza Load Balancer AddOn.
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 use crate::selection::policies::reported::Reported;

@@ -1,6 +1,6 @@
 //! The least utilised edge, as last reported.
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 use crate::selection::policies::reported::Reported;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_balancer::fleet::Time;
+use weir_fleet::Time;
 use weir_protocol::Report;
 
 /// They take an edge for dead when it has been silent for so long, as Weir does.

@@ -1,7 +1,7 @@
 //! The less utilised of two edges that are drawn, as last reported.
 
-use weir_balancer::fleet::Time;
-use weir_balancer::fleet::random::Random;
+use weir_fleet::Time;
+use weir_fleet::random::Random;
 use weir_protocol::Report;
 
 use crate::selection::policies::Policy;

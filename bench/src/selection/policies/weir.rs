@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_balancer::fleet::random::mix;
-use weir_balancer::fleet::{Choice, Fleet, Lifetimes, Moment, Origin, Request, Selector, Snapshot, Terms, Time};
+use weir_fleet::random::mix;
+use weir_fleet::{Choice, Fleet, Lifetimes, Moment, Origin, Request, Selector, Snapshot, Terms, Time};
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 

@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use super::{Accepted, Failure, Outcome, Probe};
 use crate::accepted::Tally;
-
 use rates::{Rates, Sample};
 
 const INTERFACES: &str = "/proc/net/dev";

@@ -1,0 +1,47 @@
+//! Whether the balancer can do its work.
+
+use weir_fleet::{Snapshot, Time};
+
+/// After its start a balancer knows the whole fleet once so many intervals have passed: one to hear every edge, and one
+/// since an edge is believed at its second report. Clients who came before would all go to the first edges heard.
+const STARTING_INTERVALS: u32 = 2;
+
+/// One line for people: how many edges take clients.
+///
+/// # Errors
+/// One line that says why no client should be sent here.
+pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
+    let known = snapshot.edges.len();
+    let outlook = snapshot.outlook(now);
+    let available = snapshot.edges.iter().filter(|edge| edge.expect(&outlook).is_ok()).count();
+    // An edge that reports less often than it is believed does not keep the others' clients waiting.
+    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default().min(outlook.timeout());
+    match (known, available) {
+        (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
+        (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),
+        _ if now - Time::ORIGIN < STARTING_INTERVALS * longest => {
+            Err(format!("not ready: started just now, {known} edges are known so far\n"))
+        }
+        _ if outlook.is_cut_off() => Ok(format!(
+            "ready: {available} of {known} edges take clients, but none is heard: is this machine cut off?\n"
+        )),
+        _ => Ok(format!("ready: {available} of {known} edges take clients\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_fleet::Terms;
+    use weir_fleet::testing::{at, report, snapshot_on};
+
+    use super::*;
+
+    #[test]
+    fn readiness_is_that_some_edge_takes_clients_once_all_can_be_known() {
+        assert_eq!(ready(&Snapshot::default(), at(0)), Err("not ready: no edge has reported yet\n".to_owned()));
+        let one = snapshot_on(&Terms::default(), &[report()]);
+        assert_eq!(ready(&one, at(4999)), Err("not ready: started just now, 1 edges are known so far\n".to_owned()));
+        assert_eq!(ready(&one, at(5000)), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
+        assert_eq!(ready(&one, at(5001)), Err("not ready: none of 1 edges takes clients\n".to_owned()));
+    }
+}

@@ -1,0 +1,62 @@
+//! Fixtures for tests: reports, moments, snapshots and fleets. Behind the feature `testing`, for the crates that use this
+//! one.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a test that fails")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use weir_protocol::key::KeyId;
+use weir_protocol::{EdgeId, Report};
+
+use crate::forecast::Learned;
+use crate::{Edge, Lifetimes, Origin, Snapshot, Terms, Time};
+
+/// Where reports come from: loopback, sealed with a key of id `01010101`.
+pub const SOURCE: Origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([1; 4]), duplicate: None };
+
+/// Terms without any limit.
+pub static ANYWHERE: LazyLock<Terms> = LazyLock::new(Terms::default);
+
+/// A timeout of five seconds; edges are forgotten after an hour.
+pub const LIFETIMES: Lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
+
+/// A report of an idle edge.
+#[must_use]
+pub fn report() -> Report<'static> {
+    let mut report = Report::new(1, 1, Duration::from_millis(2500));
+    report.load.connections = Some(0);
+    report
+}
+
+/// A moment, in milliseconds after the start.
+#[must_use]
+pub fn at(milliseconds: u64) -> Time {
+    Time::after_origin(Duration::from_millis(milliseconds))
+}
+
+/// An edge id made of one byte.
+#[must_use]
+pub fn id(byte: u8) -> EdgeId {
+    EdgeId([byte; 16])
+}
+
+/// A snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
+#[must_use]
+pub fn snapshot_on(terms: &Terms, reports: &[Report<'_>]) -> Snapshot {
+    snapshot_at(terms, reports.iter().map(|report| (report, at(0))))
+}
+
+/// As [`snapshot_on`], but the edges sent their reports at these times.
+pub fn snapshot_at<'a>(terms: &Terms, reports: impl IntoIterator<Item = (&'a Report<'a>, Time)>) -> Snapshot {
+    let edges = (0_u32..).zip(reports).map(|(slot, (report, time))| {
+        let id = id(u8::try_from(slot + 1).unwrap());
+        Arc::new(Edge::in_slot(slot, id, report, SOURCE, terms, time.into()))
+    });
+    Snapshot::new(edges.collect(), terms, Arc::new(Learned::new(LIFETIMES.timeout)))
+}
+
+/// A snapshot of these edges.
+pub fn snapshot_of(edges: impl IntoIterator<Item = Edge>) -> Snapshot {
+    Snapshot::new(edges.into_iter().map(Arc::new).collect(), &ANYWHERE, Arc::new(Learned::new(LIFETIMES.timeout)))
+}

@@ -1,0 +1,98 @@
+use serde_json::{Value, json};
+use weir_fleet::testing::{id, report};
+use weir_protocol::report::{Endpoint, Status};
+use weir_protocol::{Host, Report};
+
+use super::*;
+use crate::http::request::Headers;
+use crate::tests::{CLIENT, front_configured};
+
+fn named(redirect: &str, load: u64, status: Status) -> Report<'_> {
+    let mut report = report();
+    report.redirect = Host::new(redirect).ok();
+    report.load.connections = Some(load);
+    report.status = status;
+    report.endpoints.push(Endpoint { scheme: "http", host: None, port: 8080 });
+    report
+}
+
+/// Three edges with the ids 1, 2 and 3, the first of which has the least load.
+fn three(first: Status) -> Front {
+    let reports =
+        [named("edge1", 1, first), named("edge2", 500, Status::Running), named("edge3", 900, Status::Running)];
+    front_configured(&reports, |_| {})
+}
+
+fn ask(front: &Front, format: Format, query: &str) -> Value {
+    let request = Request::new("GET", "/steering", Some(query), Headers::default()).unwrap();
+    let answer = answer(front, CLIENT, &request, format);
+    serde_json::from_str(&answer.body.parts().concat()).unwrap()
+}
+
+fn priority(manifest: &Value) -> Vec<String> {
+    let pathways = manifest["PATHWAY-PRIORITY"].as_array().unwrap();
+    pathways.iter().map(|pathway| pathway.as_str().unwrap().to_owned()).collect()
+}
+
+fn handed_out(front: &Front) -> u64 {
+    front.snapshot().edges.iter().map(|edge| edge.hand_outs()).sum()
+}
+
+fn guids(numbers: &[u8]) -> Vec<String> {
+    numbers.iter().map(|number| id(*number).to_string()).collect()
+}
+
+#[test]
+fn a_new_session_gets_every_edge_in_order_and_counts_once() {
+    let front = three(Status::Running);
+    let manifest = ask(&front, Format::Hls, "_HLS_pathway=.");
+    assert_eq!(priority(&manifest), [guids(&[1, 2, 3]), vec![".".to_owned()]].concat());
+    assert_eq!(manifest["TTL"], 10);
+    assert_eq!(manifest["PATHWAY-CLONES"][0]["URI-REPLACEMENT"], json!({"HOST": "edge1"}));
+    assert_eq!(handed_out(&front), 1);
+    // A player that does not go there is told the same, and not counted again.
+    let reload = manifest["RELOAD-URI"].as_str().unwrap().strip_prefix("/steering?").unwrap();
+    let again = ask(&front, Format::Hls, &format!("{reload}&_HLS_pathway=."));
+    assert_eq!((priority(&again), handed_out(&front)), (priority(&manifest), 1));
+}
+
+#[test]
+fn a_session_stays_while_its_edge_will_do_however_loaded() {
+    let front = three(Status::Running);
+    let manifest = ask(&front, Format::Hls, &format!("base=.&_HLS_pathway={}", id(3)));
+    assert_eq!(priority(&manifest)[..3], guids(&[3, 1, 2]));
+    assert_eq!(handed_out(&front), 0);
+}
+
+#[test]
+fn a_session_leaves_an_edge_that_drains_and_counts_where_it_goes() {
+    for status in [Status::Draining, Status::Paused] {
+        let front = three(status);
+        let manifest = ask(&front, Format::Hls, &format!("base=.&_HLS_pathway={}", id(1)));
+        assert_eq!(priority(&manifest)[..3], guids(&[2, 3, 1]), "{status:?}");
+        assert_eq!(front.snapshot().edges[1].hand_outs(), 1);
+    }
+    let stopping = three(Status::Stopping);
+    let manifest = ask(&stopping, Format::Hls, &format!("base=.&_HLS_pathway={}", id(1)));
+    assert_eq!(priority(&manifest), [guids(&[2, 3]), vec![".".to_owned()]].concat());
+}
+
+#[test]
+fn without_an_edge_a_session_stays_and_asks_again() {
+    let front = front_configured(&[], |_| {});
+    assert_eq!(priority(&ask(&front, Format::Hls, "")), ["."]);
+    let draining = front_configured(&[named("edge1", 1, Status::Draining)], |_| {});
+    let manifest = ask(&draining, Format::Hls, &format!("base=.&_HLS_pathway={}", id(1)));
+    assert_eq!(priority(&manifest), [id(1).to_string(), ".".to_owned()]);
+}
+
+#[test]
+fn dash_players_are_told_ports_too() {
+    let front = three(Status::Running);
+    let manifest = ask(&front, Format::Dash, "_DASH_pathway=%22alpha%22");
+    let clone = json!({
+        "BASE-ID": "alpha", "ID": id(1).to_string(), "URI-REPLACEMENT": {"HOST": "edge1:8080"}
+    });
+    assert_eq!(manifest["PATHWAY-CLONES"][0], clone);
+    assert_eq!(priority(&manifest)[3], "alpha");
+}

@@ -1,0 +1,89 @@
+//! `weir-balancer` without a command: the balancer runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use weir_balancer::config::keys;
+use weir_balancer::geoip::CurrentZones;
+use weir_balancer::reload::Reload;
+use weir_balancer::server::FromFiles;
+use weir_balancer::{Config, Server, open_files};
+use weir_fronts::certificate::Certificate;
+use weir_fronts::relay::edge_tls;
+use weir_program::start::{Failure, Outcome, asked_to_stop, say};
+
+use super::addresses::Addresses;
+use super::dry_run::Part;
+use super::greeting;
+
+/// What can be given on the command line wins over the configuration file.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) addresses: Addresses,
+    /// The folder for what must survive a restart.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// The file with the cluster's keys, one a line.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Print what the kernel would be told for the services of the configuration, as `nft -f` and `ipvsadm -R` take it, and
+    /// end. With `=nft` or `=ipvsadm` only that.
+    #[arg(long, value_name = "PART", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(super) dry_run: Option<Part>,
+}
+
+impl Run {
+    /// The configuration, with what the command line says.
+    pub(super) fn config(self) -> Result<Config, Failure> {
+        let read = self.config.as_deref().map(Config::read).transpose();
+        let mut config = read.map_err(Failure::configuration)?.unwrap_or_default();
+        self.addresses.apply(&mut config);
+        config.state = self.state.unwrap_or(config.state);
+        config.reports.key_file = self.key_file.or(config.reports.key_file);
+        if config.is_kernel_only() && !config.listeners.is_empty() {
+            return Err(Failure::configuration("--listen and `only` in [kernel] contradict: take one of them out"));
+        }
+        Ok(config)
+    }
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn run(arguments: Run) -> Outcome {
+    // Before anything is printed: who reads it may ask to stop at once.
+    let shutdown = asked_to_stop()?;
+    let mut config = arguments.config()?;
+    let state = config.state.clone();
+    let keys = keys::load(config.reports.key_file.as_deref(), &state).map_err(Failure::configuration)?;
+    let token = keys::load_token(config.admin.token_file.as_deref(), &state).map_err(Failure::configuration)?;
+    let zones = CurrentZones::load(config.zones.clone(), config.countries.clone()).map_err(Failure::configuration)?;
+    let certificate = config.tls.clone().map(Certificate::load).transpose().map_err(Failure::configuration)?;
+    let edge_tls =
+        edge_tls::client_config(config.fronts.relay.edge_ca_file.as_deref()).map_err(Failure::configuration)?;
+    open_files::fit(&mut config);
+    let asked_to_reload = signal(SignalKind::hangup()).map_err(Failure::unavailable)?;
+    let tls = certificate.as_ref().map(Certificate::published);
+    let server = bind(config, FromFiles { ring: keys.ring, token, zones: zones.published(), tls, edge_tls })?;
+    let reload = Reload { key_file: keys.file.clone(), rings: server.rings(), zones, certificate };
+    tokio::spawn(reload.run(asked_to_reload));
+    let reports = server.reports_address().map_err(Failure::unavailable)?;
+    if let Some(secret) = keys.generated {
+        greeting::first_start(&keys.file, &secret, reports).lines().for_each(say);
+    }
+    server.run(shutdown).await.map_err(Failure::unavailable)
+}
+
+/// Binds every socket and says where it listens.
+pub(super) fn bind(config: Config, files: FromFiles) -> Result<Server, Failure> {
+    let server = Server::bind(config, files).map_err(Failure::unavailable)?;
+    for listener in server.clients() {
+        say(format_args!("listening on {listener}"));
+    }
+    say(format_args!("reports on udp {}", server.reports_address().map_err(Failure::unavailable)?));
+    say(format_args!("admin on http://{}", server.admin_address().map_err(Failure::unavailable)?));
+    Ok(server)
+}

@@ -1,0 +1,216 @@
+//! What the control thread counts, and what the fleet is like when metrics are scraped.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use weir_fleet::{Snapshot, State, Time};
+use weir_program::clock::Clock;
+use weir_program::metrics::{Family, register};
+use weir_protocol::Rejection;
+use weir_protocol::key::KeyId;
+
+/// Counters of the control thread.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Reports that were believed.
+    pub(super) reports: IntCounter,
+    /// Reports that were not, in the order of [`Rejection::ALL`].
+    rejected_reports: Vec<IntCounter>,
+    /// Acks sent.
+    pub(super) acks: IntCounter,
+    keys: Keys,
+}
+
+/// The secrets that are accepted: one that no edge uses must show as 0.
+type Keys = Arc<Mutex<Vec<KeyId>>>;
+
+impl Metrics {
+    /// Metrics at zero, and those of the fleet that is published, shown by `registry`.
+    #[must_use]
+    pub fn new(registry: &Registry, fleet: Arc<ArcSwap<Snapshot>>, clock: Clock) -> Self {
+        let rejected_reports = register(
+            registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "weir_reports_rejected_total",
+                    "Report datagrams that were not believed, by the check that failed.",
+                ),
+                &["reason"],
+            ),
+        );
+        let counter = |rejection: &Rejection| rejected_reports.with_label_values(&[rejection.reason()]);
+        let keys = Keys::default();
+        register(registry, Ok(FleetMetrics::new(fleet, clock, Arc::clone(&keys))));
+        Self {
+            reports: register(registry, IntCounter::new("weir_reports_total", "Report datagrams that were believed.")),
+            rejected_reports: Rejection::ALL.iter().map(counter).collect(),
+            acks: register(registry, IntCounter::new("weir_acks_total", "Reports that were answered.")),
+            keys,
+        }
+    }
+
+    /// Counts a report that was not believed.
+    pub(super) fn reject_report(&self, rejection: Rejection) {
+        // The order of the vector is that of the enumeration, which is that of the checks.
+        if let Some(counter) = self.rejected_reports.get(rejection as usize) {
+            counter.inc();
+        }
+    }
+
+    /// These secrets are accepted from now on.
+    pub fn set_keys(&self, keys: Vec<KeyId>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+}
+
+/// The fleet as it is when it is asked for.
+#[derive(Clone, Debug)]
+struct FleetMetrics {
+    fleet: Arc<ArcSwap<Snapshot>>,
+    clock: Clock,
+    keys: Keys,
+    families: Arc<Families>,
+}
+
+#[derive(Debug)]
+struct Families {
+    edges: Family<1>,
+    connections: Family<0>,
+    utilisation: Family<1>,
+    full: Family<0>,
+    kappa: Family<0>,
+    departure_rate: Family<0>,
+    cut_off: Family<0>,
+    key_edges: Family<1>,
+    clock_skew: Family<0>,
+}
+
+impl FleetMetrics {
+    fn new(fleet: Arc<ArcSwap<Snapshot>>, clock: Clock, keys: Keys) -> Self {
+        let families = Families {
+            edges: Family::gauge("weir_edges", "Known edges by state.", ["state"]),
+            connections: Family::gauge(
+                "weir_edge_connections",
+                "Client connections of all running edges, as they reported.",
+                [],
+            ),
+            utilisation: Family::gauge(
+                "weir_utilisation",
+                "Expected utilisation of the edges that take clients, for their weight.",
+                ["of"],
+            ),
+            full: Family::gauge("weir_edges_full", "Edges that are at one of their limits.", []),
+            kappa: Family::gauge(
+                "weir_kappa",
+                "Clients that arrive at edges for each that this balancer hands out.",
+                [],
+            ),
+            departure_rate: Family::gauge("weir_departure_rate", "Share of the sessions that ends per second.", []),
+            cut_off: Family::gauge(
+                "weir_cut_off",
+                "1 while most edges have fallen silent at once and nothing arrives: the last state is kept.",
+                [],
+            ),
+            key_edges: Family::gauge(
+                "weir_key_edges",
+                "Edges that report, by the id of the key that they use.",
+                ["key"],
+            ),
+            clock_skew: Family::gauge(
+                "weir_clock_skew_seconds",
+                "Largest difference between the clock of a running edge and this balancer's.",
+                [],
+            ),
+        };
+        Self { fleet, clock, keys, families: Arc::new(families) }
+    }
+
+    /// How many edges use each key, by its id.
+    fn edges_of_keys(&self, snapshot: &Snapshot) -> BTreeMap<String, f64> {
+        let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut edges: BTreeMap<_, _> = known.into_iter().map(|key| (key.to_string(), 0.0)).collect();
+        let is_gone = |state| matches!(state, State::TimedOut | State::Stopping);
+        for edge in snapshot.edges.iter().filter(|edge| !is_gone(edge.state())) {
+            *edges.entry(edge.origin().key_id.to_string()).or_default() += 1.0;
+        }
+        edges
+    }
+}
+
+impl Collector for FleetMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        let Families { edges, connections, utilisation, full, kappa, departure_rate, cut_off, key_edges, clock_skew } =
+            &*self.families;
+        vec![
+            edges.desc(),
+            connections.desc(),
+            utilisation.desc(),
+            full.desc(),
+            kappa.desc(),
+            departure_rate.desc(),
+            cut_off.desc(),
+            key_edges.desc(),
+            clock_skew.desc(),
+        ]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (snapshot, families) = (self.fleet.load(), &self.families);
+        let outlook = snapshot.outlook(Time::after_origin(self.clock.elapsed()));
+        let expected: Vec<f64> = snapshot
+            .edges
+            .iter()
+            .filter_map(|edge| edge.expect(&outlook).ok())
+            .map(|expected| expected.utilisation.into())
+            .collect();
+        let mean = expected.iter().sum::<f64>() / (expected.len().max(1) as f64);
+        let highest = expected.into_iter().fold(0.0, f64::max);
+        let running = || snapshot.edges.iter().filter(|edge| edge.state() == State::Running);
+        let connections = running().filter_map(|edge| edge.connections()).fold(0, u64::saturating_add);
+        let skew = running().map(|edge| edge.clock_skew_milliseconds().unsigned_abs()).max().unwrap_or(0);
+        let full = snapshot.edges.iter().filter(|edge| edge.is_full()).count();
+        let keys = self.edges_of_keys(&snapshot);
+        vec![
+            families.edges.with(State::ALL.map(|state| ([state.name()], snapshot.count(state) as f64))),
+            families.connections.with_value(connections as f64),
+            families.utilisation.with([(["mean"], mean), (["highest"], highest)]),
+            families.full.with_value(full as f64),
+            families.kappa.with_value(outlook.kappa.into()),
+            families.departure_rate.with_value(outlook.departure_rate.into()),
+            families.cut_off.with_value(f64::from(u8::from(outlook.is_cut_off()))),
+            families.key_edges.with(keys.iter().map(|(key, edges)| ([key.as_str()], *edges))),
+            families.clock_skew.with_value(Duration::from_millis(skew).as_secs_f64()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rejection_counts_under_its_own_name() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
+        for rejection in Rejection::ALL {
+            metrics.reject_report(rejection);
+            let line = format!("weir_reports_rejected_total{{reason=\"{}\"}} 1\n", rejection.reason());
+            let shown = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            assert!(shown.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_edge_uses_shows_as_zero() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
+        metrics.set_keys(vec![KeyId([0xab; 4])]);
+        let shown = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(shown.contains("weir_key_edges{key=\"abababab\"} 0\n"), "{shown}");
+    }
+}

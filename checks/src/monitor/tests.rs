@@ -1,0 +1,148 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn check() -> Check {
+    Check { interval: 5 * SECOND, fast_interval: SECOND, rise: 2, fall: 3, ..Check::default() }
+}
+
+fn failed() -> Result<(), Failure> {
+    Err(Failure::Refused)
+}
+
+/// What each of these outcomes changes, `+` and `-` for answers and failures, `.` for failures of ours.
+fn changes(outcomes: &str) -> Vec<Option<Verdict>> {
+    let mut monitor = Monitor::new(&check(), 1);
+    let mut record = |outcome| {
+        let now = monitor.next_due();
+        monitor.record(
+            now,
+            match outcome {
+                '+' => Ok(()),
+                '-' => failed(),
+                _ => Err(Failure::Ours("no file descriptor".to_owned())),
+            },
+        )
+    };
+    outcomes.chars().map(&mut record).collect()
+}
+
+const UP: Option<Verdict> = Some(Verdict::Up);
+const DOWN: Option<Verdict> = Some(Verdict::Down(Failure::Refused));
+
+#[test]
+fn it_takes_failures_in_a_row_to_be_down_and_answers_in_a_row_to_be_up_again() {
+    assert_eq!(changes("+--+--"), [UP, None, None, None, None, None]);
+    assert_eq!(changes("+---"), [UP, None, None, DOWN]);
+    assert_eq!(changes("+---+-+-+"), [UP, None, None, DOWN, None, None, None, None, None]);
+    assert_eq!(changes("+---++"), [UP, None, None, DOWN, None, UP]);
+}
+
+#[test]
+fn of_a_server_that_nothing_is_known_of_one_answer_is_enough_and_one_failure_is_not() {
+    assert_eq!(changes("--+"), [None, None, UP]);
+    assert_eq!(changes("---"), [None, None, DOWN]);
+}
+
+#[test]
+fn what_is_wrong_here_says_nothing_about_the_server() {
+    assert_eq!(changes("...."), [None, None, None, None]);
+    assert_eq!(changes("+--.-"), [UP, None, None, None, DOWN]);
+    assert_eq!(changes("+--..+"), [UP, None, None, None, None, None]);
+}
+
+#[test]
+fn the_reason_is_the_last_one() {
+    let mut monitor = Monitor::new(&check(), 1);
+    for _ in 0..3 {
+        monitor.record(monitor.next_due(), failed());
+    }
+    assert_eq!(monitor.record(monitor.next_due(), Err(Failure::Closed)), None, "no news");
+    assert_eq!(*monitor.verdict(), Verdict::Down(Failure::Closed));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_at_its_interval_and_not_that_long_after_its_time_limit() {
+    let mut monitor = Monitor::new(&check(), 1);
+    monitor.record(monitor.next_due(), Ok(()));
+    let due = monitor.next_due();
+    let given_up = due + 3 * SECOND;
+    monitor.record(given_up, failed());
+    assert_eq!(monitor.next_due(), given_up, "it is late already");
+}
+
+#[test]
+fn the_first_questions_are_spread() {
+    let mut first: Vec<Duration> = (0..100).map(|seed| Monitor::new(&check(), seed).next_due()).collect();
+    assert!(first.iter().all(|due| *due < SECOND));
+    first.sort();
+    first.dedup();
+    assert!(first.len() > 80, "{first:?}");
+}
+
+/// What a fold over the outcomes says, written down otherwise: of the last verdict and the outcomes since.
+fn expected(outcomes: &[bool], rise: usize, fall: usize) -> Option<bool> {
+    let mut up = None;
+    for end in 1..=outcomes.len() {
+        let ends_in =
+            |outcome: bool, count| end >= count && outcomes[end - count..end].iter().all(|seen| *seen == outcome);
+        up = match up {
+            None if outcomes[end - 1] => Some(true),
+            Some(false) if ends_in(true, rise) => Some(true),
+            None | Some(true) if ends_in(false, fall) => Some(false),
+            _ => up,
+        };
+    }
+    up
+}
+
+proptest! {
+    #[test]
+    fn the_verdict_follows_from_the_outcomes_alone(
+        outcomes in proptest::collection::vec(any::<bool>(), 0..60), rise in 1_usize..5, fall in 1_usize..5, seed: u64,
+    ) {
+        let mut monitor = Monitor::new(&Check { rise, fall, ..check() }, seed);
+        let mut told = Verdict::Unknown;
+        for (index, outcome) in outcomes.iter().enumerate() {
+            let now = monitor.next_due();
+            let outcome = if *outcome { Ok(()) } else { failed() };
+            if let Some(verdict) = monitor.record(now, outcome) {
+                prop_assert_ne!(&told, &verdict, "only what is new is told");
+                told = verdict;
+            }
+            prop_assert_eq!(&told, monitor.verdict(), "and all of it");
+            let up = match monitor.verdict() {
+                Verdict::Unknown => None,
+                Verdict::Up => Some(true),
+                Verdict::Down(_) => Some(false),
+            };
+            prop_assert_eq!(up, expected(&outcomes[..=index], rise, fall));
+        }
+    }
+
+    #[test]
+    fn intervals_are_a_tenth_longer_or_shorter_at_most_and_fast_unless_all_is_well(
+        outcomes in proptest::collection::vec(any::<bool>(), 1..60), seed: u64,
+    ) {
+        let mut monitor = Monitor::new(&check(), seed);
+        for outcome in outcomes {
+            let now = monitor.next_due();
+            monitor.record(now, if outcome { Ok(()) } else { failed() });
+            let interval = if outcome && *monitor.verdict() == Verdict::Up { 5 * SECOND } else { SECOND };
+            let wait = monitor.next_due() - now;
+            prop_assert!((interval.mul_f64(0.9)..=interval.mul_f64(1.1)).contains(&wait), "{:?}", wait);
+        }
+    }
+
+    #[test]
+    fn the_next_question_is_never_in_the_past(waits in proptest::collection::vec(0_u64..20_000, 1..60), seed: u64) {
+        let mut monitor = Monitor::new(&check(), seed);
+        for wait in waits {
+            let now = monitor.next_due() + Duration::from_millis(wait);
+            monitor.record(now, failed());
+            prop_assert!(monitor.next_due() >= now);
+        }
+    }
+}
