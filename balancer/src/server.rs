@@ -16,14 +16,14 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tracing::error;
-use weir_admin::{Admin, CommandRequest, RelayFigures, Token};
-use weir_fleet::relayed::Figures;
-use weir_fleet::{ClientZones, Commands, Fleet, Lifetimes, Selector, Snapshot, Terms};
+use weir_admin::{Admin, CommandRequest, RelaySource, Token};
+use weir_fleet::relay_counters::RelayCounters;
+use weir_fleet::{ClientZones, Commands, Fleet, FleetSettings, Lifetimes, Selector, Snapshot};
 use weir_fronts::listener::{self, Bound};
-use weir_fronts::redirect::Elsewhere;
-use weir_fronts::relayed::{Relayed, RelayedMetrics};
+use weir_fronts::redirect::OverflowTarget;
+use weir_fronts::relay_sessions::{RelayMetrics, RelaySessions};
 use weir_fronts::settings::Listener;
-use weir_fronts::{Shared, Surroundings};
+use weir_fronts::{Environment, Shared};
 use weir_kernel::controller::{self, Controller};
 use weir_kernel::kernel::Kernel;
 use weir_program::clock::Clock;
@@ -49,7 +49,7 @@ pub struct Server {
     /// Opened, when services are configured and the kernel has them.
     kernel: Option<Kernel>,
     fleet: Arc<ArcSwap<Snapshot>>,
-    orders: (mpsc::Sender<CommandRequest>, mpsc::Receiver<CommandRequest>),
+    commands: (mpsc::Sender<CommandRequest>, mpsc::Receiver<CommandRequest>),
     rings: (mpsc::Sender<KeyRing>, mpsc::Receiver<KeyRing>),
 }
 
@@ -120,8 +120,8 @@ impl Server {
         let reports = listen::bind_udp(reports, REPORT_BUFFER).map_err(failed(reports, "reports"))?;
         let admin = listen::bind_tcp(config.admin.address).map_err(failed(config.admin.address, "admin"))?;
         let kernel = config.kernel.as_ref().map_or(Ok(None), open_kernel)?;
-        let (orders, rings) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
-        Ok(Self { config, files, workers, clients, reports, admin, kernel, fleet: Arc::default(), orders, rings })
+        let (commands, rings) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        Ok(Self { config, files, workers, clients, reports, admin, kernel, fleet: Arc::default(), commands, rings })
     }
 
     /// The TCP listeners for clients.
@@ -163,22 +163,26 @@ impl Server {
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { config, files, workers, clients, reports, admin, kernel, fleet, orders, rings } = self;
+        let Self { config, files, workers, clients, reports, admin, kernel, fleet, commands, rings } = self;
         let FromFiles { ring, token, zones, tls, edge_tls } = files;
         let is_kernel_only = config.is_kernel_only();
         let (clock, registry) = (Clock::start(), Registry::new());
         let ramp = config.rules.ramp;
-        let terms =
-            Terms { limits: config.redirect_limits, rules: config.rules, zones: Arc::clone(zones.load().zones()) };
-        let selector = Selector::new(terms, config.fronts.overflow.iter().filter_map(Elsewhere::protocol));
+        let fleet_settings = FleetSettings {
+            limits: config.redirect_limits,
+            rules: config.rules,
+            zones: Arc::clone(zones.load().zones()),
+        };
+        let selector =
+            Selector::new(fleet_settings, config.fronts.overflow.iter().filter_map(OverflowTarget::protocol));
         let selector = Arc::new(selector);
-        let relayed = Arc::new(Relayed::new(config.fronts.relay.sessions));
-        collect(&registry, RelayedMetrics::new(Arc::clone(&relayed)));
+        let relayed = Arc::new(RelaySessions::new(config.fronts.relay.sessions));
+        collect(&registry, RelayMetrics::new(Arc::clone(&relayed)));
 
         let kernel_status = config.kernel.is_some().then(Arc::<ArcSwap<weir_kernel::status::Status>>::default);
         let controller = config.kernel.zip(kernel_status.clone()).map(|(settings, status)| {
             collect(&registry, weir_kernel::metrics::Metrics::new(Arc::clone(&status)));
-            let surroundings = controller::Surroundings {
+            let environment = controller::Environment {
                 fleet: Arc::clone(&fleet),
                 clock,
                 ramp,
@@ -186,12 +190,12 @@ impl Server {
                 settled_after: 2 * config.reports.timeout,
                 status,
             };
-            Controller::new(settings, kernel, surroundings)
+            Controller::new(settings, kernel, environment)
         });
 
         let metrics = control::Metrics::new(&registry, Arc::clone(&fleet), clock);
         metrics.set_keys(ring.ids().collect());
-        let (order, orders) = orders;
+        let (command, command_requests) = commands;
         let control = Control {
             socket: UdpSocket::from_std(reports)?,
             receiver: Receiver::new(ring, config.reports.receiver_limits(), random::bytes()),
@@ -202,7 +206,7 @@ impl Server {
             commands: Commands::new(config.reports.command_timeout),
             name: config.name.or_else(machine_name),
             published: Arc::clone(&fleet),
-            orders,
+            command_requests,
             rings: rings.1,
             clock,
             metrics,
@@ -218,10 +222,10 @@ impl Server {
             kernel: kernel_status.map(|status| Arc::new(Published(status)) as _),
             is_kernel_only,
             token,
-            orders: order,
+            commands: command,
         };
         let drains = Arc::clone(&fleet);
-        let surroundings = Surroundings {
+        let environment = Environment {
             fleet,
             selector,
             zones,
@@ -232,7 +236,7 @@ impl Server {
             tls,
             edge_tls,
         };
-        let shared = Arc::new(Shared::new(config.fronts, surroundings));
+        let shared = Arc::new(Shared::new(config.fronts, environment));
 
         let (stop, stopped) = watch::channel(());
         let threads = listener::by_worker(clients, workers)
@@ -269,10 +273,10 @@ fn collect(registry: &Registry, collector: impl Collector + 'static) {
 
 /// What is relayed, as the administration shows it.
 #[derive(Debug)]
-struct RelayedSessions(Arc<Relayed>);
+struct RelayedSessions(Arc<RelaySessions>);
 
-impl RelayFigures for RelayedSessions {
-    fn by_edge(&self) -> HashMap<EdgeId, Figures> {
+impl RelaySource for RelayedSessions {
+    fn by_edge(&self) -> HashMap<EdgeId, RelayCounters> {
         self.0.by_edge()
     }
 }

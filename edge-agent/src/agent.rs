@@ -1,4 +1,4 @@
-//! The agent itself: asks the probes, hears orders, decides what to report, tells the targets.
+//! The agent itself: asks the probes, hears commands, decides what to report, tells the targets.
 
 use std::future::Future;
 use std::io;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use weir_program::clock::unix_milliseconds;
 use weir_program::random;
-use weir_protocol::Order;
+use weir_protocol::Action;
 use weir_protocol::report::{Reasons, Status};
 
 use crate::config::Config;
@@ -157,17 +157,17 @@ impl Agent {
     /// A target answered, with a command.
     fn hear(&mut self, heard: &Heard) {
         if self.state.operator.is_new(heard.command.id) {
-            info!(target = %self.shared.config.targets[heard.target].address, order = ?heard.command.order, "an operator's order");
-            self.obey(heard.command.order);
+            info!(target = %self.shared.config.targets[heard.target].address, action = ?heard.command.action, "an operator's order");
+            self.obey(heard.command.action);
         }
         self.shared.set_last_command(heard.target, heard.command.id);
         self.commands += 1;
     }
 
     fn answer(&mut self, request: Request, reply: oneshot::Sender<control::Report>) {
-        if let Some(order) = request.order() {
-            info!(?order, "an operator's order, from this machine");
-            self.obey(order);
+        if let Some(action) = request.command() {
+            info!(?action, "an operator's action, from this machine");
+            self.obey(action);
         }
         let news = self.news();
         // Who asked may have gone.
@@ -182,8 +182,8 @@ impl Agent {
     }
 
     /// Does what is ordered. It is kept before anybody hears that it was obeyed.
-    fn obey(&mut self, order: Order) {
-        self.state.operator.obey(order, unix_milliseconds());
+    fn obey(&mut self, action: Action) {
+        self.state.operator.obey(action, unix_milliseconds());
         self.kept.save(&self.state.operator);
     }
 

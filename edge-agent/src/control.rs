@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::debug;
-use weir_protocol::Order;
+use weir_protocol::Action;
 
 /// How long a request or an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,11 +41,11 @@ pub enum Request {
 
 impl Request {
     /// What the edge is to do, if it is to do anything.
-    pub(crate) fn order(self) -> Option<Order> {
+    pub(crate) fn command(self) -> Option<Action> {
         Some(match self {
-            Self::Pause => Order::Pause,
-            Self::Unpause => Order::Unpause,
-            Self::Drain { deadline } => Order::Drain { deadline: deadline.map(Duration::from_millis) },
+            Self::Pause => Action::Pause,
+            Self::Unpause => Action::Unpause,
+            Self::Drain { deadline } => Action::Drain { deadline: deadline.map(Duration::from_millis) },
             Self::Status => return None,
         })
     }

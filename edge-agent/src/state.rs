@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
-use weir_protocol::Order;
+use weir_protocol::Action;
 use weir_protocol::report::{Capacity, Reasons, Status};
 
 /// How many commands are remembered, so that none is obeyed twice.
@@ -52,11 +52,11 @@ impl Operator {
     }
 
     /// Does what is ordered; `now` is in milliseconds since the Unix epoch.
-    pub(crate) fn obey(&mut self, order: Order, now: u64) {
-        match order {
-            Order::Pause => self.paused = true,
-            Order::Unpause => (self.paused, self.drain) = (false, None),
-            Order::Drain { deadline } => {
+    pub(crate) fn obey(&mut self, action: Action, now: u64) {
+        match action {
+            Action::Pause => self.paused = true,
+            Action::Unpause => (self.paused, self.drain) = (false, None),
+            Action::Drain { deadline } => {
                 let until =
                     |deadline: Duration| now.saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
                 self.drain = Some(Drain { deadline: deadline.map(until) });
@@ -148,7 +148,7 @@ impl Kept {
     pub(crate) fn save(&self, operator: &Operator) {
         let Some(file) = &self.0 else { return };
         if let Err(error) = replace(file, operator) {
-            error!(file = %file.display(), %error, "an operator's order cannot be kept over a restart");
+            error!(file = %file.display(), %error, "an operator's command cannot be kept over a restart");
         }
     }
 }
@@ -173,19 +173,19 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
     const TEN: Capacity = Capacity { connections: Some(100), bits_per_second: None };
-    const MINUTE: Order = Order::Drain { deadline: Some(Duration::from_secs(60)) };
+    const MINUTE: Action = Action::Drain { deadline: Some(Duration::from_secs(60)) };
 
     #[test]
     fn reasons_come_and_go_without_touching_each_other() {
         let mut state = State::new(Operator::default());
         assert_eq!(state.status(true, NOW), (Status::Running, Reasons::NONE));
-        state.operator.obey(Order::Pause, NOW);
+        state.operator.obey(Action::Pause, NOW);
         state.set_load(Some(100), TEN);
         let all = Reasons::OPERATOR.with(Reasons::CAPACITY).with(Reasons::HEALTH);
         assert_eq!(state.status(false, NOW), (Status::Paused, all));
         state.set_load(Some(0), TEN);
         assert_eq!(state.status(true, NOW), (Status::Paused, Reasons::OPERATOR), "a limit never un-pauses");
-        state.operator.obey(Order::Unpause, NOW);
+        state.operator.obey(Action::Unpause, NOW);
         assert_eq!(state.status(true, NOW), (Status::Running, Reasons::NONE));
     }
 
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(state.operator.drain_deadline(NOW + 1000), Some(Duration::from_secs(59)));
         assert_eq!(state.status(true, NOW + 60_000), (Status::Paused, Reasons::OPERATOR));
         assert_eq!(state.operator.drain_deadline(NOW + 60_001), None);
-        state.operator.obey(Order::Unpause, NOW);
+        state.operator.obey(Action::Unpause, NOW);
         assert_eq!(state.status(true, NOW), (Status::Running, Reasons::NONE));
     }
 
@@ -256,8 +256,8 @@ mod tests {
             let mut state = State::new(Operator::default());
             for (step, connections) in steps {
                 match step {
-                    0 => state.operator.obey(Order::Pause, NOW),
-                    1 => state.operator.obey(Order::Unpause, NOW),
+                    0 => state.operator.obey(Action::Pause, NOW),
+                    1 => state.operator.obey(Action::Unpause, NOW),
                     2 => state.operator.obey(MINUTE, NOW),
                     _ => state.set_load(Some(connections), TEN),
                 }

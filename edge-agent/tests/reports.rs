@@ -18,7 +18,7 @@ use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::receiver::Limits;
 use weir_protocol::report::{Capacity, Reasons, Status};
-use weir_protocol::{Arrival, Command, EdgeId, Order, Receiver, Rejection, Report, Secret};
+use weir_protocol::{Action, Arrival, Command, EdgeId, Receiver, Rejection, Report, Secret};
 
 const EDGE: EdgeId = EdgeId([7; 16]);
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -243,7 +243,7 @@ async fn a_command_of_one_balancer_is_obeyed_and_every_balancer_hears_of_it() {
     let (mut first, mut second) = (Balancer::with_secret(1).await, Balancer::with_secret(2).await);
     let hour = Duration::from_secs(3600);
     let (_stop, _agent) = start(config(vec![first.target(), second.target()], Switched::default(), hour));
-    first.command(Command { id: 11, order: Order::Pause }).await;
+    first.command(Command { id: 11, action: Action::Pause }).await;
     // An hour between reports: it is told at once, and who gave it hears that it was obeyed.
     first.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
     second.await_seen(PAUSED).await;
@@ -257,13 +257,13 @@ async fn a_command_that_comes_again_is_not_obeyed_again() {
     let mut config = config(vec![balancer.target()], Switched::default(), often);
     config.state_folder = Some(folder.path().to_owned());
     let (_stop, _agent) = start(config);
-    let pause = Command { id: 11, order: Order::Pause };
+    let pause = Command { id: 11, action: Action::Pause };
     balancer.command(pause).await;
     balancer.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
     let report = control::ask(folder.path(), Request::Unpause).await.unwrap();
     assert_eq!(report.status, "running");
     balancer.command(pause).await;
-    balancer.command(Command { id: 12, order: Order::Unpause }).await;
+    balancer.command(Command { id: 12, action: Action::Unpause }).await;
     balancer.await_seen(Seen { last_command: Some(12), ..RUNNING }).await;
     assert_eq!(control::ask(folder.path(), Request::Status).await.unwrap().status, "running");
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use prometheus::Registry;
-use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Selector, Terms, Time};
+use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Selector, FleetSettings, Time};
 use weir_fronts::playlist::{self, Steering};
-use weir_fronts::relayed::Relayed;
+use weir_fronts::relay_sessions::RelaySessions;
 use weir_fronts::settings::ServerInfo;
-use weir_fronts::{Front, Metrics, Settings, Shared, Surroundings, http, relay};
+use weir_fronts::{Front, Metrics, Settings, Shared, Environment, http, relay};
 use weir_program::clock::Clock;
 use weir_protocol::key::KeyId;
 use weir_protocol::report::Endpoint;
@@ -25,7 +25,7 @@ static FRONT: LazyLock<Front> = LazyLock::new(front);
 /// A front over one edge, of which as much as possible is configured.
 fn front() -> Front {
     let lifetimes = Lifetimes { timeout: Duration::from_secs(1 << 30), forget_after: Duration::from_secs(1 << 31) };
-    let selector = Arc::new(Selector::new(Terms::default(), []));
+    let selector = Arc::new(Selector::new(FleetSettings::default(), []));
     let mut fleet = Fleet::new(lifetimes, Arc::clone(&selector));
     // An edge that reports this seldom is fresh as long as the fuzzer runs.
     let mut report = Report::new(0, 0, Duration::from_secs(3600));
@@ -41,18 +41,18 @@ fn front() -> Front {
     settings.http.prefixes = vec!["/live/".to_owned()];
     settings.http.server_info = ServerInfo::Everyone;
     settings.limits.repeats.most = None;
-    let surroundings = Surroundings {
+    let environment = Environment {
         fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
         selector,
         zones: Arc::default(),
         clock: Clock::start(),
         metrics: Metrics::new(&Registry::new()),
-        relayed: Arc::new(Relayed::new(1)),
+        relayed: Arc::new(RelaySessions::new(1)),
         listening: Vec::new(),
         tls: None,
         edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
     };
-    Front::new(Arc::new(Shared::new(settings, surroundings)), 1)
+    Front::new(Arc::new(Shared::new(settings, environment)), 1)
 }
 
 fuzz_target!(|input: &[u8]| {

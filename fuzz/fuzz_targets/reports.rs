@@ -14,7 +14,7 @@ use weir_fuzz::script::Script;
 use weir_fuzz::seal::{Kind, Seal};
 use weir_protocol::receiver::{Limits, SaltLimits};
 use weir_protocol::report::Status;
-use weir_protocol::{Arrival, Command, EdgeId, KeyRing, Order, Receiver, Rejection, Report, Secret, codec, datagram};
+use weir_protocol::{Arrival, Command, EdgeId, KeyRing, Action, Receiver, Rejection, Report, Secret, codec, datagram};
 
 /// Fewer than the edges that a script can name.
 const MAX_EDGES: usize = 3;
@@ -215,7 +215,7 @@ impl Balancer {
 
     /// Checks the answer to a report that is believed.
     fn check_ack(&mut self, step: &Step<'_>, report_length: usize) {
-        let command = Command { id: 7, order: Order::Drain { deadline: Some(Duration::from_secs(60)) } };
+        let command = Command { id: 7, action: Action::Drain { deadline: Some(Duration::from_secs(60)) } };
         let mut output = [0; datagram::MAX_LENGTH];
         let edge = EdgeId(step.seal.edge);
         let Some(sealed) = self.receiver.acknowledge(edge, Some("balancer"), Some(command), report_length, &mut output)

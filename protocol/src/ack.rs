@@ -23,12 +23,12 @@ pub struct Command {
     /// Tells one command from another; random, not 0. The edge says it in its reports once it has obeyed.
     pub id: u64,
     /// What to do.
-    pub order: Order,
+    pub action: Action,
 }
 
 /// What an edge is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum Action {
     /// Take no new clients.
     Pause,
     /// Take clients again, as far as the operator is concerned.

@@ -11,7 +11,7 @@ use minicbor::data::Type;
 use minicbor::encode::write::Cursor;
 use minicbor::{Decoder, Encoder};
 
-use crate::ack::{Ack, Command, Order};
+use crate::ack::{Ack, Action, Command};
 use crate::host::Host;
 use crate::key::SALT_LENGTH;
 use crate::report::{Capacity, Endpoint, Load, MAX_NAME_LENGTH, Reasons, Report, Status};
@@ -224,10 +224,10 @@ fn write_ack(e: &mut Output<'_>, ack: &Ack<'_>) -> EncodeResult {
         e.u32(ack_key::BALANCER)?.str(balancer)?;
     }
     if let Some(command) = ack.command {
-        let (kind, deadline) = match command.order {
-            Order::Pause => (1, None),
-            Order::Unpause => (2, None),
-            Order::Drain { deadline } => (3, deadline),
+        let (kind, deadline) = match command.action {
+            Action::Pause => (1, None),
+            Action::Unpause => (2, None),
+            Action::Drain { deadline } => (3, deadline),
         };
         e.u32(ack_key::COMMAND)?.array(2 + count(&[deadline.is_some()]))?.u64(command.id)?.u8(kind)?;
         if let Some(deadline) = deadline {
@@ -375,20 +375,20 @@ fn decode_command(d: &mut Decoder<'_>) -> Result<Command, DecodeError> {
     }
     let (id, kind) = (d.u64()?, d.u8()?);
     let mut read = 2;
-    let order = match kind {
-        1 => Order::Pause,
-        2 => Order::Unpause,
+    let action = match kind {
+        1 => Action::Pause,
+        2 => Action::Unpause,
         3 if fields > 2 => {
             read = 3;
-            Order::Drain { deadline: Some(Duration::from_millis(d.u64()?)) }
+            Action::Drain { deadline: Some(Duration::from_millis(d.u64()?)) }
         }
-        3 => Order::Drain { deadline: None },
+        3 => Action::Drain { deadline: None },
         _ => return Err(DecodeError::Range("command")),
     };
     for _ in read..fields {
         d.skip()?;
     }
-    if id == 0 { Err(DecodeError::Range("command")) } else { Ok(Command { id, order }) }
+    if id == 0 { Err(DecodeError::Range("command")) } else { Ok(Command { id, action }) }
 }
 
 fn require(seen: u64, keys: &[u32]) -> Result<(), DecodeError> {
@@ -603,20 +603,20 @@ mod tests {
     }
 
     fn acks() -> Vec<Ack<'static>> {
-        let orders = [
+        let actions = [
             None,
-            Some(Order::Pause),
-            Some(Order::Unpause),
-            Some(Order::Drain { deadline: None }),
-            Some(Order::Drain { deadline: Some(Duration::from_secs(600)) }),
+            Some(Action::Pause),
+            Some(Action::Unpause),
+            Some(Action::Drain { deadline: None }),
+            Some(Action::Drain { deadline: Some(Duration::from_secs(600)) }),
         ];
-        let ack = |order: Option<Order>| Ack {
+        let ack = |action: Option<Action>| Ack {
             counter: 1000,
             salt: [3; SALT_LENGTH],
-            balancer: order.map(|_| "lb1"),
-            command: order.map(|order| Command { id: 9, order }),
+            balancer: action.map(|_| "lb1"),
+            command: action.map(|action| Command { id: 9, action }),
         };
-        orders.map(ack).to_vec()
+        actions.map(ack).to_vec()
     }
 
     #[test]

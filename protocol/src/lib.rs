@@ -34,7 +34,7 @@ pub mod sender;
 mod session;
 pub mod stream;
 
-pub use ack::{Ack, Command, Order};
+pub use ack::{Ack, Action, Command};
 pub use edge_id::EdgeId;
 pub use host::Host;
 pub use key::{EdgeKey, KeyRing, Secret};

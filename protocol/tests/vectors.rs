@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use weir_protocol::key::WrittenKey;
 use weir_protocol::receiver::Limits;
-use weir_protocol::{Ack, Arrival, EdgeId, Order, Receiver, Rejection, Report, Secret, Sender, codec, stream};
+use weir_protocol::{Ack, Action, Arrival, EdgeId, Receiver, Rejection, Report, Secret, Sender, codec, stream};
 
 fn group(name: &str) -> Vec<Value> {
     let vectors: Value = serde_json::from_str(include_str!("../../docs/protocol-vectors.json")).unwrap();
@@ -161,7 +161,7 @@ fn an_ack_leaves_out_the_same_when_the_report_is_short() {
         let report_length = usize::try_from(vector["report_length"].as_u64().unwrap()).unwrap();
         let id = body["command"]["id"].as_u64().unwrap();
         let deadline = body["command"]["deadline"].as_u64().map(Duration::from_millis);
-        let command = weir_protocol::Command { id, order: Order::Drain { deadline } };
+        let command = weir_protocol::Command { id, action: Action::Drain { deadline } };
         let edge = EdgeId([7; 16]);
         let secret = Secret::from_random([1; 32]);
         let salt = array(text(body, "answered_salt"));
@@ -249,10 +249,10 @@ fn report_as_json(report: &Report<'_>) -> Value {
 
 fn ack_as_json(ack: &Ack<'_>) -> Value {
     let command = ack.command.map(|command| {
-        let (kind, deadline) = match command.order {
-            Order::Pause => ("pause", None),
-            Order::Unpause => ("unpause", None),
-            Order::Drain { deadline } => ("drain", deadline),
+        let (kind, deadline) = match command.action {
+            Action::Pause => ("pause", None),
+            Action::Unpause => ("unpause", None),
+            Action::Drain { deadline } => ("drain", deadline),
         };
         known(vec![
             ("id", Some(command.id.into())),

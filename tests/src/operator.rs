@@ -30,7 +30,7 @@ pub struct Edge {
     /// Clients on the edge.
     pub connections: Option<u64>,
     /// Clients that this balancer gave it.
-    pub hand_outs: Option<u64>,
+    pub assignments: Option<u64>,
     /// The id of the key that it reports under.
     pub key_id: String,
     /// Where another sender with its GUID is.
@@ -129,7 +129,7 @@ impl Edge {
             redirect_allowed: needed("redirect_allowed")? == "true",
             drain_deadline: json::number(text, "drain_deadline")?,
             connections: json::number(text, "connections")?,
-            hand_outs: json::number(text, "hand_outs")?,
+            assignments: json::number(text, "assignments")?,
             key_id: needed("key_id")?,
             duplicate: member("duplicate"),
         })

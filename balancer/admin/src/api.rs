@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use weir_fleet::relayed::Figures;
-use weir_fleet::{Edge, Outlook, Snapshot, Time};
+use weir_fleet::relay_counters::RelayCounters;
+use weir_fleet::{Edge, Forecast, Snapshot, Time};
 use weir_program::units::parse_duration;
-use weir_protocol::{EdgeId, Order};
+use weir_protocol::{Action, EdgeId};
 
 use crate::error::{ApiError, parameters};
 use crate::explain::Question;
@@ -24,7 +24,7 @@ pub(super) enum Call {
     /// Show the kernel's services.
     Kernel,
     /// Have an edge do something.
-    Order(EdgeId, Order),
+    Command(EdgeId, Action),
 }
 
 /// Reads a request whose path begins with `/api/v1/`; `path` is what follows.
@@ -37,13 +37,13 @@ pub(super) fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<
         (["explain"], &Method::GET | &Method::HEAD) => Ok(Call::Explain(Question::parse(query)?)),
         (["edges", guid, verb], &Method::POST) => {
             let edge = guid.parse().map_err(|error| (StatusCode::BAD_REQUEST, format!("{guid}: {error}.")))?;
-            let order = match *verb {
-                "pause" => Order::Pause,
-                "unpause" => Order::Unpause,
-                "drain" => Order::Drain { deadline: deadline(query)? },
+            let action = match *verb {
+                "pause" => Action::Pause,
+                "unpause" => Action::Unpause,
+                "drain" => Action::Drain { deadline: deadline(query)? },
                 _ => return Err(not_found()),
             };
-            Ok(Call::Order(edge, order))
+            Ok(Call::Command(edge, action))
         }
         (["edges" | "explain" | "kernel"] | ["edges", _, "pause" | "unpause" | "drain"], _) => {
             Err((StatusCode::METHOD_NOT_ALLOWED, "Edges are shown with GET, and commanded with POST.".to_owned()))
@@ -101,8 +101,8 @@ struct Shown {
     full: bool,
     /// Whether it is new, and does not get its full share yet.
     ramping: bool,
-    hand_outs: u64,
-    hand_outs_since_report: u64,
+    assignments: u64,
+    assignments_since_report: u64,
     /// What is relayed to it; missing while nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     relayed_sessions: Option<usize>,
@@ -122,17 +122,17 @@ struct Shown {
 
 impl Edges {
     /// The fleet at `now`, and what is relayed to it.
-    pub(super) fn new(snapshot: &Snapshot, relayed: &HashMap<EdgeId, Figures>, now: Time) -> Self {
-        let outlook = snapshot.outlook(now);
-        let shown = |edge: &Arc<Edge>| Shown::new(edge, relayed.get(&edge.id), now, &outlook);
+    pub(super) fn new(snapshot: &Snapshot, relayed: &HashMap<EdgeId, RelayCounters>, now: Time) -> Self {
+        let forecast = snapshot.forecast(now);
+        let shown = |edge: &Arc<Edge>| Shown::new(edge, relayed.get(&edge.id), now, &forecast);
         Self { edges: snapshot.edges.iter().map(shown).collect() }
     }
 }
 
 impl Shown {
-    fn new(edge: &Edge, relayed: Option<&Figures>, now: Time, outlook: &Outlook) -> Self {
+    fn new(edge: &Edge, relayed: Option<&RelayCounters>, now: Time, forecast: &Forecast) -> Self {
         let origin = edge.origin();
-        let expected = edge.expect(outlook).ok();
+        let expected = edge.expect(forecast).ok();
         Self {
             id: edge.id.to_string(),
             redirect: edge.redirect().to_owned(),
@@ -140,7 +140,7 @@ impl Shown {
             reasons: edge.reasons().names().collect(),
             available: expected.is_some(),
             redirect_allowed: edge.is_allowed(),
-            drain_deadline: edge.drain_until().map(|until| milliseconds(until - now)),
+            drain_deadline: edge.drain_deadline().map(|until| milliseconds(until - now)),
             connections: edge.connections(),
             out_bits_per_second: edge.out_bits_per_second(),
             weight: edge.weight(),
@@ -150,10 +150,10 @@ impl Shown {
             expected_utilisation: expected.map(|expected| expected.utilisation),
             full: edge.is_full(),
             ramping: edge.is_ramping(),
-            hand_outs: edge.hand_outs(),
-            hand_outs_since_report: edge.hand_outs_since_report(),
+            assignments: edge.assignments(),
+            assignments_since_report: edge.assignments_since_report(),
             relayed_sessions: relayed.map(|figures| figures.sessions),
-            relayed_sessions_total: relayed.map(|figures| figures.sessions_ever),
+            relayed_sessions_total: relayed.map(|figures| figures.sessions_total),
             relayed_bytes_to_edge: relayed.map(|figures| figures.bytes_to_edge),
             relayed_bytes_to_client: relayed.map(|figures| figures.bytes_to_client),
             last_report: milliseconds(now - edge.reported_at()),
@@ -184,16 +184,16 @@ mod tests {
 
     #[test]
     fn calls_are_told_by_path_and_method() {
-        let order = |verb: &str, query| called("POST", &format!("edges/{GUID}/{verb}"), query);
+        let action = |verb: &str, query| called("POST", &format!("edges/{GUID}/{verb}"), query);
         assert_eq!(called("GET", "edges", None), Ok(Call::Edges));
-        assert_eq!(order("pause", None), Ok(Call::Order(id(1), Order::Pause)));
-        assert_eq!(order("unpause", None), Ok(Call::Order(id(1), Order::Unpause)));
-        assert_eq!(order("drain", None), Ok(Call::Order(id(1), Order::Drain { deadline: None })));
+        assert_eq!(action("pause", None), Ok(Call::Command(id(1), Action::Pause)));
+        assert_eq!(action("unpause", None), Ok(Call::Command(id(1), Action::Unpause)));
+        assert_eq!(action("drain", None), Ok(Call::Command(id(1), Action::Drain { deadline: None })));
         let deadline = Some(Duration::from_secs(600));
-        assert_eq!(order("drain", Some("deadline=10m")), Ok(Call::Order(id(1), Order::Drain { deadline })));
-        assert_eq!(order("drain", Some("deadline=soon")), Err(400));
-        assert_eq!(order("drain", Some("dedline=10m")), Err(400));
-        assert_eq!(order("explode", None), Err(404));
+        assert_eq!(action("drain", Some("deadline=10m")), Ok(Call::Command(id(1), Action::Drain { deadline })));
+        assert_eq!(action("drain", Some("deadline=soon")), Err(400));
+        assert_eq!(action("drain", Some("dedline=10m")), Err(400));
+        assert_eq!(action("explode", None), Err(404));
         assert_eq!(called("POST", "edges/edge1/pause", None), Err(400));
         assert_eq!(called("GET", &format!("edges/{GUID}/pause"), None), Err(405));
         assert_eq!(called("DELETE", "edges", None), Err(405));
@@ -206,7 +206,7 @@ mod tests {
         paused.status = Status::Paused;
         paused.reasons = Reasons::OPERATOR.with(Reasons::CAPACITY);
         let edge = Edge::new(id(1), &paused, SOURCE, &ANYWHERE, at(0).into());
-        let relayed = HashMap::from([(id(1), Figures { sessions: 2, ..Figures::default() })]);
+        let relayed = HashMap::from([(id(1), RelayCounters { sessions: 2, ..RelayCounters::default() })]);
         let edges = Edges::new(&snapshot_of([edge]), &relayed, at(1500));
         let shown = serde_json::to_value(&edges).unwrap();
         let shown = &shown["edges"][0];

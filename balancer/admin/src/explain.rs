@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hyper::StatusCode;
 use serde::Serialize;
 use weir_fleet::explain::Verdict;
-use weir_fleet::{Choice, ClientZones, Exclusion, Protocol, Request, Selector, Snapshot, Time};
+use weir_fleet::{Choice, ClientZones, Exclusion, Protocol, SelectionQuery, Selector, Snapshot, Time};
 use weir_protocol::stream;
 
 use crate::error::{ApiError, parameters};
@@ -58,8 +58,8 @@ pub(super) struct Explained {
     /// The client's zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
-    kappa: f32,
-    departure_rate: f32,
+    arrival_ratio: f32,
+    session_end_rate: f32,
     edges: Vec<Considered>,
 }
 
@@ -89,15 +89,15 @@ impl Explained {
         now: Time,
         random: u64,
     ) -> Self {
-        let request = Request {
+        let request = SelectionQuery {
             protocol: question.protocol,
             zone: question.client.and_then(|client| zones.of(client)),
             stream: question.stream.as_deref().and_then(stream::of_path),
-            client: question.client.map_or(0, Request::client_hash),
+            client: question.client.map_or(0, SelectionQuery::client_hash),
             not: &[],
         };
         let explanation = selector.explain(snapshot, &request, now, random);
-        let outlook = snapshot.outlook(now);
+        let forecast = snapshot.forecast(now);
         let edge = match &explanation.choice {
             Ok(Choice::Edge(edge, _)) => Some(edge.id.to_string()),
             Ok(Choice::Overflow) | Err(_) => None,
@@ -106,10 +106,10 @@ impl Explained {
             reason: explanation.choice.as_ref().map_or_else(|refusal| refusal.name(), |choice| choice.reason().name()),
             refusal: explanation.choice.as_ref().err().map(ToString::to_string),
             edge,
-            policy: selector.terms().rules.policy.name(),
+            policy: selector.settings().rules.policy.name(),
             zone: request.zone.map(|zone| zones.zones().name(zone).to_owned()),
-            kappa: outlook.kappa,
-            departure_rate: outlook.departure_rate,
+            arrival_ratio: forecast.arrival_ratio,
+            session_end_rate: forecast.session_end_rate,
             edges: explanation.verdicts.iter().map(Considered::new).collect(),
         }
     }
@@ -132,7 +132,7 @@ impl Considered {
 
 #[cfg(test)]
 mod tests {
-    use weir_fleet::Terms;
+    use weir_fleet::FleetSettings;
     use weir_fleet::testing::{at, report, snapshot_on};
     use weir_protocol::report::Status;
 
@@ -156,9 +156,9 @@ mod tests {
     fn the_answer_names_the_choice_and_what_speaks_against_the_others_and_hands_nothing_out() {
         let mut paused = report();
         paused.status = Status::Paused;
-        let terms = Terms::default();
-        let snapshot = snapshot_on(&terms, &[report(), paused]);
-        let selector = Selector::new(terms, []);
+        let fleet_settings = FleetSettings::default();
+        let snapshot = snapshot_on(&fleet_settings, &[report(), paused]);
+        let selector = Selector::new(fleet_settings, []);
         let question = Question::default();
         let explained = Explained::new(&question, &selector, &snapshot, &ClientZones::default(), at(0), 1);
         let json = serde_json::to_value(&explained).unwrap();
@@ -166,6 +166,6 @@ mod tests {
         assert_eq!(json["edge"], snapshot.edges[0].id.to_string());
         assert_eq!(json["edges"][0]["expected_sessions"], 1.0);
         assert_eq!(json["edges"][1]["excluded"], "paused");
-        assert_eq!(snapshot.edges[0].hand_outs(), 0);
+        assert_eq!(snapshot.edges[0].assignments(), 0);
     }
 }

@@ -12,17 +12,17 @@ const STARTING_INTERVALS: u32 = 2;
 /// One line that says why no client should be sent here.
 pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
     let known = snapshot.edges.len();
-    let outlook = snapshot.outlook(now);
-    let available = snapshot.edges.iter().filter(|edge| edge.expect(&outlook).is_ok()).count();
+    let forecast = snapshot.forecast(now);
+    let available = snapshot.edges.iter().filter(|edge| edge.expect(&forecast).is_ok()).count();
     // An edge that reports less often than it is believed does not keep the others' clients waiting.
-    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default().min(outlook.timeout());
+    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default().min(forecast.timeout());
     match (known, available) {
         (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
         (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),
         _ if now - Time::ORIGIN < STARTING_INTERVALS * longest => {
             Err(format!("not ready: started just now, {known} edges are known so far\n"))
         }
-        _ if outlook.is_cut_off() => Ok(format!(
+        _ if forecast.is_isolated() => Ok(format!(
             "ready: {available} of {known} edges take clients, but none is heard: is this machine cut off?\n"
         )),
         _ => Ok(format!("ready: {available} of {known} edges take clients\n")),
@@ -31,7 +31,7 @@ pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use weir_fleet::Terms;
+    use weir_fleet::FleetSettings;
     use weir_fleet::testing::{at, report, snapshot_on};
 
     use super::*;
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn readiness_is_that_some_edge_takes_clients_once_all_can_be_known() {
         assert_eq!(ready(&Snapshot::default(), at(0)), Err("not ready: no edge has reported yet\n".to_owned()));
-        let one = snapshot_on(&Terms::default(), &[report()]);
+        let one = snapshot_on(&FleetSettings::default(), &[report()]);
         assert_eq!(ready(&one, at(4999)), Err("not ready: started just now, 1 edges are known so far\n".to_owned()));
         assert_eq!(ready(&one, at(5000)), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
         assert_eq!(ready(&one, at(5001)), Err("not ready: none of 1 edges takes clients\n".to_owned()));

@@ -40,9 +40,9 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
-use weir_fleet::relayed::Figures;
+use weir_fleet::relay_counters::RelayCounters;
 use weir_program::random;
-use weir_protocol::{EdgeId, Order};
+use weir_protocol::{Action, EdgeId};
 
 use crate::api::{Call, Edges};
 use crate::explain::Explained;
@@ -71,7 +71,7 @@ pub struct Admin {
     /// What is shown at `/metrics`.
     pub metrics: Registry,
     /// What is relayed to edges.
-    pub relayed: Arc<dyn RelayFigures>,
+    pub relayed: Arc<dyn RelaySource>,
     /// Kernel mode, where it is configured.
     pub kernel: Option<Arc<dyn KernelMode>>,
     /// Whether clients come to the kernel alone.
@@ -79,13 +79,13 @@ pub struct Admin {
     /// What operators show.
     pub token: Token,
     /// Where their orders go.
-    pub orders: mpsc::Sender<CommandRequest>,
+    pub commands: mpsc::Sender<CommandRequest>,
 }
 
 /// What is relayed to edges, as the administration asks for it.
-pub trait RelayFigures: fmt::Debug + Send + Sync {
+pub trait RelaySource: fmt::Debug + Send + Sync {
     /// What was relayed to each edge that still is known.
-    fn by_edge(&self) -> HashMap<EdgeId, Figures>;
+    fn by_edge(&self) -> HashMap<EdgeId, RelayCounters>;
 }
 
 /// An operator wants this of an edge.
@@ -94,7 +94,7 @@ pub struct CommandRequest {
     /// Which.
     pub edge: EdgeId,
     /// What it is to do.
-    pub order: Order,
+    pub action: Action,
     /// Takes the id of the command, or nothing when the edge is not known.
     pub reply: oneshot::Sender<Option<u64>>,
 }
@@ -211,10 +211,10 @@ impl Admin {
                 let explained = Explained::new(&question, &self.selector, &snapshot, &zones, self.now(), random);
                 json(StatusCode::OK, &explained)
             }
-            Ok(Call::Order(edge, order)) => {
+            Ok(Call::Command(edge, action)) => {
                 let (reply, replied) = oneshot::channel();
                 // Without an intake the balancer is stopping.
-                let _ = self.orders.send(CommandRequest { edge, order, reply }).await;
+                let _ = self.commands.send(CommandRequest { edge, action, reply }).await;
                 match replied.await {
                     Ok(Some(id)) => json(StatusCode::ACCEPTED, &serde_json::json!({ "command": format!("{id:016x}") })),
                     Ok(None) => problem(StatusCode::NOT_FOUND, &format!("Edge {edge} is not known.")),

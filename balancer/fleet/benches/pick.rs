@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Policy, Request, Rules, Selector, Snapshot, Terms, Time};
+use weir_fleet::{
+    Fleet, FleetSettings, Lifetimes, Moment, Origin, Policy, Rules, SelectionQuery, Selector, Snapshot, Time,
+};
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
 /// So many edges of different sizes, each with some load.
 fn fleet(edges: u32, rules: Rules) -> (Snapshot, Arc<Selector>) {
-    let selector = Arc::new(Selector::new(Terms { rules, ..Terms::default() }, []));
+    let selector = Arc::new(Selector::new(FleetSettings { rules, ..FleetSettings::default() }, []));
     let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
     let mut fleet = Fleet::new(lifetimes, Arc::clone(&selector));
     let origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([0; 4]), duplicate: None };
@@ -48,7 +50,12 @@ fn pick(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(policy.name(), edges), |bencher| {
                 bencher.iter(|| {
                     random += 1;
-                    black_box(selector.pick(&snapshot, &Request::default(), Time::from_micros(random / 16), random))
+                    black_box(selector.assign(
+                        &snapshot,
+                        &SelectionQuery::default(),
+                        Time::from_micros(random / 16),
+                        random,
+                    ))
                 });
             });
         }
@@ -59,8 +66,8 @@ fn pick(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("affinity", edges), |bencher| {
             bencher.iter(|| {
                 random += 1;
-                let request = Request { stream: Some(random % 1000), ..Request::default() };
-                black_box(selector.pick(&snapshot, &request, Time::from_micros(random / 16), random))
+                let request = SelectionQuery { stream: Some(random % 1000), ..SelectionQuery::default() };
+                black_box(selector.assign(&snapshot, &request, Time::from_micros(random / 16), random))
             });
         });
     }

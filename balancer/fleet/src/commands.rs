@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use weir_protocol::{Command, EdgeId, Order};
+use weir_protocol::{Action, Command, EdgeId};
 
 use crate::time::Time;
 
@@ -18,7 +18,7 @@ pub struct Commands {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     id: u64,
-    order: Order,
+    action: Action,
     given_at: Time,
 }
 
@@ -30,25 +30,25 @@ impl Commands {
     }
 
     /// An operator wants this of `edge`. `random` is any random number; returns the id of the command.
-    pub fn give(&mut self, edge: EdgeId, order: Order, now: Time, random: u64) -> u64 {
+    pub fn give(&mut self, edge: EdgeId, action: Action, now: Time, random: u64) -> u64 {
         // 0 is no id.
         let id = random.max(1);
-        self.waiting.insert(edge, Waiting { id, order, given_at: now });
+        self.waiting.insert(edge, Waiting { id, action, given_at: now });
         id
     }
 
     /// The command to send to `edge` with its next ack.
     #[must_use]
     pub fn next(&self, edge: EdgeId, now: Time) -> Option<Command> {
-        let Waiting { id, order, given_at } = *self.waiting.get(&edge)?;
-        let order = match order {
+        let Waiting { id, action, given_at } = *self.waiting.get(&edge)?;
+        let action = match action {
             // The deadline was counted from when the operator said so.
-            Order::Drain { deadline: Some(deadline) } => {
-                Order::Drain { deadline: Some(deadline.saturating_sub(now - given_at)) }
+            Action::Drain { deadline: Some(deadline) } => {
+                Action::Drain { deadline: Some(deadline.saturating_sub(now - given_at)) }
             }
             other => other,
         };
-        Some(Command { id, order })
+        Some(Command { id, action })
     }
 
     /// `edge` says which command of this balancer it obeyed last; whether that is the one that waits.
@@ -61,12 +61,12 @@ impl Commands {
     }
 
     /// Gives up what has waited for too long.
-    pub fn expire(&mut self, now: Time, mut given_up: impl FnMut(EdgeId, Order)) {
+    pub fn expire(&mut self, now: Time, mut given_up: impl FnMut(EdgeId, Action)) {
         let patience = self.patience;
         self.waiting.retain(|edge, waiting| {
             let keep = now - waiting.given_at <= patience;
             if !keep {
-                given_up(*edge, waiting.order);
+                given_up(*edge, waiting.action);
             }
             keep
         });
@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn a_command_is_sent_until_the_edge_says_that_it_obeyed() {
         let mut commands = commands();
-        let pause = commands.give(id(1), Order::Pause, at(0), 7);
-        let sent = Command { id: pause, order: Order::Pause };
+        let pause = commands.give(id(1), Action::Pause, at(0), 7);
+        let sent = Command { id: pause, action: Action::Pause };
         assert_eq!(commands.next(id(1), at(10)), Some(sent));
         assert_eq!(commands.next(id(2), at(10)), None);
         assert!(!commands.confirm(id(1), None) && !commands.confirm(id(1), Some(8)));
@@ -98,36 +98,36 @@ mod tests {
     #[test]
     fn a_later_command_takes_the_place_of_an_earlier_one() {
         let mut commands = commands();
-        commands.give(id(1), Order::Pause, at(0), 7);
-        commands.give(id(1), Order::Unpause, at(1), 8);
+        commands.give(id(1), Action::Pause, at(0), 7);
+        commands.give(id(1), Action::Unpause, at(1), 8);
         assert!(!commands.confirm(id(1), Some(7)));
-        assert_eq!(commands.next(id(1), at(2)), Some(Command { id: 8, order: Order::Unpause }));
+        assert_eq!(commands.next(id(1), at(2)), Some(Command { id: 8, action: Action::Unpause }));
     }
 
     #[test]
     fn a_deadline_counts_from_when_it_was_given() {
         let mut commands = commands();
         let deadline = |seconds| Some(Duration::from_secs(seconds));
-        commands.give(id(1), Order::Drain { deadline: deadline(10) }, at(0), 7);
-        let left = |now| commands.next(id(1), at(now)).map(|command| command.order);
-        assert_eq!(left(4000), Some(Order::Drain { deadline: deadline(6) }));
-        assert_eq!(left(20_000), Some(Order::Drain { deadline: deadline(0) }));
+        commands.give(id(1), Action::Drain { deadline: deadline(10) }, at(0), 7);
+        let left = |now| commands.next(id(1), at(now)).map(|command| command.action);
+        assert_eq!(left(4000), Some(Action::Drain { deadline: deadline(6) }));
+        assert_eq!(left(20_000), Some(Action::Drain { deadline: deadline(0) }));
     }
 
     #[test]
     fn a_command_that_nobody_obeys_is_given_up() {
         let mut commands = commands();
-        commands.give(id(1), Order::Pause, at(0), 7);
+        commands.give(id(1), Action::Pause, at(0), 7);
         let mut given_up = Vec::new();
-        commands.expire(at(60_000), |edge, order| given_up.push((edge, order)));
+        commands.expire(at(60_000), |edge, action| given_up.push((edge, action)));
         assert!(given_up.is_empty());
-        commands.expire(at(60_001), |edge, order| given_up.push((edge, order)));
-        assert_eq!(given_up, [(id(1), Order::Pause)]);
+        commands.expire(at(60_001), |edge, action| given_up.push((edge, action)));
+        assert_eq!(given_up, [(id(1), Action::Pause)]);
         assert_eq!(commands.next(id(1), at(60_001)), None);
     }
 
     #[test]
     fn zero_is_no_id() {
-        assert_eq!(commands().give(id(1), Order::Pause, at(0), 0), 1);
+        assert_eq!(commands().give(id(1), Action::Pause, at(0), 0), 1);
     }
 }

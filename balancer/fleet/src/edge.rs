@@ -10,12 +10,12 @@ use weir_protocol::{EdgeId, Host, Report};
 
 use crate::Change;
 use crate::affinity::Ticket;
-use crate::forecast::{Observation, Outlook};
+use crate::forecast::{Forecast, Observation};
 use crate::load::{Expected, Load, NOMINAL_SESSIONS, weight};
 use crate::protocol::Protocol;
 use crate::random::mix_wide;
 use crate::reason::Exclusion;
-use crate::terms::Terms;
+use crate::settings::FleetSettings;
 use crate::time::{Moment, Time};
 use crate::zones::ZoneId;
 
@@ -148,8 +148,8 @@ const NOMINAL_BITS_PER_SESSION: f32 = 4e6;
 impl Edge {
     /// An edge that sent its first report.
     #[must_use]
-    pub fn new(id: EdgeId, report: &Report<'_>, origin: Origin, terms: &Terms, now: Moment) -> Self {
-        Self::in_slot(0, id, report, origin, terms, now)
+    pub fn new(id: EdgeId, report: &Report<'_>, origin: Origin, settings: &FleetSettings, now: Moment) -> Self {
+        Self::in_slot(0, id, report, origin, settings, now)
     }
 
     pub(super) fn in_slot(
@@ -157,12 +157,12 @@ impl Edge {
         id: EdgeId,
         report: &Report<'_>,
         origin: Origin,
-        terms: &Terms,
+        settings: &FleetSettings,
         now: Moment,
     ) -> Self {
         let load = Arc::new(Load::new(now.monotonic));
-        let edge = Self { id, description: Description::new(report, origin, terms), load, slot };
-        edge.update(report, now, terms, 0.0);
+        let edge = Self { id, description: Description::new(report, origin, settings), load, slot };
+        edge.update(report, now, settings, 0.0);
         edge
     }
 
@@ -174,8 +174,8 @@ impl Edge {
 
     /// What its agent said last, even if it has fallen silent since: never [`State::TimedOut`].
     #[must_use]
-    pub fn last_said(&self) -> State {
-        self.load.last_said()
+    pub fn reported_state(&self) -> State {
+        self.load.reported_state()
     }
 
     /// When its last report came in.
@@ -247,8 +247,8 @@ impl Edge {
 
     /// Clients given this edge since it last said how many connections it has.
     #[must_use]
-    pub fn hand_outs_since_report(&self) -> u64 {
-        self.load.hand_outs_since_report()
+    pub fn assignments_since_report(&self) -> u64 {
+        self.load.assignments_since_report()
     }
 
     /// Why it takes no clients, as it was last reported.
@@ -265,8 +265,8 @@ impl Edge {
 
     /// When it is to be empty, while it drains with a deadline.
     #[must_use]
-    pub fn drain_until(&self) -> Option<Time> {
-        self.load.drain_until()
+    pub fn drain_deadline(&self) -> Option<Time> {
+        self.load.drain_deadline()
     }
 
     /// Where its reports come from, and under which key.
@@ -295,26 +295,26 @@ impl Edge {
 
     /// Clients given this edge by this balancer, ever.
     #[must_use]
-    pub fn hand_outs(&self) -> u64 {
-        self.load.hand_outs()
+    pub fn assignments(&self) -> u64 {
+        self.load.assignments()
     }
 
     /// Counts one client given this edge.
-    pub fn hand_out(&self, now: Time) {
-        self.load.hand_out(now);
+    pub fn assign(&self, now: Time) {
+        self.load.assign(now);
     }
 
     /// Takes back a client that was counted at `counted`, and that never got there.
-    pub fn take_back(&self, counted: Time) {
-        self.load.take_back(counted);
+    pub fn cancel_assignment(&self, counted: Time) {
+        self.load.cancel_assignment(counted);
     }
 
     /// What it is expected to carry with one client more.
     ///
     /// # Errors
     /// Why it gets none.
-    pub fn expect(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
-        self.load.expect(outlook)
+    pub fn expect(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
+        self.load.expect(forecast)
     }
 
     pub(super) fn slot(&self) -> u32 {
@@ -349,10 +349,10 @@ impl Edge {
         &self,
         report: &Report<'_>,
         now: Moment,
-        terms: &Terms,
+        settings: &FleetSettings,
         fleet_bits_per_session: f32,
     ) -> Option<Observation> {
-        self.load.update(report, self.description.is_allowed, now, &terms.rules, fleet_bits_per_session)
+        self.load.update(report, self.description.is_allowed, now, &settings.rules, fleet_bits_per_session)
     }
 
     /// Whether the report describes the edge as it is described here; without allocating, since it is asked of each report.
@@ -381,16 +381,16 @@ impl Edge {
     }
 
     /// The same edge, described anew.
-    pub(super) fn with_description(&self, report: &Report<'_>, origin: Origin, terms: &Terms) -> Self {
-        let description = Description::new(report, origin, terms);
+    pub(super) fn with_description(&self, report: &Report<'_>, origin: Origin, settings: &FleetSettings) -> Self {
+        let description = Description::new(report, origin, settings);
         self.load.allow(description.is_allowed);
         Self { id: self.id, description, load: Arc::clone(&self.load), slot: self.slot }
     }
 }
 
 impl Description {
-    fn new(report: &Report<'_>, origin: Origin, terms: &Terms) -> Self {
-        let limits = &terms.limits;
+    fn new(report: &Report<'_>, origin: Origin, settings: &FleetSettings) -> Self {
+        let limits = &settings.limits;
         let endpoints: Box<[Endpoint]> = report.endpoints.iter().map(Endpoint::from).collect();
         let redirect: Box<str> =
             report.redirect.map_or_else(|| origin.source.to_string().into(), |host| host.as_str().into());
@@ -409,7 +409,7 @@ impl Description {
             max_connections: Limit::new(report.capacity.connections),
             max_bits_per_second: Limit::new(report.capacity.bits_per_second),
             zone: report.zone.map(Into::into),
-            zone_id: report.zone.and_then(|zone| terms.zones.id(zone)),
+            zone_id: report.zone.and_then(|zone| settings.zones.id(zone)),
             origin,
         }
     }
@@ -472,14 +472,14 @@ mod tests {
     #[test]
     fn hand_outs_count_until_a_report_says_how_many_connections_there_are() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
-        edge.hand_out(at(0));
-        edge.hand_out(at(0));
+        edge.assign(at(0));
+        edge.assign(at(0));
         let mut unknown = report();
         unknown.load.connections = None;
         edge.update(&unknown, at(1).into(), &ANYWHERE, 0.0);
-        assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 2), "unknown is not zero");
+        assert_eq!((edge.connections(), edge.assignments_since_report()), (Some(0), 2), "unknown is not zero");
         edge.update(&report(), at(2).into(), &ANYWHERE, 0.0);
-        assert_eq!((edge.connections(), edge.hand_outs_since_report()), (Some(0), 0));
+        assert_eq!((edge.connections(), edge.assignments_since_report()), (Some(0), 0));
     }
 
     #[test]
@@ -498,14 +498,14 @@ mod tests {
     fn a_new_description_keeps_the_counters() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
         let renamed = edge.with_description(&report(), SOURCE, &ANYWHERE);
-        edge.hand_out(at(0));
-        assert_eq!(renamed.hand_outs_since_report(), 1);
+        edge.assign(at(0));
+        assert_eq!(renamed.assignments_since_report(), 1);
     }
 
     #[test]
     fn an_edge_that_names_a_host_outside_the_limits_is_not_allowed() {
         let limits = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
-        let limits = Terms { limits, ..Terms::default() };
+        let limits = FleetSettings { limits, ..FleetSettings::default() };
         let mut inside = report();
         inside.redirect = Host::new("edge1.example.com").ok();
         let allowed = |report: &Report<'_>| Edge::new(id(1), report, SOURCE, &limits, at(0).into()).is_allowed();
@@ -524,9 +524,9 @@ mod tests {
         draining.send_time = 5000;
         let now = Moment { monotonic: at(1000), unix: 5250 };
         let edge = Edge::new(id(1), &draining, SOURCE, &ANYWHERE, now);
-        assert_eq!((edge.reasons(), edge.drain_until()), (Reasons::OPERATOR, Some(at(61_000))));
+        assert_eq!((edge.reasons(), edge.drain_deadline()), (Reasons::OPERATOR, Some(at(61_000))));
         assert_eq!(edge.clock_skew_milliseconds(), -250);
         edge.update(&report(), now, &ANYWHERE, 0.0);
-        assert_eq!((edge.reasons(), edge.drain_until()), (Reasons::NONE, None));
+        assert_eq!((edge.reasons(), edge.drain_deadline()), (Reasons::NONE, None));
     }
 }

@@ -6,7 +6,7 @@ use crate::Snapshot;
 use crate::edge::Edge;
 use crate::load::Expected;
 use crate::reason::{Exclusion, Reason, Refusal};
-use crate::selector::{Choice, Request, Selector};
+use crate::selector::{Choice, SelectionQuery, Selector};
 use crate::time::Time;
 
 /// A choice that nobody is handed out by.
@@ -34,18 +34,18 @@ impl Selector {
     pub fn explain<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request<'_>,
+        request: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Explanation<'s> {
-        let choice = self.choose(snapshot, request, now, random);
-        let outlook = snapshot.outlook(now);
+        let choice = self.preview(snapshot, request, now, random);
+        let forecast = snapshot.forecast(now);
         // A client that spills is no longer bound to its zone.
         let spills = choice.as_ref().is_ok_and(|choice| choice.reason() == Reason::SpillZone);
         let verdict = |edge: &'s Arc<Edge>| {
             let speaks = request.protocol.is_none_or(|protocol| edge.serves(protocol));
             let is_near = spills || request.zone.is_none_or(|zone| edge.is_in(zone));
-            let expected = match edge.expect(&outlook) {
+            let expected = match edge.expect(&forecast) {
                 Ok(_) if !speaks => Err(Exclusion::Protocol),
                 Ok(_) if !is_near => Err(Exclusion::Zone),
                 expected => expected,

@@ -80,12 +80,12 @@ impl Correction {
     }
 
     /// Clients that arrive for each that this balancer hands out.
-    pub(super) fn kappa(&self) -> f64 {
+    pub(super) fn arrival_ratio(&self) -> f64 {
         if self.own < LEAST_EVENTS { 1.0 } else { (self.arrived / self.own).clamp(*KAPPA.start(), *KAPPA.end()) }
     }
 
     /// The share of sessions that ends per second.
-    pub(super) fn departure_rate(&self) -> f64 {
+    pub(super) fn session_end_rate(&self) -> f64 {
         if self.left < LEAST_EVENTS { 0.0 } else { (self.left / self.session_seconds).min(MOST_DEPARTURES) }
     }
 }
@@ -93,8 +93,8 @@ impl Correction {
 /// What the control thread has learned, for those who choose.
 #[derive(Debug)]
 pub(super) struct Learned {
-    kappa: AtomicF32,
-    departure_rate: AtomicF32,
+    arrival_ratio: AtomicF32,
+    session_end_rate: AtomicF32,
     gap_from: AtomicU64,
     gap_until: AtomicU64,
     /// In seconds.
@@ -104,8 +104,8 @@ pub(super) struct Learned {
 impl Learned {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
-            kappa: AtomicF32::new(1.0),
-            departure_rate: AtomicF32::new(0.0),
+            arrival_ratio: AtomicF32::new(1.0),
+            session_end_rate: AtomicF32::new(0.0),
             gap_from: AtomicU64::new(0),
             gap_until: AtomicU64::new(0),
             timeout: timeout.as_secs_f32(),
@@ -114,18 +114,18 @@ impl Learned {
 
     #[expect(clippy::cast_possible_truncation, reason = "both are small numbers, and their error is larger")]
     pub(super) fn publish(&self, correction: &Correction, gap: Gap) {
-        self.kappa.set(correction.kappa() as f32);
-        self.departure_rate.set(correction.departure_rate() as f32);
+        self.arrival_ratio.set(correction.arrival_ratio() as f32);
+        self.session_end_rate.set(correction.session_end_rate() as f32);
         self.gap_from.store(gap.from.as_micros(), Ordering::Relaxed);
         self.gap_until.store(gap.until.as_micros(), Ordering::Relaxed);
     }
 
     /// Everything that a choice at `now` needs to know of the fleet as a whole.
-    pub(super) fn outlook(&self, now: Time) -> Outlook {
-        Outlook {
+    pub(super) fn forecast(&self, now: Time) -> Forecast {
+        Forecast {
             now,
-            kappa: self.kappa.get(),
-            departure_rate: self.departure_rate.get(),
+            arrival_ratio: self.arrival_ratio.get(),
+            session_end_rate: self.session_end_rate.get(),
             gap: Gap {
                 from: Time::from_micros(self.gap_from.load(Ordering::Relaxed)),
                 until: Time::from_micros(self.gap_until.load(Ordering::Relaxed)),
@@ -143,18 +143,18 @@ impl Default for Learned {
 
 /// What holds for all edges at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook {
+pub struct Forecast {
     pub(crate) now: Time,
     /// Clients that arrive for each that this balancer hands out.
-    pub kappa: f32,
+    pub arrival_ratio: f32,
     /// The share of sessions that ends per second.
-    pub departure_rate: f32,
+    pub session_end_rate: f32,
     pub(super) gap: Gap,
     /// In seconds.
     pub(super) timeout: f32,
 }
 
-impl Outlook {
+impl Forecast {
     /// The moment that it is made for.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -169,7 +169,7 @@ impl Outlook {
 
     /// Whether this balancer suspects that it is cut off from the edges, rather than all of them from it.
     #[must_use]
-    pub fn is_cut_off(&self) -> bool {
+    pub fn is_isolated(&self) -> bool {
         self.gap.lasts()
     }
 }
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{SOURCE, at, id, report};
-    use crate::{Fleet, Lifetimes, Selector, Terms};
+    use crate::{Fleet, FleetSettings, Lifetimes, Selector};
 
     /// One round of reports, in milliseconds.
     const ROUND: u64 = 2500;
@@ -192,7 +192,7 @@ mod tests {
     fn kappas(shares: &[u64], direct: u64, rounds: u64) -> Vec<f64> {
         const EDGES: u8 = 5;
         let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
-        let fleet = || Fleet::new(lifetimes, Arc::new(Selector::new(Terms::default(), [])));
+        let fleet = || Fleet::new(lifetimes, Arc::new(Selector::new(FleetSettings::default(), [])));
         let mut fleets: Vec<Fleet> = shares.iter().map(|_| fleet()).collect();
         let mut accepted = 0;
         for round in 0..=rounds {
@@ -210,21 +210,21 @@ mod tests {
             // The same to every edge, in the middle of the round, so that nobody is on the way when it ends.
             for (fleet, share) in fleets.iter().zip(shares) {
                 for edge in fleet.edges.values() {
-                    (0..share * 10).for_each(|_| edge.hand_out(at(start + ROUND / 5)));
+                    (0..share * 10).for_each(|_| edge.assign(at(start + ROUND / 5)));
                 }
             }
             let handed_out: u64 = shares.iter().sum::<u64>() * 10;
             accepted += handed_out * 9 / 10 + handed_out * direct / 10;
         }
-        fleets.iter().map(|fleet| fleet.correction.kappa()).collect()
+        fleets.iter().map(|fleet| fleet.correction.arrival_ratio()).collect()
     }
 
     #[test]
     fn kappa_converges_to_the_number_of_balancers() {
         for balancers in [1, 3, 10] {
-            for kappa in kappas(&vec![10; balancers], 0, 4) {
+            for arrival_ratio in kappas(&vec![10; balancers], 0, 4) {
                 let expected = balancers as f64 * 0.9;
-                assert!((kappa / expected - 1.0).abs() < 0.02, "{balancers}: {kappa}");
+                assert!((arrival_ratio / expected - 1.0).abs() < 0.02, "{balancers}: {arrival_ratio}");
             }
         }
     }
@@ -247,7 +247,7 @@ mod tests {
             let arrived = Observation::believable(arrived, 100.0);
             correction.learn(Observation { arrived, own: 100.0, ..Observation::default() }, at(report * 100));
         }
-        assert!((3.0..4.0).contains(&correction.kappa()), "{}", correction.kappa());
+        assert!((3.0..4.0).contains(&correction.arrival_ratio()), "{}", correction.arrival_ratio());
     }
 
     #[test]
@@ -256,8 +256,8 @@ mod tests {
         let observation = Observation { arrived: 90.0, own: 30.0, left: 30.0, session_seconds: 3000.0 };
         correction.learn(observation, at(0));
         correction.learn(Observation::default(), at(600_000));
-        assert_eq!(correction.kappa(), 3.0);
-        assert_eq!(correction.departure_rate(), 0.01);
+        assert_eq!(correction.arrival_ratio(), 3.0);
+        assert_eq!(correction.session_end_rate(), 0.01);
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
         let with_arrivals = |arrived| Observation { arrived, own: 100.0, ..Observation::default() };
         (0..20).for_each(|report| correction.learn(with_arrivals(100.0), at(report * 100)));
         (20..70).for_each(|report| correction.learn(with_arrivals(300.0), at(report * 100)));
-        assert!(correction.kappa() > 2.0, "{}", correction.kappa());
+        assert!(correction.arrival_ratio() > 2.0, "{}", correction.arrival_ratio());
     }
 
     proptest! {
@@ -275,9 +275,9 @@ mod tests {
             shares in prop::collection::vec(5_u64..50, 1..6), direct in 0_u64..10,
         ) {
             let all = shares.iter().sum::<u64>() as f64 * (0.9 + direct as f64 / 10.0);
-            for (kappa, share) in kappas(&shares, direct, 4).into_iter().zip(&shares) {
+            for (arrival_ratio, share) in kappas(&shares, direct, 4).into_iter().zip(&shares) {
                 let expected = (all / *share as f64).clamp(0.2, 16.0);
-                prop_assert!((kappa / expected - 1.0).abs() < 0.02, "{} and not {}", kappa, expected);
+                prop_assert!((arrival_ratio / expected - 1.0).abs() < 0.02, "{} and not {}", arrival_ratio, expected);
             }
         }
     }

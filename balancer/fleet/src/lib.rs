@@ -22,8 +22,8 @@
 //! | [`network_table`]   | … by their network                                     |
 //! | [`territory`]       | … or by their country                                  |
 //! | [`redirect_limits`] | where clients may be sent                              |
-//! | [`terms`]           | what is configured of all this                         |
-//! | [`relayed`]         | what is relayed to an edge                             |
+//! | [`settings`]           | what is configured of all this                         |
+//! | [`relay_counters`]  | what is relayed to an edge                             |
 //! | [`commands`]        | what operators want of edges                           |
 //! | [`protocol`]        | what a client speaks                                   |
 //! | [`time`], [`random`] | a moment, and luck, as numbers                        |
@@ -45,11 +45,11 @@ pub mod random;
 pub mod reason;
 mod recent;
 pub mod redirect_limits;
-pub mod relayed;
+pub mod relay_counters;
 pub mod rules;
 pub mod selector;
+pub mod settings;
 pub mod snapshot;
-pub mod terms;
 pub mod territory;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -69,16 +69,16 @@ use crate::pool::{Pool, Pools};
 
 pub use commands::Commands;
 pub use edge::{Edge, Origin, State};
-pub use forecast::Outlook;
+pub use forecast::Forecast;
 pub use load::Expected;
 pub use network_table::NetworkTable;
 pub use protocol::{Protocol, Scheme};
 pub use reason::{Exclusion, Reason, Refusal};
 pub use redirect_limits::RedirectLimits;
 pub use rules::{Policy, Rules, WhenFull};
-pub use selector::{Choice, Request, Selector};
+pub use selector::{Choice, SelectionQuery, Selector};
+pub use settings::FleetSettings;
 pub use snapshot::Snapshot;
-pub use terms::Terms;
 pub use time::{Moment, Time};
 pub use zones::{ClientZones, ZoneId, Zones};
 
@@ -174,7 +174,7 @@ impl Fleet {
         };
         let (before, silent) = (known.state(), gap.silence(known.reported_at(), time));
         self.totals.remove(known);
-        let observation = known.update(report, now, selector.terms(), self.totals.bits_per_session());
+        let observation = known.update(report, now, selector.settings(), self.totals.bits_per_session());
         self.totals.add(known);
         if let Some(observation) = observation {
             self.correction.learn(observation, time);
@@ -196,7 +196,7 @@ impl Fleet {
         }
         self.changed |= after != before;
         if !known.describes(report, origin) {
-            let renewed = known.with_description(report, origin, selector.terms());
+            let renewed = known.with_description(report, origin, selector.settings());
             let change = renewed.change_from(known);
             *known = Arc::new(renewed);
             self.changed = true;
@@ -209,7 +209,7 @@ impl Fleet {
 
     fn join(&mut self, id: EdgeId, report: &Report<'_>, origin: Origin, now: Moment) -> Change {
         let slot = self.free_slots.pop().unwrap_or_else(|| u32::try_from(self.edges.len()).unwrap_or(u32::MAX));
-        let edge = Edge::in_slot(slot, id, report, origin, self.selector.terms(), now);
+        let edge = Edge::in_slot(slot, id, report, origin, self.selector.settings(), now);
         if now.monotonic - Time::ORIGIN > STARTING_INTERVALS * report.interval {
             edge.load().ramp_from(now.monotonic);
         }
@@ -242,7 +242,7 @@ impl Fleet {
         let gap = self.watch.gap();
         self.learned.publish(&self.correction, gap);
 
-        let ramp = self.selector.terms().rules.ramp;
+        let ramp = self.selector.settings().rules.ramp;
         let mut full = 0;
         self.edges.retain(|id, edge| {
             let silent = gap.silence(edge.reported_at(), now);
@@ -276,8 +276,11 @@ impl Fleet {
     /// The fleet as readers are to see it, if it has changed since this was last asked.
     pub fn take_snapshot(&mut self) -> Option<Snapshot> {
         std::mem::take(&mut self.changed).then(|| {
-            let snapshot =
-                Snapshot::new(self.edges.values().cloned().collect(), self.selector.terms(), Arc::clone(&self.learned));
+            let snapshot = Snapshot::new(
+                self.edges.values().cloned().collect(),
+                self.selector.settings(),
+                Arc::clone(&self.learned),
+            );
             snapshot.pools.take_turns_from(&self.pools);
             self.pools = Arc::clone(&snapshot.pools);
             // Before anybody chooses from them.
@@ -288,14 +291,14 @@ impl Fleet {
 
     /// Whether this balancer suspects that it is cut off, since most edges fell silent at once.
     #[must_use]
-    pub fn is_cut_off(&self) -> bool {
-        self.watch.is_cut_off()
+    pub fn is_isolated(&self) -> bool {
+        self.watch.is_isolated()
     }
 
     /// What is learned of the fleet as a whole.
     #[must_use]
-    pub fn outlook(&self, now: Time) -> Outlook {
-        self.learned.outlook(now)
+    pub fn forecast(&self, now: Time) -> Forecast {
+        self.learned.forecast(now)
     }
 
     /// Says how utilised each pool is as a whole, if anybody asks.
@@ -303,12 +306,12 @@ impl Fleet {
         if !self.selector.needs_utilisation() {
             return;
         }
-        let outlook = self.outlook(self.swept_at);
+        let forecast = self.forecast(self.swept_at);
         let edges: Box<[&Arc<Edge>]> = self.edges.values().collect();
         for pool in self.pools.distinct() {
             let (mut carried, mut size, mut lowest) = (0.0, 0.0, f32::INFINITY);
             for edge in pool.places().filter_map(|place| edges.get(place as usize)) {
-                if let Ok(expected) = edge.expect(&outlook) {
+                if let Ok(expected) = edge.expect(&forecast) {
                     let own_size = edge.size();
                     carried += expected.utilisation * own_size;
                     size += own_size;

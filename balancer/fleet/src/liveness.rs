@@ -91,7 +91,7 @@ impl Watch {
     }
 
     /// Whether this balancer suspects itself.
-    pub(super) fn is_cut_off(&self) -> bool {
+    pub(super) fn is_isolated(&self) -> bool {
         self.gap.lasts()
     }
 
@@ -129,7 +129,7 @@ mod tests {
         assert!(!watch.look(reported(), at(12_600)), "one of five is silent for too long");
         assert!(!watch.look(reported(), at(13_400)), "two of five");
         assert!(watch.look(reported(), at(13_501)));
-        assert!(watch.is_cut_off());
+        assert!(watch.is_isolated());
         assert_eq!(watch.gap().silence(at(7_600), at(60_000)), Duration::from_millis(2400), "the clock stands still");
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut watch = watch();
         watch.look(reported(), at(14_000));
         assert!(watch.hear(at(20_000)));
-        assert!(!watch.is_cut_off());
+        assert!(!watch.is_isolated());
         assert_eq!(watch.gap().silence(at(9_000), at(21_000)), Duration::from_secs(2));
         assert_eq!(watch.gap().silence(at(20_000), at(21_000)), Duration::from_secs(1));
     }

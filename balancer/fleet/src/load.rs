@@ -8,7 +8,7 @@ use weir_protocol::report::{Reasons, Status};
 
 use crate::atomic::AtomicF32;
 use crate::edge::State;
-use crate::forecast::{Observation, Outlook};
+use crate::forecast::{Forecast, Observation};
 use crate::reason::Exclusion;
 use crate::recent::Recent;
 use crate::rules::Rules;
@@ -56,7 +56,7 @@ const IS_ALLOWED: u8 = 2;
 #[repr(C)]
 pub(super) struct Load {
     /// Clients given this edge by this balancer; a running total.
-    hand_outs: AtomicU64,
+    assignments: AtomicU64,
     /// How many of them the last report is taken to include, in [`PARTS`].
     included: AtomicU64,
     /// Microseconds of [`Time`].
@@ -86,11 +86,11 @@ pub(super) struct Load {
     accepted: AtomicU64,
     out_bits_per_second: AtomicU64,
     /// When its drain ends, in microseconds of [`Time`]; [`UNKNOWN`] when it does not drain, or without a deadline.
-    drain_until: AtomicU64,
+    drain_deadline: AtomicU64,
     /// [`UNKNOWN_CONNECTIONS`] when it has not said.
     connections: AtomicU32,
-    /// The lower half of `hand_outs` when the edge last said how many connections it has.
-    hand_outs_reported: AtomicU32,
+    /// The lower half of `assignments` when the edge last said how many connections it has.
+    assignments_reported: AtomicU32,
     /// By how many milliseconds the edge's clock is ahead of this balancer's; negative when it is behind. Three weeks at
     /// most.
     clock_skew: AtomicI32,
@@ -127,7 +127,7 @@ impl Expected {
 impl Load {
     pub(super) fn new(now: Time) -> Self {
         Self {
-            hand_outs: AtomicU64::new(0),
+            assignments: AtomicU64::new(0),
             included: AtomicU64::new(0),
             reported_at: AtomicU64::new(now.as_micros()),
             sessions: AtomicF32::default(),
@@ -146,30 +146,30 @@ impl Load {
             recent: Recent::default(),
             accepted: AtomicU64::new(UNKNOWN),
             out_bits_per_second: AtomicU64::new(UNKNOWN),
-            drain_until: AtomicU64::new(UNKNOWN),
+            drain_deadline: AtomicU64::new(UNKNOWN),
             connections: AtomicU32::new(UNKNOWN_CONNECTIONS),
-            hand_outs_reported: AtomicU32::new(0),
+            assignments_reported: AtomicU32::new(0),
             clock_skew: AtomicI32::new(0),
             reasons: AtomicU8::new(0),
         }
     }
 
     /// Counts one client given this edge.
-    pub(super) fn hand_out(&self, now: Time) {
-        self.hand_outs.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn assign(&self, now: Time) {
+        self.assignments.fetch_add(1, Ordering::Relaxed);
         self.recent.count(now);
     }
 
     /// Takes back a client that was counted at `counted`, and that never got there.
-    pub(super) fn take_back(&self, counted: Time) {
+    pub(super) fn cancel_assignment(&self, counted: Time) {
         // Never below zero: each is taken back once at most.
-        self.hand_outs.fetch_sub(1, Ordering::Relaxed);
-        self.recent.take_back(counted);
+        self.assignments.fetch_sub(1, Ordering::Relaxed);
+        self.recent.cancel_assignment(counted);
     }
 
     /// What the edge is expected to carry with one client more, or why it gets none.
-    pub(super) fn expect(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
-        let expected = self.expect_beyond_limits(outlook)?;
+    pub(super) fn expect(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
+        let expected = self.expect_beyond_limits(forecast)?;
         // Stays so until a report shows that there is room again.
         if expected.is_full {
             self.full.store(1, Ordering::Relaxed);
@@ -181,13 +181,13 @@ impl Load {
     ///
     /// κ and not 1 is added for the client: this balancer gives the edge one in κ of the clients that arrive there, so
     /// that it is for the κ-th that the edge must have room. With 1, small edges would be filled beyond the others.
-    pub(super) fn expect_beyond_limits(&self, outlook: &Outlook) -> Result<Expected, Exclusion> {
-        let age = self.age(outlook);
+    pub(super) fn expect_beyond_limits(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
+        let age = self.age(forecast);
         let intervals = age * self.inverse_interval.get();
-        self.exclude(age, intervals, outlook)?;
+        self.exclude(age, intervals, forecast)?;
 
-        let new = outlook.kappa * (self.own_since_report() + 1.0);
-        let stay = 1.0 - (outlook.departure_rate * age).min(0.5);
+        let new = forecast.arrival_ratio * (self.own_since_report() + 1.0);
+        let stay = 1.0 - (forecast.session_end_rate * age).min(0.5);
         let sessions = self.sessions.get() * stay + new;
         let bits_per_session = self.bits_per_session.get();
         let bits = self.bits_per_second.get() * stay + bits_per_session * new;
@@ -200,7 +200,7 @@ impl Load {
         let utilisation = (sessions * inverse_sessions).max(bits * inverse_bits).max(other);
 
         // A limit is for this client alone: those that others are about to send are not here yet.
-        let others = outlook.kappa - 1.0;
+        let others = forecast.arrival_ratio - 1.0;
         let inverse_weight = self.inverse_weight.get();
         let limits_sessions = self.has(LIMITS_SESSIONS);
         let passes_a_limit = (limits_sessions && (sessions - others) * inverse_sessions > inverse_weight)
@@ -208,32 +208,32 @@ impl Load {
             || self.other.get() >= inverse_weight;
         // Without any report for minutes own hand-outs add up, and nobody seems to leave: they say who is next, not who is
         // full.
-        let is_full = passes_a_limit && !outlook.is_cut_off();
+        let is_full = passes_a_limit && !forecast.is_isolated();
         Ok(Expected {
             sessions,
             sessions_per_weight: sessions * inverse_weight,
             bits_per_weight: bits * inverse_weight,
             utilisation: utilisation * (1.0 + (intervals - FRESH_INTERVALS).max(0.0)),
-            step: outlook.kappa * inverse_sessions.max(bits_per_session * inverse_bits),
+            step: forecast.arrival_ratio * inverse_sessions.max(bits_per_session * inverse_bits),
             is_full,
         })
     }
 
     /// Whether the ramp lets a draw that is `luck` (0 to below 1) reach it at this moment.
-    pub(super) fn is_reached(&self, outlook: &Outlook, ramp: Duration, luck: f32) -> bool {
+    pub(super) fn is_reached(&self, forecast: &Forecast, ramp: Duration, luck: f32) -> bool {
         self.ramping_since().is_none_or(|since| {
-            let elapsed = outlook.now - since;
+            let elapsed = forecast.now - since;
             luck < (elapsed.as_secs_f32() / ramp.as_secs_f32()).max(LEAST_RAMP)
         })
     }
 
     /// Why it gets nobody, for its state and age alone. Looked at for each choice, so that an edge gets nobody from the
     /// moment of its goodbye or timeout on, not from the next snapshot.
-    fn exclude(&self, age: f32, intervals: f32, outlook: &Outlook) -> Result<(), Exclusion> {
+    fn exclude(&self, age: f32, intervals: f32, forecast: &Forecast) -> Result<(), Exclusion> {
         let is_well = self.status.load(Ordering::Relaxed) == Status::Running as u8
             && self.timed_out.load(Ordering::Relaxed) == 0
             && self.has(IS_ALLOWED);
-        if is_well && age <= outlook.timeout && intervals <= STALE_INTERVALS {
+        if is_well && age <= forecast.timeout && intervals <= STALE_INTERVALS {
             return Ok(());
         }
         Err(match self.state() {
@@ -241,7 +241,7 @@ impl Load {
             State::Paused => Exclusion::Paused,
             State::Draining => Exclusion::Draining,
             State::Stopping => Exclusion::Stopping,
-            State::Running if age <= outlook.timeout => Exclusion::Stale,
+            State::Running if age <= forecast.timeout => Exclusion::Stale,
             State::Running | State::TimedOut => Exclusion::TimedOut,
         })
     }
@@ -267,8 +267,8 @@ impl Load {
         let skew = report.send_time.wrapping_sub(now.unix).cast_signed();
         let limit = i64::from(i32::MAX);
         self.clock_skew.store(skew.clamp(-limit, limit) as i32, Ordering::Relaxed);
-        let drain_until = report.drain_deadline.map_or(UNKNOWN, |left| (time + left).as_micros());
-        self.drain_until.store(drain_until, Ordering::Relaxed);
+        let drain_deadline = report.drain_deadline.map_or(UNKNOWN, |left| (time + left).as_micros());
+        self.drain_deadline.store(drain_deadline, Ordering::Relaxed);
         self.measure(report, rules, fleet_bits_per_session);
         self.allow(is_allowed);
 
@@ -313,11 +313,11 @@ impl Load {
     /// Takes the hand-outs until now for included in what is reported, but for those that are on their way. How many more
     /// those are than before.
     fn include(&self, now: Time) -> f64 {
-        let hand_outs = self.hand_outs.load(Ordering::Relaxed);
+        let assignments = self.assignments.load(Ordering::Relaxed);
         let on_the_way = self.recent.on_the_way(now) * PARTS;
-        let included = (hand_outs * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
+        let included = (assignments * u64::from(PARTS as u16)).saturating_sub(on_the_way as u64);
         let before = self.included.swap(included, Ordering::Relaxed);
-        self.hand_outs_reported.store(hand_outs as u32, Ordering::Relaxed);
+        self.assignments_reported.store(assignments as u32, Ordering::Relaxed);
         (included as f64 - before as f64) / f64::from(PARTS)
     }
 
@@ -403,11 +403,11 @@ impl Load {
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             return State::TimedOut;
         }
-        self.last_said()
+        self.reported_state()
     }
 
     /// The same, as if it had not fallen silent since.
-    pub(super) fn last_said(&self) -> State {
+    pub(super) fn reported_state(&self) -> State {
         State::from_u8(self.status.load(Ordering::Relaxed))
     }
 
@@ -416,8 +416,8 @@ impl Load {
     }
 
     /// For how many seconds it has been silent.
-    fn age(&self, outlook: &Outlook) -> f32 {
-        outlook.gap.silent_micros(self.reported_at(), outlook.now).cast_signed() as f32 * 1e-6
+    fn age(&self, forecast: &Forecast) -> f32 {
+        forecast.gap.silent_micros(self.reported_at(), forecast.now).cast_signed() as f32 * 1e-6
     }
 
     /// How long it may be silent and still get clients, but for the timeout.
@@ -452,13 +452,13 @@ impl Load {
         known(self.out_bits_per_second.load(Ordering::Relaxed))
     }
 
-    pub(super) fn hand_outs(&self) -> u64 {
-        self.hand_outs.load(Ordering::Relaxed)
+    pub(super) fn assignments(&self) -> u64 {
+        self.assignments.load(Ordering::Relaxed)
     }
 
     /// Clients given this edge since it last said how many connections it has.
-    pub(super) fn hand_outs_since_report(&self) -> u64 {
-        let since = (self.hand_outs() as u32).wrapping_sub(self.hand_outs_reported.load(Ordering::Relaxed));
+    pub(super) fn assignments_since_report(&self) -> u64 {
+        let since = (self.assignments() as u32).wrapping_sub(self.assignments_reported.load(Ordering::Relaxed));
         // Fewer than nothing when one was taken back that was there at the report.
         u64::try_from(since.cast_signed()).unwrap_or(0)
     }
@@ -471,13 +471,13 @@ impl Load {
         self.clock_skew.load(Ordering::Relaxed).into()
     }
 
-    pub(super) fn drain_until(&self) -> Option<Time> {
-        known(self.drain_until.load(Ordering::Relaxed)).map(Time::from_micros)
+    pub(super) fn drain_deadline(&self) -> Option<Time> {
+        known(self.drain_deadline.load(Ordering::Relaxed)).map(Time::from_micros)
     }
 
     /// Own hand-outs that the last report is not taken to include.
     fn own_since_report(&self) -> f32 {
-        let all = self.hand_outs.load(Ordering::Relaxed).wrapping_mul(u64::from(PARTS as u16));
+        let all = self.assignments.load(Ordering::Relaxed).wrapping_mul(u64::from(PARTS as u16));
         let left = all.saturating_sub(self.included.load(Ordering::Relaxed));
         // Signed numbers are converted by one instruction, and this one is far from 2^63.
         left.cast_signed() as f32 * (1.0 / PARTS)

@@ -13,7 +13,7 @@ use crate::protocol::Protocol;
 use crate::random::Random;
 use crate::reason::Refusal;
 use crate::rules::{Rules, WhenFull};
-use crate::selector::Request;
+use crate::selector::SelectionQuery;
 use crate::zones::{ZoneId, Zones};
 
 /// Edges by their place in the snapshot, and how likely each is drawn.
@@ -180,7 +180,7 @@ impl Pools {
     }
 
     /// Why nobody here could be chosen.
-    pub(super) fn refusal(&self, request: &Request<'_>) -> Refusal {
+    pub(super) fn refusal(&self, request: &SelectionQuery<'_>) -> Refusal {
         let index = index(request.protocol);
         let anywhere = &self.anywhere[index];
         if let Some(zone) = request.zone

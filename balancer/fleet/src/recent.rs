@@ -38,7 +38,7 @@ impl Recent {
     }
 
     /// Takes back one that was counted at `counted`, if that is not long ago.
-    pub(super) fn take_back(&self, counted: Time) {
+    pub(super) fn cancel_assignment(&self, counted: Time) {
         let (cell, turn) = self.cell(counted.as_micros() / TICK);
         let _ = cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
             (seen >> COUNT_BITS == turn >> COUNT_BITS && seen & COUNT > 0).then(|| seen - 1)

@@ -19,13 +19,13 @@ use crate::protocol::Protocol;
 use crate::random::{Random, mix_wide};
 use crate::reason::{Reason, Refusal};
 use crate::selector::attempt::Attempt;
-use crate::terms::Terms;
+use crate::settings::FleetSettings;
 use crate::time::Time;
 use crate::zones::ZoneId;
 
 /// What a client wants.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Request<'a> {
+pub struct SelectionQuery<'a> {
     /// What it will speak to the edge; any, when that is not known.
     pub protocol: Option<Protocol>,
     /// Where it is.
@@ -38,8 +38,8 @@ pub struct Request<'a> {
     pub not: &'a [EdgeId],
 }
 
-impl Request<'_> {
-    /// What [`Request::client`] is for a client at this address.
+impl SelectionQuery<'_> {
+    /// What [`SelectionQuery::client`] is for a client at this address.
     #[must_use]
     pub fn client_hash(address: IpAddr) -> u64 {
         let bits = match address {
@@ -73,40 +73,40 @@ impl Choice<'_> {
 /// Chooses edges for clients.
 #[derive(Debug)]
 pub struct Selector {
-    terms: Terms,
+    settings: FleetSettings,
     affinity: Option<Affinity>,
     /// The protocols whose clients can go elsewhere when no edge takes them; any, for those whose protocol is not known.
     overflow: Box<[Protocol]>,
 }
 
 impl Selector {
-    /// A selector on these terms; clients of the protocols in `overflow` have a place elsewhere.
+    /// A selector on these settings; clients of the protocols in `overflow` have a place elsewhere.
     #[must_use]
-    pub fn new(terms: Terms, overflow: impl IntoIterator<Item = Protocol>) -> Self {
-        let affinity = terms.rules.affinity.then(Affinity::new);
-        Self { terms, affinity, overflow: overflow.into_iter().collect() }
+    pub fn new(settings: FleetSettings, overflow: impl IntoIterator<Item = Protocol>) -> Self {
+        let affinity = settings.rules.affinity.then(Affinity::new);
+        Self { settings, affinity, overflow: overflow.into_iter().collect() }
     }
 
-    /// The terms that it chooses on.
+    /// The settings that it chooses on.
     #[must_use]
-    pub fn terms(&self) -> &Terms {
-        &self.terms
+    pub fn settings(&self) -> &FleetSettings {
+        &self.settings
     }
 
     /// Chooses, and counts the hand-out. `random` is any random number.
     ///
     /// # Errors
     /// [`Refusal`] when there is nobody; nothing is counted then.
-    pub fn pick<'s>(
+    pub fn assign<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request<'_>,
+        request: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
         let choice = self.attempt(snapshot, request, now, random, true)?;
         if let Choice::Edge(edge, _) = choice {
-            edge.hand_out(now);
+            edge.assign(now);
             if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
                 affinity.note(stream, edge.slot(), now);
             }
@@ -118,10 +118,10 @@ impl Selector {
     ///
     /// # Errors
     /// [`Refusal`] when there is nobody.
-    pub fn choose<'s>(
+    pub fn preview<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request<'_>,
+        request: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
@@ -131,13 +131,14 @@ impl Selector {
     fn attempt<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &Request<'_>,
+        request: &SelectionQuery<'_>,
         now: Time,
         random: u64,
         is_meant: bool,
     ) -> Result<Choice<'s>, Refusal> {
-        let outlook = snapshot.outlook(now);
-        let mut attempt = Attempt { selector: self, snapshot, request, outlook, random: Random::new(random), is_meant };
+        let forecast = snapshot.forecast(now);
+        let mut attempt =
+            Attempt { selector: self, snapshot, request, forecast, random: Random::new(random), is_meant };
         let found = match request.zone {
             None => attempt.in_pool(snapshot.pools.anywhere(request.protocol), None),
             Some(zone) => attempt.in_zone_of_client(zone),
@@ -161,9 +162,9 @@ impl Selector {
         }
     }
 
-    /// Whether choices look at [`Request::stream`].
+    /// Whether choices look at [`SelectionQuery::stream`].
     pub fn needs_streams(&self) -> bool {
-        self.terms.rules.needs_order()
+        self.settings.rules.needs_order()
     }
 
     /// Whether [`Pool::utilisation`](crate::pool::Pool::utilisation) must be kept up.

@@ -6,12 +6,12 @@ use weir_protocol::EdgeId;
 
 use crate::affinity::Ticket;
 use crate::edge::{Edge, State};
-use crate::forecast::{Learned, Outlook};
+use crate::forecast::{Forecast, Learned};
 use crate::load::Load;
 use crate::pool::Pools;
 use crate::reason::Refusal;
-use crate::selector::Request;
-use crate::terms::Terms;
+use crate::selector::SelectionQuery;
+use crate::settings::FleetSettings;
 use crate::time::Time;
 
 /// The fleet at one moment; load and liveness in it go on changing.
@@ -30,7 +30,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(edges: Box<[Arc<Edge>]>, terms: &Terms, learned: Arc<Learned>) -> Self {
+    pub(super) fn new(edges: Box<[Arc<Edge>]>, settings: &FleetSettings, learned: Arc<Learned>) -> Self {
         let slots = edges.iter().map(|edge| edge.slot() as usize + 1).max().unwrap_or(0);
         let mut places = vec![u32::MAX; slots].into_boxed_slice();
         for (place, edge) in (0..).zip(&edges) {
@@ -38,12 +38,12 @@ impl Snapshot {
         }
         Self {
             loads: edges.iter().map(|edge| Arc::clone(edge.load())).collect(),
-            tickets: if terms.rules.needs_order() {
+            tickets: if settings.rules.needs_order() {
                 edges.iter().map(|edge| edge.ticket()).collect()
             } else {
                 Box::default()
             },
-            pools: Arc::new(Pools::new(&edges, &terms.rules, &terms.zones)),
+            pools: Arc::new(Pools::new(&edges, &settings.rules, &settings.zones)),
             places,
             edges,
             learned,
@@ -65,8 +65,8 @@ impl Snapshot {
 
     /// What holds for all edges at this moment.
     #[must_use]
-    pub fn outlook(&self, now: Time) -> Outlook {
-        self.learned.outlook(now)
+    pub fn forecast(&self, now: Time) -> Forecast {
+        self.learned.forecast(now)
     }
 
     /// Where the edge in this slot is, if it is here.
@@ -75,7 +75,7 @@ impl Snapshot {
     }
 
     /// Why nobody could be chosen.
-    pub(super) fn refusal(&self, request: &Request<'_>) -> Refusal {
+    pub(super) fn refusal(&self, request: &SelectionQuery<'_>) -> Refusal {
         if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(request) }
     }
 }

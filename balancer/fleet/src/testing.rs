@@ -10,13 +10,13 @@ use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
 use crate::forecast::Learned;
-use crate::{Edge, Lifetimes, Origin, Snapshot, Terms, Time};
+use crate::{Edge, FleetSettings, Lifetimes, Origin, Snapshot, Time};
 
 /// Where reports come from: loopback, sealed with a key of id `01010101`.
 pub const SOURCE: Origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([1; 4]), duplicate: None };
 
-/// Terms without any limit.
-pub static ANYWHERE: LazyLock<Terms> = LazyLock::new(Terms::default);
+/// FleetSettings without any limit.
+pub static ANYWHERE: LazyLock<FleetSettings> = LazyLock::new(FleetSettings::default);
 
 /// A timeout of five seconds; edges are forgotten after an hour.
 pub const LIFETIMES: Lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
@@ -43,17 +43,20 @@ pub fn id(byte: u8) -> EdgeId {
 
 /// A snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
 #[must_use]
-pub fn snapshot_on(terms: &Terms, reports: &[Report<'_>]) -> Snapshot {
-    snapshot_at(terms, reports.iter().map(|report| (report, at(0))))
+pub fn snapshot_on(settings: &FleetSettings, reports: &[Report<'_>]) -> Snapshot {
+    snapshot_at(settings, reports.iter().map(|report| (report, at(0))))
 }
 
 /// As [`snapshot_on`], but the edges sent their reports at these times.
-pub fn snapshot_at<'a>(terms: &Terms, reports: impl IntoIterator<Item = (&'a Report<'a>, Time)>) -> Snapshot {
+pub fn snapshot_at<'a>(
+    settings: &FleetSettings,
+    reports: impl IntoIterator<Item = (&'a Report<'a>, Time)>,
+) -> Snapshot {
     let edges = (0_u32..).zip(reports).map(|(slot, (report, time))| {
         let id = id(u8::try_from(slot + 1).unwrap());
-        Arc::new(Edge::in_slot(slot, id, report, SOURCE, terms, time.into()))
+        Arc::new(Edge::in_slot(slot, id, report, SOURCE, settings, time.into()))
     });
-    Snapshot::new(edges.collect(), terms, Arc::new(Learned::new(LIFETIMES.timeout)))
+    Snapshot::new(edges.collect(), settings, Arc::new(Learned::new(LIFETIMES.timeout)))
 }
 
 /// A snapshot of these edges.

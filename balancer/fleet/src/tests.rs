@@ -6,8 +6,8 @@ use weir_protocol::report::Status;
 use super::*;
 use crate::testing::{ANYWHERE, LIFETIMES, SOURCE, at, id, report};
 
-fn fleet_on(terms: &Terms) -> Fleet {
-    Fleet::new(LIFETIMES, Arc::new(Selector::new(terms.clone(), [])))
+fn fleet_on(settings: &FleetSettings) -> Fleet {
+    Fleet::new(LIFETIMES, Arc::new(Selector::new(settings.clone(), [])))
 }
 
 fn fleet() -> Fleet {
@@ -86,7 +86,7 @@ fn a_copy_of_an_edge_is_noticed_once_and_so_is_an_edge_that_is_not_allowed() {
     assert_eq!(fleet.apply(id(1), &report(), copied, at(1).into()), Some(Change::Duplicate(elsewhere)));
     assert_eq!(fleet.apply(id(1), &report(), copied, at(2).into()), None);
     let nowhere = RedirectLimits { hosts: vec!["example.com".to_owned()], networks: Vec::new() };
-    let mut fleet = fleet_on(&Terms { limits: nowhere, ..Terms::default() });
+    let mut fleet = fleet_on(&FleetSettings { limits: nowhere, ..FleetSettings::default() });
     assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(0).into()), Some(Change::Disallowed));
     assert_eq!(fleet.apply(id(1), &report(), SOURCE, at(1).into()), None);
 }
@@ -98,15 +98,15 @@ fn when_all_fall_silent_at_once_the_last_state_is_kept_until_one_is_heard() {
         fleet.apply(id(byte), &report(), SOURCE, at(u64::from(byte) * 600).into());
     }
     let snapshot = fleet.take_snapshot().unwrap();
-    let available = |now| snapshot.edges.iter().filter(|edge| edge.expect(&snapshot.outlook(now)).is_ok()).count();
+    let available = |now| snapshot.edges.iter().filter(|edge| edge.expect(&snapshot.forecast(now)).is_ok()).count();
     // The last was heard at 2.4 s; half of them are silent for 5 s at 6.2 s.
     let changes: Vec<_> = (56..100).flat_map(|tick| swept(&mut fleet, at(tick * 100))).collect();
     assert_eq!(changes.len(), 2, "those before more than half were silent: {changes:?}");
-    assert!(fleet.is_cut_off());
+    assert!(fleet.is_isolated());
     assert_eq!((snapshot.count(State::Running), available(at(60_000))), (4, 4));
     fleet.apply(id(1), &report(), SOURCE, at(60_000).into());
     swept(&mut fleet, at(60_100));
-    assert!(!fleet.is_cut_off());
+    assert!(!fleet.is_isolated());
     assert_eq!(available(at(62_000)), 4, "the others have the rest of their time");
     assert_eq!(available(at(64_900)), 2, "the one that is heard, and the one that was heard last");
 }
@@ -119,7 +119,7 @@ fn edges_that_all_said_goodbye_are_no_reason_for_suspicion() {
         fleet.apply(id(byte), &stopping, SOURCE, at(0).into());
     }
     (1..200).for_each(|tick| fleet.sweep(at(tick * 100), |_, _| {}));
-    assert!(!fleet.is_cut_off());
+    assert!(!fleet.is_isolated());
 }
 
 #[test]
@@ -157,7 +157,10 @@ fn an_edge_that_becomes_full_makes_a_new_snapshot() {
     fleet.apply(id(1), &small, SOURCE, at(0).into());
     let snapshot = fleet.take_snapshot().unwrap();
     let pick = |snapshot: &Snapshot| {
-        fleet_on(&ANYWHERE).selector.pick(snapshot, &Request::default(), at(0), 0).map(|choice| choice.reason())
+        fleet_on(&ANYWHERE)
+            .selector
+            .assign(snapshot, &SelectionQuery::default(), at(0), 0)
+            .map(|choice| choice.reason())
     };
     assert_eq!(pick(&snapshot), Ok(Reason::Policy));
     assert_eq!(pick(&snapshot), Err(Refusal::Full));
@@ -183,8 +186,8 @@ fn a_ramp_begins_when_clients_can_come() {
 #[test]
 fn turns_go_on_from_snapshot_to_snapshot() {
     let rules = Rules { policy: Policy::RoundRobin, ..Rules::default() };
-    let terms = Terms { rules, ..Terms::default() };
-    let (mut fleet, selector) = (fleet_on(&terms), Selector::new(terms.clone(), []));
+    let settings = FleetSettings { rules, ..FleetSettings::default() };
+    let (mut fleet, selector) = (fleet_on(&settings), Selector::new(settings.clone(), []));
     let mut picked = Vec::new();
     for port in 1..=6 {
         for byte in 1..=3 {
@@ -193,10 +196,10 @@ fn turns_go_on_from_snapshot_to_snapshot() {
             fleet.apply(id(byte), &changed, SOURCE, at(0).into());
         }
         let snapshot = fleet.take_snapshot().unwrap();
-        if let Ok(Choice::Edge(edge, _)) = selector.pick(&snapshot, &Request::default(), at(0), 0) {
+        if let Ok(Choice::Edge(edge, _)) = selector.assign(&snapshot, &SelectionQuery::default(), at(0), 0) {
             picked.push(edge.id.0[0]);
         }
-        assert!(selector.choose(&snapshot, &Request::default(), at(0), 0).is_ok(), "takes nobody's turn");
+        assert!(selector.preview(&snapshot, &SelectionQuery::default(), at(0), 0).is_ok(), "takes nobody's turn");
     }
     assert_eq!(picked, [1, 2, 3, 1, 2, 3]);
 }
@@ -216,8 +219,8 @@ fn an_edge_that_counts_no_connections_is_not_full_of_clients_of_long_ago() {
     for round in 0..100 {
         fleet.apply(id(1), &uncounted, SOURCE, at(round * 2500).into());
         let edge = &fleet.edges[&id(1)];
-        assert!(edge.expect(&fleet.outlook(at(round * 2500))).is_ok(), "{round}");
-        (0..100).for_each(|_| edge.hand_out(at(round * 2500)));
+        assert!(edge.expect(&fleet.forecast(at(round * 2500))).is_ok(), "{round}");
+        (0..100).for_each(|_| edge.assign(at(round * 2500)));
     }
 }
 
@@ -233,7 +236,7 @@ fn one_edge_that_reports_an_absurd_bandwidth_makes_nobody_else_full() {
             fleet.apply(id(byte), &busy, SOURCE, at(milliseconds).into());
         }
     }
-    let well = fleet.edges.values().filter(|edge| edge.expect(&fleet.outlook(at(2500))).is_ok()).count();
+    let well = fleet.edges.values().filter(|edge| edge.expect(&fleet.forecast(at(2500))).is_ok()).count();
     assert_eq!(well, 9);
     assert!(fleet.totals.bits_per_session() < 20e6, "{}", fleet.totals.bits_per_session());
 }
@@ -241,7 +244,7 @@ fn one_edge_that_reports_an_absurd_bandwidth_makes_nobody_else_full() {
 #[test]
 fn the_edges_of_each_protocol_are_measured_for_themselves() {
     let rules = Rules { affinity: true, ..Rules::default() };
-    let mut fleet = fleet_on(&Terms { rules, ..Terms::default() });
+    let mut fleet = fleet_on(&FleetSettings { rules, ..FleetSettings::default() });
     for (byte, scheme, connections) in [(1, "http", 100), (2, "rtmp", 500)] {
         let mut special = report();
         special.endpoints.push(weir_protocol::report::Endpoint { scheme, host: None, port: 1 });
@@ -267,10 +270,10 @@ fn while_nobody_is_heard_nobody_becomes_full() {
     }
     let snapshot = fleet.take_snapshot().unwrap();
     (0..100).for_each(|tick| fleet.sweep(at(tick * 100), |_, _| {}));
-    assert!(fleet.is_cut_off());
+    assert!(fleet.is_isolated());
     for random in 0..1000 {
         let now = at(10_000 + random * 1000);
-        assert!(fleet.selector.pick(&snapshot, &Request::default(), now, random).is_ok(), "{random}");
+        assert!(fleet.selector.assign(&snapshot, &SelectionQuery::default(), now, random).is_ok(), "{random}");
     }
 }
 

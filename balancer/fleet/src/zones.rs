@@ -28,7 +28,7 @@ impl ZoneId {
 
 /// What is said of one zone.
 #[derive(Clone, Debug, Default)]
-pub struct Definition {
+pub struct ZoneDefinition {
     /// As edges report it.
     pub name: String,
     /// Networks of clients.
@@ -41,7 +41,7 @@ pub struct Definition {
     pub spill: Vec<String>,
 }
 
-/// In [`Definition::spill`], every other edge.
+/// In [`ZoneDefinition::spill`], every other edge.
 pub const ANY: &str = "*";
 
 /// Where clients of a zone go when it has no edge for them.
@@ -75,10 +75,10 @@ impl Zones {
     ///
     /// # Errors
     /// [`Error`], when that contradicts itself.
-    pub fn new(definitions: Vec<Definition>) -> Result<Self, Error> {
+    pub fn new(definitions: Vec<ZoneDefinition>) -> Result<Self, Error> {
         let mut ids = HashMap::new();
         for (index, definition) in definitions.iter().enumerate() {
-            let fault = |fault| Error { definition: index, place: Place::Name, fault };
+            let fault = |fault| Error { definition: index, location: Location::Name, fault };
             if definition.name == ANY {
                 return Err(fault(Fault::NameIsAny));
             }
@@ -87,11 +87,11 @@ impl Zones {
                 return Err(fault(Fault::NameTwice(definition.name.clone())));
             }
         }
-        let networks = owners(&definitions, Place::Network, |zone| zone.networks.iter().copied().map(canonical))?;
+        let networks = owners(&definitions, Location::Network, |zone| zone.networks.iter().copied().map(canonical))?;
         Ok(Self {
             networks: NetworkTable::new(networks),
-            countries: owners(&definitions, Place::Country, |zone| zone.countries.iter().copied())?,
-            continents: owners(&definitions, Place::Continent, |zone| zone.continents.iter().copied())?,
+            countries: owners(&definitions, Location::Country, |zone| zone.countries.iter().copied())?,
+            continents: owners(&definitions, Location::Continent, |zone| zone.continents.iter().copied())?,
             zones: Zone::all(definitions, &ids)?,
             ids,
         })
@@ -143,8 +143,8 @@ impl Zones {
 }
 
 impl Zone {
-    fn all(definitions: Vec<Definition>, ids: &HashMap<String, ZoneId>) -> Result<Vec<Self>, Error> {
-        let zone = |(index, definition): (usize, Definition)| {
+    fn all(definitions: Vec<ZoneDefinition>, ids: &HashMap<String, ZoneId>) -> Result<Vec<Self>, Error> {
+        let zone = |(index, definition): (usize, ZoneDefinition)| {
             let (spill, spills_anywhere) = match definition.spill.split_last() {
                 Some((last, before)) if last == ANY => (before, true),
                 _ => (definition.spill.as_slice(), false),
@@ -156,7 +156,7 @@ impl Zone {
                     None if name == ANY => Fault::AnyBeforeOthers,
                     None => Fault::SpillUnknown(name.clone()),
                 };
-                Err(Error { definition: index, place: Place::Spill(place), fault })
+                Err(Error { definition: index, location: Location::Spill(place), fault })
             };
             let spill = spill.iter().enumerate().map(resolve).collect::<Result<_, _>>()?;
             Ok(Self { name: definition.name, spill, spills_anywhere })
@@ -167,9 +167,9 @@ impl Zone {
 
 /// Who has what, when nobody has what another has. To say the same twice of one zone does no harm.
 fn owners<'a, T: Copy + Ord + fmt::Display, I: Iterator<Item = T>>(
-    definitions: &'a [Definition],
-    place: fn(usize) -> Place,
-    things: impl Fn(&'a Definition) -> I,
+    definitions: &'a [ZoneDefinition],
+    place: fn(usize) -> Location,
+    things: impl Fn(&'a ZoneDefinition) -> I,
 ) -> Result<BTreeMap<T, ZoneId>, Error> {
     let mut owners = BTreeMap::new();
     // There are no more definitions than numbers: that was checked with the names.
@@ -178,7 +178,7 @@ fn owners<'a, T: Copy + Ord + fmt::Display, I: Iterator<Item = T>>(
             let owner: ZoneId = *owners.entry(thing).or_insert(id);
             if owner != id {
                 let fault = Fault::Shared { what: thing.to_string(), other: definitions[owner.index()].name.clone() };
-                return Err(Error { definition: id.index(), place: place(index), fault });
+                return Err(Error { definition: id.index(), location: place(index), fault });
             }
         }
     }
@@ -192,14 +192,14 @@ pub struct Error {
     /// Of which definition, from 0.
     pub definition: usize,
     /// Where in it.
-    pub place: Place,
+    pub location: Location,
     /// What is wrong there.
     pub fault: Fault,
 }
 
-/// A part of a [`Definition`]: its name, or one in its lists, from 0.
+/// A part of a [`ZoneDefinition`]: its name, or one in its lists, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// The name.
     Name,
     /// A network.
@@ -275,18 +275,18 @@ impl ClientZones {
 mod tests {
     use super::*;
 
-    fn zone(name: &str, networks: &[&str], spill: &[&str]) -> Definition {
-        Definition {
+    fn zone(name: &str, networks: &[&str], spill: &[&str]) -> ZoneDefinition {
+        ZoneDefinition {
             name: name.to_owned(),
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             spill: spill.iter().map(|&name| name.to_owned()).collect(),
-            ..Definition::default()
+            ..ZoneDefinition::default()
         }
     }
 
-    fn fault(definitions: Vec<Definition>) -> (usize, Place, String) {
+    fn fault(definitions: Vec<ZoneDefinition>) -> (usize, Location, String) {
         let error = Zones::new(definitions).unwrap_err();
-        (error.definition, error.place, error.to_string())
+        (error.definition, error.location, error.to_string())
     }
 
     #[test]
@@ -313,8 +313,9 @@ mod tests {
 
     #[test]
     fn a_country_counts_before_its_continent_and_a_network_before_both() {
-        let france = Definition { countries: vec!["FR".parse().unwrap()], ..zone("france", &["192.0.2.0/24"], &[]) };
-        let europe = Definition { continents: vec!["EU".parse().unwrap()], ..zone("europe", &[], &[]) };
+        let france =
+            ZoneDefinition { countries: vec!["FR".parse().unwrap()], ..zone("france", &["192.0.2.0/24"], &[]) };
+        let europe = ZoneDefinition { continents: vec!["EU".parse().unwrap()], ..zone("europe", &[], &[]) };
         let zones = Arc::new(Zones::new(vec![france, europe]).unwrap());
         let [fr, de, eu] = ["FR", "DE", "EU"];
         let of = |country: &str, continent: &str| zones.of_territory(country.parse().ok(), continent.parse().ok());
@@ -331,11 +332,19 @@ mod tests {
     fn what_contradicts_itself_is_refused_where_it_does() {
         assert_eq!(
             fault(vec![zone("eu", &[], &[]), zone("eu", &[], &[])]),
-            (1, Place::Name, "zone `eu` is there twice: make one of the two, or give them different names".to_owned())
+            (
+                1,
+                Location::Name,
+                "zone `eu` is there twice: make one of the two, or give them different names".to_owned()
+            )
         );
         assert_eq!(
             fault(vec![zone("eu", &["192.0.2.0/24"], &[]), zone("us", &["10.0.0.0/8", "::ffff:192.0.2.7/120"], &[])]),
-            (1, Place::Network(1), "`192.0.2.0/24` is in zone `eu` already: take it out of one of the two".to_owned())
+            (
+                1,
+                Location::Network(1),
+                "`192.0.2.0/24` is in zone `eu` already: take it out of one of the two".to_owned()
+            )
         );
         for (spill, place, message) in [
             (["*", "us"], 0, "`*` stands for all other zones: it must be the last"),
@@ -343,7 +352,7 @@ mod tests {
             (["asia", "*"], 0, "there is no zone `asia` to spill into: add a [[zone]] of this name, or take it out"),
         ] {
             let found = fault(vec![zone("eu", &[], &spill), zone("us", &[], &[])]);
-            assert_eq!(found, (0, Place::Spill(place), message.to_owned()));
+            assert_eq!(found, (0, Location::Spill(place), message.to_owned()));
         }
     }
 

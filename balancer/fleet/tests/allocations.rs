@@ -4,15 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Policy, Protocol, Request, Rules, Selector, Snapshot, Terms, Time};
+use weir_fleet::{
+    Fleet, FleetSettings, Lifetimes, Moment, Origin, Policy, Protocol, Rules, SelectionQuery, Selector, Snapshot, Time,
+};
 use weir_protocol::key::KeyId;
 use weir_protocol::report::Status;
 use weir_protocol::{EdgeId, Report};
 
 fn fleet(edges: u8, status: Status, rules: Rules) -> (Snapshot, Selector) {
-    let terms = Terms { rules, ..Terms::default() };
+    let settings = FleetSettings { rules, ..FleetSettings::default() };
     let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
-    let mut fleet = Fleet::new(lifetimes, Arc::new(Selector::new(terms.clone(), [])));
+    let mut fleet = Fleet::new(lifetimes, Arc::new(Selector::new(settings.clone(), [])));
     let origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([0; 4]), duplicate: None };
     for number in 0..edges {
         let mut report = Report::new(0, 0, Duration::from_millis(2500));
@@ -20,7 +22,7 @@ fn fleet(edges: u8, status: Status, rules: Rules) -> (Snapshot, Selector) {
         report.load.connections = Some(number.into());
         fleet.apply(EdgeId([number; 16]), &report, origin, Moment::from(Time::ORIGIN));
     }
-    (fleet.take_snapshot().unwrap_or_default(), Selector::new(terms, []))
+    (fleet.take_snapshot().unwrap_or_default(), Selector::new(settings, []))
 }
 
 #[test]
@@ -31,9 +33,12 @@ fn a_choice_allocates_nothing() {
             let (snapshot, selector) = fleet(edges, status, Rules { policy, affinity, ..Rules::default() });
             let allocated = allocation_counter::measure(|| {
                 for random in 0..1000 {
-                    let request =
-                        Request { protocol: Some(Protocol::Http), stream: Some(random % 10), ..Request::default() };
-                    let picked = selector.pick(&snapshot, &request, Time::from_micros(random), random);
+                    let request = SelectionQuery {
+                        protocol: Some(Protocol::Http),
+                        stream: Some(random % 10),
+                        ..SelectionQuery::default()
+                    };
+                    let picked = selector.assign(&snapshot, &request, Time::from_micros(random), random);
                     assert_eq!(picked.is_ok(), status == Status::Running);
                 }
             });

@@ -20,7 +20,7 @@ use weir_fleet::Protocol;
 use crate::detect::{Detection, Detector};
 use crate::incoming::Incoming;
 use crate::listener::{Port, Service};
-use crate::places::{OfAddress, Place};
+use crate::permits::{OfAddress, Permit};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::{Client, Front, http, proxied, relay, rtmp, rtsp};
@@ -94,7 +94,7 @@ fn start(front: &Arc<Front>, client: Client, is_proxy: bool, service: &Service, 
     let mut serving = Box::pin(serve(Arc::clone(front), client, is_proxy, service.clone(), stream));
     match poll_once(serving.as_mut()) {
         Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => match Place::take(front, (!is_proxy).then_some(client.address.ip())) {
+        Ok(Poll::Pending) => match Permit::take(front, (!is_proxy).then_some(client.address.ip())) {
             Ok(place) => {
                 tokio::spawn(async move {
                     serving.await;

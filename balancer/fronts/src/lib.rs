@@ -36,14 +36,14 @@ pub mod http;
 mod incoming;
 pub mod listener;
 pub mod metrics;
-mod places;
+mod permits;
 pub mod playlist;
 mod proxied;
 pub mod proxy_protocol;
 mod ranking;
 pub mod redirect;
 pub mod relay;
-pub mod relayed;
+pub mod relay_sessions;
 mod repeats;
 mod rewind;
 pub mod rtmp;
@@ -65,15 +65,15 @@ use smallvec::SmallVec;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tracing::{debug, warn};
-use weir_fleet::{Choice, ClientZones, Protocol, Reason, Refusal, Request, Selector, Snapshot, Time};
+use weir_fleet::{Choice, ClientZones, Protocol, Reason, Refusal, SelectionQuery, Selector, Snapshot, Time};
 use weir_program::clock::{self, Clock};
 use weir_protocol::EdgeId;
 use weir_protocol::stream::of_path as stream_of_path;
 
 use crate::date::HttpDate;
-use crate::places::Places;
-use crate::redirect::{Asked, Destination, Elsewhere, Place, Told};
-use crate::relayed::Relayed;
+use crate::permits::Permits;
+use crate::redirect::{Assignment, Destination, OverflowTarget, RedirectDefaults, RequestedUrl};
+use crate::relay_sessions::RelaySessions;
 use crate::repeats::Repeats;
 use crate::rtsp::tunnel::Tunnels;
 use crate::settings::{Application, Http, Limits};
@@ -81,7 +81,7 @@ use crate::warnings::Warnings;
 
 /// What the rest of a balancer lends to its fronts.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// Where the fleet is published.
     pub fleet: Arc<ArcSwap<Snapshot>>,
     /// Chooses from it.
@@ -93,7 +93,7 @@ pub struct Surroundings {
     /// For counting.
     pub metrics: Metrics,
     /// The sessions that are relayed.
-    pub relayed: Arc<Relayed>,
+    pub relayed: Arc<RelaySessions>,
     /// Where clients come in: nobody is relayed there.
     pub listening: Vec<SocketAddr>,
     /// With what TLS is accepted, if it is.
@@ -107,7 +107,7 @@ pub struct Surroundings {
 pub struct Shared {
     fleet: Arc<ArcSwap<Snapshot>>,
     selector: Arc<Selector>,
-    overflow: Vec<Arc<Elsewhere>>,
+    overflow: Vec<Arc<OverflowTarget>>,
     zones: Arc<ArcSwap<ClientZones>>,
     clock: Clock,
     applications: Vec<Application>,
@@ -122,7 +122,7 @@ pub struct Shared {
     /// Of what is wrong with clients or edges.
     warnings: Warnings,
     /// Client connections open now.
-    places: Places,
+    permits: Permits,
     /// RTSP clients that come in by two HTTP connections, and have made one.
     tunnels: Tunnels,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
@@ -131,9 +131,9 @@ pub struct Shared {
 impl Shared {
     /// Serves as `settings` say.
     #[must_use]
-    pub fn new(settings: Settings, surroundings: Surroundings) -> Self {
+    pub fn new(settings: Settings, environment: Environment) -> Self {
         let Settings { applications, http, relay, limits, overflow, hop_mark } = settings;
-        let Surroundings { fleet, selector, zones, clock, metrics, relayed, listening, tls, edge_tls } = surroundings;
+        let Environment { fleet, selector, zones, clock, metrics, relayed, listening, tls, edge_tls } = environment;
         Self {
             fleet,
             selector,
@@ -149,7 +149,7 @@ impl Shared {
             listening,
             relay: relay::Relay::new(relay, edge_tls, relayed),
             warnings: Warnings::default(),
-            places: Places::default(),
+            permits: Permits::default(),
             tunnels: Tunnels::default(),
             tls,
         }
@@ -176,12 +176,12 @@ pub(crate) struct Client {
     /// Whether it came over TLS.
     pub(crate) is_secure: bool,
     /// What the listener is told of redirects.
-    pub(crate) told: Told,
+    pub(crate) told: RedirectDefaults,
 }
 
 impl Client {
     /// Where it thought that it was going, when its URL is not known.
-    pub(crate) fn asked(&self, protocol: Protocol) -> Asked<'static> {
+    pub(crate) fn asked(&self, protocol: Protocol) -> RequestedUrl<'static> {
         let scheme = match (protocol, self.is_secure) {
             (Protocol::Http, false) => "http",
             (Protocol::Http, true) => "https",
@@ -190,7 +190,7 @@ impl Client {
             (Protocol::Rtsp, false) => "rtsp",
             (Protocol::Rtsp, true) => "rtsps",
         };
-        Asked { scheme, host: None, port: Some(self.listener_port), told: self.told }
+        RequestedUrl { scheme, host: None, port: Some(self.listener_port), told: self.told }
     }
 }
 
@@ -216,7 +216,7 @@ impl Front {
         protocol: Protocol,
         needed: Option<Protocol>,
         path: Option<&str>,
-    ) -> Result<Destination, Refusal> {
+    ) -> Result<Assignment, Refusal> {
         let destination = self.unless_too_often(client, path).and_then(|()| self.pick(client, needed, path, &[]));
         self.count(protocol, &destination);
         destination
@@ -229,9 +229,9 @@ impl Front {
         client: Client,
         protocol: Protocol,
         path: Option<&str>,
-        asked: Asked<'_>,
+        asked: RequestedUrl<'_>,
         application: &Application,
-    ) -> Result<Destination, Refusal> {
+    ) -> Result<Assignment, Refusal> {
         /// Edges that are found to lead back until the client is refused. One alone is a slip; more are a pattern.
         const ATTEMPTS: usize = 3;
 
@@ -249,7 +249,7 @@ impl Front {
                     let (id, host) = (edge.id, edge.redirect());
                     warn!(edge = %id, host, "it seems that this edge names the balancer: look at its redirect address");
                 }
-                edge.take_back(self.now());
+                edge.cancel_assignment(self.now());
                 not.push(edge.id);
             }
             Err(Refusal::Loop)
@@ -269,7 +269,7 @@ impl Front {
         if path.is_some_and(is_too_often) { Err(Refusal::Loop) } else { Ok(()) }
     }
 
-    fn count(&self, protocol: Protocol, destination: &Result<Destination, Refusal>) {
+    fn count(&self, protocol: Protocol, destination: &Result<Assignment, Refusal>) {
         let reason = destination.as_ref().map(|destination| destination.reason).map_err(|refusal| *refusal);
         self.metrics().count_choice(Some(protocol), reason);
     }
@@ -281,21 +281,23 @@ impl Front {
         needed: Option<Protocol>,
         path: Option<&str>,
         not: &[EdgeId],
-    ) -> Result<Destination, Refusal> {
+    ) -> Result<Assignment, Refusal> {
         let random = self.random();
         let snapshot = self.shared.fleet.load();
         let request = self.request(client, needed, path, not);
-        let choice = self.shared.selector.pick(&snapshot, &request, self.now(), random);
+        let choice = self.shared.selector.assign(&snapshot, &request, self.now(), random);
         let destination = match choice {
-            Ok(Choice::Edge(edge, reason)) => Ok(Destination { place: Place::Edge(Arc::clone(edge)), reason }),
+            Ok(Choice::Edge(edge, reason)) => {
+                Ok(Assignment { destination: Destination::Edge(Arc::clone(edge)), reason })
+            }
             Ok(Choice::Overflow) => self.elsewhere(needed),
             Err(refusal) => Err(refusal),
         };
         match &destination {
-            Ok(Destination { place: Place::Edge(edge), reason }) => {
+            Ok(Assignment { destination: Destination::Edge(edge), reason }) => {
                 debug!(client = %client.address, protocol = ?needed, edge = %edge.id, reason = reason.name(), "hand-out");
             }
-            Ok(Destination { reason, .. }) => {
+            Ok(Assignment { reason, .. }) => {
                 debug!(client = %client.address, protocol = ?needed, reason = reason.name(), "sent elsewhere");
             }
             Err(refusal) => {
@@ -316,23 +318,23 @@ impl Front {
         needed: Option<Protocol>,
         path: Option<&str>,
         not: &'n [EdgeId],
-    ) -> Request<'n> {
-        Request {
+    ) -> SelectionQuery<'n> {
+        SelectionQuery {
             protocol: needed,
             zone: self.shared.zones.load().of(client.address.ip()),
             // A path may be long, and only some choices depend on the stream.
             stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
-            client: Request::client_hash(client.address.ip()),
+            client: SelectionQuery::client_hash(client.address.ip()),
             not,
         }
     }
 
     /// The place elsewhere for clients that speak `needed`.
-    fn elsewhere(&self, needed: Option<Protocol>) -> Result<Destination, Refusal> {
-        let fits = |elsewhere: &&Arc<Elsewhere>| needed.is_none() || elsewhere.protocol() == needed;
+    fn elsewhere(&self, needed: Option<Protocol>) -> Result<Assignment, Refusal> {
+        let fits = |elsewhere: &&Arc<OverflowTarget>| needed.is_none() || elsewhere.protocol() == needed;
         // The selector was told of these very places.
         let place = self.shared.overflow.iter().find(fits).ok_or(Refusal::NoneAvailable)?;
-        Ok(Destination { place: Place::Elsewhere(Arc::clone(place)), reason: Reason::Overflow })
+        Ok(Assignment { destination: Destination::Overflow(Arc::clone(place)), reason: Reason::Overflow })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -394,7 +396,7 @@ mod tests {
     use std::net::IpAddr;
 
     use prometheus::Registry;
-    use weir_fleet::Terms;
+    use weir_fleet::FleetSettings;
     use weir_fleet::testing::{report, snapshot_on};
     use weir_protocol::Report;
 
@@ -405,7 +407,7 @@ mod tests {
         address: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50_000),
         listener_port: 1935,
         is_secure: false,
-        told: Told { scheme: None, port: None },
+        told: RedirectDefaults { scheme: None, port: None },
     };
 
     /// A front over a fleet of edges that sent these reports just now.
@@ -430,33 +432,39 @@ mod tests {
         Front::new(Arc::new(Shared { limits, ..shared(&[], server_info, &[]) }), 1)
     }
 
-    /// A front over these edges, with this application for all clients, that chooses by these terms.
-    pub(super) fn front_for(reports: &[Report<'_>], application: Application, terms: Terms) -> Front {
-        let shared = Shared { applications: vec![application], ..shared_by(terms, reports, ServerInfo::Off, &[]) };
+    /// A front over these edges, with this application for all clients, that chooses by these settings.
+    pub(super) fn front_for(reports: &[Report<'_>], application: Application, fleet_settings: FleetSettings) -> Front {
+        let shared =
+            Shared { applications: vec![application], ..shared_by(fleet_settings, reports, ServerInfo::Off, &[]) };
         Front::new(Arc::new(shared), 1)
     }
 
     fn shared(reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Shared {
-        shared_by(Terms::default(), reports, server_info, overflow)
+        shared_by(FleetSettings::default(), reports, server_info, overflow)
     }
 
-    fn shared_by(terms: Terms, reports: &[Report<'_>], server_info: ServerInfo, overflow: &[&str]) -> Shared {
-        let overflow: Vec<Elsewhere> = overflow.iter().map(|url| url.parse().unwrap()).collect();
-        let snapshot = snapshot_on(&terms, reports);
-        let selector = Selector::new(terms, overflow.iter().filter_map(Elsewhere::protocol));
+    fn shared_by(
+        fleet_settings: FleetSettings,
+        reports: &[Report<'_>],
+        server_info: ServerInfo,
+        overflow: &[&str],
+    ) -> Shared {
+        let overflow: Vec<OverflowTarget> = overflow.iter().map(|url| url.parse().unwrap()).collect();
+        let snapshot = snapshot_on(&fleet_settings, reports);
+        let selector = Selector::new(fleet_settings, overflow.iter().filter_map(OverflowTarget::protocol));
         let http = Http { server_info, ..Http::default() };
-        let surroundings = Surroundings {
+        let environment = Environment {
             fleet: Arc::new(ArcSwap::from_pointee(snapshot)),
             selector: Arc::new(selector),
             zones: Arc::default(),
             clock: Clock::start(),
             metrics: Metrics::new(&Registry::new()),
-            relayed: Arc::new(Relayed::new(100)),
+            relayed: Arc::new(RelaySessions::new(100)),
             listening: Vec::new(),
             tls: None,
             edge_tls: relay::edge_tls::client_config(None).unwrap(),
         };
-        Shared::new(Settings { http, overflow, ..Settings::default() }, surroundings)
+        Shared::new(Settings { http, overflow, ..Settings::default() }, environment)
     }
 
     #[test]
@@ -475,7 +483,7 @@ mod tests {
     fn a_client_is_not_sent_where_it_has_just_asked() {
         let mut slip = report();
         slip.redirect = weir_protocol::Host::new("lb.example.com").ok();
-        let asked = Asked { host: Some("lb.example.com"), ..CLIENT.asked(Protocol::Rtmp) };
+        let asked = RequestedUrl { host: Some("lb.example.com"), ..CLIENT.asked(Protocol::Rtmp) };
         let choose = |reports: &[Report<'_>]| {
             let front = front(reports, ServerInfo::Off);
             let chosen = front.choose_elsewhere(CLIENT, Protocol::Rtmp, None, asked, &Application::DEFAULT);

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use weir_fleet::Protocol;
 use weir_program::listen::{self, BACKLOG};
 
-use crate::redirect::Told;
+use crate::redirect::RedirectDefaults;
 use crate::settings::Listener;
 
 /// One port for clients: a socket for each worker.
@@ -20,7 +20,7 @@ pub struct Bound {
     pub address: SocketAddr,
     /// What is done there.
     pub service: Service,
-    told: Told,
+    told: RedirectDefaults,
     proxies: Arc<[IpNet]>,
     sockets: Vec<StdListener>,
 }
@@ -43,7 +43,7 @@ pub enum Service {
 /// When the address is taken, is not this machine's, or is not allowed.
 pub fn bind(listener: &Listener, workers: usize) -> io::Result<Bound> {
     let (address, sockets) = listen::first_that_binds(listener.address, |address| bind_all(address, workers))?;
-    let told = Told { scheme: listener.redirect_scheme, port: listener.redirect_port };
+    let told = RedirectDefaults { scheme: listener.redirect_scheme, port: listener.redirect_port };
     let service = match listener.relay_port {
         Some(port) => Service::Relay(port),
         None => Service::Speak(listener.protocols.as_slice().into()),
@@ -107,7 +107,7 @@ pub struct Port {
     pub(crate) socket: StdListener,
     pub(crate) number: u16,
     pub(crate) service: Service,
-    pub(crate) told: Told,
+    pub(crate) told: RedirectDefaults,
     /// Whose connections begin with a PROXY protocol header.
     pub(crate) proxies: Arc<[IpNet]>,
 }

@@ -10,7 +10,7 @@ use weir_program::metrics::register;
 #[derive(Debug)]
 pub struct Metrics {
     /// Clients that were given an edge, or a place elsewhere, by [`protocols`] and [`Reason::ALL`].
-    hand_outs: Vec<Vec<IntCounter>>,
+    assignments: Vec<Vec<IntCounter>>,
     /// Clients that were not, by [`protocols`] and [`Refusal::ALL`].
     refusals: Vec<Vec<IntCounter>>,
     /// Client connections accepted.
@@ -33,7 +33,7 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let counters =
             |name, help, labels: &[&str]| register(registry, IntCounterVec::new(Opts::new(name, help), labels));
-        let hand_outs =
+        let assignments =
             counters("weir_handouts_total", "Clients given an edge, by protocol and reason.", &["protocol", "reason"]);
         let refusals = counters(
             "weir_refusals_total",
@@ -41,9 +41,9 @@ impl Metrics {
             &["protocol", "reason"],
         );
         Self {
-            hand_outs: protocols()
+            assignments: protocols()
                 .map(|protocol| {
-                    let of = |reason: &Reason| hand_outs.with_label_values(&[protocol, reason.name()]);
+                    let of = |reason: &Reason| assignments.with_label_values(&[protocol, reason.name()]);
                     Reason::ALL.iter().map(of).collect()
                 })
                 .collect(),
@@ -60,7 +60,7 @@ impl Metrics {
             ),
             relays_closed: counters(
                 "weir_relayed_sessions_closed_total",
-                "Relayed sessions that were closed by the balancer, by reason.",
+                "RelaySessions sessions that were closed by the balancer, by reason.",
                 &["reason"],
             ),
             connections: register(registry, IntCounter::new("weir_connections_total", "Client connections accepted.")),
@@ -81,7 +81,7 @@ impl Metrics {
     /// Counts a client that asked for an edge, over none of the protocols if it is relayed unseen.
     pub(crate) fn count_choice(&self, protocol: Option<Protocol>, choice: Result<Reason, Refusal>) {
         let (counters, index) = match choice {
-            Ok(reason) => (&self.hand_outs, reason as usize),
+            Ok(reason) => (&self.assignments, reason as usize),
             Err(refusal) => (&self.refusals, refusal as usize),
         };
         if let Some(counter) = counters

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir_fleet::{Edge, Protocol, Refusal};
 use weir_protocol::EdgeId;
 
-use crate::redirect::{Destination, Place};
+use crate::redirect::{Assignment, Destination};
 use crate::{Client, Front};
 
 impl Front {
@@ -16,12 +16,12 @@ impl Front {
         protocol: Protocol,
         needed: Option<Protocol>,
         path: Option<&str>,
-    ) -> Result<(Destination, Vec<Arc<Edge>>), Refusal> {
+    ) -> Result<(Assignment, Vec<Arc<Edge>>), Refusal> {
         let destination = self.choose(client, protocol, needed, path)?;
-        let others = match &destination.place {
-            Place::Edge(edge) => self.rank_behind(edge.id, client, needed, path),
+        let others = match &destination.destination {
+            Destination::Edge(edge) => self.rank_behind(edge.id, client, needed, path),
             // Nobody else takes it.
-            Place::Elsewhere(_) => Vec::new(),
+            Destination::Overflow(_) => Vec::new(),
         };
         Ok((destination, others))
     }

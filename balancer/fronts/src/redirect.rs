@@ -12,7 +12,7 @@ use crate::settings::Application;
 
 /// Where the client thought that it was going.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RequestedUrl<'a> {
     /// The scheme of its URL.
     pub scheme: &'a str,
     /// The host of its URL, when it would be redirected from there again.
@@ -20,12 +20,12 @@ pub struct Asked<'a> {
     /// The port of its URL, when it named one.
     pub port: Option<u16>,
     /// What the listener that it came to is told.
-    pub told: Told,
+    pub told: RedirectDefaults,
 }
 
 /// What a listener is told of redirects, for edges that advertise nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Told {
+pub struct RedirectDefaults {
     /// The scheme, in place of the client's.
     pub scheme: Option<Scheme>,
     /// The port, in place of the client's.
@@ -34,39 +34,44 @@ pub struct Told {
 
 /// What was chosen for a client.
 #[derive(Debug)]
-pub(crate) struct Destination {
-    pub(super) place: Place,
+pub(crate) struct Assignment {
+    pub(super) destination: Destination,
     pub(crate) reason: Reason,
 }
 
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Destination {
     Edge(Arc<Edge>),
-    Elsewhere(Arc<Elsewhere>),
+    Overflow(Arc<OverflowTarget>),
 }
 
-impl Destination {
+impl Assignment {
     /// The host alone, for clients that know the rest.
     pub(crate) fn host(&self) -> &str {
-        match &self.place {
-            Place::Edge(edge) => edge.redirect(),
-            Place::Elsewhere(elsewhere) => &elsewhere.host,
+        match &self.destination {
+            Destination::Edge(edge) => edge.redirect(),
+            Destination::Overflow(elsewhere) => &elsewhere.host,
         }
     }
 
     /// The edge, if it is one.
     pub(crate) fn edge(&self) -> Option<&Arc<Edge>> {
-        match &self.place {
-            Place::Edge(edge) => Some(edge),
-            Place::Elsewhere(_) => None,
+        match &self.destination {
+            Destination::Edge(edge) => Some(edge),
+            Destination::Overflow(_) => None,
         }
     }
 
     /// The beginning of the URL that a client of `protocol` is sent to.
-    pub(crate) fn target<'a>(&'a self, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Target<'a> {
-        match &self.place {
-            Place::Edge(edge) => Target::new(edge, protocol, asked, application),
-            Place::Elsewhere(elsewhere) => elsewhere.target(),
+    pub(crate) fn target<'a>(
+        &'a self,
+        protocol: Protocol,
+        asked: RequestedUrl<'a>,
+        application: &Application,
+    ) -> Target<'a> {
+        match &self.destination {
+            Destination::Edge(edge) => Target::new(edge, protocol, asked, application),
+            Destination::Overflow(elsewhere) => elsewhere.target(),
         }
     }
 
@@ -74,19 +79,19 @@ impl Destination {
     pub(super) fn relay_target<'a>(
         &'a self,
         protocol: Protocol,
-        asked: Asked<'a>,
+        asked: RequestedUrl<'a>,
         application: &Application,
     ) -> Target<'a> {
-        match &self.place {
-            Place::Edge(edge) => Target::of_relay(edge, protocol, asked, application),
-            Place::Elsewhere(elsewhere) => elsewhere.target(),
+        match &self.destination {
+            Destination::Edge(edge) => Target::of_relay(edge, protocol, asked, application),
+            Destination::Overflow(elsewhere) => elsewhere.target(),
         }
     }
 }
 
 /// A place for clients that no edge can take: the beginning of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct OverflowTarget {
     scheme: String,
     host: String,
     port: Option<u16>,
@@ -100,13 +105,13 @@ pub struct Elsewhere {
     "`{0}` is not the beginning of a URL: expected SCHEME://HOST, such as \"https://cdn.example.com\", with a port or \
      path if need be, and no query"
 )]
-pub struct NotElsewhere(String);
+pub struct ParseOverflowTargetError(String);
 
-impl FromStr for Elsewhere {
-    type Err = NotElsewhere;
+impl FromStr for OverflowTarget {
+    type Err = ParseOverflowTargetError;
 
-    fn from_str(text: &str) -> Result<Self, NotElsewhere> {
-        let wrong = || NotElsewhere(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, ParseOverflowTargetError> {
+        let wrong = || ParseOverflowTargetError(text.to_owned());
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -126,7 +131,7 @@ impl FromStr for Elsewhere {
     }
 }
 
-impl Elsewhere {
+impl OverflowTarget {
     /// The protocol that is spoken there.
     #[must_use]
     pub fn protocol(&self) -> Option<Protocol> {
@@ -155,17 +160,27 @@ impl<'a> Target<'a> {
     /// change between http and https. An edge that advertises nothing is taken to serve as the listener is told, or else
     /// as the balancer does, with the client's scheme and port.
     #[must_use]
-    pub fn new(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Self {
+    pub fn new(edge: &'a Edge, protocol: Protocol, asked: RequestedUrl<'a>, application: &Application) -> Self {
         Self::among(edge, asked, application, |scheme| protocol.has_scheme(scheme))
     }
 
     /// Where on `edge` the bytes of a client of `protocol` are carried: as [`Target::new`], but for endpoints that take
     /// the protocol inside of another, as `rtmpt` does.
-    pub(super) fn of_relay(edge: &'a Edge, protocol: Protocol, asked: Asked<'a>, application: &Application) -> Self {
+    pub(super) fn of_relay(
+        edge: &'a Edge,
+        protocol: Protocol,
+        asked: RequestedUrl<'a>,
+        application: &Application,
+    ) -> Self {
         Self::among(edge, asked, application, |scheme| protocol.plain_schemes().contains(&scheme))
     }
 
-    fn among(edge: &'a Edge, asked: Asked<'a>, application: &Application, serves: impl Fn(&str) -> bool) -> Self {
+    fn among(
+        edge: &'a Edge,
+        asked: RequestedUrl<'a>,
+        application: &Application,
+        serves: impl Fn(&str) -> bool,
+    ) -> Self {
         let wanted = application.scheme.map(Scheme::as_str).unwrap_or(asked.scheme);
         let endpoints = || edge.endpoints().iter().filter(|endpoint| serves(&endpoint.scheme));
         let endpoint = endpoints().find(|endpoint| *endpoint.scheme == *wanted).or_else(|| endpoints().next());
@@ -234,7 +249,7 @@ impl<'a> Target<'a> {
 
 impl Target<'_> {
     /// Whether it is where the client has just asked: it would come back, and be redirected again.
-    pub(super) fn is_where(&self, asked: &Asked<'_>) -> bool {
+    pub(super) fn is_where(&self, asked: &RequestedUrl<'_>) -> bool {
         let port = |port: Option<u16>, scheme| port.or_else(|| default_port(scheme));
         asked.host.is_some_and(|host| host.eq_ignore_ascii_case(self.host))
             && port(asked.port, asked.scheme) == port(self.port, self.scheme)
@@ -276,7 +291,7 @@ mod tests {
         report.endpoints.extend(endpoints.iter().copied());
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.has_scheme(scheme)).unwrap();
-        let asked = Asked { scheme, host: None, port, told: Told::default() };
+        let asked = RequestedUrl { scheme, host: None, port, told: RedirectDefaults::default() };
         Target::new(&edge, protocol, asked, &Application::DEFAULT).to_string()
     }
 
@@ -312,8 +327,8 @@ mod tests {
         let silent = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         report.endpoints.push(endpoint("http", None, 8080));
         let advertises = Edge::new(id(2), &report, SOURCE, &ANYWHERE, at(0).into());
-        let told = Told { scheme: Scheme::named("https"), port: Some(8443) };
-        let asked = Asked { scheme: "http", host: None, port: Some(80), told };
+        let told = RedirectDefaults { scheme: Scheme::named("https"), port: Some(8443) };
+        let asked = RequestedUrl { scheme: "http", host: None, port: Some(80), told };
         let shown = |edge, application: &Application| Target::new(edge, Protocol::Http, asked, application).to_string();
         assert_eq!(shown(&silent, &Application::DEFAULT), "https://edge1:8443");
         assert_eq!(shown(&advertises, &Application::DEFAULT), "http://edge1:8080");
@@ -328,7 +343,7 @@ mod tests {
         report.redirect = Host::new("LB.example.com").ok();
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
         let comes_back = |scheme, host, port| {
-            let asked = Asked { scheme, host, port, told: Told::default() };
+            let asked = RequestedUrl { scheme, host, port, told: RedirectDefaults::default() };
             Target::new(&edge, Protocol::Rtmp, asked, &Application::DEFAULT).is_where(&asked)
         };
         assert!(comes_back("rtmp", Some("lb.example.com"), None));
@@ -337,7 +352,12 @@ mod tests {
         assert!(!comes_back("rtmp", None, None));
         report.endpoints.push(endpoint("rtmp", None, 1935));
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
-        let asked = |port| Asked { scheme: "rtmp", host: Some("lb.example.com"), port, told: Told::default() };
+        let asked = |port| RequestedUrl {
+            scheme: "rtmp",
+            host: Some("lb.example.com"),
+            port,
+            told: RedirectDefaults::default(),
+        };
         let comes_back =
             |port| Target::new(&edge, Protocol::Rtmp, asked(port), &Application::DEFAULT).is_where(&asked(port));
         assert!(comes_back(None) && comes_back(Some(1935)) && !comes_back(Some(1936)));
@@ -351,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_place_elsewhere_is_the_beginning_of_a_url() {
-        let shown = |url: &str| url.parse::<Elsewhere>().map(|elsewhere| elsewhere.target().to_string());
+        let shown = |url: &str| url.parse::<OverflowTarget>().map(|elsewhere| elsewhere.target().to_string());
         for (url, expected) in [
             ("https://cdn.example.com", "https://cdn.example.com"),
             ("HTTP://cdn.example.com:80/weir/", "http://cdn.example.com/weir"),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use weir_fleet::{Edge, Exclusion, Outlook, Snapshot, State, Time};
+use weir_fleet::{Edge, Exclusion, Forecast, Snapshot, State, Time};
 use weir_protocol::EdgeId;
 use weir_protocol::report::Reasons;
 
@@ -131,7 +131,7 @@ impl fmt::Display for Condition {
 pub struct Heard<'a> {
     /// Edges by where packets get to them.
     edges: BTreeMap<IpAddr, &'a Edge>,
-    outlook: Outlook,
+    forecast: Forecast,
     /// Whether any agent is heard at all.
     is_anybody: bool,
 }
@@ -140,9 +140,9 @@ impl<'a> Heard<'a> {
     /// At `now`.
     #[must_use]
     pub fn new(fleet: &'a Snapshot, now: Time) -> Self {
-        let outlook = fleet.outlook(now);
-        let is_anybody = fleet.edges.iter().any(|edge| now - edge.reported_at() <= outlook.timeout());
-        Self { edges: edges_by_address(fleet), outlook, is_anybody }
+        let forecast = fleet.forecast(now);
+        let is_anybody = fleet.edges.iter().any(|edge| now - edge.reported_at() <= forecast.timeout());
+        Self { edges: edges_by_address(fleet), forecast, is_anybody }
     }
 
     /// Those who could serve a group.
@@ -182,9 +182,9 @@ impl<'a> Heard<'a> {
     }
 
     fn condition(&self, checked: Health, edge: Option<&Edge>, is_static: bool) -> Condition {
-        let speaks_for_itself = is_static || checked == Health::Up || self.outlook.is_cut_off();
+        let speaks_for_itself = is_static || checked == Health::Up || self.forecast.is_isolated();
         let said = edge.map_or(Condition::Unmeasured(Unmeasured::NoAgent), |edge| {
-            said(edge, &self.outlook, checked == Health::Up, speaks_for_itself)
+            said(edge, &self.forecast, checked == Health::Up, speaks_for_itself)
         });
         match checked {
             // Media servers that are told to end take no connections at first, and go on with those that they have.
@@ -208,16 +208,16 @@ fn keep_the_last(candidates: &mut BTreeMap<IpAddr, Candidate>, group: &Group) {
 }
 
 /// What an edge says of itself, or the silence of its agent, if somebody else `speaks_for_itself`.
-fn said(edge: &Edge, outlook: &Outlook, is_up: bool, speaks_for_itself: bool) -> Condition {
-    match edge.expect(outlook) {
+fn said(edge: &Edge, forecast: &Forecast, is_up: bool, speaks_for_itself: bool) -> Condition {
+    match edge.expect(forecast) {
         Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
         Err(Exclusion::Full) => Condition::Utilised(1.0),
         Err(Exclusion::Stale) => Condition::Unmeasured(Unmeasured::Stale),
         Err(_) => match ordered(edge) {
             State::Paused => Condition::Paused,
-            State::Draining => Condition::Drained(edge.drain_until()),
+            State::Draining => Condition::Drained(edge.drain_deadline()),
             // Its agent has ended, often since the machine does. Once it is clear that it does not, checks are believed.
-            State::Stopping if !is_up || outlook.now() - edge.reported_at() <= outlook.timeout() => {
+            State::Stopping if !is_up || forecast.now() - edge.reported_at() <= forecast.timeout() => {
                 Condition::Drained(None)
             }
             _ if speaks_for_itself => Condition::Unmeasured(Unmeasured::Stale),
@@ -228,7 +228,7 @@ fn said(edge: &Edge, outlook: &Outlook, is_up: bool, speaks_for_itself: bool) ->
 
 /// What an edge was told to do when it was last heard: an order outlives the agent that obeys it.
 fn ordered(edge: &Edge) -> State {
-    match edge.last_said() {
+    match edge.reported_state() {
         State::Stopping if edge.reasons().contains(Reasons::OPERATOR) => State::Draining,
         said => said,
     }

@@ -81,7 +81,7 @@ pub fn open(settings: &Settings) -> Result<Kernel, Unavailable> {
 
 /// What the controller reads, and where it tells of itself.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// Where the fleet is published.
     pub fleet: Arc<ArcSwap<weir_fleet::Snapshot>>,
     /// For the time.
@@ -98,7 +98,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Controller {
     settings: Settings,
-    surroundings: Surroundings,
+    environment: Environment,
     kernel: Option<Kernel>,
     deciders: Vec<Decider>,
     through: Through,
@@ -123,13 +123,13 @@ pub struct Controller {
 impl Controller {
     /// A controller of these services; without a `kernel` it tries to open one now and then.
     #[must_use]
-    pub fn new(settings: Settings, kernel: Option<Kernel>, surroundings: Surroundings) -> Self {
-        let decider = |group: &Group| Decider::new(group.clone(), surroundings.ramp);
+    pub fn new(settings: Settings, kernel: Option<Kernel>, environment: Environment) -> Self {
+        let decider = |group: &Group| Decider::new(group.clone(), environment.ramp);
         Self {
             deciders: settings.groups.iter().map(decider).collect(),
             through: Through::new(settings.marks, settings.groups.iter()),
             settings,
-            surroundings,
+            environment,
             kernel,
             told: None,
             left: Vec::new(),
@@ -150,7 +150,7 @@ impl Controller {
     /// When there is no thread, or no means to wait for events.
     pub fn start(self, stopped: watch::Receiver<()>) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let status = Arc::clone(&self.surroundings.status);
+        let status = Arc::clone(&self.environment.status);
         let track_file = self.settings.directors.as_ref().map(|pair| pair.track_file.clone());
         let work = move || guard(|| runtime.block_on(self.run(stopped)), &status, track_file.as_deref());
         std::thread::Builder::new().name("weir-kernel".to_owned()).spawn(work)
@@ -159,11 +159,11 @@ impl Controller {
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
         let groups = self.deciders.iter().map(Decider::group);
         let seed = u64::from_ne_bytes(random::bytes());
-        let mut watched = Watched::new(groups, self.settings.checks, seed, self.surroundings.clock);
+        let mut watched = Watched::new(groups, self.settings.checks, seed, self.environment.clock);
         let mut notices = self.notices();
         let mut glances = tokio::time::interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.surroundings.fleet.load_full();
+        let mut seen = self.environment.fleet.load_full();
         let mut next = self.now();
         // When what was refused is tried again, however often there is news.
         let mut again = next;
@@ -177,7 +177,7 @@ impl Controller {
                 }
                 _ = glances.tick() => false,
             };
-            let (now, fleet) = (self.now(), self.surroundings.fleet.load_full());
+            let (now, fleet) = (self.now(), self.environment.fleet.load_full());
             let is_new = (is_judged || !Arc::ptr_eq(&seen, &fleet)) && self.kernel.is_some();
             if now >= again {
                 self.refusals.forget();
@@ -194,7 +194,7 @@ impl Controller {
     }
 
     fn now(&self) -> Time {
-        Time::after_origin(self.surroundings.clock.elapsed())
+        Time::after_origin(self.environment.clock.elapsed())
     }
 
     /// Looks, and does what there is to do.
@@ -213,7 +213,7 @@ impl Controller {
             Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
             Err(error) => {
                 // Without any it would look as if there were no services.
-                let last = self.surroundings.status.load().groups.clone();
+                let last = self.environment.status.load().groups.clone();
                 (State::Failed(error.to_string()), last.into_iter().map(GroupStatus::unread).collect())
             }
         };
@@ -227,7 +227,7 @@ impl Controller {
         }
         self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
         let (sysctls, tally, role) = (self.variables.findings().to_vec(), self.tally, self.role);
-        self.surroundings.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
+        self.environment.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
     }
 
     fn attempt(
@@ -255,7 +255,7 @@ impl Controller {
             warn!("somebody else has changed the kernel; putting right: {change}");
         }
 
-        let is_settled = now - Time::ORIGIN >= self.surroundings.settled_after;
+        let is_settled = now - Time::ORIGIN >= self.environment.settled_after;
         let heard = Heard::new(fleet, now);
         let candidates: Vec<_> = {
             let verdicts = watched.verdicts();

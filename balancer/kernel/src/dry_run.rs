@@ -49,13 +49,13 @@ pub fn script(settings: &Settings, part: Part) -> String {
             if !leads.is_empty() {
                 text.push_str("# each to one server alone, which is checked through it\n");
             }
-            text + &checking + &surroundings(settings)
+            text + &checking + &environment(settings)
         }
     }
 }
 
 /// What the kernel is told besides: variables, as `sysctl -p` takes them, and that connections are exchanged.
-fn surroundings(settings: &Settings) -> String {
+fn environment(settings: &Settings) -> String {
     let directors = settings.directors.as_ref();
     let mut text = "\n# for sysctl -p\n".to_owned();
     for variable in sysctls::needed(&settings.groups, directors, &BTreeSet::new()) {

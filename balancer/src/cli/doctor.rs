@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use weir_balancer::Config;
-use weir_kernel::doctor::{Wanted, collect, judge};
+use weir_kernel::doctor::{Requirements, collect, judge};
 use weir_program::{Failure, Outcome, say};
 
 #[derive(Args, Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Doctor {
 /// Prints what keeps the services of a configuration from working here.
 pub(super) fn run(arguments: &Doctor) -> Outcome {
     let settings = Config::read(&arguments.config).map_err(Failure::configuration)?.kernel;
-    let wanted: Vec<Wanted> = settings.iter().flat_map(Wanted::of_all).collect();
+    let wanted: Vec<Requirements> = settings.iter().flat_map(Requirements::of_all).collect();
     let findings = judge(&wanted, &collect::collect(&wanted));
     findings.iter().for_each(say);
     if findings.is_empty() {

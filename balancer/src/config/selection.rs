@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use weir_fleet::{Policy, Rules, WhenFull};
-use weir_fronts::redirect::Elsewhere;
+use weir_fronts::redirect::OverflowTarget;
 use weir_program::config::values;
 
 /// Which edge a client gets.
@@ -37,7 +37,7 @@ pub struct Selection {
     /// `"https://cdn.example.com"` or `"rtmp://backup.example.com:1936"`. The client's path is put behind it. Default:
     /// none.
     #[serde(deserialize_with = "urls")]
-    pub overflow: Vec<Elsewhere>,
+    pub overflow: Vec<OverflowTarget>,
 }
 
 impl Default for Selection {
@@ -79,7 +79,7 @@ fn share_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32
     }
 }
 
-fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Elsewhere>, D::Error> {
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OverflowTarget>, D::Error> {
     let urls = Vec::<String>::deserialize(deserializer)?;
     urls.iter().map(|url| url.parse().map_err(D::Error::custom)).collect()
 }

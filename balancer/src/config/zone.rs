@@ -5,7 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
-use weir_fleet::zones::{ANY, Definition, Place, Zones};
+use weir_fleet::zones::{ANY, Location, ZoneDefinition, Zones};
 use weir_program::config::SectionError;
 use weir_program::config::values::parse_name;
 
@@ -51,14 +51,14 @@ pub(super) fn zones(sections: &[Zone], geoip: &Geoip) -> Result<Zones, SectionEr
         return Err(SectionError { offset, message });
     }
     Zones::new(definitions).map_err(|error| {
-        let place = sections[error.definition].written(error.place);
+        let place = sections[error.definition].written(error.location);
         SectionError { offset: place.span().start, message: error.to_string() }
     })
 }
 
 impl Zone {
-    fn definition(&self) -> Result<Definition, SectionError> {
-        Ok(Definition {
+    fn definition(&self) -> Result<ZoneDefinition, SectionError> {
+        Ok(ZoneDefinition {
             name: read(&self.name, parse_name)?,
             networks: read_all(&self.networks, parse_network)?,
             countries: read_all(&self.countries, str::parse)?,
@@ -68,13 +68,13 @@ impl Zone {
     }
 
     /// What is written there.
-    fn written(&self, place: Place) -> &Spanned<String> {
-        match place {
-            Place::Name => &self.name,
-            Place::Network(index) => &self.networks[index],
-            Place::Country(index) => &self.countries[index],
-            Place::Continent(index) => &self.continents[index],
-            Place::Spill(index) => &self.spill[index],
+    fn written(&self, location: Location) -> &Spanned<String> {
+        match location {
+            Location::Name => &self.name,
+            Location::Network(index) => &self.networks[index],
+            Location::Country(index) => &self.countries[index],
+            Location::Continent(index) => &self.continents[index],
+            Location::Spill(index) => &self.spill[index],
         }
     }
 }

@@ -83,8 +83,8 @@ struct Families {
     connections: Family<0>,
     utilisation: Family<1>,
     full: Family<0>,
-    kappa: Family<0>,
-    departure_rate: Family<0>,
+    arrival_ratio: Family<0>,
+    session_end_rate: Family<0>,
     cut_off: Family<0>,
     key_edges: Family<1>,
     clock_skew: Family<0>,
@@ -105,12 +105,12 @@ impl FleetMetrics {
                 ["of"],
             ),
             full: Family::gauge("weir_edges_full", "Edges that are at one of their limits.", []),
-            kappa: Family::gauge(
+            arrival_ratio: Family::gauge(
                 "weir_kappa",
                 "Clients that arrive at edges for each that this balancer hands out.",
                 [],
             ),
-            departure_rate: Family::gauge("weir_departure_rate", "Share of the sessions that ends per second.", []),
+            session_end_rate: Family::gauge("weir_departure_rate", "Share of the sessions that ends per second.", []),
             cut_off: Family::gauge(
                 "weir_cut_off",
                 "1 while most edges have fallen silent at once and nothing arrives: the last state is kept.",
@@ -144,15 +144,24 @@ impl FleetMetrics {
 
 impl Collector for FleetMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        let Families { edges, connections, utilisation, full, kappa, departure_rate, cut_off, key_edges, clock_skew } =
-            &*self.families;
+        let Families {
+            edges,
+            connections,
+            utilisation,
+            full,
+            arrival_ratio,
+            session_end_rate,
+            cut_off,
+            key_edges,
+            clock_skew,
+        } = &*self.families;
         vec![
             edges.desc(),
             connections.desc(),
             utilisation.desc(),
             full.desc(),
-            kappa.desc(),
-            departure_rate.desc(),
+            arrival_ratio.desc(),
+            session_end_rate.desc(),
             cut_off.desc(),
             key_edges.desc(),
             clock_skew.desc(),
@@ -161,11 +170,11 @@ impl Collector for FleetMetrics {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let (snapshot, families) = (self.fleet.load(), &self.families);
-        let outlook = snapshot.outlook(Time::after_origin(self.clock.elapsed()));
+        let forecast = snapshot.forecast(Time::after_origin(self.clock.elapsed()));
         let expected: Vec<f64> = snapshot
             .edges
             .iter()
-            .filter_map(|edge| edge.expect(&outlook).ok())
+            .filter_map(|edge| edge.expect(&forecast).ok())
             .map(|expected| expected.utilisation.into())
             .collect();
         let mean = expected.iter().sum::<f64>() / (expected.len().max(1) as f64);
@@ -180,9 +189,9 @@ impl Collector for FleetMetrics {
             families.connections.with_value(connections as f64),
             families.utilisation.with([(["mean"], mean), (["highest"], highest)]),
             families.full.with_value(full as f64),
-            families.kappa.with_value(outlook.kappa.into()),
-            families.departure_rate.with_value(outlook.departure_rate.into()),
-            families.cut_off.with_value(f64::from(u8::from(outlook.is_cut_off()))),
+            families.arrival_ratio.with_value(forecast.arrival_ratio.into()),
+            families.session_end_rate.with_value(forecast.session_end_rate.into()),
+            families.cut_off.with_value(f64::from(u8::from(forecast.is_isolated()))),
             families.key_edges.with(keys.iter().map(|(key, edges)| ([key.as_str()], *edges))),
             families.clock_skew.with_value(Duration::from_millis(skew).as_secs_f64()),
         ]

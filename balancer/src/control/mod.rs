@@ -30,7 +30,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 /// How many datagrams are taken in before the sweep gets a turn: a flood of them must not stop time.
 const BATCH: usize = 256;
 
-/// Takes in reports, and operators' orders, until it is told to stop.
+/// Takes in reports, and operators' commands, until it is told to stop.
 #[derive(Debug)]
 pub struct Control {
     /// Where reports arrive.
@@ -45,8 +45,8 @@ pub struct Control {
     pub name: Option<String>,
     /// Where readers find the fleet.
     pub published: Arc<ArcSwap<Snapshot>>,
-    /// Where operators' orders come in.
-    pub orders: mpsc::Receiver<CommandRequest>,
+    /// Where operators' commands come in.
+    pub command_requests: mpsc::Receiver<CommandRequest>,
     /// Where new secrets come in.
     pub rings: mpsc::Receiver<KeyRing>,
     /// For the time of arrival.
@@ -70,7 +70,7 @@ impl Control {
                 biased;
                 () = &mut shutdown => return Ok(()),
                 _ = sweep.tick() => self.sweep(),
-                Some(request) = self.orders.recv() => self.order(request),
+                Some(request) = self.command_requests.recv() => self.queue_command(request),
                 Some(ring) = self.rings.recv() => self.set_keys(ring),
                 readable = self.socket.readable() => {
                     readable?;
@@ -116,7 +116,7 @@ impl Control {
             key_id: accepted.key_id,
             duplicate: accepted.duplicate.map(|other| other.ip().to_canonical()),
         };
-        if self.fleet.is_cut_off() {
+        if self.fleet.is_isolated() {
             info!("edges are heard again");
         }
         let change = self.fleet.apply(edge, &accepted.report, origin, now);
@@ -144,12 +144,12 @@ impl Control {
         }
     }
 
-    fn order(&mut self, request: CommandRequest) {
-        let CommandRequest { edge, order, reply } = request;
+    fn queue_command(&mut self, request: CommandRequest) {
+        let CommandRequest { edge, action, reply } = request;
         let random = u64::from_ne_bytes(random::bytes());
         let known = self.fleet.knows(edge);
-        let id = known.then(|| self.commands.give(edge, order, self.now(), random));
-        info!(%edge, ?order, known, "an operator's order");
+        let id = known.then(|| self.commands.give(edge, action, self.now(), random));
+        info!(%edge, ?action, known, "an operator's order");
         // Who asked may have gone; the command stands.
         let _ = reply.send(id);
     }
@@ -167,7 +167,7 @@ impl Control {
 
     fn sweep(&mut self) {
         let now = self.now();
-        let was_cut_off = self.fleet.is_cut_off();
+        let was_cut_off = self.fleet.is_isolated();
         let receiver = &mut self.receiver;
         self.fleet.sweep(now, |edge, change| {
             if change == Change::Forgotten {
@@ -175,12 +175,12 @@ impl Control {
             }
             log(edge, change, None);
         });
-        if self.fleet.is_cut_off() && !was_cut_off {
+        if self.fleet.is_isolated() && !was_cut_off {
             warn!(
                 "most edges fell silent at once and nothing arrives: is this machine cut off? The last state is kept"
             );
         }
-        self.commands.expire(now, |edge, order| warn!(%edge, ?order, "edge does not obey: the order is given up"));
+        self.commands.expire(now, |edge, action| warn!(%edge, ?action, "edge does not obey: the order is given up"));
     }
 
     /// Shows readers the fleet, if the set of edges or a description has changed; whether it has.

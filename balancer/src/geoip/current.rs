@@ -52,7 +52,7 @@ impl CurrentZones {
 mod tests {
     use std::fs;
 
-    use weir_fleet::zones::Definition;
+    use weir_fleet::zones::ZoneDefinition;
 
     use super::*;
     use crate::geoip::writer::Database;
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn a_new_file_counts_once_it_is_read_and_a_damaged_one_changes_nothing() {
-        let zone = |name: &str, country: &str| Definition {
+        let zone = |name: &str, country: &str| ZoneDefinition {
             name: name.to_owned(),
             countries: vec![country.parse().unwrap()],
-            ..Definition::default()
+            ..ZoneDefinition::default()
         };
         let zones = Zones::new(vec![zone("north", "SE"), zone("south", "IT")]).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -134,18 +134,18 @@ mod tests {
     use std::net::IpAddr;
 
     use proptest::prelude::*;
-    use weir_fleet::zones::Definition;
+    use weir_fleet::zones::ZoneDefinition;
 
     use super::writer::Database;
     use super::*;
 
     /// Germany and France, the rest of Europe, the United States.
     fn zones() -> Zones {
-        let zone = |name: &str, countries: &[&str], continents: &[&str]| Definition {
+        let zone = |name: &str, countries: &[&str], continents: &[&str]| ZoneDefinition {
             name: name.to_owned(),
             countries: countries.iter().map(|code| code.parse().unwrap()).collect(),
             continents: continents.iter().map(|code| code.parse().unwrap()).collect(),
-            ..Definition::default()
+            ..ZoneDefinition::default()
         };
         Zones::new(vec![zone("near", &["DE", "FR"], &[]), zone("eu", &[], &["EU"]), zone("us", &["US"], &[])]).unwrap()
     }

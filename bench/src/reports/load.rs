@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_fleet::{Selector, Terms};
+use weir_fleet::{FleetSettings, Selector};
 use weir_protocol::report::Endpoint;
 use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
 
 /// A selector without any rules of its own.
 pub(super) fn selector() -> Arc<Selector> {
-    Arc::new(Selector::new(Terms::default(), []))
+    Arc::new(Selector::new(FleetSettings::default(), []))
 }
 
 /// The cluster's secret.

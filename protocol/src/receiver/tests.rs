@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ack::Order;
+use crate::ack::Action;
 use crate::key::{EdgeKey, Secret, SessionKeys};
 use crate::report::Status;
 use crate::sender::Sender;
@@ -251,7 +251,7 @@ fn each_damage_has_its_reason() {
     assert_eq!(open(&mut receiver(), &datagram[..datagram.len() - 1]), Err(Rejection::Signature));
 }
 
-const COMMAND: Command = Command { id: 5, order: Order::Pause };
+const COMMAND: Command = Command { id: 5, action: Action::Pause };
 
 fn acknowledge(receiver: &mut Receiver, length: usize) -> Vec<u8> {
     let mut output = [0; MAX_LENGTH];

@@ -135,9 +135,9 @@ impl<'a> Director<'a> {
 /// When there were others.
 #[track_caller]
 pub fn check_arrivals(arrived: &Arrived, times: usize) {
-    let is_cut_off = |failure: &String| failure.contains("reset by peer");
+    let is_isolated = |failure: &String| failure.contains("reset by peer");
     let failures = &arrived.failures;
-    assert!(failures.len() <= times && failures.iter().all(is_cut_off), "{times} times, but: {failures:?}");
+    assert!(failures.len() <= times && failures.iter().all(is_isolated), "{times} times, but: {failures:?}");
 }
 
 /// How many connections still have answers.

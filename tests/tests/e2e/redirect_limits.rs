@@ -35,7 +35,7 @@ fn an_edge_outside_is_listed_and_never_handed_out() {
     for edge in balancer.edges() {
         let is_inside = edge.id == inside.guid();
         assert_eq!((edge.redirect_allowed, edge.available), (is_inside, is_inside), "{edge:?}");
-        assert_eq!(edge.hand_outs, Some(if is_inside { 40 } else { 0 }), "{edge:?}");
+        assert_eq!(edge.assignments, Some(if is_inside { 40 } else { 0 }), "{edge:?}");
     }
 }
 

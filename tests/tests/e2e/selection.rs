@@ -156,7 +156,7 @@ fn a_choice_can_be_explained_without_making_it() {
         json::member(edge, "excluded").map(str::to_owned)
     };
     assert_eq!((excluded(&running), excluded(&paused)), (None, Some("paused".to_owned())));
-    assert!(balancer.edges().iter().all(|edge| edge.hand_outs == Some(0)));
+    assert!(balancer.edges().iter().all(|edge| edge.assignments == Some(0)));
     let wrong = balancer.call("GET", "explain?client=nobody", &balancer.authorization());
     assert_eq!(wrong.status, 400, "{wrong:?}");
 }

@@ -2,13 +2,13 @@
 
 use crate::Snapshot;
 use crate::affinity::{Affinity, SLACK, TOLERANCE};
-use crate::forecast::Outlook;
+use crate::forecast::Forecast;
 use crate::load::{Expected, Load};
 use crate::pool::Pool;
 use crate::random::{Random, mix, share};
 use crate::reason::{Exclusion, Reason};
 use crate::rules::Policy;
-use crate::selector::{Request, Selector};
+use crate::selector::{SelectionQuery, Selector};
 use crate::zones::ZoneId;
 
 /// So many edges are drawn, and the best of them is taken: two are far better than one, and beyond four little is won
@@ -26,8 +26,8 @@ const ROUNDS: usize = 8;
 pub(super) struct Attempt<'s> {
     pub(super) selector: &'s Selector,
     pub(super) snapshot: &'s Snapshot,
-    pub(super) request: &'s Request<'s>,
-    pub(super) outlook: Outlook,
+    pub(super) request: &'s SelectionQuery<'s>,
+    pub(super) forecast: Forecast,
     pub(super) random: Random,
     /// Whether the client is really sent there: otherwise nobody's turn is used up.
     pub(super) is_meant: bool,
@@ -73,7 +73,7 @@ impl Attempt<'_> {
     pub(super) fn in_zone_of_client(&mut self, zone: ZoneId) -> Option<(u32, Reason)> {
         let pools = &self.snapshot.pools;
         let protocol = self.request.protocol;
-        let spill = self.selector.terms.zones.spill(zone);
+        let spill = self.selector.settings.zones.spill(zone);
         if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.in_pool(pool, Some(zone))) {
             return Some(found);
         }
@@ -111,7 +111,7 @@ impl Attempt<'_> {
     ) -> Option<(u32, Reason)> {
         let (mean, lowest) = pool.utilisation();
         let common = mean.max(lowest);
-        let warm = || affinity.warm(stream, self.outlook.now);
+        let warm = || affinity.warm(stream, self.forecast.now);
         let sharers = warm().count().max(1) as f32;
         let has_room = |expected: &Expected| {
             expected.utilisation <= common + (TOLERANCE * common + SLACK * expected.step) / sharers
@@ -149,7 +149,7 @@ impl Attempt<'_> {
     }
 
     fn by_policy(&mut self, pool: &Pool) -> Option<u32> {
-        match self.selector.terms.rules.policy {
+        match self.selector.settings.rules.policy {
             Policy::LeastUtilised => self.least(pool, Load::expect, |expected| expected.utilisation),
             Policy::LeastConnections => self.least(pool, Load::expect, |expected| expected.sessions_per_weight),
             Policy::LeastBandwidth => self.least(pool, Load::expect, |expected| expected.bits_per_weight),
@@ -164,7 +164,7 @@ impl Attempt<'_> {
         if pool.is_empty() {
             return None;
         }
-        let spill = self.request.zone.map(|zone| (zone, self.selector.terms.zones.spill(zone)));
+        let spill = self.request.zone.map(|zone| (zone, self.selector.settings.zones.spill(zone)));
         let Some((zone, spill)) = spill.filter(|(_, spill)| !spill.then_any) else {
             return self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation);
         };
@@ -180,7 +180,7 @@ impl Attempt<'_> {
     fn least(
         &mut self,
         pool: &Pool,
-        expect: impl Fn(&Load, &Outlook) -> Result<Expected, Exclusion>,
+        expect: impl Fn(&Load, &Forecast) -> Result<Expected, Exclusion>,
         cost: impl Fn(&Expected) -> f32,
     ) -> Option<u32> {
         if pool.len() > SMALL {
@@ -201,7 +201,7 @@ impl Attempt<'_> {
         &mut self,
         places: impl IntoIterator<Item = u32>,
         ignore_ramp: bool,
-        expect: &impl Fn(&Load, &Outlook) -> Result<Expected, Exclusion>,
+        expect: &impl Fn(&Load, &Forecast) -> Result<Expected, Exclusion>,
         cost: &impl Fn(&Expected) -> f32,
     ) -> Option<u32> {
         let mut best = Best::new();
@@ -209,7 +209,7 @@ impl Attempt<'_> {
             let load = &self.snapshot.loads[place as usize];
             if (ignore_ramp || self.reaches(load))
                 && !self.is_passed_over(place)
-                && let Ok(expected) = expect(load, &self.outlook)
+                && let Ok(expected) = expect(load, &self.forecast)
             {
                 best.offer(place, cost(&expected), &mut self.random);
             }
@@ -220,7 +220,7 @@ impl Attempt<'_> {
     fn reaches(&mut self, load: &Load) -> bool {
         // Luck is drawn for those only that need it.
         !load.is_ramping()
-            || load.is_reached(&self.outlook, self.selector.terms.rules.ramp, share(self.random.number()))
+            || load.is_reached(&self.forecast, self.selector.settings.rules.ramp, share(self.random.number()))
     }
 
     /// Whether an edge that ramps up is reached by this stream yet: by the same ones for all clients and balancers, and
@@ -228,7 +228,7 @@ impl Attempt<'_> {
     fn reaches_stream(&self, place: u32, stream: u64) -> bool {
         let place = place as usize;
         let luck = share(mix(stream ^ self.snapshot.tickets[place].seed.rotate_left(32)));
-        self.snapshot.loads[place].is_reached(&self.outlook, self.selector.terms.rules.ramp, luck)
+        self.snapshot.loads[place].is_reached(&self.forecast, self.selector.settings.rules.ramp, luck)
     }
 
     /// One after the other; an edge of a smaller weight sits out as many rounds as its share says.
@@ -263,7 +263,7 @@ impl Attempt<'_> {
         let loads = &self.snapshot.loads;
         let cost = |place: &u32| {
             let load = &loads[*place as usize];
-            load.connections().unwrap_or(0).saturating_add(load.hand_outs_since_report())
+            load.connections().unwrap_or(0).saturating_add(load.assignments_since_report())
         };
         // Edges of a snapshot, and of a pool, are in the order of their GUIDs, and the first of equals is taken.
         pool.places().filter(|place| self.expect(*place).is_some()).min_by_key(cost)
@@ -274,7 +274,7 @@ impl Attempt<'_> {
         if self.is_passed_over(place) {
             return None;
         }
-        self.snapshot.loads[place as usize].expect(&self.outlook).ok()
+        self.snapshot.loads[place as usize].expect(&self.forecast).ok()
     }
 
     /// Whether the client could not be brought there. Almost nobody has such edges, and then no edge is looked at.

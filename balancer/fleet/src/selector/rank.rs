@@ -11,7 +11,7 @@ use crate::pool::Pool;
 use crate::random::{Random, mix};
 use crate::rules::Policy;
 use crate::selector::attempt::Attempt;
-use crate::selector::{Choice, Request, Selector};
+use crate::selector::{Choice, SelectionQuery, Selector};
 use crate::time::Time;
 
 /// So many edges are named at most: a player that could not play from eight edges will not from the ninth.
@@ -30,14 +30,20 @@ impl Selector {
     /// Edges of the client's zone come before those that it may spill to. Of large pools some are drawn, so that the cost
     /// does not grow with the fleet, but for the policies that look at every edge in any case.
     #[must_use]
-    pub fn rank<'s>(&self, snapshot: &'s Snapshot, request: &Request, now: Time, random: u64) -> Vec<&'s Arc<Edge>> {
+    pub fn rank<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        request: &SelectionQuery,
+        now: Time,
+        random: u64,
+    ) -> Vec<&'s Arc<Edge>> {
         let mut ranked: Vec<&Arc<Edge>> = Vec::with_capacity(MOST_RANKED);
-        if let Ok(Choice::Edge(first, _)) = self.choose(snapshot, request, now, random) {
+        if let Ok(Choice::Edge(first, _)) = self.preview(snapshot, request, now, random) {
             ranked.push(first);
         }
-        let outlook = snapshot.outlook(now);
+        let forecast = snapshot.forecast(now);
         let random = Random::new(mix(random));
-        let mut attempt = Attempt { selector: self, snapshot, request, outlook, random, is_meant: false };
+        let mut attempt = Attempt { selector: self, snapshot, request, forecast, random, is_meant: false };
         for pool in self.pools(snapshot, request).filter(|pool| !pool.is_empty()) {
             for (place, _) in attempt.best(pool) {
                 let edge = &snapshot.edges[place as usize];
@@ -53,9 +59,9 @@ impl Selector {
     }
 
     /// The pools that the client may get an edge of, the nearest first.
-    fn pools<'s>(&'s self, snapshot: &'s Snapshot, request: &Request) -> impl Iterator<Item = &'s Pool> {
+    fn pools<'s>(&'s self, snapshot: &'s Snapshot, request: &SelectionQuery) -> impl Iterator<Item = &'s Pool> {
         let (pools, protocol) = (&snapshot.pools, request.protocol);
-        let spill = request.zone.map(|zone| self.terms.zones.spill(zone));
+        let spill = request.zone.map(|zone| self.settings.zones.spill(zone));
         let (spill_first, spill_any) = spill.map_or((&[][..], true), |spill| (spill.first, spill.then_any));
         let zones = request.zone.into_iter().chain(spill_first.iter().copied());
         let near = zones.filter_map(move |zone| pools.in_zone(zone, protocol));
@@ -66,7 +72,7 @@ impl Selector {
 impl Attempt<'_> {
     /// The best of a pool, or of some of it.
     fn best(&mut self, pool: &Pool) -> Best {
-        let rules = &self.selector.terms.rules;
+        let rules = &self.selector.settings.rules;
         let by_stream = self.request.stream.filter(|_| rules.affinity);
         let key = match rules.policy {
             Policy::Hash => Some(self.request.stream.unwrap_or(self.request.client)),
@@ -84,7 +90,7 @@ impl Attempt<'_> {
             Policy::Wowza => {
                 for place in pool.places() {
                     let load = &self.snapshot.loads[place as usize];
-                    let count = load.connections().unwrap_or(0).saturating_add(load.hand_outs_since_report());
+                    let count = load.connections().unwrap_or(0).saturating_add(load.assignments_since_report());
                     self.offer(&mut best, place, |_| count as f32);
                 }
                 return best;
@@ -124,9 +130,9 @@ mod tests {
 
     use super::*;
     use crate::rules::Rules;
-    use crate::terms::Terms;
+    use crate::settings::FleetSettings;
     use crate::testing::{at, id, report, snapshot_on};
-    use crate::zones::{Definition, ZoneId, Zones};
+    use crate::zones::{ZoneDefinition, ZoneId, Zones};
 
     fn loaded(connections: u64) -> Report<'static> {
         let mut report = report();
@@ -134,11 +140,11 @@ mod tests {
         report
     }
 
-    fn ranked(terms: &Terms, reports: &[Report<'_>], request: &Request<'_>) -> Vec<EdgeId> {
-        let snapshot = snapshot_on(terms, reports);
-        let selector = Selector::new(terms.clone(), []);
+    fn ranked(settings: &FleetSettings, reports: &[Report<'_>], request: &SelectionQuery<'_>) -> Vec<EdgeId> {
+        let snapshot = snapshot_on(settings, reports);
+        let selector = Selector::new(settings.clone(), []);
         let ids = selector.rank(&snapshot, request, at(0), 7).into_iter().map(|edge| edge.id).collect();
-        assert_eq!(snapshot.edges.iter().map(|edge| edge.hand_outs()).sum::<u64>(), 0, "nobody is counted");
+        assert_eq!(snapshot.edges.iter().map(|edge| edge.assignments()).sum::<u64>(), 0, "nobody is counted");
         ids
     }
 
@@ -146,10 +152,14 @@ mod tests {
     fn edges_are_ranked_as_they_would_be_chosen() {
         let reports = [300, 100, 200].map(loaded);
         for policy in [Policy::LeastUtilised, Policy::LeastConnections, Policy::Wowza] {
-            let terms = Terms { rules: Rules { policy, ..Rules::default() }, ..Terms::default() };
-            let anybody = Request::default();
-            assert_eq!(ranked(&terms, &reports, &anybody), [id(2), id(3), id(1)], "{policy:?}");
-            assert_eq!(ranked(&terms, &reports, &Request { not: &[id(2)], ..anybody }), [id(3), id(1)], "{policy:?}");
+            let settings = FleetSettings { rules: Rules { policy, ..Rules::default() }, ..FleetSettings::default() };
+            let anybody = SelectionQuery::default();
+            assert_eq!(ranked(&settings, &reports, &anybody), [id(2), id(3), id(1)], "{policy:?}");
+            assert_eq!(
+                ranked(&settings, &reports, &SelectionQuery { not: &[id(2)], ..anybody }),
+                [id(3), id(1)],
+                "{policy:?}"
+            );
         }
     }
 
@@ -158,9 +168,10 @@ mod tests {
         let reports: Vec<Report<'_>> = (0..200).map(loaded).collect();
         for policy in Policy::ALL {
             for affinity in [false, true] {
-                let terms = Terms { rules: Rules { policy, affinity, ..Rules::default() }, ..Terms::default() };
-                let request = Request { stream: Some(5), ..Request::default() };
-                let mut ids = ranked(&terms, &reports, &request);
+                let settings =
+                    FleetSettings { rules: Rules { policy, affinity, ..Rules::default() }, ..FleetSettings::default() };
+                let request = SelectionQuery { stream: Some(5), ..SelectionQuery::default() };
+                let mut ids = ranked(&settings, &reports, &request);
                 ids.sort_unstable();
                 ids.dedup();
                 assert_eq!(ids.len(), MOST_RANKED, "{policy:?}, affinity {affinity}");
@@ -170,16 +181,16 @@ mod tests {
 
     #[test]
     fn the_client_s_zone_comes_first_and_then_those_that_it_may_spill_to() {
-        let zone = |name: &str, spill: &[&str]| Definition {
+        let zone = |name: &str, spill: &[&str]| ZoneDefinition {
             name: name.to_owned(),
             spill: spill.iter().map(|zone| (*zone).to_owned()).collect(),
-            ..Definition::default()
+            ..ZoneDefinition::default()
         };
         let zones = Zones::new(vec![zone("eu", &["us"]), zone("us", &[]), zone("asia", &[])]).unwrap();
-        let terms = Terms { zones: Arc::new(zones), ..Terms::default() };
+        let settings = FleetSettings { zones: Arc::new(zones), ..FleetSettings::default() };
         let reports = [("asia", 0), ("us", 10), ("eu", 600), ("eu", 500)]
             .map(|(zone, load)| Report { zone: Some(zone), ..loaded(load) });
-        let european = Request { zone: Some(ZoneId::at(0)), ..Request::default() };
-        assert_eq!(ranked(&terms, &reports, &european), [id(4), id(3), id(2)]);
+        let european = SelectionQuery { zone: Some(ZoneId::at(0)), ..SelectionQuery::default() };
+        assert_eq!(ranked(&settings, &reports, &european), [id(4), id(3), id(2)]);
     }
 }

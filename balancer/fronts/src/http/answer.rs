@@ -12,7 +12,7 @@ use hyper::{Response, StatusCode};
 use smallvec::SmallVec;
 
 use crate::http::location::Location;
-use crate::redirect::Destination;
+use crate::redirect::Assignment;
 
 /// A whole answer. It borrows from the request, and from the configuration.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) enum Body {
     Made(String),
     /// `redirect=` and the host of the edge, or `unknown`. No new line at the end: clients in the field take everything
     /// behind the `=` for the host.
-    Redirect(Option<Destination>),
+    Redirect(Option<Assignment>),
 }
 
 /// How an answer goes onto the wire of HTTP/1.
@@ -139,7 +139,7 @@ impl Body {
         match self {
             Self::Fixed(text) => [text, ""],
             Self::Made(text) => [text, ""],
-            Self::Redirect(destination) => ["redirect=", destination.as_ref().map_or("unknown", Destination::host)],
+            Self::Redirect(destination) => ["redirect=", destination.as_ref().map_or("unknown", Assignment::host)],
         }
     }
 

@@ -6,15 +6,15 @@ use std::fmt;
 use weir_fleet::Protocol;
 
 use crate::http::query;
-use crate::redirect::{Asked, Destination};
+use crate::redirect::{Assignment, RequestedUrl};
 use crate::settings::Application;
 
 /// The URL that a client is redirected to.
 #[derive(Debug)]
 pub(super) struct Location<'a> {
-    pub(super) destination: Destination,
+    pub(super) destination: Assignment,
     /// Where the client thought that it was going.
-    pub(super) asked: Asked<'a>,
+    pub(super) asked: RequestedUrl<'a>,
     /// What holds for what it asks for.
     pub(super) application: &'a Application,
     pub(super) resource: Resource<'a>,

@@ -14,7 +14,7 @@ use crate::http::pick::{self, Failure, json};
 use crate::http::query;
 use crate::http::redirect;
 use crate::http::request::Request;
-use crate::redirect::{Asked, Destination, Told};
+use crate::redirect::{Assignment, RedirectDefaults, RequestedUrl};
 use crate::{Client, Front};
 
 /// Where OBS asks.
@@ -170,14 +170,14 @@ pub(super) fn answer<'a>(front: &Front, client: Client, request: &Request<'a>) -
 }
 
 /// Where on the edge OBS may publish: OBS takes the first that speaks what its settings say.
-fn endpoints(front: &Front, destination: &Destination, application: &str) -> Vec<Endpoint> {
+fn endpoints(front: &Front, destination: &Assignment, application: &str) -> Vec<Endpoint> {
     let rules = front.application(Protocol::Rtmp, application);
     // An edge that advertises nothing is taken to speak what the original did.
     let advertises = destination.edge().is_none_or(|edge| !edge.endpoints().is_empty());
     let schemes: &[&'static str] = if advertises { &["rtmp", "rtmps"] } else { &["rtmp"] };
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for scheme in schemes {
-        let asked = Asked { scheme, host: None, port: None, told: Told::default() };
+        let asked = RequestedUrl { scheme, host: None, port: None, told: RedirectDefaults::default() };
         let target = destination.target(Protocol::Rtmp, asked, rules);
         let application = rules.app.as_deref().unwrap_or(application);
         let url_template = format!("{target}/{application}/{{stream_key}}");

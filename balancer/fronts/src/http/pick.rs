@@ -11,7 +11,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::redirect::{self, RETRY_AFTER};
 use crate::http::request::Request;
 use crate::http::{cors, query};
-use crate::redirect::{Asked, Target, Told};
+use crate::redirect::{RedirectDefaults, RequestedUrl, Target};
 use crate::settings::Application;
 use crate::{Client, Front};
 
@@ -87,10 +87,12 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
     let application = front.application(protocol, &path);
     let asked = match (protocol, scheme) {
         (Protocol::Http, None) => redirect::asked(client, request),
-        (Protocol::Http, Some(scheme)) => Asked { scheme: scheme.as_str(), ..redirect::asked(client, request) },
+        (Protocol::Http, Some(scheme)) => RequestedUrl { scheme: scheme.as_str(), ..redirect::asked(client, request) },
         // The port is not the one that HTTP came to.
-        (_, Some(scheme)) => Asked { scheme: scheme.as_str(), host: None, port: None, told: Told::default() },
-        (_, None) => Asked { port: None, told: Told::default(), ..client.asked(protocol) },
+        (_, Some(scheme)) => {
+            RequestedUrl { scheme: scheme.as_str(), host: None, port: None, told: RedirectDefaults::default() }
+        }
+        (_, None) => RequestedUrl { port: None, told: RedirectDefaults::default(), ..client.asked(protocol) },
     };
     let picked = Picked {
         url: url(destination.target(protocol, asked, application), application, &path),

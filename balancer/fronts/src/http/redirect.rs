@@ -7,7 +7,7 @@ use crate::http::answer::Answer;
 use crate::http::location::{Location, Resource};
 use crate::http::request::Request;
 use crate::http::{cors, query};
-use crate::redirect::{Asked, Destination};
+use crate::redirect::{Assignment, RequestedUrl};
 use crate::{Client, Front};
 
 /// Sends the client to `path`, without the slash before it, on an edge.
@@ -21,7 +21,7 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
     let asked = asked(client, request);
     // Behind `/redirect/` the path becomes another, which is redirected no further.
     let returns = request.path.strip_prefix('/') == Some(path);
-    let back = Asked { host: request.headers.host_name().filter(|_| returns), ..asked };
+    let back = RequestedUrl { host: request.headers.host_name().filter(|_| returns), ..asked };
     let destination = match front.choose_elsewhere(client, Protocol::Http, Some(path), back, application) {
         Ok(destination) => destination,
         Err(refusal) => return refuse(request, &refusal),
@@ -52,13 +52,13 @@ pub(super) fn status(refusal: Refusal) -> StatusCode {
 
 /// Where the client thought that it was going, if it goes on with HTTP. One that names no port means the scheme's own;
 /// one that names no host came to this listener.
-pub(super) fn asked(client: Client, request: &Request<'_>) -> Asked<'static> {
+pub(super) fn asked(client: Client, request: &Request<'_>) -> RequestedUrl<'static> {
     let asked = client.asked(Protocol::Http);
-    Asked { port: request.headers.port().unwrap_or(asked.port), ..asked }
+    RequestedUrl { port: request.headers.port().unwrap_or(asked.port), ..asked }
 }
 
 /// A stable name of why the client got what it got.
-pub(super) fn reason(outcome: Result<&Destination, &Refusal>) -> &'static str {
+pub(super) fn reason(outcome: Result<&Assignment, &Refusal>) -> &'static str {
     outcome.map_or_else(|refusal| refusal.name(), |destination| destination.reason.name())
 }
 

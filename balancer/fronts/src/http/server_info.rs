@@ -93,7 +93,7 @@ impl<'a> Shown<'a> {
         Self {
             connect_count: edge.connections().unwrap_or(0),
             status: status(edge.state()),
-            redirect_count: edge.hand_outs_since_report(),
+            redirect_count: edge.assignments_since_report(),
             last_message: age(now - edge.reported_at()),
             redirect: edge.redirect(),
             server_id: edge.id.to_string(),
@@ -144,7 +144,7 @@ mod tests {
         running.load.connections = Some(13);
         running.load.out_bits_per_second = Some(3_500_000);
         let edge = Edge::new(id(0x11), &running, SOURCE, &ANYWHERE, at(0).into());
-        edge.hand_out(at(0));
+        edge.assign(at(0));
         let mut paused = report();
         paused.status = Status::Paused;
         let other = Edge::new(id(0x22), &paused, SOURCE, &ANYWHERE, at(518).into());

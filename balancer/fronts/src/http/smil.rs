@@ -9,7 +9,7 @@ use weir_fleet::Protocol;
 use crate::http::answer::{Answer, Body};
 use crate::http::request::Request;
 use crate::http::{cors, redirect};
-use crate::redirect::{Asked, Told};
+use crate::redirect::{RedirectDefaults, RequestedUrl};
 use crate::{Client, Front};
 
 /// Names an edge for `path`, which is `APPLICATION/STREAM`.
@@ -24,7 +24,7 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
     };
     let rules = front.application(Protocol::Rtmp, application);
     // The port is not the one that HTTP came to.
-    let asked = Asked { scheme: "rtmp", host: None, port: None, told: Told::default() };
+    let asked = RequestedUrl { scheme: "rtmp", host: None, port: None, told: RedirectDefaults::default() };
     let target = destination.target(Protocol::Rtmp, asked, rules);
     let base = format!("{target}/{}/", rules.app.as_deref().unwrap_or(application));
     let reason = redirect::reason(Ok(&destination));

@@ -16,7 +16,7 @@ use crate::relay::copy::Copied;
 use crate::relay::direction::{Direction, Transit};
 use crate::relay::idle::{Due, Idle};
 use crate::relay::splice::Spliced;
-use crate::relayed::Session;
+use crate::relay_sessions::Session;
 use crate::stream::Stream;
 
 /// Carries what either end sends to the other, until both have ended, or one has failed.

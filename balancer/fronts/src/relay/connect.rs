@@ -9,10 +9,10 @@ use weir_fleet::{Protocol, Refusal};
 use weir_protocol::EdgeId;
 
 use crate::proxy_protocol::Addresses;
-use crate::redirect::{Asked, Destination, Place};
+use crate::redirect::{Assignment, Destination, RequestedUrl};
 use crate::relay::Relay;
 use crate::relay::reach::{Error, Manner, Peer, reach};
-use crate::relayed::Session;
+use crate::relay_sessions::Session;
 use crate::settings::Application;
 use crate::stream::Stream;
 use crate::{Client, Front};
@@ -32,7 +32,7 @@ pub(crate) struct Wanted<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Towards<'a> {
     /// Where a redirect would have sent it.
-    Endpoint { protocol: Protocol, asked: Asked<'a>, application: &'a Application },
+    Endpoint { protocol: Protocol, asked: RequestedUrl<'a>, application: &'a Application },
     /// To this port, whatever it speaks.
     Port(u16),
 }
@@ -44,7 +44,7 @@ pub(crate) struct Upstream {
     /// gone there.
     pub(crate) stream: Stream,
     /// Which edge, and why.
-    pub(crate) destination: Destination,
+    pub(crate) destination: Assignment,
     /// Counts the session for as long as it lives.
     pub(crate) session: Session,
 }
@@ -76,7 +76,7 @@ pub(crate) async fn connect_and<T, F: Future<Output = Result<(Stream, T), Error>
 pub(crate) async fn connect_to(
     front: &Front,
     client: Client,
-    destination: Destination,
+    destination: Assignment,
     wanted: Wanted<'_>,
 ) -> Result<Upstream, Refusal> {
     let greet = |stream| ready(Ok((stream, ())));
@@ -89,7 +89,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
     front: &Front,
     client: Client,
     wanted: Wanted<'_>,
-    mut first: Option<Destination>,
+    mut first: Option<Assignment>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
     let Relay { settings, relayed, unreachable, .. } = front.relay();
@@ -107,7 +107,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
         };
         let edge = destination.edge();
         let Some(session) = relayed.open(edge.map(|edge| edge.id)) else {
-            edge.inspect(|edge| edge.take_back(now));
+            edge.inspect(|edge| edge.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         };
         let greeted = match reach_for(front, client, &wanted, &destination).await {
@@ -120,7 +120,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
         };
         front.metrics().relay_failed(error.reason());
         if error.is_ours() {
-            edge.inspect(|edge| edge.take_back(now));
+            edge.inspect(|edge| edge.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         }
         let host = destination.host();
@@ -128,7 +128,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
             debug!(client = %client.address, host, %error, "the place for clients that no edge takes cannot be reached");
             break;
         };
-        edge.take_back(now);
+        edge.cancel_assignment(now);
         failed.push(edge.id);
         if error.is_the_edge_s() && unreachable.note(edge.id, front.now()) {
             warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
@@ -146,10 +146,10 @@ fn pick(
     wanted: &Wanted<'_>,
     failed: &[EdgeId],
     spared: impl IntoIterator<Item = EdgeId>,
-) -> Result<Destination, Refusal> {
+) -> Result<Assignment, Refusal> {
     let not: SmallVec<[EdgeId; 4]> = failed.iter().copied().chain(spared).collect();
     match front.pick(client, wanted.protocol(), wanted.path, &not) {
-        Ok(Destination { place: Place::Elsewhere(_), .. }) | Err(_) if not.len() > failed.len() => {
+        Ok(Assignment { destination: Destination::Overflow(_), .. }) | Err(_) if not.len() > failed.len() => {
             front.pick(client, wanted.protocol(), wanted.path, failed)
         }
         outcome => outcome,
@@ -160,7 +160,7 @@ async fn reach_for(
     front: &Front,
     client: Client,
     wanted: &Wanted<'_>,
-    destination: &Destination,
+    destination: &Assignment,
 ) -> Result<Stream, Error> {
     let Relay { settings, edge_tls: tls, .. } = front.relay();
     let peer = wanted.peer(client, destination).ok_or(Error::NoPort)?;
@@ -178,7 +178,7 @@ impl Wanted<'_> {
     }
 
     /// What to connect to; nothing when no port is known.
-    fn peer<'d>(&'d self, client: Client, destination: &'d Destination) -> Option<Peer<'d>> {
+    fn peer<'d>(&'d self, client: Client, destination: &'d Assignment) -> Option<Peer<'d>> {
         let destination_reached = SocketAddr::new(self.reached.ip().to_canonical(), self.reached.port());
         let addresses = Addresses { source: client.address, destination: destination_reached };
         match self.towards {
@@ -187,7 +187,7 @@ impl Wanted<'_> {
                 // Where it came in counts, and not what its URL says: that is only words, and an edge that advertises no
                 // port would be open to everybody at all of its ports. A URL without a port means the protocol's own.
                 let came_in = client.asked(protocol);
-                let asked = Asked { port: asked.port.and(came_in.port), ..came_in };
+                let asked = RequestedUrl { port: asked.port.and(came_in.port), ..came_in };
                 let target = destination.relay_target(protocol, asked, application);
                 Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure(), addresses })
             }

@@ -14,7 +14,7 @@ pub(super) trait Transit {
     /// Whether nothing is on its way.
     fn is_empty(&self) -> bool;
 
-    /// Takes in what `from` has sent; zero when it will send no more. Asked only while nothing is on its way.
+    /// Takes in what `from` has sent; zero when it will send no more. RequestedUrl only while nothing is on its way.
     fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Self::End) -> Poll<io::Result<usize>>;
 
     /// Passes on to `to` what it takes of what is on its way.

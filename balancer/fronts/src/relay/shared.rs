@@ -6,7 +6,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::relay::supplies::{Quota, Supplies};
 use crate::relay::unreachable::Unreachable;
-use crate::relayed::Relayed;
+use crate::relay_sessions::RelaySessions;
 use crate::settings;
 
 /// What the workers share to relay.
@@ -16,7 +16,7 @@ pub struct Relay {
     /// With what edges are connected to over TLS.
     pub(super) edge_tls: Arc<ClientConfig>,
     /// Those that are relayed now.
-    pub(super) relayed: Arc<Relayed>,
+    pub(super) relayed: Arc<RelaySessions>,
     pub(super) unreachable: Unreachable,
     pub(super) quota: Arc<Quota>,
 }
@@ -24,7 +24,7 @@ pub struct Relay {
 impl Relay {
     /// Relays as `settings` say, connects to edges with `edge_tls` if over TLS, and enters each session in `relayed`.
     #[must_use]
-    pub fn new(settings: settings::Relay, edge_tls: Arc<ClientConfig>, relayed: Arc<Relayed>) -> Self {
+    pub fn new(settings: settings::Relay, edge_tls: Arc<ClientConfig>, relayed: Arc<RelaySessions>) -> Self {
         let quota = Arc::new(Quota::new(&settings));
         Self { settings, edge_tls, relayed, unreachable: Unreachable::default(), quota }
     }

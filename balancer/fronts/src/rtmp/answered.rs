@@ -110,7 +110,7 @@ impl Answers {
                 return if unread > most { Err(Error::TooManyBytes { limit }) } else { Ok(false) };
             };
             if let Some((_, values)) = Wrapping::unwrap(&message) {
-                let values_at = self.reader.place().payload + (message.payload.len() - values.len());
+                let values_at = self.reader.offsets().payload + (message.payload.len() - values.len());
                 self.look_at(values, values_at)?;
             }
         }

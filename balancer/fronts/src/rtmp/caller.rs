@@ -14,7 +14,7 @@ use super::session::{Error, Event};
 use super::url::{asked, connect_url, stream_path, stream_url};
 use super::{Connect, Redirect, Session, respond, write_rejection};
 use crate::conversation::{Conversation, Progress};
-use crate::redirect::Destination;
+use crate::redirect::Assignment;
 use crate::settings::{Application, Mode};
 use crate::{Client, Front};
 
@@ -47,7 +47,7 @@ enum Stage {
     /// Its connect was accepted; it is sent to its edge when it has named a stream.
     Naming { connect: Box<Connect>, redirects: Redirects },
     /// It is to be relayed.
-    Relayed(Relayed),
+    RelaySessions(RelaySessions),
 }
 
 /// Who is redirected of those that have named a stream. The others are relayed.
@@ -60,7 +60,7 @@ enum Redirects {
 
 /// What a client is to be relayed for.
 #[derive(Debug, PartialEq)]
-pub(super) struct Relayed {
+pub(super) struct RelaySessions {
     /// What its edge is to be told.
     pub(super) story: Story,
     /// Who it is and where it wanted to go.
@@ -92,9 +92,9 @@ impl<'f> Caller<'f> {
     }
 
     /// What the client is to be relayed for, if it is.
-    pub(super) fn into_relayed(self) -> Option<Relayed> {
+    pub(super) fn into_relayed(self) -> Option<RelaySessions> {
         match self.stage {
-            Stage::Relayed(relayed) => Some(relayed),
+            Stage::RelaySessions(relayed) => Some(relayed),
             _ => None,
         }
     }
@@ -180,7 +180,7 @@ impl<'f> Caller<'f> {
                 }
             },
             // Commands are read only after a connect was accepted.
-            Stage::Unknown | Stage::Relayed(_) => Progress::Last,
+            Stage::Unknown | Stage::RelaySessions(_) => Progress::Last,
         }
     }
 
@@ -190,7 +190,7 @@ impl<'f> Caller<'f> {
             Call::LoadBalancerRedirect => {
                 // What a client asks for later, and where, is not known here.
                 let destination = self.front.choose(self.client, Protocol::Rtmp, Some(Protocol::Rtmp), None);
-                let host = destination.as_ref().map_or(UNKNOWN, Destination::host);
+                let host = destination.as_ref().map_or(UNKNOWN, Assignment::host);
                 respond::host(output, command, host);
                 (true, Progress::More)
             }
@@ -239,7 +239,7 @@ impl<'f> Caller<'f> {
     fn relay(&mut self, connect: Box<Connect>, stream: Option<&str>, promise: Option<Promise>) -> Progress {
         let path = stream.map(|name| stream_path(&connect, name));
         let story = std::mem::take(&mut self.story);
-        self.stage = Stage::Relayed(Relayed { story, connect, path, promise });
+        self.stage = Stage::RelaySessions(RelaySessions { story, connect, path, promise });
         Progress::HandOver
     }
 
@@ -273,7 +273,7 @@ impl<'f> Caller<'f> {
         }
     }
 
-    fn choose(&self, connect: &Connect, path: Option<&str>) -> Result<Destination, Refusal> {
+    fn choose(&self, connect: &Connect, path: Option<&str>) -> Result<Assignment, Refusal> {
         let (asked, application) = (asked(self.client, connect), self.application(connect));
         self.front.choose_elsewhere(self.client, Protocol::Rtmp, path, asked, application)
     }

@@ -23,7 +23,7 @@ pub(super) fn rename(
     application: &Application,
 ) -> Result<(), Error> {
     let Some(app) = &application.app else { return Ok(()) };
-    let chunk::Place { header: start, payload } = chunks.place();
+    let chunk::Offsets { header: start, payload } = chunks.offsets();
     let end = chunks.position();
     let header = Header::read(said.get(start..payload).ok_or(Error)?).ok_or(Error)?;
     let old = header.payload(said.get(payload..end).ok_or(Error)?, chunks.chunk_size()).ok_or(Error)?;

@@ -10,7 +10,7 @@ use tracing::debug;
 use weir_fleet::Protocol;
 
 use super::answered;
-use super::caller::{Caller, NO_SERVER, Relayed};
+use super::caller::{Caller, NO_SERVER, RelaySessions};
 use super::opening::{self, Opening, Story};
 use super::url::asked;
 use super::{respond, write_rejection};
@@ -45,9 +45,9 @@ async fn talk(front: &Front, client: Client, incoming: Incoming) -> Option<Broug
 }
 
 /// Brings a client to an edge, or tells it that there is none.
-async fn bring(front: &Front, client: Client, mut incoming: Incoming, relayed: Relayed) -> Option<Brought> {
+async fn bring(front: &Front, client: Client, mut incoming: Incoming, relayed: RelaySessions) -> Option<Brought> {
     let reached = incoming.stream.local_address().ok()?;
-    let Relayed { story, connect, path, promise } = relayed;
+    let RelaySessions { story, connect, path, promise } = relayed;
     let application = front.application(Protocol::Rtmp, &connect.app);
     let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked: asked(client, &connect), application };
     let wanted = Wanted { towards, path: path.as_deref(), reached };

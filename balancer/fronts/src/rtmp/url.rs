@@ -4,19 +4,19 @@ use weir_fleet::Protocol;
 
 use super::{Connect, TcUrl};
 use crate::Client;
-use crate::redirect::{Asked, Destination};
+use crate::redirect::{Assignment, RequestedUrl};
 use crate::settings::Application;
 
 /// The schemes of the RTMP family. A client whose URL has another one is taken by what it speaks.
 const SCHEMES: [&str; 6] = ["rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts"];
 
 /// Where the client thought that it was going.
-pub(super) fn asked(client: Client, connect: &Connect) -> Asked<'_> {
+pub(super) fn asked(client: Client, connect: &Connect) -> RequestedUrl<'_> {
     let asked = client.asked(Protocol::Rtmp);
     let Some(url) = tc_url(connect) else { return asked };
     // Schemes are compared regardless of case (RFC 3986 section 3.1); endpoints are in lower case.
     let known = SCHEMES.into_iter().find(|scheme| url.scheme.eq_ignore_ascii_case(scheme));
-    Asked { scheme: known.unwrap_or(asked.scheme), host: Some(url.host), port: url.port, told: client.told }
+    RequestedUrl { scheme: known.unwrap_or(asked.scheme), host: Some(url.host), port: url.port, told: client.told }
 }
 
 /// A tcUrl that is none says nothing: the application has to do.
@@ -26,7 +26,7 @@ fn tc_url(connect: &Connect) -> Option<TcUrl<'_>> {
 
 /// What the client is to connect to at its destination: its own connect URL with another scheme, host and port.
 pub(super) fn connect_url(
-    destination: &Destination,
+    destination: &Assignment,
     client: Client,
     connect: &Connect,
     application: &Application,
@@ -37,7 +37,7 @@ pub(super) fn connect_url(
 /// The URL of a stream at its destination: the connect URL with the stream's name after the path. A query of the name's own
 /// is kept, and the connect's after it.
 pub(super) fn stream_url(
-    destination: &Destination,
+    destination: &Assignment,
     client: Client,
     connect: &Connect,
     application: &Application,
@@ -47,7 +47,7 @@ pub(super) fn stream_url(
 }
 
 fn url(
-    destination: &Destination,
+    destination: &Assignment,
     client: Client,
     connect: &Connect,
     application: &Application,
@@ -98,14 +98,14 @@ mod tests {
 
     use super::super::connect::tests::connect;
     use super::*;
-    use crate::redirect::Place;
+    use crate::redirect::Destination;
     use crate::tests::CLIENT;
 
     fn urls(application: &Application, app: &str, tc_url: Option<&str>, name: &str) -> [String; 2] {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
         let edge = Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into());
-        let destination = Destination { place: Place::Edge(Arc::new(edge)), reason: Reason::Policy };
+        let destination = Assignment { destination: Destination::Edge(Arc::new(edge)), reason: Reason::Policy };
         let client = Client { listener_port: 19350, ..CLIENT };
         let connect = Connect { tc_url: tc_url.map(str::to_owned), ..connect(app) };
         [

@@ -5,7 +5,7 @@ use weir_fleet::Protocol;
 
 use super::{Location, Method, Opening, Refusal, Session, Status, Step, Target, respond, returning};
 use crate::conversation::{Conversation, Progress};
-use crate::redirect::{Asked, Destination};
+use crate::redirect::{Assignment, RequestedUrl};
 use crate::settings::{Application, Mode};
 use crate::{Client, Front};
 
@@ -15,13 +15,13 @@ pub(super) struct Caller<'f> {
     client: Client,
     session: Session,
     /// Where it was sent, if it may come back on this connection.
-    sent: Option<(Destination, Asked<'static>)>,
-    relayed: Option<Relayed>,
+    sent: Option<(Assignment, RequestedUrl<'static>)>,
+    relayed: Option<RelaySessions>,
 }
 
 /// What a client is to be relayed for.
 #[derive(Debug)]
-pub(super) struct Relayed {
+pub(super) struct RelaySessions {
     /// What it has said that is not answered.
     pub(super) said: Vec<u8>,
     /// The `CSeq` of the first request of that.
@@ -29,9 +29,9 @@ pub(super) struct Relayed {
     /// What it asks for: path and query.
     pub(super) path: String,
     /// Where it thought that it was going.
-    pub(super) asked: Asked<'static>,
+    pub(super) asked: RequestedUrl<'static>,
     /// Where it was sent before, if it was.
-    pub(super) sent: Option<Destination>,
+    pub(super) sent: Option<Assignment>,
 }
 
 /// What becomes of a client that wants a stream.
@@ -65,7 +65,7 @@ impl<'f> Caller<'f> {
     }
 
     /// What the client is to be relayed for, if it is.
-    pub(super) fn into_relayed(self) -> Option<Relayed> {
+    pub(super) fn into_relayed(self) -> Option<RelaySessions> {
         self.relayed
     }
 }
@@ -88,19 +88,19 @@ impl Conversation for Caller<'_> {
                     match Way::of(opening.request.method, front.application(Protocol::Rtsp, path).mode) {
                         Way::Relay => {
                             let asked = asked(*client, opening.target);
-                            *relayed = Some(Relayed::new(&opening, input, asked, None));
+                            *relayed = Some(RelaySessions::new(&opening, input, asked, None));
                             return Progress::HandOver;
                         }
                         Way::Redirect => match redirect(front, *client, &opening, &date, output) {
-                            Redirected::Told(destination, location) if may_return(&opening) => {
+                            Redirected::RedirectDefaults(destination, location) if may_return(&opening) => {
                                 has_answer = true;
                                 *sent = Some((destination, asked(*client, opening.target)));
                                 session.expect_return(location);
                             }
-                            Redirected::Told(..) | Redirected::Refused => return last(input),
+                            Redirected::RedirectDefaults(..) | Redirected::Refused => return last(input),
                             Redirected::CannotFollow(destination) => {
                                 let asked = asked(*client, opening.target);
-                                *relayed = Some(Relayed::new(&opening, input, asked, Some(destination)));
+                                *relayed = Some(RelaySessions::new(&opening, input, asked, Some(destination)));
                                 return Progress::HandOver;
                             }
                         },
@@ -118,7 +118,7 @@ impl Conversation for Caller<'_> {
                 }
                 Step::Return(opening) => {
                     let Some((destination, asked)) = sent.take() else { return Progress::Last };
-                    *relayed = Some(Relayed::new(&opening, input, asked, Some(destination)));
+                    *relayed = Some(RelaySessions::new(&opening, input, asked, Some(destination)));
                     return Progress::HandOver;
                 }
                 Step::Refuse(refusal) => {
@@ -138,8 +138,8 @@ impl Conversation for Caller<'_> {
     }
 }
 
-impl Relayed {
-    fn new(opening: &Opening<'_>, rest: &[u8], asked: Asked<'static>, sent: Option<Destination>) -> Self {
+impl RelaySessions {
+    fn new(opening: &Opening<'_>, rest: &[u8], asked: RequestedUrl<'static>, sent: Option<Assignment>) -> Self {
         Self {
             said: [opening.head, rest].concat(),
             cseq: opening.request.cseq,
@@ -158,11 +158,11 @@ fn last(input: &[u8]) -> Progress {
 /// What became of a player that was to be redirected.
 enum Redirected {
     /// It was told where to go.
-    Told(Destination, Location),
+    RedirectDefaults(Assignment, Location),
     /// It was told that it cannot be.
     Refused,
     /// It would not get there, and was told nothing.
-    CannotFollow(Destination),
+    CannotFollow(Assignment),
 }
 
 /// Names an edge to a player, or says that there is none.
@@ -171,7 +171,7 @@ fn redirect(front: &Front, client: Client, opening: &Opening<'_>, date: &str, ou
     let path = opening.target.path_and_query();
     let application = front.application(Protocol::Rtsp, path.unwrap_or_default());
     let asked = asked(client, opening.target);
-    let back = Asked { host: host(opening.target), ..asked };
+    let back = RequestedUrl { host: host(opening.target), ..asked };
     let destination = match front.choose_elsewhere(client, Protocol::Rtsp, path, back, application) {
         Ok(destination) => destination,
         Err(refusal) => {
@@ -193,7 +193,7 @@ fn redirect(front: &Front, client: Client, opening: &Opening<'_>, date: &str, ou
     debug!(client = %client.address, %location, "rtsp redirect");
     let connection = if may_return(opening) { respond::Connection::Open } else { respond::Connection::Close };
     respond::redirect(output, cseq, date, &location, destination.reason.name(), connection);
-    Redirected::Told(destination, location)
+    Redirected::RedirectDefaults(destination, location)
 }
 
 /// Whether the client may come back on this connection for the edge that it is sent to.
@@ -202,9 +202,9 @@ fn may_return(opening: &Opening<'_>) -> bool {
 }
 
 /// Where the client thought that it was going.
-fn asked(client: Client, target: Target<'_>) -> Asked<'static> {
+fn asked(client: Client, target: Target<'_>) -> RequestedUrl<'static> {
     match target {
-        Target::Url(url) => Asked { scheme: url.scheme.as_str(), host: None, port: url.port, told: client.told },
+        Target::Url(url) => RequestedUrl { scheme: url.scheme.as_str(), host: None, port: url.port, told: client.told },
         Target::Path(_) | Target::Asterisk => client.asked(Protocol::Rtsp),
     }
 }
@@ -219,8 +219,8 @@ fn host(target: Target<'_>) -> Option<&str> {
 
 /// The stream's URL at its destination, unless the client's path cannot stand in one.
 fn location(
-    destination: &Destination,
-    asked: Asked<'_>,
+    destination: &Assignment,
+    asked: RequestedUrl<'_>,
     application: &Application,
     target: Target<'_>,
 ) -> Option<Location> {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     /// How a client fares that says this.
-    fn fares(front: &Front, said: &str) -> (Progress, String, Option<Relayed>) {
+    fn fares(front: &Front, said: &str) -> (Progress, String, Option<RelaySessions>) {
         let mut caller = Caller::new(front, CLIENT);
         let mut output = Vec::new();
         let progress = caller.advance(said.as_bytes(), &mut output);

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::debug;
 use weir_fleet::Protocol;
 
-use super::caller::Relayed;
+use super::caller::RelaySessions;
 use super::gate::Gate;
 use super::respond;
 use crate::incoming::Incoming;
@@ -30,7 +30,7 @@ pub(super) struct Met {
 
 /// Connects the client with an edge, tells that what the client has said, and lets both talk until it is settled how the
 /// media travel. Nothing when the session has ended before.
-pub(super) async fn meet(front: &Front, client: Client, incoming: Incoming, relayed: Relayed) -> Option<Met> {
+pub(super) async fn meet(front: &Front, client: Client, incoming: Incoming, relayed: RelaySessions) -> Option<Met> {
     let (client, upstream, said) = bring(front, client, incoming, relayed).await?;
     let Upstream { stream: edge, destination, session } = upstream;
     let mut meeting = Meeting::new(front, client, edge, said);
@@ -55,9 +55,9 @@ async fn bring(
     front: &Front,
     client: Client,
     mut incoming: Incoming,
-    relayed: Relayed,
+    relayed: RelaySessions,
 ) -> Option<(Stream, Upstream, BytesMut)> {
-    let Relayed { said, cseq, path, asked, sent } = relayed;
+    let RelaySessions { said, cseq, path, asked, sent } = relayed;
     let reached = incoming.stream.local_address().ok()?;
     let application = front.application(Protocol::Rtsp, &path);
     let towards = Towards::Endpoint { protocol: Protocol::Rtsp, asked, application };

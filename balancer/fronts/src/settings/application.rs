@@ -49,7 +49,7 @@ pub enum Mode {
     Auto,
     /// Redirected, whether they follow or not.
     Redirect,
-    /// Relayed, even those that would follow.
+    /// RelaySessions, even those that would follow.
     Relay,
 }
 

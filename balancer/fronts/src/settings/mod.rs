@@ -23,7 +23,7 @@ pub use listener::Listener;
 pub use relay::{ProxyProtocol, Relay};
 pub use tls::Tls;
 
-use crate::redirect::Elsewhere;
+use crate::redirect::OverflowTarget;
 
 /// What is configured of the fronts.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,7 @@ pub struct Settings {
     /// What one client may cost.
     pub limits: Limits,
     /// Where clients go that no edge can take.
-    pub overflow: Vec<Elsewhere>,
+    pub overflow: Vec<OverflowTarget>,
     /// The parameter that HTTP redirects add to the query, to notice when one leads back here.
     pub hop_mark: Option<String>,
 }

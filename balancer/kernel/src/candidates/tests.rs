@@ -1,5 +1,5 @@
 use weir_fleet::testing::{SOURCE, at, id, report, snapshot_at, snapshot_of, snapshot_on};
-use weir_fleet::{Origin, Terms};
+use weir_fleet::{FleetSettings, Origin};
 use weir_protocol::report::{Reasons, Status};
 use weir_protocol::{Host, Report};
 
@@ -23,7 +23,7 @@ fn edge(address: &'static str) -> Report<'static> {
 }
 
 fn of(lines: &str, reports: &[Report<'_>], health: &Health, milliseconds: u64) -> BTreeMap<IpAddr, Candidate> {
-    let snapshot = snapshot_on(&Terms::default(), reports);
+    let snapshot = snapshot_on(&FleetSettings::default(), reports);
     Heard::new(&snapshot, at(milliseconds)).candidates(&group(lines), |_| health.clone())
 }
 
@@ -92,7 +92,7 @@ fn a_silent_agent_is_a_failure_only_when_nobody_else_speaks_for_the_server() {
 fn beside_others(lines: &str, silent: &Report<'_>, health: &Health) -> Condition {
     let address = silent.redirect.unwrap().as_str().parse().unwrap();
     let other = edge("10.0.0.2");
-    let snapshot = snapshot_at(&Terms::default(), [(silent, at(0)), (&other, at(60_000))]);
+    let snapshot = snapshot_at(&FleetSettings::default(), [(silent, at(0)), (&other, at(60_000))]);
     let candidates = Heard::new(&snapshot, at(60_000)).candidates(&group(lines), |_| health.clone());
     candidates[&address].condition.clone()
 }
@@ -163,7 +163,8 @@ fn edges_are_chosen_by_zone_protocol_and_family() {
 fn an_edge_that_names_no_address_is_where_its_reports_come_from() {
     let source = [10, 0, 0, 7].into();
     let origin = Origin { source, ..SOURCE };
-    let fleet = snapshot_of([Edge::new(id(1), &edge("edge1.example.com"), origin, &Terms::default(), at(0).into())]);
+    let fleet =
+        snapshot_of([Edge::new(id(1), &edge("edge1.example.com"), origin, &FleetSettings::default(), at(0).into())]);
     let heard = Heard::new(&fleet, at(0));
     let candidates = heard.candidates(&group(EDGES), |_| Health::Up);
     assert!(candidates.keys().eq([&source]), "{candidates:?}");
@@ -177,7 +178,7 @@ fn an_edge_where_no_server_can_be_is_none_and_is_named() {
     assert_eq!(candidates.keys().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1"]);
     let mut others = places[..5].iter().map(|place| place.parse().unwrap()).collect::<Vec<IpAddr>>();
     others.sort();
-    let fleet = snapshot_on(&Terms::default(), &reports);
+    let fleet = snapshot_on(&FleetSettings::default(), &reports);
     let heard = Heard::new(&fleet, at(0));
     assert!(heard.misplaced(&group(EDGES)).into_iter().eq(others));
     assert!(heard.misplaced(&group(STATIC)).is_empty());

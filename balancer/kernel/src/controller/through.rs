@@ -12,14 +12,14 @@ use crate::model::{Forwarding, MarkRange, Table};
 use crate::through::{Lead, Leads, Path, Paths};
 
 /// A server by the place of its service, which says from where it is asked.
-type Place = (usize, IpAddr);
+type ServerKey = (usize, IpAddr);
 
 /// The servers that are checked through virtual addresses.
 #[derive(Debug)]
 pub(super) struct Through {
     leads: Leads,
     virtual_addresses: BTreeSet<IpAddr>,
-    asked: BTreeMap<Place, Asked>,
+    asked: BTreeMap<ServerKey, Asked>,
     /// Why servers cannot be asked; each is logged once.
     complaints: BTreeSet<String>,
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use weir_program::netlink::{Error, Message, Protocol, Socket};
 
-use super::{Facts, Wanted, reading};
+use super::{Facts, Requirements, reading};
 use crate::kernel::{Kernel, OpenError, read_marks};
 use crate::model::{Installed, Mark, MarkRange, Owned, ServiceKey};
 use crate::netlink::nftables::others;
@@ -14,7 +14,7 @@ use crate::through::Paths;
 
 /// Collects what there is that matters to these services.
 #[must_use]
-pub fn collect(wanted: &[Wanted]) -> Facts {
+pub fn collect(wanted: &[Requirements]) -> Facts {
     let mut facts = Facts { modules: modules(), ..Facts::default() };
     match Kernel::open() {
         Ok(mut kernel) => facts.marks = marks(&mut kernel),
@@ -50,7 +50,7 @@ pub fn collect(wanted: &[Wanted]) -> Facts {
 }
 
 /// The ways to those servers that are checked through virtual addresses.
-fn paths(facts: &mut Facts, wanted: &[Wanted]) {
+fn paths(facts: &mut Facts, wanted: &[Requirements]) {
     let virtual_addresses: BTreeSet<IpAddr> = wanted.iter().flat_map(|service| service.addresses.clone()).collect();
     let Ok(mut paths) = Paths::open(virtual_addresses.clone()) else { return };
     facts.homes = virtual_addresses.into_iter().filter_map(|address| Some((address, paths.home(address)?))).collect();

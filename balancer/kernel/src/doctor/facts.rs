@@ -11,7 +11,7 @@ use crate::through::Path;
 
 /// What is wanted: one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Requirements {
     /// Its name.
     pub name: String,
     /// Its virtual addresses.
@@ -34,7 +34,7 @@ pub struct Wanted {
     pub sets_sysctls: bool,
 }
 
-impl Wanted {
+impl Requirements {
     /// What all services want.
     pub fn of_all(settings: &Settings) -> impl Iterator<Item = Self> {
         settings.groups.iter().map(|group| Self::of(group, settings.set_sysctls))

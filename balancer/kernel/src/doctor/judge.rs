@@ -5,7 +5,7 @@ mod through;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Facts, Wanted};
+use super::{Facts, Requirements};
 use crate::settings::Method;
 
 /// The largest packets on most networks, which clients send (RFC 894).
@@ -30,7 +30,7 @@ impl fmt::Display for Finding {
 
 /// What is wrong with the machine, and with it for these services; nothing when all is well.
 #[must_use]
-pub fn judge(wanted: &[Wanted], facts: &Facts) -> Vec<Finding> {
+pub fn judge(wanted: &[Requirements], facts: &Facts) -> Vec<Finding> {
     let mut findings = Findings::default();
     machine(facts, &mut findings);
     for service in wanted {
@@ -81,7 +81,7 @@ fn machine(facts: &Facts, findings: &mut Findings) {
     }
 }
 
-fn scheduler(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn scheduler(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     let module = format!("ip_vs_{}", service.scheduler.replace('-', "_"));
     if facts.modules.as_ref().is_some_and(|modules| !modules.contains(&module)) {
         let finding = format!("the kernel has no scheduler {}: there is no module {module}", service.scheduler);
@@ -90,7 +90,7 @@ fn scheduler(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// NAT passes packets on, and only for it the director is a router. What the balancer sets by itself is not amiss before.
-fn forwarding(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn forwarding(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     if !service.methods.contains(&Method::Nat) || service.sets_sysctls {
         return;
     }
@@ -106,7 +106,7 @@ fn forwarding(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// Strict filtering drops answers that come by another way than they would be sent by.
-fn reverse_path(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn reverse_path(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     let is_one_way = service.methods.iter().all(|method| matches!(method, Method::Direct | Method::Local));
     if is_one_way || !service.addresses.iter().any(IpAddr::is_ipv4) {
         return;
@@ -125,7 +125,7 @@ fn reverse_path(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// IPVS takes packets after the filters of what comes in.
-fn filters(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn filters(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     for chain in &facts.dropping {
         let ports: Vec<String> = service.ports.iter().map(|(protocol, ports)| format!("{protocol} {ports}")).collect();
         findings.add(
@@ -144,7 +144,7 @@ fn filters(service: &Wanted, facts: &Facts, findings: &mut Findings) {
     }
 }
 
-fn marks(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn marks(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     if facts.old_tables.contains("mangle") {
         let finding = "rules of the old iptables may give packets other marks than Weir's";
         findings.add(
@@ -172,7 +172,7 @@ fn marks(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// A real server that tells of the virtual address takes clients for itself.
-fn told(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn told(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     for address in &service.addresses {
         let Some(hardware) = facts.neighbours.get(address) else { continue };
         let teller = service.servers.iter().find(|server| facts.neighbours.get(server) == Some(hardware));
@@ -193,7 +193,7 @@ fn told(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// Answers to the director's own connections must not look like what clients send.
-fn ports(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn ports(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     let own = facts.settings.get("ipv4/ip_local_port_range");
     let own: Vec<u16> =
         own.map(|text| text.split_whitespace().filter_map(|port| port.parse().ok()).collect()).unwrap_or_default();
@@ -210,7 +210,7 @@ fn ports(service: &Wanted, facts: &Facts, findings: &mut Findings) {
     }
 }
 
-fn tunnels(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+fn tunnels(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     // Bytes ahead of a packet: an IP header of the servers' family, and what stands between.
     let between = service.methods.iter().filter_map(|method| match method {
         Method::Ipip => Some(0),
@@ -245,8 +245,8 @@ mod tests {
     use super::*;
     use crate::model::{PortRange, Protocol};
 
-    fn service(method: Method) -> Wanted {
-        Wanted {
+    fn service(method: Method) -> Requirements {
+        Requirements {
             name: "media".to_owned(),
             addresses: vec!["192.0.2.10".parse().unwrap(), "2001:db8::10".parse().unwrap()],
             ports: vec![(Protocol::Tcp, 554.into()), (Protocol::Udp, PortRange::new(30_000, 40_000).unwrap())],
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn what_the_balancer_sets_by_itself_is_not_amiss() {
         let facts = Facts { settings: [("ipv4/ip_forward".to_owned(), "0".to_owned())].into(), ..Facts::default() };
-        let by_itself = Wanted { sets_sysctls: true, ..service(Method::Nat) };
+        let by_itself = Requirements { sets_sysctls: true, ..service(Method::Nat) };
         assert_eq!(judge(&[by_itself], &facts), []);
         assert_eq!(judge(&[service(Method::Nat)], &facts).len(), 1);
     }

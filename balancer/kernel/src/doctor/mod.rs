@@ -14,5 +14,5 @@ pub mod facts;
 pub mod judge;
 pub mod reading;
 
-pub use facts::{Facts, Wanted};
+pub use facts::{Facts, Requirements};
 pub use judge::{Finding, judge};

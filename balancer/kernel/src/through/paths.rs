@@ -7,7 +7,7 @@ use rustix::net::netdevice::index_to_name;
 use socket2::{Domain, Type};
 use weir_program::netlink::{Error, Protocol, Socket, addresses};
 
-use super::source::{Surroundings, source};
+use super::source::{Environment, source};
 use crate::netlink::route::{get_route, read_route};
 
 /// The way to a server, and how it is asked by it.
@@ -25,7 +25,7 @@ pub struct Paths {
     socket: Socket,
     /// By which the names of interfaces are asked for.
     names: socket2::Socket,
-    surroundings: Surroundings,
+    environment: Environment,
 }
 
 impl Paths {
@@ -40,7 +40,7 @@ impl Paths {
             own.extend(addresses::read(message)?);
             Ok(())
         })?;
-        Ok(Self { socket, names, surroundings: Surroundings { own, virtual_addresses } })
+        Ok(Self { socket, names, environment: Environment { own, virtual_addresses } })
     }
 
     /// The way to a server, which is to be asked from one of `preferred` if this machine has it.
@@ -50,13 +50,13 @@ impl Paths {
     pub fn to(&mut self, server: IpAddr, preferred: &[IpAddr]) -> Result<Path, Error> {
         let route = self.socket.ask(get_route(server), read_route)?;
         let interface = index_to_name(&self.names, route.interface)?;
-        Ok(Path { interface, source: source(server, &route, preferred, &self.surroundings) })
+        Ok(Path { interface, source: source(server, &route, preferred, &self.environment) })
     }
 
     /// The interface that has this address; `None` when this machine does not have it.
     #[must_use]
     pub fn home(&self, address: IpAddr) -> Option<String> {
-        let own = self.surroundings.own.iter().find(|own| own.address == address)?;
+        let own = self.environment.own.iter().find(|own| own.address == address)?;
         // It may be gone since.
         index_to_name(&self.names, own.interface).ok()
     }

@@ -11,7 +11,7 @@ use crate::netlink::route::Route;
 
 /// What is known of this machine and its services.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// The addresses of this machine.
     pub own: Vec<Own>,
     /// All virtual addresses that are configured, whether this machine has them now or not.
@@ -21,11 +21,11 @@ pub struct Surroundings {
 /// The address that a server is asked from, when this is the way there: the first of `preferred` that this machine has, or
 /// what the kernel would take, or else what is nearest. `None` when there is none.
 #[must_use]
-pub fn source(server: IpAddr, route: &Route, preferred: &[IpAddr], surroundings: &Surroundings) -> Option<IpAddr> {
+pub fn source(server: IpAddr, route: &Route, preferred: &[IpAddr], environment: &Environment) -> Option<IpAddr> {
     let is_fit = |address: IpAddr| {
-        Family::of(address) == Family::of(server) && !surroundings.virtual_addresses.contains(&address)
+        Family::of(address) == Family::of(server) && !environment.virtual_addresses.contains(&address)
     };
-    let own = &surroundings.own;
+    let own = &environment.own;
     let mut chosen = preferred.iter().filter(|address| own.iter().any(|own| own.address == **address));
     if let Some(chosen) = chosen.find(|address| is_fit(**address)) {
         return Some(*chosen);
@@ -74,9 +74,9 @@ mod tests {
     }
 
     /// A director with the virtual addresses 192.0.2.10 and 2001:db8::10, which it has.
-    fn director() -> Surroundings {
+    fn director() -> Environment {
         let deprecated = Own { is_usable: false, ..own("2001:db8::1:14", 2) };
-        Surroundings {
+        Environment {
             own: vec![
                 own("127.0.0.1", 1),
                 own("192.0.2.10", 2),
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn with_nothing_but_virtual_addresses_there_is_none() {
-        let alone = Surroundings { own: vec![own("127.0.0.1", 1), own("192.0.2.10", 2)], ..director() };
+        let alone = Environment { own: vec![own("127.0.0.1", 1), own("192.0.2.10", 2)], ..director() };
         let route = Route { interface: 2, source: Some(address("192.0.2.10")) };
         assert_eq!(source(address("192.0.2.21"), &route, &[], &alone), None);
     }
@@ -139,11 +139,11 @@ mod tests {
             let virtual_addresses: BTreeSet<IpAddr> = are_virtual.iter().filter_map(at).collect();
             let preferred: Vec<IpAddr> = preferred.iter().filter_map(at).collect();
             let route = Route { interface: 1, source: taken.as_ref().and_then(at) };
-            let surroundings = Surroundings { own: own.clone(), virtual_addresses };
-            if let Some(chosen) = source(server, &route, &preferred, &surroundings) {
+            let environment = Environment { own: own.clone(), virtual_addresses };
+            if let Some(chosen) = source(server, &route, &preferred, &environment) {
                 prop_assert!(own.iter().any(|own| own.address == chosen));
                 prop_assert_eq!(Family::of(chosen), Family::of(server));
-                prop_assert!(!surroundings.virtual_addresses.contains(&chosen));
+                prop_assert!(!environment.virtual_addresses.contains(&chosen));
             }
         }
     }

@@ -27,10 +27,10 @@ impl Policy for Original {
 
     fn pick(&mut self, _visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
         let alive = self.edges.iter().map(|edge| edge.filter(|(edge, _)| edge.is_alive(now)));
-        let costs = alive.map(|edge| edge.map(|(edge, hand_outs)| (edge.connections + hand_outs) as f64));
+        let costs = alive.map(|edge| edge.map(|(edge, assignments)| (edge.connections + assignments) as f64));
         let chosen = least(costs, random)?;
-        if let Some((_, hand_outs)) = &mut self.edges[chosen] {
-            *hand_outs += 1;
+        if let Some((_, assignments)) = &mut self.edges[chosen] {
+            *assignments += 1;
         }
         Some(chosen)
     }

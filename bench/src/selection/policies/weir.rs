@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_fleet::random::mix;
-use weir_fleet::{Choice, Fleet, Lifetimes, Moment, Origin, Request, Selector, Snapshot, Terms, Time};
+use weir_fleet::{Choice, Fleet, FleetSettings, Lifetimes, Moment, Origin, SelectionQuery, Selector, Snapshot, Time};
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
@@ -29,8 +29,8 @@ pub(super) struct Weir {
 
 impl Weir {
     pub(super) fn new(scenario: &Scenario, now: Time) -> Self {
-        let terms = Terms { rules: scenario.rules, ..Terms::default() };
-        let selector = Arc::new(Selector::new(terms, []));
+        let fleet_settings = FleetSettings { rules: scenario.rules, ..FleetSettings::default() };
+        let selector = Arc::new(Selector::new(fleet_settings, []));
         let fleet = Fleet::new(LIFETIMES, Arc::clone(&selector));
         Self { started: now, fleet, selector, snapshot: Snapshot::default() }
     }
@@ -54,8 +54,9 @@ impl Policy for Weir {
     }
 
     fn pick(&mut self, visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
-        let request = Request { stream: visit.stream.map(hash_of_stream), client: random, ..Request::default() };
-        match self.selector.pick(&self.snapshot, &request, self.clock(now), random) {
+        let request =
+            SelectionQuery { stream: visit.stream.map(hash_of_stream), client: random, ..SelectionQuery::default() };
+        match self.selector.assign(&self.snapshot, &request, self.clock(now), random) {
             Ok(Choice::Edge(edge, _)) => Some(number_of(edge.id)),
             Ok(Choice::Overflow) | Err(_) => None,
         }

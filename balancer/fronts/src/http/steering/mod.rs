@@ -13,7 +13,7 @@ mod question;
 
 use std::sync::Arc;
 
-use weir_fleet::{Edge, Exclusion, Outlook, Protocol, State};
+use weir_fleet::{Edge, Exclusion, Forecast, Protocol, State};
 use weir_protocol::EdgeId;
 
 use crate::http::answer::{Answer, Body};
@@ -21,7 +21,7 @@ use crate::http::request::Request;
 use crate::http::steering::manifest::{Manifest, Pathway};
 use crate::http::steering::question::Question;
 use crate::http::{cors, redirect};
-use crate::redirect::{Asked, Target};
+use crate::redirect::{RequestedUrl, Target};
 use crate::settings::Application;
 use crate::{Client, Front};
 
@@ -42,13 +42,13 @@ const ELSEWHERE: &str = "elsewhere";
 pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>, format: Format) -> Answer<'a> {
     let question = Question::parse(format, request.query);
     let snapshot = front.snapshot();
-    let outlook = snapshot.outlook(front.now());
+    let forecast = snapshot.forecast(front.now());
     let known = |id: EdgeId| snapshot.edge(id);
     let playing = question.playing.and_then(known);
     // A player that cannot go where it was sent is not sent, nor counted, again and again.
-    let kept = playing.filter(|edge| keeps_clients(edge, &outlook)).or_else(|| {
+    let kept = playing.filter(|edge| keeps_clients(edge, &forecast)).or_else(|| {
         let given = question.given.and_then(known);
-        given.filter(|edge| keeps_clients(edge, &outlook))
+        given.filter(|edge| keeps_clients(edge, &forecast))
     });
     let path = question.path.as_deref();
     let view = View { format, asked: redirect::asked(client, request), front, path };
@@ -99,7 +99,7 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
 /// What a pathway is made with.
 struct View<'a> {
     format: Format,
-    asked: Asked<'static>,
+    asked: RequestedUrl<'static>,
     front: &'a Front,
     path: Option<&'a str>,
 }
@@ -135,8 +135,8 @@ impl Format {
 }
 
 /// Whether a player stays on the edge. That it is full is no reason to leave.
-fn keeps_clients(edge: &Edge, outlook: &Outlook) -> bool {
-    edge.is_allowed() && edge.serves(Protocol::Http) && matches!(edge.expect(outlook), Ok(_) | Err(Exclusion::Full))
+fn keeps_clients(edge: &Edge, forecast: &Forecast) -> bool {
+    edge.is_allowed() && edge.serves(Protocol::Http) && matches!(edge.expect(forecast), Ok(_) | Err(Exclusion::Full))
 }
 
 /// Whether the edge can still be played from, by all that is known.

@@ -20,9 +20,9 @@ use super::stage::{
 };
 use crate::Client;
 use crate::proxy_protocol::{Addresses, Parsed, parse};
-use crate::redirect::{Asked, Elsewhere};
+use crate::redirect::{OverflowTarget, RequestedUrl};
 use crate::relay::{Error, Relay, connect, connect_and, connect_to, edge_tls};
-use crate::relayed::Relayed;
+use crate::relay_sessions::RelaySessions;
 use crate::settings::{ProxyProtocol, Relay as Settings};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -39,7 +39,7 @@ async fn an_edge_that_refuses_is_passed_over_and_not_charged_with_the_client() {
     let upstream = connected(&front, HERE).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 3).id);
     listener.accept().await.unwrap();
-    assert_eq!([1, 2, 3].map(|number| edge_of(&front, number).hand_outs()), [0, 0, 1]);
+    assert_eq!([1, 2, 3].map(|number| edge_of(&front, number).assignments()), [0, 0, 1]);
     let metrics = front.metrics().render();
     assert!(metrics.contains("weir_handouts_total{protocol=\"rtmp\",reason=\"policy\"} 1\n"), "{metrics}");
     assert!(metrics.contains("weir_relay_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
@@ -47,7 +47,7 @@ async fn an_edge_that_refuses_is_passed_over_and_not_charged_with_the_client() {
     // The next client is spared the attempt, although those two have nothing to do.
     connected(&front, HERE).await.unwrap();
     assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"refused\"} 2\n"));
-    assert_eq!((total(&front).sessions, total(&front).sessions_ever), (1, 4));
+    assert_eq!((total(&front).sessions, total(&front).sessions_total), (1, 4));
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn the_port_in_a_client_s_url_is_no_way_into_an_edge() {
     let front = front(&[silent], Settings::default());
     let [came_to, asks_for] = [&front_door, &back_door].map(|listener| listener.local_addr().unwrap().port());
     let client = Client { listener_port: came_to, ..CLIENT };
-    let asked = Asked { scheme: "rtmps", port: Some(asks_for), ..client.asked(Protocol::Rtmp) };
+    let asked = RequestedUrl { scheme: "rtmps", port: Some(asks_for), ..client.asked(Protocol::Rtmp) };
     connect(&front, client, wanted(asked, HERE)).await.unwrap();
     front_door.accept().await.unwrap();
 }
@@ -97,7 +97,7 @@ async fn who_was_sent_to_an_edge_that_cannot_be_reached_is_brought_to_another() 
     let upstream = connect_to(&front, CLIENT, sent, wanted(asked, HERE)).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 2).id);
     listener.accept().await.unwrap();
-    assert_eq!([1, 2].map(|number| edge_of(&front, number).hand_outs()), [0, 1]);
+    assert_eq!([1, 2].map(|number| edge_of(&front, number).assignments()), [0, 1]);
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn as_many_are_relayed_as_may_be() {
     let front = front(&[report], Settings { sessions: 1, ..Settings::default() });
     let first = connected(&front, HERE).await.unwrap();
     assert_eq!(connected(&front, HERE).await.unwrap_err(), Refusal::RelayFull);
-    assert_eq!(edge_of(&front, 1).hand_outs(), 1);
+    assert_eq!(edge_of(&front, 1).assignments(), 1);
     drop(first);
     assert!(connected(&front, HERE).await.is_ok());
 }
@@ -156,10 +156,10 @@ async fn an_edge_that_is_this_balancer_is_not_connected_to() {
 async fn whom_no_edge_takes_is_relayed_elsewhere() {
     let (listener, _) = edge().await;
     let url = format!("rtmp://{}", listener.local_addr().unwrap());
-    let elsewhere: Elsewhere = url.parse().unwrap();
+    let elsewhere: OverflowTarget = url.parse().unwrap();
     let protocols = [elsewhere.protocol().unwrap()];
     let front = front_with(&[], |shared| {
-        shared.selector = Arc::new(weir_fleet::Selector::new(weir_fleet::Terms::default(), protocols));
+        shared.selector = Arc::new(weir_fleet::Selector::new(weir_fleet::FleetSettings::default(), protocols));
         shared.overflow = vec![Arc::new(elsewhere)];
     });
     let (mut client, _task) = relayed_with(&front, b"connect", b"").await;
@@ -220,7 +220,7 @@ impl Secure {
         let report = edge_at("rtmps", "127.0.0.1", listener.local_addr().unwrap().port());
         let front = front_with(&[report], |shared| {
             let edge_tls = edge_tls::client_config(Some(&authorities)).unwrap();
-            shared.relay = Relay::new(settings, edge_tls, Arc::new(Relayed::new(10)));
+            shared.relay = Relay::new(settings, edge_tls, Arc::new(RelaySessions::new(10)));
         });
         Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), front }
     }
@@ -291,5 +291,5 @@ async fn a_session_counts_as_long_as_it_lasts() {
     assert_eq!(total(&front).sessions, 1);
     drop((client, edge));
     task.await.unwrap();
-    assert_eq!((total(&front).sessions, total(&front).sessions_ever), (0, 1));
+    assert_eq!((total(&front).sessions, total(&front).sessions_total), (0, 1));
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use weir_fleet::relayed::Figures;
+use weir_fleet::relay_counters::RelayCounters;
 use weir_fleet::testing::{ANYWHERE, SOURCE, at, id, report, snapshot_of};
 use weir_fleet::{Edge, Protocol, Refusal};
 use weir_protocol::report::{Endpoint, Status};
 use weir_protocol::{Host, Report};
 
-use crate::redirect::Asked;
+use crate::redirect::RequestedUrl;
 use crate::relay::{Relay, Towards, Upstream, Wanted, carry, connect, edge_tls};
-use crate::relayed::Relayed;
+use crate::relay_sessions::RelaySessions;
 use crate::settings::{self, Application};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -24,7 +24,7 @@ use crate::{Front, Shared};
 
 /// What a front without edges of its own needs to relay.
 pub(super) fn relay(settings: settings::Relay) -> Relay {
-    let relayed = Arc::new(Relayed::new(settings.sessions));
+    let relayed = Arc::new(RelaySessions::new(settings.sessions));
     Relay::new(settings, edge_tls::client_config(None).unwrap(), relayed)
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn connected(front: &Front, reached: SocketAddr) -> Result<Upst
 }
 
 /// What a client of RTMP wants that thought to ask there.
-pub(super) fn wanted(asked: Asked<'_>, reached: SocketAddr) -> Wanted<'_> {
+pub(super) fn wanted(asked: RequestedUrl<'_>, reached: SocketAddr) -> Wanted<'_> {
     let towards = Towards::Endpoint { protocol: Protocol::Rtmp, asked, application: &Application::DEFAULT };
     Wanted { towards, path: None, reached }
 }
@@ -121,7 +121,7 @@ impl Session {
 }
 
 /// What was relayed by the front.
-pub(super) fn total(front: &Front) -> Figures {
+pub(super) fn total(front: &Front) -> RelayCounters {
     front.relay().relayed.total()
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use weir_fleet::testing::report;
-use weir_fleet::{Policy, Rules, Terms};
+use weir_fleet::{FleetSettings, Policy, Rules};
 use weir_protocol::{Host, Report};
 
 use super::super::amf0::{Reader, Value, Writer};
@@ -24,11 +24,11 @@ fn edge() -> Report<'static> {
 /// A front with one edge, and a choice that depends on the stream.
 fn by_stream(application: Application) -> Front {
     let rules = Rules { policy: Policy::Hash, ..Rules::default() };
-    front_for(&[edge()], application, Terms { rules, ..Terms::default() })
+    front_for(&[edge()], application, FleetSettings { rules, ..FleetSettings::default() })
 }
 
 fn by_load(application: Application) -> Front {
-    front_for(&[edge()], application, Terms::default())
+    front_for(&[edge()], application, FleetSettings::default())
 }
 
 const AUTO: Application = Application::DEFAULT;
@@ -69,7 +69,7 @@ fn connect(srs_signature: Option<&str>) -> Vec<u8> {
 
 /// How a client ends that sends this after its handshake, the names of the commands that it is answered with, and what
 /// it is to be relayed for.
-fn ends(front: &Front, said: &[&[u8]]) -> (Progress, Vec<String>, Option<Relayed>) {
+fn ends(front: &Front, said: &[&[u8]]) -> (Progress, Vec<String>, Option<RelaySessions>) {
     let mut caller = Caller::new(front, CLIENT);
     let mut output = Vec::new();
     let bytes = [&handshake(), &said.concat()[..]].concat();
@@ -185,8 +185,8 @@ fn an_srs_edge_that_plays_is_redirected_to_the_stream() {
         assert_eq!(names, [("_result", 1.0), ("_result", 2.0), ("onStatus", 0.0), ("close", 0.0)]);
         assert!(answers[2].2.contains("rtmp://edge1/live/camera?token=a"), "{:?}", answers[2]);
         let counted = front.metrics().render();
-        let hand_outs = counted.lines().filter(|line| line.starts_with("weir_handouts_total{protocol=\"rtmp\""));
-        assert_eq!(hand_outs.filter(|line| line.ends_with(" 1")).count(), 1);
+        let assignments = counted.lines().filter(|line| line.starts_with("weir_handouts_total{protocol=\"rtmp\""));
+        assert_eq!(assignments.filter(|line| line.ends_with(" 1")).count(), 1);
     }
 }
 
@@ -227,7 +227,7 @@ fn a_client_may_ask_for_the_host_and_is_told_as_often_as_it_asks() {
 
 #[test]
 fn without_an_edge_the_host_is_unknown() {
-    let front = front_for(&[], WHEN_ASKED, Terms::default());
+    let front = front_for(&[], WHEN_ASKED, FleetSettings::default());
     let mut caller = Caller::new(&front, CLIENT);
     let mut output = Vec::new();
     let said = [handshake(), connect(None), call("getLoadBalancerRedirect", 2.0, None)].concat();

@@ -8,7 +8,7 @@ mod header;
 pub mod reader;
 pub mod writer;
 
-pub use reader::{Error, Message, Place, Reader};
+pub use reader::{Error, Message, Offsets, Reader};
 pub use writer::{write_message, write_payload};
 
 /// Bytes of payload in a chunk, unless its sender has said otherwise (RTMP 1.0, section 5.4.1).

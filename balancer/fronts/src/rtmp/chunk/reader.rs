@@ -20,7 +20,7 @@ pub struct Message {
 ///
 /// Between the first of them and the last there may be chunks of other messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Offsets {
     /// The first byte of the header of its first chunk.
     pub header: usize,
     /// The first byte of its payload; of an empty message, the byte after it.
@@ -79,7 +79,7 @@ pub struct Reader {
     /// Where the header begins that is being received.
     header_position: usize,
     /// Where the message begins that was handed out last.
-    place: Place,
+    offsets: Offsets,
 }
 
 /// A chunk that is being received.
@@ -99,7 +99,7 @@ struct ChunkStream {
     stream_id: u32,
     payload: Vec<u8>,
     /// Where the unfinished message begins.
-    place: Place,
+    offsets: Offsets,
 }
 
 impl Reader {
@@ -113,13 +113,13 @@ impl Reader {
             streams: Vec::new(),
             position: 0,
             header_position: 0,
-            place: Place::default(),
+            offsets: Offsets::default(),
         }
     }
 
     /// Where the message begins that was handed out last, for whoever keeps the bytes.
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn offsets(&self) -> Offsets {
+        self.offsets
     }
 
     /// How many bytes have been received: where the next one will stand.
@@ -156,11 +156,11 @@ impl Reader {
                 self.open = Some(Open { left, ..open });
                 return Ok(None);
             }
-            let place = stream.place;
+            let place = stream.offsets;
             if let Some(message) = stream.finished()
                 && let Some(message) = self.obey(message)?
             {
-                self.place = place;
+                self.offsets = place;
                 return Ok(Some(message));
             }
         }
@@ -203,7 +203,7 @@ impl Reader {
         let stream = &mut self.streams[index];
         stream.continue_with(header.format)?;
         if stream.payload.is_empty() {
-            stream.place = Place { header: self.header_position, payload: self.position };
+            stream.offsets = Offsets { header: self.header_position, payload: self.position };
         }
         let left = stream.message.length - stream.payload.len();
         Ok(Open { stream: index, left: left.min(self.chunk_size) })
@@ -223,7 +223,7 @@ impl Reader {
             message,
             stream_id: 0,
             payload: Vec::new(),
-            place: Place::default(),
+            offsets: Offsets::default(),
         });
         Ok(self.streams.len() - 1)
     }
@@ -383,15 +383,15 @@ mod tests {
         for part in bytes.chunks(7) {
             let mut input = part;
             while let Some(message) = reader.receive(&mut input).unwrap() {
-                places.push((message.payload[0], reader.place(), reader.position()));
+                places.push((message.payload[0], reader.offsets(), reader.position()));
             }
         }
         let between = 16 + 12 + 150;
         assert_eq!(
             places,
             [
-                (b'b', Place { header: between, payload: between + 12 }, between + 12 + 7),
-                (b'a', Place { header: 16, payload: 16 + 12 }, bytes.len()),
+                (b'b', Offsets { header: between, payload: between + 12 }, between + 12 + 7),
+                (b'a', Offsets { header: 16, payload: 16 + 12 }, bytes.len()),
             ]
         );
         assert_eq!(reader.chunk_size(), 150);

@@ -37,7 +37,7 @@ impl Session {
         let (client, accepted) = pair().await;
         let incoming = Incoming::new(Stream::Plain(Socket::registered(accepted)), PATIENCE);
         let (said, path, asked) = (ANNOUNCE.to_vec(), "/live/x".to_owned(), CLIENT.asked(Protocol::Rtsp));
-        let relayed = Relayed { said, cseq: 2, path, asked, sent: None };
+        let relayed = RelaySessions { said, cseq: 2, path, asked, sent: None };
         let shared = Arc::clone(&front);
         let task = tokio::spawn(async move {
             if let Some(Met { client, edge, to_edge, to_client }) = meet(&shared, CLIENT, incoming, relayed).await {

@@ -46,7 +46,7 @@ pub(super) enum Met<'t> {
     /// The other, which waits to be given this one.
     Other(oneshot::Sender<Arrived>),
     /// Nobody yet: it waits.
-    Nobody(oneshot::Receiver<Arrived>, Place<'t>),
+    Nobody(oneshot::Receiver<Arrived>, Slot<'t>),
 }
 
 /// Why a half is not taken.
@@ -79,9 +79,9 @@ impl Refused {
     }
 }
 
-/// A place among those that wait, given back when dropped.
+/// A slot among those that wait, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place<'t> {
+pub(super) struct Slot<'t> {
     tunnels: &'t Tunnels,
     address: IpAddr,
     cookie: Box<[u8]>,
@@ -116,10 +116,10 @@ impl Tunnels {
         let number = waiting.number;
         waiting.number += 1;
         waiting.count += 1;
-        let place = Place { tunnels: self, address, cookie: cookie.into(), number };
+        let slot = Slot { tunnels: self, address, cookie: cookie.into(), number };
         let of_address = waiting.by_address.entry(address).or_default();
         of_address.insert(cookie.into(), Waiter { half, number, sender });
-        Ok(Met::Nobody(receiver, place))
+        Ok(Met::Nobody(receiver, slot))
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -140,7 +140,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let mut waiting = self.tunnels.lock();
         let of_address = waiting.by_address.get(&self.address);
@@ -184,12 +184,12 @@ mod tests {
         drop(waits);
         assert_eq!(tunnels.lock().count, 0);
         assert!(tunnels.lock().by_address.is_empty());
-        let Ok(Met::Nobody(receiver, place)) = tunnels.meet(one, b"a", Half::ToClient, &LIMITS) else { panic!() };
+        let Ok(Met::Nobody(receiver, slot)) = tunnels.meet(one, b"a", Half::ToClient, &LIMITS) else { panic!() };
         drop(receiver);
         let again = tunnels.meet(one, b"a", Half::ToClient, &LIMITS);
         assert!(matches!(again, Ok(Met::Nobody(..))));
-        drop(place);
-        assert_eq!(tunnels.lock().count, 1, "the place of another is not given back");
+        drop(slot);
+        assert_eq!(tunnels.lock().count, 1, "the slot of another is not given back");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::Findings;
-use crate::doctor::{Facts, Wanted};
+use crate::doctor::{Facts, Requirements};
 use crate::settings::Method;
 
 /// Judges a service whose servers are checked through its addresses.
-pub(super) fn judge(service: &Wanted, facts: &Facts, findings: &mut Findings) {
+pub(super) fn judge(service: &Requirements, facts: &Facts, findings: &mut Findings) {
     for server in &service.servers {
         let Some(path) = facts.paths.get(server) else { continue };
         if path.source.is_none() {
@@ -35,7 +35,7 @@ pub(super) fn judge(service: &Wanted, facts: &Facts, findings: &mut Findings) {
 }
 
 /// Whether answers that come from a virtual address are let in by this interface.
-fn answers(service: &Wanted, interface: &str, facts: &Facts, findings: &mut Findings) {
+fn answers(service: &Requirements, interface: &str, facts: &Facts, findings: &mut Findings) {
     let of = |interface, name| facts.setting(&format!("ipv4/conf/{interface}/{name}"));
     let either = |name| of(interface, name).max(of("all", name));
     if either("accept_local") == Some(0) && !service.sets_sysctls {
@@ -66,8 +66,8 @@ mod tests {
     const SERVER: [u8; 4] = [192, 0, 2, 21];
     const ADDRESS: [u8; 4] = [192, 0, 2, 10];
 
-    fn service() -> Wanted {
-        Wanted {
+    fn service() -> Requirements {
+        Requirements {
             name: "media".to_owned(),
             addresses: vec![ADDRESS.into(), "2001:db8::10".parse().unwrap()],
             ports: vec![(Protocol::Tcp, 554.into())],
@@ -87,22 +87,22 @@ mod tests {
         Facts { settings: settings.collect(), paths: [(SERVER.into(), path)].into(), ..Facts::default() }
     }
 
-    fn findings(service: &Wanted, facts: &Facts) -> Vec<String> {
+    fn findings(service: &Requirements, facts: &Facts) -> Vec<String> {
         judge(std::slice::from_ref(service), facts).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn answers_have_to_be_let_in_unless_the_balancer_sees_to_it() {
         let closed = facts(&[("all/accept_local", "0"), ("eth0/accept_local", "0"), ("eth1/accept_local", "1")]);
-        let by_hand = Wanted { sets_sysctls: false, ..service() };
+        let by_hand = Requirements { sets_sysctls: false, ..service() };
         let [finding] = &findings(&by_hand, &closed)[..] else { panic!("{:?}", findings(&by_hand, &closed)) };
         assert!(finding.contains("net.ipv4.conf.eth0.accept_local=1"), "{finding}");
         assert_eq!(findings(&service(), &closed), [""; 0]);
         let open = facts(&[("all/accept_local", "0"), ("eth0/accept_local", "1")]);
         assert_eq!(findings(&by_hand, &open), [""; 0]);
-        let nat = Wanted { methods: vec![Method::Nat], ..by_hand.clone() };
+        let nat = Requirements { methods: vec![Method::Nat], ..by_hand.clone() };
         assert_eq!(findings(&nat, &closed), [""; 0]);
-        let unchecked = Wanted { is_checked_through: false, ..by_hand };
+        let unchecked = Requirements { is_checked_through: false, ..by_hand };
         assert_eq!(findings(&unchecked, &closed), [""; 0]);
     }
 

@@ -13,13 +13,13 @@ const SHARDS: usize = 64;
 
 /// The connections that are open now.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Permits {
     open: AtomicUsize,
     by_address: [Mutex<HashMap<IpAddr, usize>>; SHARDS],
     hasher: RandomState,
 }
 
-impl Places {
+impl Permits {
     fn shard(&self, address: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         let shard = &self.by_address[self.hasher.hash_one(address) as usize % SHARDS];
         // A count is never half done.
@@ -27,7 +27,7 @@ impl Places {
     }
 }
 
-impl Default for Places {
+impl Default for Permits {
     fn default() -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -39,7 +39,7 @@ impl Default for Places {
 
 /// One of the connections that may be open at a time, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     front: Arc<Front>,
     /// Nothing for one that does not count for its address.
     _of_address: Option<OfAddress>,
@@ -71,10 +71,10 @@ impl Full {
     }
 }
 
-impl Place {
+impl Permit {
     /// Takes a place for a connection from `address`, or from a proxy, behind which there are many clients.
     pub(super) fn take(front: &Arc<Front>, address: Option<IpAddr>) -> Result<Self, Full> {
-        let Places { open, .. } = &front.shared.places;
+        let Permits { open, .. } = &front.shared.permits;
         if open.fetch_add(1, Ordering::Relaxed) >= front.limits().connections {
             open.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Connections);
@@ -92,9 +92,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.front.shared.places.open.fetch_sub(1, Ordering::Relaxed);
+        self.front.shared.permits.open.fetch_sub(1, Ordering::Relaxed);
         self.front.metrics().open_connections.dec();
     }
 }
@@ -103,7 +103,7 @@ impl OfAddress {
     /// Takes a place for a connection from `address`, whatever it came through.
     pub(super) fn take(front: &Arc<Front>, address: IpAddr) -> Result<Self, Full> {
         let counted = counted(address);
-        let mut shard = front.shared.places.shard(counted);
+        let mut shard = front.shared.permits.shard(counted);
         let open = shard.entry(counted).or_default();
         if *open >= front.limits().connections_per_address {
             return Err(Full::Address);
@@ -115,7 +115,7 @@ impl OfAddress {
 
 impl Drop for OfAddress {
     fn drop(&mut self) {
-        let mut shard = self.front.shared.places.shard(self.counted);
+        let mut shard = self.front.shared.permits.shard(self.counted);
         if let Some(open) = shard.get_mut(&self.counted) {
             *open -= 1;
             if *open == 0 {
@@ -147,24 +147,24 @@ mod tests {
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         let front = Arc::new(front_within(limits, ServerInfo::Off));
         let [one, other]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-        let first = Place::take(&front, Some(one)).unwrap();
-        let _second = Place::take(&front, Some(one)).unwrap();
-        assert_eq!(Place::take(&front, Some(one)).unwrap_err(), Full::Address);
-        let third = Place::take(&front, Some(other)).unwrap();
-        assert_eq!(Place::take(&front, Some(other)).unwrap_err(), Full::Connections);
+        let first = Permit::take(&front, Some(one)).unwrap();
+        let _second = Permit::take(&front, Some(one)).unwrap();
+        assert_eq!(Permit::take(&front, Some(one)).unwrap_err(), Full::Address);
+        let third = Permit::take(&front, Some(other)).unwrap();
+        assert_eq!(Permit::take(&front, Some(other)).unwrap_err(), Full::Connections);
         drop(first);
-        let _fourth = Place::take(&front, Some(one)).unwrap();
+        let _fourth = Permit::take(&front, Some(one)).unwrap();
         drop(third);
-        assert_eq!(Place::take(&front, Some(one)).unwrap_err(), Full::Address);
-        assert_eq!(front.shared.places.open.load(Ordering::Relaxed), 2);
-        assert!(front.shared.places.shard(counted(other)).is_empty(), "addresses are forgotten");
+        assert_eq!(Permit::take(&front, Some(one)).unwrap_err(), Full::Address);
+        assert_eq!(front.shared.permits.open.load(Ordering::Relaxed), 2);
+        assert!(front.shared.permits.shard(counted(other)).is_empty(), "addresses are forgotten");
     }
 
     #[test]
     fn one_client_cannot_take_more_by_changing_its_address_within_its_network() {
         let limits = Limits { connections_per_address: 1, ..Limits::default() };
         let front = Arc::new(front_within(limits, ServerInfo::Off));
-        let take = |address: &str| Place::take(&front, Some(address.parse().unwrap()));
+        let take = |address: &str| Permit::take(&front, Some(address.parse().unwrap()));
         let _one = take("2001:db8::1").unwrap();
         assert_eq!(take("2001:db8::ffff:ffff:ffff:ffff").unwrap_err(), Full::Address);
         let _neighbour = take("2001:db8:0:1::1").unwrap();

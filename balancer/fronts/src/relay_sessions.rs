@@ -15,7 +15,7 @@ use prometheus::proto::MetricFamily;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tracing::info;
-use weir_fleet::relayed::Figures;
+use weir_fleet::relay_counters::RelayCounters;
 use weir_fleet::{Edge, Snapshot, State, Time};
 use weir_program::clock::Clock;
 use weir_program::metrics::Family;
@@ -30,7 +30,7 @@ const EARLY: Duration = Duration::from_secs(1);
 
 /// Every session that is relayed now.
 #[derive(Debug)]
-pub struct Relayed {
+pub struct RelaySessions {
     /// Most sessions at a time.
     most: usize,
     open: AtomicUsize,
@@ -42,21 +42,21 @@ struct Ledger {
     /// What goes elsewhere than to an edge is under none.
     edges: HashMap<Option<EdgeId>, Entry>,
     /// Of the edges that were forgotten.
-    gone: Figures,
+    gone: RelayCounters,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     edge: Arc<OfEdge>,
     /// When it is to be empty, as it was last seen to drain.
-    drain_until: Option<Time>,
+    drain_deadline: Option<Time>,
 }
 
 /// The sessions of one edge.
 #[derive(Debug, Default)]
 struct OfEdge {
     sessions: AtomicUsize,
-    sessions_ever: AtomicU64,
+    sessions_total: AtomicU64,
     to_edge: AtomicU64,
     to_client: AtomicU64,
     /// How often all sessions were told to end.
@@ -67,13 +67,13 @@ struct OfEdge {
 /// One session, counted until it is dropped.
 #[derive(Debug)]
 pub struct Session {
-    relayed: Arc<Relayed>,
+    relayed: Arc<RelaySessions>,
     edge: Arc<OfEdge>,
     /// How often the sessions of its edge had been told to end when it began.
     endings: u64,
 }
 
-impl Relayed {
+impl RelaySessions {
     /// None, of which there may be `most` at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
@@ -90,7 +90,7 @@ impl Relayed {
         let mut ledger = self.ledger();
         let edge = Arc::clone(&ledger.edges.entry(edge).or_default().edge);
         edge.sessions.fetch_add(1, Ordering::Relaxed);
-        edge.sessions_ever.fetch_add(1, Ordering::Relaxed);
+        edge.sessions_total.fetch_add(1, Ordering::Relaxed);
         // Under the lock that sessions are ended under: one that is open then hears of it.
         let endings = edge.endings.load(Ordering::Acquire);
         drop(ledger);
@@ -99,14 +99,14 @@ impl Relayed {
 
     /// What was relayed to each edge that still is known.
     #[must_use]
-    pub fn by_edge(&self) -> HashMap<EdgeId, Figures> {
+    pub fn by_edge(&self) -> HashMap<EdgeId, RelayCounters> {
         let ledger = self.ledger();
         ledger.edges.iter().filter_map(|(id, entry)| Some(((*id)?, entry.edge.figures()))).collect()
     }
 
     /// What was relayed, ever and everywhere.
     #[must_use]
-    pub fn total(&self) -> Figures {
+    pub fn total(&self) -> RelayCounters {
         let ledger = self.ledger();
         let mut total = ledger.gone;
         ledger.edges.values().for_each(|entry| total += entry.edge.figures());
@@ -159,8 +159,8 @@ impl Relayed {
 impl Entry {
     /// Whether the edge is to be empty by `now`.
     fn is_drained(&mut self, edge: &Edge, now: Time) -> bool {
-        let before = std::mem::replace(&mut self.drain_until, edge.drain_until());
-        match (self.drain_until, before) {
+        let before = std::mem::replace(&mut self.drain_deadline, edge.drain_deadline());
+        match (self.drain_deadline, before) {
             (Some(until), _) => until <= now,
             // A drain ends in a pause. One that is called off ends in something else, or before its time.
             (None, Some(until)) => edge.state() == State::Paused && until <= now + EARLY,
@@ -170,10 +170,10 @@ impl Entry {
 }
 
 impl OfEdge {
-    fn figures(&self) -> Figures {
-        Figures {
+    fn figures(&self) -> RelayCounters {
+        RelayCounters {
             sessions: self.sessions.load(Ordering::Relaxed),
-            sessions_ever: self.sessions_ever.load(Ordering::Relaxed),
+            sessions_total: self.sessions_total.load(Ordering::Relaxed),
             bytes_to_edge: self.to_edge.load(Ordering::Relaxed),
             bytes_to_client: self.to_client.load(Ordering::Relaxed),
         }
@@ -215,17 +215,17 @@ impl Drop for Session {
 
 /// What was relayed, for Prometheus, as it is when it is scraped.
 #[derive(Debug)]
-pub struct RelayedMetrics {
-    relayed: Arc<Relayed>,
+pub struct RelayMetrics {
+    relayed: Arc<RelaySessions>,
     sessions: Family<0>,
     sessions_total: Family<0>,
     bytes: Family<1>,
 }
 
-impl RelayedMetrics {
+impl RelayMetrics {
     /// Metrics of these sessions.
     #[must_use]
-    pub fn new(relayed: Arc<Relayed>) -> Self {
+    pub fn new(relayed: Arc<RelaySessions>) -> Self {
         Self {
             relayed,
             sessions: Family::gauge("weir_relayed_sessions", "Clients that are relayed to edges now.", []),
@@ -239,7 +239,7 @@ impl RelayedMetrics {
     }
 }
 
-impl Collector for RelayedMetrics {
+impl Collector for RelayMetrics {
     fn desc(&self) -> Vec<&Desc> {
         vec![self.sessions.desc(), self.sessions_total.desc(), self.bytes.desc()]
     }
@@ -248,7 +248,7 @@ impl Collector for RelayedMetrics {
         let total = self.relayed.total();
         vec![
             self.sessions.with_value(total.sessions as f64),
-            self.sessions_total.with_value(total.sessions_ever as f64),
+            self.sessions_total.with_value(total.sessions_total as f64),
             self.bytes.with([(["to_edge"], total.bytes_to_edge as f64), (["to_client"], total.bytes_to_client as f64)]),
         ]
     }
@@ -262,16 +262,16 @@ mod tests {
     use super::*;
 
     /// A fleet of one edge that has this status, drains until then if at all, and has the id 1.
-    fn fleet(status: Status, drain_until: Option<u64>) -> Snapshot {
+    fn fleet(status: Status, drain_deadline: Option<u64>) -> Snapshot {
         let mut report = report();
         report.status = status;
-        report.drain_deadline = drain_until.map(Duration::from_millis);
+        report.drain_deadline = drain_deadline.map(Duration::from_millis);
         snapshot_of([Edge::new(id(1), &report, SOURCE, &ANYWHERE, at(0).into())])
     }
 
     /// Whether a session of the edge 1 must end after these sweeps, and one that is opened after them.
     async fn must_end(sweeps: &[(Snapshot, u64)]) -> [bool; 2] {
-        let relayed = Arc::new(Relayed::new(10));
+        let relayed = Arc::new(RelaySessions::new(10));
         let [early, other] = [id(1), id(2)].map(|edge| relayed.open(Some(edge)).unwrap());
         let waiting = early.must_end();
         for (snapshot, now) in sweeps {
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_was_relayed_to_edges_that_are_forgotten_stays_in_the_total() {
-        let relayed = Arc::new(Relayed::new(10));
+        let relayed = Arc::new(RelaySessions::new(10));
         let [of_edge, elsewhere] = [Some(id(1)), None].map(|edge| relayed.open(edge).unwrap());
         of_edge.count_to_edge(3);
         of_edge.count_to_client(4);
@@ -320,18 +320,18 @@ mod tests {
         drop(of_edge);
         relayed.sweep(&nobody, at(0));
         assert!(relayed.by_edge().is_empty());
-        let total = Figures { sessions: 1, sessions_ever: 2, bytes_to_edge: 3, bytes_to_client: 9 };
+        let total = RelayCounters { sessions: 1, sessions_total: 2, bytes_to_edge: 3, bytes_to_client: 9 };
         assert_eq!(relayed.total(), total);
     }
 
     #[test]
     fn there_are_no_more_sessions_than_may_be() {
-        let relayed = Arc::new(Relayed::new(2));
+        let relayed = Arc::new(RelaySessions::new(2));
         let first = relayed.open(Some(id(1)));
         let _second = relayed.open(None);
         assert!(relayed.open(Some(id(1))).is_none());
         drop(first);
         assert!(relayed.open(Some(id(1))).is_some());
-        assert!(Arc::new(Relayed::new(0)).open(None).is_none());
+        assert!(Arc::new(RelaySessions::new(0)).open(None).is_none());
     }
 }

@@ -8,7 +8,7 @@ use crate::zones::Zones;
 
 /// What holds for every edge, as it is configured.
 #[derive(Clone, Debug, Default)]
-pub struct Terms {
+pub struct FleetSettings {
     /// Where clients may be sent.
     pub limits: RedirectLimits,
     /// How edges are chosen.
