@@ -62,6 +62,6 @@ mod tests {
             "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
         assert_eq!(clients(""), 1000);
         assert_eq!(clients(service), 1000);
-        assert_eq!(clients(&format!("[kernel]\nchecks = 300\n{service}check.kind = \"tcp\"\n")), 700);
+        assert_eq!(clients(&format!("[kernel]\nconcurrent_checks = 300\n{service}check.kind = \"tcp\"\n")), 700);
     }
 }

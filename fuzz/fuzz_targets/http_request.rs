@@ -40,7 +40,7 @@ fn front() -> Front {
     let mut settings = Settings { hop_mark: Some("hop".to_owned()), ..Settings::default() };
     settings.http.prefixes = vec!["/live/".to_owned()];
     settings.http.server_info = ServerInfo::Everyone;
-    settings.limits.repeats.most = None;
+    settings.limits.repeats.max = None;
     let environment = Environment {
         fleet: Arc::new(arc_swap::ArcSwap::from_pointee(fleet.take_snapshot().unwrap_or_default())),
         selector,

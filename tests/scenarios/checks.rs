@@ -138,6 +138,7 @@ fn await_sorry(site: &Site, balancer: &Balancer<'_>, expected: u8) {
     wait::until("who serves changes", PATIENCE, || {
         let weights = site.directors[0].ipvs().weights(site.servers[3].addresses[0]);
         let serves = weights.iter().any(|weight| *weight > 0);
-        balancer.metrics().sum("weir_kernel_sorry", &[]) == f64::from(expected) && serves == (expected == 1)
+        balancer.metrics().sum("weir_kernel_sorry_server_active", &[]) == f64::from(expected)
+            && serves == (expected == 1)
     });
 }

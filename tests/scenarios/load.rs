@@ -75,7 +75,8 @@ pub(crate) fn run() -> String {
         (0.1..0.35).contains(&share),
         "the busy edge gets less, and not nothing: {shifted}, by weights {weights:?}"
     );
-    let why = balancer.metrics().sum("weir_kernel_headroom", &[("server", &busy.addresses[0].to_string())]);
+    let why =
+        balancer.metrics().sum("weir_kernel_server_headroom_ratio", &[("server", &busy.addresses[0].to_string())]);
     assert!(why < 0.4, "its headroom is {why}");
     drop(held);
     format!(

@@ -117,7 +117,7 @@ fn start<'a>(director: &'a Host, tcp: &str, weights: &[u32]) -> Balancer<'a> {
 /// Waits until checks have said that so many servers work.
 fn await_checks(balancer: &Balancer<'_>, count: u8) {
     wait::until("the checks know", PATIENCE, || {
-        balancer.metrics().sum("weir_kernel_server", &[("condition", "unmeasured")]) == f64::from(count)
+        balancer.metrics().sum("weir_kernel_server_condition", &[("condition", "unmeasured")]) == f64::from(count)
     });
 }
 

@@ -135,13 +135,13 @@ impl Balancer {
     /// Clients given an edge so far over `http`, `rtmp` or `rtsp`.
     #[must_use]
     pub fn handouts(&self, protocol: &str) -> f64 {
-        self.metrics().sum("weir_handouts_total", &[("protocol", protocol)])
+        self.metrics().sum("weir_assignments_total", &[("protocol", protocol)])
     }
 
     /// Connections of clients so far. A test that asks over the clients' port is one of them.
     #[must_use]
     pub fn clients_met(&self) -> f64 {
-        self.metrics().sum("weir_connections_total", &[])
+        self.metrics().sum("weir_client_connections_total", &[])
     }
 
     /// Its edges now, in order of their GUID.

@@ -127,7 +127,7 @@ impl Edge {
             reasons: json::texts(&needed("reasons")?),
             available: needed("available")? == "true",
             redirect_allowed: needed("redirect_allowed")? == "true",
-            drain_deadline: json::number(text, "drain_deadline")?,
+            drain_deadline: json::number(text, "drain_deadline_ms")?,
             connections: json::number(text, "connections")?,
             assignments: json::number(text, "assignments")?,
             key_id: needed("key_id")?,

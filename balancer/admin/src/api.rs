@@ -82,7 +82,7 @@ struct Shown {
     /// Whether every host that it names is within the limits.
     redirect_allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    drain_deadline: Option<u64>,
+    drain_deadline_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,17 +105,17 @@ struct Shown {
     assignments_since_report: u64,
     /// What is relayed to it; missing while nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    relayed_sessions: Option<usize>,
+    relay_sessions: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    relayed_sessions_total: Option<u64>,
+    relay_sessions_total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    relayed_bytes_to_edge: Option<u64>,
+    relay_bytes_to_edge: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    relayed_bytes_to_client: Option<u64>,
-    last_report: u64,
+    relay_bytes_to_client: Option<u64>,
+    last_report_ms: u64,
     source: String,
     key_id: String,
-    clock_skew: i64,
+    clock_skew_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<String>,
 }
@@ -140,7 +140,7 @@ impl Shown {
             reasons: edge.reasons().names().collect(),
             available: expected.is_some(),
             redirect_allowed: edge.is_allowed(),
-            drain_deadline: edge.drain_deadline().map(|until| milliseconds(until - now)),
+            drain_deadline_ms: edge.drain_deadline().map(|until| milliseconds(until - now)),
             connections: edge.connections(),
             out_bits_per_second: edge.out_bits_per_second(),
             weight: edge.weight(),
@@ -152,14 +152,14 @@ impl Shown {
             ramping: edge.is_ramping(),
             assignments: edge.assignments(),
             assignments_since_report: edge.assignments_since_report(),
-            relayed_sessions: relayed.map(|figures| figures.sessions),
-            relayed_sessions_total: relayed.map(|figures| figures.sessions_total),
-            relayed_bytes_to_edge: relayed.map(|figures| figures.bytes_to_edge),
-            relayed_bytes_to_client: relayed.map(|figures| figures.bytes_to_client),
-            last_report: milliseconds(now - edge.reported_at()),
+            relay_sessions: relayed.map(|figures| figures.sessions),
+            relay_sessions_total: relayed.map(|figures| figures.sessions_total),
+            relay_bytes_to_edge: relayed.map(|figures| figures.bytes_to_edge),
+            relay_bytes_to_client: relayed.map(|figures| figures.bytes_to_client),
+            last_report_ms: milliseconds(now - edge.reported_at()),
             source: origin.source.to_string(),
             key_id: origin.key_id.to_string(),
-            clock_skew: edge.clock_skew_milliseconds(),
+            clock_skew_ms: edge.clock_skew_milliseconds(),
             duplicate: origin.duplicate.map(|other| other.to_string()),
         }
     }
@@ -213,8 +213,8 @@ mod tests {
         assert_eq!(shown["id"], GUID);
         assert_eq!(shown["state"], "paused");
         assert_eq!(shown["reasons"], serde_json::json!(["operator", "capacity"]));
-        assert_eq!((&shown["available"], &shown["last_report"]), (&false.into(), &1500.into()));
-        assert_eq!(shown["relayed_sessions"], 2);
+        assert_eq!((&shown["available"], &shown["last_report_ms"]), (&false.into(), &1500.into()));
+        assert_eq!(shown["relay_sessions"], 2);
         assert_eq!(shown.get("duplicate"), None);
     }
 }

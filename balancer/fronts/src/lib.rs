@@ -7,7 +7,7 @@
 //! |--------------------|---------------------------------------------------------|
 //! | [`listener`]       | sockets                                                 |
 //! | [`accept`]         | the loop that accepts                                   |
-//! | [`places`]         | how many connections may be open                        |
+//! | [`permits`]        | how many connections may be open                        |
 //! | [`socket`]         | a TCP connection, registered when it must be awaited    |
 //! | [`detect`]         | which protocol the first bytes are                      |
 //! | [`stream`]         | a connection, plain or over TLS                         |
@@ -471,7 +471,7 @@ mod tests {
     fn a_hand_out_and_a_refusal_are_counted_where_the_client_came_in() {
         let with_edge = front(&[report()], ServerInfo::Off);
         assert!(with_edge.choose(CLIENT, Protocol::Rtsp, Some(Protocol::Rtsp), None).is_ok());
-        let counted = "weir_handouts_total{protocol=\"rtsp\",reason=\"policy\"} 1\n";
+        let counted = "weir_assignments_total{protocol=\"rtsp\",reason=\"policy\"} 1\n";
         assert!(with_edge.metrics().render().contains(counted));
         let without = front(&[], ServerInfo::Off);
         assert_eq!(without.choose(CLIENT, Protocol::Http, None, None).unwrap_err(), Refusal::NoEdge);
@@ -495,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_client_that_goes_in_circles_is_stopped() {
-        let repeats = RepeatLimits { most: Some(2), ..RepeatLimits::default() };
+        let repeats = RepeatLimits { max: Some(2), ..RepeatLimits::default() };
         let limits = Limits { repeats, ..Limits::default() };
         let front = Front::new(Arc::new(Shared { limits, ..shared(&[report()], ServerInfo::Off, &[]) }), 1);
         let choose = |path| front.choose(CLIENT, Protocol::Http, Some(Protocol::Http), path).map(|_| ());

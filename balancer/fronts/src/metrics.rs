@@ -33,8 +33,11 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let counters =
             |name, help, labels: &[&str]| register(registry, IntCounterVec::new(Opts::new(name, help), labels));
-        let assignments =
-            counters("weir_handouts_total", "Clients given an edge, by protocol and reason.", &["protocol", "reason"]);
+        let assignments = counters(
+            "weir_assignments_total",
+            "Clients given an edge, by protocol and reason.",
+            &["protocol", "reason"],
+        );
         let refusals = counters(
             "weir_refusals_total",
             "Clients that no edge could be given, by protocol and reason.",
@@ -54,19 +57,22 @@ impl Metrics {
                 })
                 .collect(),
             relay_failures: counters(
-                "weir_relay_failures_total",
+                "weir_relay_connect_failures_total",
                 "Edges that could not be reached for a client that was to be relayed, by reason.",
                 &["reason"],
             ),
             relays_closed: counters(
-                "weir_relayed_sessions_closed_total",
+                "weir_relay_sessions_closed_total",
                 "RelaySessions sessions that were closed by the balancer, by reason.",
                 &["reason"],
             ),
-            connections: register(registry, IntCounter::new("weir_connections_total", "Client connections accepted.")),
+            connections: register(
+                registry,
+                IntCounter::new("weir_client_connections_total", "Client connections accepted."),
+            ),
             open_connections: register(
                 registry,
-                IntGauge::new("weir_connections_open", "Client connections open now."),
+                IntGauge::new("weir_client_connections", "Client connections open now."),
             ),
             rejected_clients: counters(
                 "weir_clients_rejected_total",
@@ -138,7 +144,7 @@ mod tests {
             metrics.count_choice(protocol, Err(Refusal::NoneAvailable));
             let name = protocol.map_or("tcp", Protocol::name);
             for line in [
-                format!("weir_handouts_total{{protocol=\"{name}\",reason=\"spill-zone\"}} 1\n"),
+                format!("weir_assignments_total{{protocol=\"{name}\",reason=\"spill-zone\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-none-available\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-no-edge\"}} 0\n"),
             ] {

@@ -228,13 +228,13 @@ impl RelayMetrics {
     pub fn new(relayed: Arc<RelaySessions>) -> Self {
         Self {
             relayed,
-            sessions: Family::gauge("weir_relayed_sessions", "Clients that are relayed to edges now.", []),
+            sessions: Family::gauge("weir_relay_sessions", "Clients that are relayed to edges now.", []),
             sessions_total: Family::counter(
-                "weir_relayed_sessions_total",
+                "weir_relay_sessions_total",
                 "Clients that were to be relayed to an edge.",
                 [],
             ),
-            bytes: Family::counter("weir_relayed_bytes_total", "Bytes that were relayed.", ["direction"]),
+            bytes: Family::counter("weir_relay_bytes_total", "Bytes that were relayed.", ["direction"]),
         }
     }
 }

@@ -32,10 +32,10 @@ impl Default for Repeats {
 impl Repeats {
     /// Counts that a client at `address` asks for `url`; whether it has done so too often.
     pub(super) fn is_too_often(&self, address: IpAddr, url: &str, now: Time, limit: Limit) -> bool {
-        let Some(most) = limit.most else { return false };
+        let Some(most) = limit.max else { return false };
         let hash = self.hasher.hash_one((address, url));
         let slot = &self.slots[hash as usize % SLOTS];
-        let window = now.as_micros() / u64::try_from(limit.within.as_micros()).unwrap_or(u64::MAX).max(1);
+        let window = now.as_micros() / u64::try_from(limit.window.as_micros()).unwrap_or(u64::MAX).max(1);
         let name = hash >> 40 << 40 | (window & 0xff_ffff) << 16;
         let before = slot.load(Ordering::Relaxed);
         let count = if before & !0xffff == name { (before & 0xffff) as u16 } else { 0 };
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Limit = Limit { most: Some(3), within: Duration::from_secs(1) };
+    const LIMIT: Limit = Limit { max: Some(3), window: Duration::from_secs(1) };
 
     #[test]
     fn who_asks_too_often_for_the_same_is_told_until_the_next_window() {
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn without_a_limit_nobody_asks_too_often() {
         let repeats = Repeats::default();
-        let limit = Limit { most: None, ..LIMIT };
+        let limit = Limit { max: None, ..LIMIT };
         let address = "192.0.2.1".parse().unwrap();
         assert!((0..100_000).all(|_| !repeats.is_too_often(address, "/live/a", at(0), limit)));
     }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn counts_do_not_run_over() {
         let repeats = Repeats::default();
-        let limit = Limit { most: Some(u16::MAX), ..LIMIT };
+        let limit = Limit { max: Some(u16::MAX), ..LIMIT };
         let address = "192.0.2.1".parse().unwrap();
         let often = (0..u32::from(u16::MAX) + 5).filter(|_| repeats.is_too_often(address, "/a", at(0), limit)).count();
         assert_eq!(often, 5);

@@ -159,7 +159,7 @@ impl Controller {
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
         let groups = self.deciders.iter().map(Decider::group);
         let seed = u64::from_ne_bytes(random::bytes());
-        let mut watched = Watched::new(groups, self.settings.checks, seed, self.environment.clock);
+        let mut watched = Watched::new(groups, self.settings.concurrent_checks, seed, self.environment.clock);
         let mut notices = self.notices();
         let mut glances = tokio::time::interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -63,19 +63,23 @@ impl Metrics {
                 ["service", "family"],
             ),
             sorry: Family::gauge(
-                "weir_kernel_sorry",
+                "weir_kernel_sorry_server_active",
                 "1 while the sorry server has taken over.",
                 ["service", "family"],
             ),
-            condition: Family::gauge("weir_kernel_server", "1 for the condition that a server is in.", by("condition")),
-            weight: Family::gauge("weir_kernel_weight", "Weight of a server in the kernel.", server),
+            condition: Family::gauge(
+                "weir_kernel_server_condition",
+                "1 for the condition that a server is in.",
+                by("condition"),
+            ),
+            weight: Family::gauge("weir_kernel_server_weight", "Weight of a server in the kernel.", server),
             headroom: Family::gauge(
-                "weir_kernel_headroom",
+                "weir_kernel_server_headroom_ratio",
                 "Share of a server that its weight takes for free.",
                 server,
             ),
             open: Family::gauge(
-                "weir_kernel_connections_open",
+                "weir_kernel_connections",
                 "Connections that the kernel remembers, by state.",
                 by("state"),
             ),
@@ -225,11 +229,11 @@ mod tests {
             "weir_kernel_changes_total{cause=\"drift\"} 0",
             "weir_kernel_failures_total 0",
             "weir_kernel_servers_up{family=\"ipv4\",service=\"media\"} 1",
-            "weir_kernel_server{condition=\"measured\",server=\"10.0.0.1\",service=\"media\"} 1",
-            "weir_kernel_weight{server=\"10.0.0.1\",service=\"media\"} 40",
+            "weir_kernel_server_condition{condition=\"measured\",server=\"10.0.0.1\",service=\"media\"} 1",
+            "weir_kernel_server_weight{server=\"10.0.0.1\",service=\"media\"} 40",
             "weir_kernel_checks_total{result=\"ok\",server=\"10.0.0.1\",service=\"media\"} 5",
             "weir_kernel_checks_total{result=\"tls\",server=\"10.0.0.1\",service=\"media\"} 2",
-            "weir_kernel_connections_open{server=\"10.0.0.1\",service=\"media\",state=\"active\"} 3",
+            "weir_kernel_connections{server=\"10.0.0.1\",service=\"media\",state=\"active\"} 3",
             "weir_kernel_bytes_total{direction=\"out\",server=\"10.0.0.1\",service=\"media\"} 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
@@ -242,7 +246,7 @@ mod tests {
         let groups = status().groups.into_iter().map(GroupStatus::unread).collect();
         let text = metrics(Status { state: failed, groups, ..status() });
         assert!(text.contains("weir_kernel_up 0") && text.contains("\nweir_kernel_servers_up{"), "{text}");
-        assert!(!text.contains("weir_kernel_weight"), "nobody knows what the kernel has");
+        assert!(!text.contains("weir_kernel_server_weight"), "nobody knows what the kernel has");
     }
 
     #[test]

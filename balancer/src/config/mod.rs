@@ -249,7 +249,7 @@ mod tests {
             sessions = 500
             connect_timeout = "1s"
             attempts = 2
-            avoid = "1s"
+            retry_unreachable_after = "1s"
             idle_timeout = "off"
             pipe_bytes = 131072
             proxy_protocol = "v2"
@@ -278,8 +278,8 @@ mod tests {
             linger = "500ms"
             linger_bytes = 0
             [limits.repeats]
-            most = "off"
-            within = "1m"
+            max = "off"
+            window = "1m"
             [limits.http]
             head = 4096
             body = 0
@@ -386,7 +386,11 @@ mod tests {
                 "weir.toml:2: `ftp` is not a scheme: expected one of http, https, rtmp, rtmps, rtmpt, rtmpts, rtmpe, \
                  rtmpte, rtsp, rtsps, rtspu, rtspt",
             ),
-            ("[limits.repeats]\nmost = 0", "weir.toml:2: expected 1 to 65535, or \"off\""),
+            (
+                "[limits.repeats]
+max = 0",
+                "weir.toml:2: expected 1 to 65535, or \"off\"",
+            ),
             ("[[listener]]\nrelay_port = 0", "weir.toml:2: out of range: expected 1 to 65535"),
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (

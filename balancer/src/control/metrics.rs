@@ -95,24 +95,24 @@ impl FleetMetrics {
         let families = Families {
             edges: Family::gauge("weir_edges", "Known edges by state.", ["state"]),
             connections: Family::gauge(
-                "weir_edge_connections",
+                "weir_sessions",
                 "Client connections of all running edges, as they reported.",
                 [],
             ),
             utilisation: Family::gauge(
-                "weir_utilisation",
+                "weir_utilisation_ratio",
                 "Expected utilisation of the edges that take clients, for their weight.",
                 ["of"],
             ),
             full: Family::gauge("weir_edges_full", "Edges that are at one of their limits.", []),
             arrival_ratio: Family::gauge(
-                "weir_kappa",
+                "weir_arrival_ratio",
                 "Clients that arrive at edges for each that this balancer hands out.",
                 [],
             ),
-            session_end_rate: Family::gauge("weir_departure_rate", "Share of the sessions that ends per second.", []),
+            session_end_rate: Family::gauge("weir_session_end_rate", "Share of the sessions that ends per second.", []),
             cut_off: Family::gauge(
-                "weir_cut_off",
+                "weir_isolated",
                 "1 while most edges have fallen silent at once and nothing arrives: the last state is kept.",
                 [],
             ),

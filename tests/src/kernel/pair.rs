@@ -101,7 +101,7 @@ impl<'a> Director<'a> {
         self.await_fitness("0");
         let wanted = 100.0 * count as f64;
         wait::eventually(&format!("{} has {count} servers", self.host.name()), PATIENCE, || {
-            let weight = self.balancer.metrics().sum("weir_kernel_weight", &[]);
+            let weight = self.balancer.metrics().sum("weir_kernel_server_weight", &[]);
             if weight == wanted { Ok(()) } else { Err(format!("they weigh {weight}")) }
         });
     }

@@ -37,7 +37,7 @@ fn the_least_utilised_edge_gets_the_client_whatever_its_size() {
     for _ in 0..5 {
         assert_eq!(redirected(&balancer, STREAM), got(&large, "policy"));
     }
-    assert_eq!(balancer.metrics().sum("weir_handouts_total", &[("reason", "policy"), ("protocol", "http")]), 5.0);
+    assert_eq!(balancer.metrics().sum("weir_assignments_total", &[("reason", "policy"), ("protocol", "http")]), 5.0);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn clients_whom_no_edge_takes_go_elsewhere_in_their_own_protocol() {
     let rejection = flash::ask(&mut connection, &url, &application).expect("an answer");
     let text = format!("{rejection:?}");
     assert!(text.contains("rtmp://backup.example.com/live") || text.contains("rtmp://backup.example.com:"), "{text}");
-    assert_eq!(balancer.metrics().sum("weir_handouts_total", &[("reason", "overflow")]), 3.0);
+    assert_eq!(balancer.metrics().sum("weir_assignments_total", &[("reason", "overflow")]), 3.0);
 }
 
 #[test]
@@ -167,11 +167,11 @@ fn a_balancer_that_hears_nobody_any_more_keeps_what_it_knew() {
     let agents: Vec<_> = (0..4).map(|_| AgentBuilder::of(&balancer).start()).collect();
     balancer.await_running(agents.len());
     agents.iter().for_each(|agent| agent.process.suspend());
-    until("it suspects itself", PATIENCE, || balancer.metrics().sum("weir_cut_off", &[]) == 1.0);
+    until("it suspects itself", PATIENCE, || balancer.metrics().sum("weir_isolated", &[]) == 1.0);
     assert_eq!(balancer.metrics().sum("weir_edges", &[("state", "running")]), 4.0);
     assert_eq!(ask(&balancer, STREAM).status, 302);
     assert!(balancer.process.stderr.text().contains("is this machine cut off?"));
     agents.iter().for_each(|agent| agent.process.resume());
-    until("it hears them again", PATIENCE, || balancer.metrics().sum("weir_cut_off", &[]) == 0.0);
+    until("it hears them again", PATIENCE, || balancer.metrics().sum("weir_isolated", &[]) == 0.0);
     balancer.await_running(agents.len());
 }

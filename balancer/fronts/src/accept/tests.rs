@@ -41,7 +41,7 @@ fn listen_at(listener: &Listener, configure: impl FnOnce(&mut Shared)) -> (Socke
         shared.limits.decision_timeout = LIMIT;
         shared.limits.linger = LIMIT;
         shared.limits.rtsp.requests = 1_000_000;
-        shared.limits.repeats.most = None;
+        shared.limits.repeats.max = None;
         configure(shared);
     }));
     let bound = listener::bind(listener, 1).unwrap();
@@ -80,7 +80,7 @@ fn assert_counted(front: &Front, protocol: &str) {
     let counted = format!("weir_clients_rejected_total{{protocol=\"{protocol}\",reason=\"slow-reader\"}} 1\n");
     let metrics = front.metrics().render();
     assert!(metrics.contains(&counted), "{metrics}");
-    assert!(metrics.contains("weir_connections_open 0\n"), "{metrics}");
+    assert!(metrics.contains("weir_client_connections 0\n"), "{metrics}");
 }
 
 #[tokio::test]
@@ -121,8 +121,8 @@ async fn so_is_who_takes_none_over_http2() {
     ask_for_ever(connect(address).await, over_http2()).await;
     // It has asked for nothing for too long, which is not counted.
     let metrics = front.metrics().render();
-    assert!(metrics.contains("weir_connections_open 0\n"), "{metrics}");
-    let served = "weir_handouts_total{protocol=\"http\",reason=\"policy\"} 1\n";
+    assert!(metrics.contains("weir_client_connections 0\n"), "{metrics}");
+    let served = "weir_assignments_total{protocol=\"http\",reason=\"policy\"} 1\n";
     assert!(metrics.contains(served), "{metrics}");
 }
 

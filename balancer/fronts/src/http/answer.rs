@@ -46,7 +46,7 @@ pub(crate) struct Framing<'d> {
     pub(crate) keep_alive: bool,
     /// The request was HEAD.
     pub(crate) is_head: bool,
-    /// The time of day, as [`weir_program::clock::Clock::http_date`] gives it.
+    /// The time of day, as it stands in a `Date` header.
     pub(crate) date: &'d str,
 }
 

@@ -98,7 +98,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
         let now = front.now();
         let chosen = match first.take() {
             Some(destination) => Ok(destination),
-            None => pick(front, client, &wanted, &failed, unreachable.lately(settings.avoid, now)),
+            None => pick(front, client, &wanted, &failed, unreachable.lately(settings.retry_unreachable_after, now)),
         };
         let destination = match chosen {
             Ok(destination) => destination,

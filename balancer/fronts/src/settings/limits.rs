@@ -73,15 +73,15 @@ pub struct Repeats {
     /// So often, 1 to 65535, or `"off"`. Clients in a circle come back a hundred times a second where the network is fast;
     /// the default leaves room for a crowd behind one address. Default: 1000.
     #[serde(deserialize_with = "count_or_off")]
-    pub most: Option<u16>,
+    pub max: Option<u16>,
     /// … within this time, 1 millisecond to 1 day. Default: `"10s"`.
     #[serde(deserialize_with = "values::duration_within::<_, 1, 86_400_000>")]
-    pub within: Duration,
+    pub window: Duration,
 }
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self { most: Some(1000), within: Duration::from_secs(10) }
+        Self { max: Some(1000), window: Duration::from_secs(10) }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Relay {
     /// out of reach and its agent still reports, clients would wait for it in vain, and more and more of them, since it
     /// seems to have nothing to do. Default: `"5s"`.
     #[serde(deserialize_with = "values::duration")]
-    pub avoid: Duration,
+    pub retry_unreachable_after: Duration,
     /// How long nothing may go either way before a session is closed, or `"off"`. A client that vanished without a word
     /// would stay forever otherwise. RTMP and RTSP send something every minute, even while a player pauses.
     /// Default: `"5m"`.
@@ -66,7 +66,7 @@ impl Default for Relay {
             sessions: 10_000,
             connect_timeout: Duration::from_secs(2),
             attempts: 3,
-            avoid: Duration::from_secs(5),
+            retry_unreachable_after: Duration::from_secs(5),
             idle_timeout: Some(Duration::from_secs(5 * 60)),
             pipe_bytes: 262_144,
             proxy_protocol: None,

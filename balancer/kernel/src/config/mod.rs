@@ -64,7 +64,7 @@ pub struct Kernel {
     /// Servers that are checked at a time, 1 to 10000; each takes a file or a process meanwhile, for some milliseconds if it
     /// works, and for the `timeout` of its check if it does not. Default: 256.
     #[serde(deserialize_with = "values::within::<_, 1, 10_000>")]
-    pub checks: usize,
+    pub concurrent_checks: usize,
     /// This director is one of two.
     pub directors: Option<Directors>,
     /// The services.
@@ -83,7 +83,7 @@ impl Default for Kernel {
             tcp_fin_timeout: None,
             udp_timeout: None,
             set_sysctls: true,
-            checks: 256,
+            concurrent_checks: 256,
             directors: None,
             services: Vec::new(),
         }
@@ -109,7 +109,7 @@ impl Kernel {
             interval: self.interval,
             on_exit: self.on_exit,
             set_sysctls: self.set_sysctls,
-            checks: self.checks,
+            concurrent_checks: self.concurrent_checks,
             directors: self.directors,
             groups,
             packet_marks,

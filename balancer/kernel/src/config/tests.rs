@@ -70,7 +70,7 @@ fn every_key_can_be_set() {
         tcp_timeout = "15m"
         udp_timeout = "5m"
         set_sysctls = false
-        checks = 10
+        concurrent_checks = 10
         [kernel.directors]
         track_file = "/run/x"
         notify_fifo = "/run/y"
@@ -233,7 +233,7 @@ fn the_director_itself_is_a_server_by_its_own_method_alone() {
 
 #[test]
 fn checks_take_files_by_what_they_ask() {
-    let files = |lines: &str| try_parse(&format!("[kernel]\nchecks = 10\n{SMALLEST}{lines}")).unwrap().unwrap().files();
+    let files = |lines: &str| try_parse(&format!("[kernel]\nconcurrent_checks = 10\n{SMALLEST}{lines}")).unwrap().unwrap().files();
     for (lines, expected) in [
         ("", 0),
         ("check.kind = \"none\"\n", 0),

@@ -38,7 +38,7 @@ pub struct Settings {
     /// Whether variables of `/proc/sys` are set.
     pub set_sysctls: bool,
     /// Servers that are checked at a time.
-    pub checks: usize,
+    pub concurrent_checks: usize,
     /// This director is one of two.
     pub directors: Option<Directors>,
     /// The virtual services. Without any there is no kernel mode.
@@ -86,7 +86,7 @@ impl Settings {
             Question::Exec(_) => 4,
             _ => 1,
         });
-        each.max().unwrap_or(0) * self.checks
+        each.max().unwrap_or(0) * self.concurrent_checks
     }
 
     /// The virtual addresses of all services.

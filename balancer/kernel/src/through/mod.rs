@@ -1,7 +1,7 @@
 //! Checks through the virtual address: the probe of a server goes to the address that clients know, as a client's packets
 //! do, and finds a server that answers at its own address but not at the virtual one.
 //!
-//! What a probe sends has a mark of its own ([`ProbeOptions::mark`](super::checks::ProbeOptions::mark)), and for that mark
+//! What a probe sends has a mark of its own ([`ProbeOptions::mark`](weir_checks::ProbeOptions::mark)), and for that mark
 //! the kernel has a service with this one server. The probe comes from an address of the director's own: a server drops
 //! what comes from an address that it has itself.
 //!

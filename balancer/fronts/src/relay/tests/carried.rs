@@ -192,7 +192,7 @@ async fn a_session_that_carries_nothing_for_too_long_is_closed() {
     task.await.unwrap();
     let passed = began.elapsed();
     assert!((Duration::from_secs(299)..Duration::from_secs(302)).contains(&passed), "{passed:?}");
-    assert!(front.metrics().render().contains("weir_relayed_sessions_closed_total{reason=\"idle\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_sessions_closed_total{reason=\"idle\"} 1\n"));
     assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
 }
 
@@ -232,5 +232,5 @@ async fn sessions_end_with_the_drain_of_their_edge() {
     sweep(at(5000));
     timeout(PATIENCE, task).await.unwrap().unwrap();
     assert_eq!(timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
-    assert!(front.metrics().render().contains("weir_relayed_sessions_closed_total{reason=\"drained\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_sessions_closed_total{reason=\"drained\"} 1\n"));
 }

@@ -41,12 +41,12 @@ async fn an_edge_that_refuses_is_passed_over_and_not_charged_with_the_client() {
     listener.accept().await.unwrap();
     assert_eq!([1, 2, 3].map(|number| edge_of(&front, number).assignments()), [0, 0, 1]);
     let metrics = front.metrics().render();
-    assert!(metrics.contains("weir_handouts_total{protocol=\"rtmp\",reason=\"policy\"} 1\n"), "{metrics}");
-    assert!(metrics.contains("weir_relay_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("weir_assignments_total{protocol=\"rtmp\",reason=\"policy\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("weir_relay_connect_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
 
     // The next client is spared the attempt, although those two have nothing to do.
     connected(&front, HERE).await.unwrap();
-    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"refused\"} 2\n"));
+    assert!(front.metrics().render().contains("weir_relay_connect_failures_total{reason=\"refused\"} 2\n"));
     assert_eq!((total(&front).sessions, total(&front).sessions_total), (1, 4));
 }
 
@@ -67,7 +67,7 @@ async fn what_a_client_has_said_keeps_no_other_away_from_an_edge() {
     };
     let (upstream, ()) = connect_and(&front, CLIENT, wanted(CLIENT.asked(Protocol::Rtmp), HERE), greet).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 2).id, "another may take it");
-    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"declined\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_connect_failures_total{reason=\"declined\"} 1\n"));
     let upstream = connected(&front, HERE).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 1).id, "the next one is brought there");
 }
@@ -103,10 +103,11 @@ async fn who_was_sent_to_an_edge_that_cannot_be_reached_is_brought_to_another() 
 #[tokio::test]
 async fn no_more_edges_are_tried_than_may_be() {
     let reports = [closed_edge().await, closed_edge().await, closed_edge().await];
-    let front = front(&reports, Settings { attempts: 2, avoid: Duration::ZERO, ..Settings::default() });
+    let front =
+        front(&reports, Settings { attempts: 2, retry_unreachable_after: Duration::ZERO, ..Settings::default() });
     assert_eq!(connected(&front, HERE).await.unwrap_err(), Refusal::Unreachable);
     let metrics = front.metrics().render();
-    assert!(metrics.contains("weir_relay_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("weir_relay_connect_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
     assert!(metrics.contains("weir_refusals_total{protocol=\"rtmp\",reason=\"refused-unreachable\"} 1\n"), "{metrics}");
     assert_eq!(total(&front).sessions, 0);
 }
@@ -116,7 +117,7 @@ async fn an_edge_that_was_out_of_reach_is_tried_again_when_there_is_no_other() {
     let front = front(&[closed_edge().await], Settings { attempts: 1, ..Settings::default() });
     for tried in 1..=2 {
         assert_eq!(connected(&front, HERE).await.unwrap_err(), Refusal::Unreachable);
-        let counted = format!("weir_relay_failures_total{{reason=\"refused\"}} {tried}\n");
+        let counted = format!("weir_relay_connect_failures_total{{reason=\"refused\"}} {tried}\n");
         assert!(front.metrics().render().contains(&counted), "{counted}");
     }
 }
@@ -129,7 +130,7 @@ async fn an_edge_that_does_not_answer_is_given_up_in_time() {
     let connect_timeout = Duration::from_millis(50);
     let front = front(&[silent], Settings { connect_timeout, attempts: 1, ..Settings::default() });
     assert_eq!(connected(&front, HERE).await.unwrap_err(), Refusal::Unreachable);
-    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"timeout\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_connect_failures_total{reason=\"timeout\"} 1\n"));
 }
 
 #[tokio::test]
@@ -149,7 +150,7 @@ async fn an_edge_that_is_this_balancer_is_not_connected_to() {
     let here = listener.local_addr().unwrap();
     let front = front_with(&[edge_at("rtmp", "127.0.0.1", here.port())], |shared| shared.listening = vec![here]);
     assert_eq!(connected(&front, here).await.unwrap_err(), Refusal::Unreachable);
-    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"loop\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_connect_failures_total{reason=\"loop\"} 1\n"));
 }
 
 #[tokio::test]
@@ -270,7 +271,7 @@ async fn an_edge_with_the_certificate_of_another_is_not_believed() {
         acceptor.accept(edge).await.map(drop)
     });
     assert_eq!(outcome.unwrap_err(), Refusal::Unreachable);
-    assert!(front.metrics().render().contains("weir_relay_failures_total{reason=\"tls\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_connect_failures_total{reason=\"tls\"} 1\n"));
 }
 
 #[tokio::test]

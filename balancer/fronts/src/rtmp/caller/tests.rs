@@ -185,7 +185,7 @@ fn an_srs_edge_that_plays_is_redirected_to_the_stream() {
         assert_eq!(names, [("_result", 1.0), ("_result", 2.0), ("onStatus", 0.0), ("close", 0.0)]);
         assert!(answers[2].2.contains("rtmp://edge1/live/camera?token=a"), "{:?}", answers[2]);
         let counted = front.metrics().render();
-        let assignments = counted.lines().filter(|line| line.starts_with("weir_handouts_total{protocol=\"rtmp\""));
+        let assignments = counted.lines().filter(|line| line.starts_with("weir_assignments_total{protocol=\"rtmp\""));
         assert_eq!(assignments.filter(|line| line.ends_with(" 1")).count(), 1);
     }
 }
@@ -217,7 +217,7 @@ fn a_client_may_ask_for_the_host_and_is_told_as_often_as_it_asks() {
     let names: Vec<_> = answers.iter().map(|(name, transaction, _)| (&name[..], *transaction)).collect();
     assert_eq!(names, [("_result", 1.0), ("_error", 5.0), ("_result", 2.0), ("_result", 2.0)]);
     assert!(answers[2].2.ends_with("\u{5}\u{2}\0\u{5}edge1"), "{:?}", answers[2]);
-    assert!(front.metrics().render().contains("weir_handouts_total{protocol=\"rtmp\",reason=\"policy\"} 2\n"));
+    assert!(front.metrics().render().contains("weir_assignments_total{protocol=\"rtmp\",reason=\"policy\"} 2\n"));
 
     output.clear();
     caller.time_out(&mut output);

@@ -74,5 +74,5 @@ async fn a_session_in_which_nothing_is_set_up_ends_with_the_drain_of_its_edge_to
     end_drain(&front);
     timeout(PATIENCE, task).await.unwrap().unwrap();
     assert_eq!(timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
-    assert!(front.metrics().render().contains("weir_relayed_sessions_closed_total{reason=\"drained\"} 1\n"));
+    assert!(front.metrics().render().contains("weir_relay_sessions_closed_total{reason=\"drained\"} 1\n"));
 }
