@@ -132,34 +132,34 @@ impl Edges {
 impl Shown {
     fn new(edge: &Edge, relayed: Option<&RelayCounters>, now: Time, forecast: &Forecast) -> Self {
         let origin = edge.origin();
-        let expected = edge.expect(forecast).ok();
+        let expected = edge.load.expect(forecast).ok();
         Self {
             id: edge.id.to_string(),
             redirect: edge.redirect().to_owned(),
-            state: edge.state().name(),
-            reasons: edge.reasons().names().collect(),
+            state: edge.load.state().name(),
+            reasons: edge.load.reasons().names().collect(),
             available: expected.is_some(),
             redirect_allowed: edge.is_allowed(),
-            drain_deadline_ms: edge.drain_deadline().map(|until| milliseconds(until - now)),
-            connections: edge.connections(),
-            out_bits_per_second: edge.out_bits_per_second(),
+            drain_deadline_ms: edge.load.drain_deadline().map(|until| milliseconds(until - now)),
+            connections: edge.load.connections(),
+            out_bits_per_second: edge.load.out_bits_per_second(),
             weight: edge.weight(),
             max_connections: edge.capacity().connections,
             max_bits_per_second: edge.capacity().bits_per_second,
             zone: edge.zone().map(str::to_owned),
             expected_utilisation: expected.map(|expected| expected.utilisation),
-            full: edge.is_full(),
-            ramping: edge.is_ramping(),
-            assignments: edge.assignments(),
-            assignments_since_report: edge.assignments_since_report(),
+            full: edge.load.is_full(),
+            ramping: edge.load.is_ramping(),
+            assignments: edge.load.assignments(),
+            assignments_since_report: edge.load.assignments_since_report(),
             relay_sessions: relayed.map(|figures| figures.sessions),
             relay_sessions_total: relayed.map(|figures| figures.sessions_total),
             relay_bytes_to_edge: relayed.map(|figures| figures.bytes_to_edge),
             relay_bytes_to_client: relayed.map(|figures| figures.bytes_to_client),
-            last_report_ms: milliseconds(now - edge.reported_at()),
+            last_report_ms: milliseconds(now - edge.load.reported_at()),
             source: origin.source.to_string(),
             key_id: origin.key_id.to_string(),
-            clock_skew_ms: edge.clock_skew_milliseconds(),
+            clock_skew_ms: edge.load.clock_skew_milliseconds(),
             duplicate: origin.duplicate.map(|other| other.to_string()),
         }
     }

@@ -124,7 +124,7 @@ impl Considered {
             excluded: verdict.expected.err().map(Exclusion::name),
             expected_utilisation: expected.map(|expected| expected.utilisation),
             expected_sessions: expected.map(|expected| expected.sessions),
-            ramping: verdict.edge.is_ramping(),
+            ramping: verdict.edge.load.is_ramping(),
             zone: verdict.edge.zone().map(str::to_owned),
         }
     }
@@ -166,6 +166,6 @@ mod tests {
         assert_eq!(json["edge"], snapshot.edges[0].id.to_string());
         assert_eq!(json["edges"][0]["expected_sessions"], 1.0);
         assert_eq!(json["edges"][1]["excluded"], "paused");
-        assert_eq!(snapshot.edges[0].assignments(), 0);
+        assert_eq!(snapshot.edges[0].load.assignments(), 0);
     }
 }

@@ -1,10 +1,6 @@
 //! Whether the balancer can do its work.
 
-use weir_fleet::{Snapshot, Time};
-
-/// After its start a balancer knows the whole fleet once so many intervals have passed: one to hear every edge, and one
-/// since an edge is believed at its second report. Clients who came before would all go to the first edges heard.
-const STARTING_INTERVALS: u32 = 2;
+use weir_fleet::{DISCOVERY_INTERVALS, Snapshot, Time};
 
 /// One line for people: how many edges take clients.
 ///
@@ -13,13 +9,15 @@ const STARTING_INTERVALS: u32 = 2;
 pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
     let known = snapshot.edges.len();
     let forecast = snapshot.forecast(now);
-    let available = snapshot.edges.iter().filter(|edge| edge.expect(&forecast).is_ok()).count();
+    let available = snapshot.edges.iter().filter(|edge| edge.load.expect(&forecast).is_ok()).count();
     // An edge that reports less often than it is believed does not keep the others' clients waiting.
-    let longest = snapshot.edges.iter().map(|edge| edge.interval()).max().unwrap_or_default().min(forecast.timeout());
+    let longest =
+        snapshot.edges.iter().map(|edge| edge.load.interval()).max().unwrap_or_default().min(forecast.timeout());
     match (known, available) {
         (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
         (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),
-        _ if now - Time::ORIGIN < STARTING_INTERVALS * longest => {
+        // Clients who came before every edge is known would all go to the first edges heard.
+        _ if now - Time::ORIGIN < DISCOVERY_INTERVALS * longest => {
             Err(format!("not ready: started just now, {known} edges are known so far\n"))
         }
         _ if forecast.is_isolated() => Ok(format!(

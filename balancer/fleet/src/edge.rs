@@ -5,68 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use weir_protocol::key::KeyId;
-use weir_protocol::report::{self, Capacity, Reasons, Status};
+use weir_protocol::report::{self, Capacity};
 use weir_protocol::{EdgeId, Host, Report};
 
 use crate::Change;
 use crate::affinity::Ticket;
-use crate::forecast::{Forecast, Observation};
-use crate::load::{Expected, Load, NOMINAL_SESSIONS, weight};
+use crate::forecast::Observation;
+use crate::load::{Load, NOMINAL_SESSIONS, weight};
 use crate::protocol::Protocol;
 use crate::random::mix_wide;
-use crate::reason::Exclusion;
 use crate::settings::FleetSettings;
-use crate::time::{Moment, Time};
-use crate::zones::ZoneId;
-
-/// Whether an edge gets clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// It does.
-    Running = 0,
-    /// It reports that it takes none.
-    Paused = 1,
-    /// It reports that it is being emptied.
-    Draining = 2,
-    /// Its last report said that it shuts down.
-    Stopping = 3,
-    /// It has not reported for too long.
-    TimedOut = 4,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Running, Self::Paused, Self::Draining, Self::Stopping, Self::TimedOut];
-
-    /// A stable name for metrics and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::Stopping => "stopping",
-            Self::TimedOut => "timed-out",
-        }
-    }
-
-    pub(super) fn from_u8(value: u8) -> Self {
-        // Only `State as u8` is ever stored; an edge in a state that nobody knows would get no clients.
-        Self::ALL.get(usize::from(value)).copied().unwrap_or(Self::TimedOut)
-    }
-}
-
-impl From<Status> for State {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Running => Self::Running,
-            Status::Paused => Self::Paused,
-            Status::Draining => Self::Draining,
-            Status::Stopping => Self::Stopping,
-        }
-    }
-}
+use crate::time::Moment;
+use crate::zone_id::ZoneId;
 
 /// A media server that clients are sent to.
 ///
@@ -76,7 +26,8 @@ pub struct Edge {
     /// The GUID that it reports under.
     pub id: EdgeId,
     description: Description,
-    load: Arc<Load>,
+    /// Its load and liveness: shared by all descriptions of the edge.
+    pub load: Arc<Load>,
     /// Its place among those that are known, for as long as it is; small, so that it can be kept in few bits.
     slot: u32,
 }
@@ -166,30 +117,6 @@ impl Edge {
         edge
     }
 
-    /// Its state, as it was last reported or as time has made it.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.load.state()
-    }
-
-    /// What its agent said last, even if it has fallen silent since: never [`State::TimedOut`].
-    #[must_use]
-    pub fn reported_state(&self) -> State {
-        self.load.reported_state()
-    }
-
-    /// When its last report came in.
-    #[must_use]
-    pub fn reported_at(&self) -> Time {
-        self.load.reported_at()
-    }
-
-    /// The time between two of its reports, as it says.
-    #[must_use]
-    pub fn interval(&self) -> std::time::Duration {
-        self.load.interval()
-    }
-
     /// What clients are to call it.
     #[must_use]
     pub fn redirect(&self) -> &str {
@@ -233,42 +160,6 @@ impl Edge {
         self.description.zone.is_none() || self.description.zone_id == Some(zone)
     }
 
-    /// Client connections, as last reported.
-    #[must_use]
-    pub fn connections(&self) -> Option<u64> {
-        self.load.connections()
-    }
-
-    /// Outgoing media in bits per second, as last reported.
-    #[must_use]
-    pub fn out_bits_per_second(&self) -> Option<u64> {
-        self.load.out_bits_per_second()
-    }
-
-    /// Clients given this edge since it last said how many connections it has.
-    #[must_use]
-    pub fn assignments_since_report(&self) -> u64 {
-        self.load.assignments_since_report()
-    }
-
-    /// Why it takes no clients, as it was last reported.
-    #[must_use]
-    pub fn reasons(&self) -> Reasons {
-        self.load.reasons()
-    }
-
-    /// By how many milliseconds its clock is ahead of this balancer's, the way of the report included.
-    #[must_use]
-    pub fn clock_skew_milliseconds(&self) -> i64 {
-        self.load.clock_skew_milliseconds()
-    }
-
-    /// When it is to be empty, while it drains with a deadline.
-    #[must_use]
-    pub fn drain_deadline(&self) -> Option<Time> {
-        self.load.drain_deadline()
-    }
-
     /// Where its reports come from, and under which key.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -281,48 +172,8 @@ impl Edge {
         self.description.is_allowed
     }
 
-    /// Whether it is at one of its limits.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.load.is_full()
-    }
-
-    /// Whether it is new, and does not get its full share yet.
-    #[must_use]
-    pub fn is_ramping(&self) -> bool {
-        self.load.is_ramping()
-    }
-
-    /// Clients given this edge by this balancer, ever.
-    #[must_use]
-    pub fn assignments(&self) -> u64 {
-        self.load.assignments()
-    }
-
-    /// Counts one client given this edge.
-    pub fn assign(&self, now: Time) {
-        self.load.assign(now);
-    }
-
-    /// Takes back a client that was counted at `counted`, and that never got there.
-    pub fn cancel_assignment(&self, counted: Time) {
-        self.load.cancel_assignment(counted);
-    }
-
-    /// What it is expected to carry with one client more.
-    ///
-    /// # Errors
-    /// Why it gets none.
-    pub fn expect(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
-        self.load.expect(forecast)
-    }
-
     pub(super) fn slot(&self) -> u32 {
         self.slot
-    }
-
-    pub(super) fn load(&self) -> &Arc<Load> {
-        &self.load
     }
 
     /// What its place in the orders of streams depends on: the same at all balancers.
@@ -439,6 +290,8 @@ fn scheme(name: &str) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
+    use weir_protocol::report::Reasons;
+
     use super::*;
     use crate::RedirectLimits;
     use crate::testing::{ANYWHERE, SOURCE, at, id, report};
@@ -472,14 +325,18 @@ mod tests {
     #[test]
     fn hand_outs_count_until_a_report_says_how_many_connections_there_are() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
-        edge.assign(at(0));
-        edge.assign(at(0));
+        edge.load.assign(at(0));
+        edge.load.assign(at(0));
         let mut unknown = report();
         unknown.load.connections = None;
         edge.update(&unknown, at(1).into(), &ANYWHERE, 0.0);
-        assert_eq!((edge.connections(), edge.assignments_since_report()), (Some(0), 2), "unknown is not zero");
+        assert_eq!(
+            (edge.load.connections(), edge.load.assignments_since_report()),
+            (Some(0), 2),
+            "unknown is not zero"
+        );
         edge.update(&report(), at(2).into(), &ANYWHERE, 0.0);
-        assert_eq!((edge.connections(), edge.assignments_since_report()), (Some(0), 0));
+        assert_eq!((edge.load.connections(), edge.load.assignments_since_report()), (Some(0), 0));
     }
 
     #[test]
@@ -498,8 +355,8 @@ mod tests {
     fn a_new_description_keeps_the_counters() {
         let edge = Edge::new(id(1), &report(), SOURCE, &ANYWHERE, at(0).into());
         let renamed = edge.with_description(&report(), SOURCE, &ANYWHERE);
-        edge.assign(at(0));
-        assert_eq!(renamed.assignments_since_report(), 1);
+        edge.load.assign(at(0));
+        assert_eq!(renamed.load.assignments_since_report(), 1);
     }
 
     #[test]
@@ -524,9 +381,9 @@ mod tests {
         draining.send_time = 5000;
         let now = Moment { monotonic: at(1000), unix: 5250 };
         let edge = Edge::new(id(1), &draining, SOURCE, &ANYWHERE, now);
-        assert_eq!((edge.reasons(), edge.drain_deadline()), (Reasons::OPERATOR, Some(at(61_000))));
-        assert_eq!(edge.clock_skew_milliseconds(), -250);
+        assert_eq!((edge.load.reasons(), edge.load.drain_deadline()), (Reasons::OPERATOR, Some(at(61_000))));
+        assert_eq!(edge.load.clock_skew_milliseconds(), -250);
         edge.update(&report(), now, &ANYWHERE, 0.0);
-        assert_eq!((edge.reasons(), edge.drain_deadline()), (Reasons::NONE, None));
+        assert_eq!((edge.load.reasons(), edge.load.drain_deadline()), (Reasons::NONE, None));
     }
 }

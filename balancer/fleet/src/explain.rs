@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::Snapshot;
 use crate::edge::Edge;
 use crate::load::Expected;
+use crate::query::SelectionQuery;
 use crate::reason::{Exclusion, Reason, Refusal};
-use crate::selector::{Choice, SelectionQuery, Selector};
+use crate::selector::{Choice, Selector};
 use crate::time::Time;
 
 /// A choice that nobody is handed out by.
@@ -45,7 +46,7 @@ impl Selector {
         let verdict = |edge: &'s Arc<Edge>| {
             let speaks = request.protocol.is_none_or(|protocol| edge.serves(protocol));
             let is_near = spills || request.zone.is_none_or(|zone| edge.is_in(zone));
-            let expected = match edge.expect(&forecast) {
+            let expected = match edge.load.expect(&forecast) {
                 Ok(_) if !speaks => Err(Exclusion::Protocol),
                 Ok(_) if !is_near => Err(Exclusion::Zone),
                 expected => expected,

@@ -210,7 +210,7 @@ mod tests {
             // The same to every edge, in the middle of the round, so that nobody is on the way when it ends.
             for (fleet, share) in fleets.iter().zip(shares) {
                 for edge in fleet.edges.values() {
-                    (0..share * 10).for_each(|_| edge.assign(at(start + ROUND / 5)));
+                    (0..share * 10).for_each(|_| edge.load.assign(at(start + ROUND / 5)));
                 }
             }
             let handed_out: u64 = shares.iter().sum::<u64>() * 10;

@@ -13,7 +13,8 @@
 //! | [`liveness`]        | whose silence it is                                    |
 //! | [`snapshot`]        | the fleet as those see it who choose from it           |
 //! | [`selector`]        | which edge gets this client                            |
-//! | [`rules`]           | … by which policy                                      |
+//! | [`policy`]          | … by what                                              |
+//! | [`rules`]           | … and what else is configured of that                  |
 //! | [`pool`]            | … of those that it may be sent to                      |
 //! | [`affinity`]        | … or that have its stream                              |
 //! | [`reason`]          | … and why                                              |
@@ -37,10 +38,12 @@ pub mod edge;
 pub mod explain;
 mod forecast;
 mod liveness;
-mod load;
+pub mod load;
 mod network_table;
+pub mod policy;
 mod pool;
 pub mod protocol;
+pub mod query;
 pub mod random;
 pub mod reason;
 mod recent;
@@ -50,10 +53,12 @@ pub mod rules;
 pub mod selector;
 pub mod settings;
 pub mod snapshot;
+mod state;
 pub mod territory;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+mod zone_id;
 pub mod zones;
 
 use std::collections::BTreeMap;
@@ -68,19 +73,23 @@ use crate::liveness::Watch;
 use crate::pool::{Pool, Pools};
 
 pub use commands::Commands;
-pub use edge::{Edge, Origin, State};
+pub use edge::{Edge, Origin};
 pub use forecast::Forecast;
-pub use load::Expected;
+pub use load::{Expected, Load};
 pub use network_table::NetworkTable;
+pub use policy::Policy;
 pub use protocol::{Protocol, Scheme};
+pub use query::SelectionQuery;
 pub use reason::{Exclusion, Reason, Refusal};
 pub use redirect_limits::RedirectLimits;
-pub use rules::{Policy, Rules, WhenFull};
-pub use selector::{Choice, SelectionQuery, Selector};
+pub use rules::{Rules, WhenFull};
+pub use selector::{Choice, Selector};
 pub use settings::FleetSettings;
 pub use snapshot::Snapshot;
+pub use state::State;
 pub use time::{Moment, Time};
-pub use zones::{ClientZones, ZoneId, Zones};
+pub use zone_id::ZoneId;
+pub use zones::{ClientZones, Zones};
 
 /// How long an edge is believed, and remembered.
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +100,13 @@ pub struct Lifetimes {
     pub forget_after: Duration,
 }
 
-/// A balancer has just started, and every edge is new to it, until so many intervals of an edge have passed: one to hear
-/// it, one because an edge is believed at its second report, and one to spare.
-const STARTING_INTERVALS: u32 = 3;
+/// Intervals after its start in which a balancer comes to know every edge: one to hear it, and one because an edge is
+/// believed at its second report.
+pub const DISCOVERY_INTERVALS: u32 = 2;
+
+/// Intervals after the start of a balancer in which an edge that it meets is not taken to be new: those in which it comes to
+/// know every edge, and one to spare.
+const STARTING_INTERVALS: u32 = DISCOVERY_INTERVALS + 1;
 
 /// No session is taken to need more than this on average, in bits per second, whatever an edge reports: one that is out of
 /// its mind must not make all others look full.
@@ -172,7 +185,7 @@ impl Fleet {
         let Some(known) = self.edges.get_mut(&id) else {
             return Some(self.join(id, report, origin, now));
         };
-        let (before, silent) = (known.state(), gap.silence(known.reported_at(), time));
+        let (before, silent) = (known.load.state(), gap.silence(known.load.reported_at(), time));
         self.totals.remove(known);
         let observation = known.update(report, now, selector.settings(), self.totals.bits_per_session());
         self.totals.add(known);
@@ -183,7 +196,7 @@ impl Fleet {
             selector.note_stream(*stream, known.slot(), time);
         }
 
-        let after = known.state();
+        let after = known.load.state();
         // An edge that said goodbye, or was silent for long, has started again; one that lost a report, or was paused, is
         // as warm as it was.
         let is_new = match before {
@@ -192,7 +205,7 @@ impl Fleet {
             State::Running | State::Paused | State::Draining => false,
         };
         if is_new && after == State::Running {
-            known.load().ramp_from(time);
+            known.load.ramp_from(time);
         }
         self.changed |= after != before;
         if !known.describes(report, origin) {
@@ -211,7 +224,7 @@ impl Fleet {
         let slot = self.free_slots.pop().unwrap_or_else(|| u32::try_from(self.edges.len()).unwrap_or(u32::MAX));
         let edge = Edge::in_slot(slot, id, report, origin, self.selector.settings(), now);
         if now.monotonic - Time::ORIGIN > STARTING_INTERVALS * report.interval {
-            edge.load().ramp_from(now.monotonic);
+            edge.load.ramp_from(now.monotonic);
         }
         let change = if edge.is_allowed() { Change::Joined } else { Change::Disallowed };
         self.totals.add(&edge);
@@ -230,14 +243,14 @@ impl Fleet {
     pub fn sweep(&mut self, now: Time, mut changed: impl FnMut(EdgeId, Change)) {
         let lifetimes = self.lifetimes;
         // Who said goodbye is silent by right.
-        let alive = self.edges.values().filter(|edge| edge.state() != State::Stopping);
-        let limit = |edge: &Edge| edge.load().longest_silence().min(lifetimes.timeout);
-        if self.watch.look(alive.map(|edge| (edge.reported_at(), limit(edge))), now) {
+        let alive = self.edges.values().filter(|edge| edge.load.state() != State::Stopping);
+        let limit = |edge: &Edge| edge.load.longest_silence().min(lifetimes.timeout);
+        if self.watch.look(alive.map(|edge| (edge.load.reported_at(), limit(edge))), now) {
             // Those that timed out since the last report of all have done nothing wrong.
             self.edges
                 .values()
-                .filter(|edge| self.watch.gap().silence(edge.reported_at(), now) <= lifetimes.timeout)
-                .for_each(|edge| self.changed |= edge.load().revive());
+                .filter(|edge| self.watch.gap().silence(edge.load.reported_at(), now) <= lifetimes.timeout)
+                .for_each(|edge| self.changed |= edge.load.revive());
         }
         let gap = self.watch.gap();
         self.learned.publish(&self.correction, gap);
@@ -245,16 +258,16 @@ impl Fleet {
         let ramp = self.selector.settings().rules.ramp;
         let mut full = 0;
         self.edges.retain(|id, edge| {
-            let silent = gap.silence(edge.reported_at(), now);
-            if silent > lifetimes.timeout && edge.load().time_out() {
+            let silent = gap.silence(edge.load.reported_at(), now);
+            if silent > lifetimes.timeout && edge.load.time_out() {
                 self.changed = true;
                 changed(*id, Change::State(State::TimedOut));
             }
-            if edge.state() == State::Running {
-                edge.load().settle_ramp(now, ramp);
-            } else if edge.is_ramping() {
+            if edge.load.state() == State::Running {
+                edge.load.settle_ramp(now, ramp);
+            } else if edge.load.is_ramping() {
                 // It begins when clients can come.
-                edge.load().ramp_from(now);
+                edge.load.ramp_from(now);
             }
             let keep = silent <= lifetimes.forget_after;
             if !keep {
@@ -262,7 +275,7 @@ impl Fleet {
                 self.totals.remove(edge);
                 self.free_slots.push(edge.slot());
                 self.changed = true;
-            } else if edge.is_full() {
+            } else if edge.load.is_full() {
                 full ^= random::mix(u64::from(edge.slot()) + 1);
             }
             keep
@@ -311,7 +324,7 @@ impl Fleet {
         for pool in self.pools.distinct() {
             let (mut carried, mut size, mut lowest) = (0.0, 0.0, f32::INFINITY);
             for edge in pool.places().filter_map(|place| edges.get(place as usize)) {
-                if let Ok(expected) = edge.expect(&forecast) {
+                if let Ok(expected) = edge.load.expect(&forecast) {
                     let own_size = edge.size();
                     carried += expected.utilisation * own_size;
                     size += own_size;
@@ -335,7 +348,7 @@ impl Totals {
     }
 
     fn change(&mut self, edge: &Edge, sign: f64) {
-        if let (Some(sessions), Some(bits)) = (edge.connections(), edge.out_bits_per_second()) {
+        if let (Some(sessions), Some(bits)) = (edge.load.connections(), edge.load.out_bits_per_second()) {
             let sessions = sessions as f64;
             self.sessions += sign * sessions;
             self.bits_per_second += sign * (bits as f64).min((sessions + 1.0) * MOST_BITS_PER_SESSION);

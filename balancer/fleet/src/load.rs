@@ -7,11 +7,11 @@ use weir_protocol::Report;
 use weir_protocol::report::{Reasons, Status};
 
 use crate::atomic::AtomicF32;
-use crate::edge::State;
 use crate::forecast::{Forecast, Observation};
 use crate::reason::Exclusion;
 use crate::recent::Recent;
 use crate::rules::Rules;
+use crate::state::State;
 use crate::time::{Moment, Time};
 
 /// Not known. No edge has accepted or sent this much, and no drain lasts this long.
@@ -54,7 +54,7 @@ const IS_ALLOWED: u8 = 2;
 /// What a draw reads stands first and fills one cache line.
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Load {
+pub struct Load {
     /// Clients given this edge by this balancer; a running total.
     assignments: AtomicU64,
     /// How many of them the last report is taken to include, in [`PARTS`].
@@ -99,7 +99,7 @@ pub(super) struct Load {
 }
 
 /// What an edge is expected to carry with one client more.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Expected {
     /// Sessions.
     pub sessions: f32,
@@ -155,20 +155,23 @@ impl Load {
     }
 
     /// Counts one client given this edge.
-    pub(super) fn assign(&self, now: Time) {
+    pub fn assign(&self, now: Time) {
         self.assignments.fetch_add(1, Ordering::Relaxed);
         self.recent.count(now);
     }
 
     /// Takes back a client that was counted at `counted`, and that never got there.
-    pub(super) fn cancel_assignment(&self, counted: Time) {
+    pub fn cancel_assignment(&self, counted: Time) {
         // Never below zero: each is taken back once at most.
         self.assignments.fetch_sub(1, Ordering::Relaxed);
         self.recent.cancel_assignment(counted);
     }
 
-    /// What the edge is expected to carry with one client more, or why it gets none.
-    pub(super) fn expect(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
+    /// What it is expected to carry with one client more.
+    ///
+    /// # Errors
+    /// Why it gets none.
+    pub fn expect(&self, forecast: &Forecast) -> Result<Expected, Exclusion> {
         let expected = self.expect_beyond_limits(forecast)?;
         // Stays so until a report shows that there is room again.
         if expected.is_full {
@@ -399,19 +402,24 @@ impl Load {
         self.timed_out.swap(0, Ordering::Relaxed) != 0
     }
 
-    pub(super) fn state(&self) -> State {
+    /// Its state, as it was last reported or as time has made it.
+    #[must_use]
+    pub fn state(&self) -> State {
         if self.timed_out.load(Ordering::Relaxed) != 0 {
             return State::TimedOut;
         }
         self.reported_state()
     }
 
-    /// The same, as if it had not fallen silent since.
-    pub(super) fn reported_state(&self) -> State {
+    /// What its agent said last, even if it has fallen silent since: never [`State::TimedOut`].
+    #[must_use]
+    pub fn reported_state(&self) -> State {
         State::from_u8(self.status.load(Ordering::Relaxed))
     }
 
-    pub(super) fn reported_at(&self) -> Time {
+    /// When its last report came in.
+    #[must_use]
+    pub fn reported_at(&self) -> Time {
         Time::from_micros(self.reported_at.load(Ordering::Relaxed))
     }
 
@@ -425,16 +433,21 @@ impl Load {
         Duration::try_from_secs_f32(STALE_INTERVALS / self.inverse_interval.get()).unwrap_or(Duration::MAX)
     }
 
-    /// The time between two of its reports; zero when it does not say.
-    pub(super) fn interval(&self) -> Duration {
+    /// The time between two of its reports, as it says.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
         Duration::try_from_secs_f32(1.0 / self.inverse_interval.get()).unwrap_or_default()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether it is at one of its limits.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed) != 0
     }
 
-    pub(super) fn is_ramping(&self) -> bool {
+    /// Whether it is new, and does not get its full share yet.
+    #[must_use]
+    pub fn is_ramping(&self) -> bool {
         self.ramping_since().is_some()
     }
 
@@ -443,35 +456,48 @@ impl Load {
         (tick != 0).then(|| Time::from_micros(u64::from(tick) * RAMP_TICK))
     }
 
-    pub(super) fn connections(&self) -> Option<u64> {
+    /// Client connections, as last reported.
+    #[must_use]
+    pub fn connections(&self) -> Option<u64> {
         let connections = self.connections.load(Ordering::Relaxed);
         (connections != UNKNOWN_CONNECTIONS).then(|| connections.into())
     }
 
-    pub(super) fn out_bits_per_second(&self) -> Option<u64> {
+    /// Outgoing media in bits per second, as last reported.
+    #[must_use]
+    pub fn out_bits_per_second(&self) -> Option<u64> {
         known(self.out_bits_per_second.load(Ordering::Relaxed))
     }
 
-    pub(super) fn assignments(&self) -> u64 {
+    /// Clients given this edge by this balancer, ever.
+    #[must_use]
+    pub fn assignments(&self) -> u64 {
         self.assignments.load(Ordering::Relaxed)
     }
 
     /// Clients given this edge since it last said how many connections it has.
-    pub(super) fn assignments_since_report(&self) -> u64 {
+    #[must_use]
+    pub fn assignments_since_report(&self) -> u64 {
         let since = (self.assignments() as u32).wrapping_sub(self.assignments_reported.load(Ordering::Relaxed));
         // Fewer than nothing when one was taken back that was there at the report.
         u64::try_from(since.cast_signed()).unwrap_or(0)
     }
 
-    pub(super) fn reasons(&self) -> Reasons {
+    /// Why it takes no clients, as it was last reported.
+    #[must_use]
+    pub fn reasons(&self) -> Reasons {
         Reasons(self.reasons.load(Ordering::Relaxed))
     }
 
-    pub(super) fn clock_skew_milliseconds(&self) -> i64 {
+    /// By how many milliseconds its clock is ahead of this balancer's, the way of the report included.
+    #[must_use]
+    pub fn clock_skew_milliseconds(&self) -> i64 {
         self.clock_skew.load(Ordering::Relaxed).into()
     }
 
-    pub(super) fn drain_deadline(&self) -> Option<Time> {
+    /// When it is to be empty, while it drains with a deadline.
+    #[must_use]
+    pub fn drain_deadline(&self) -> Option<Time> {
         known(self.drain_deadline.load(Ordering::Relaxed)).map(Time::from_micros)
     }
 

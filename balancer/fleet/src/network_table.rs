@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::zones::ZoneId;
+use crate::zone_id::ZoneId;
 
 /// Networks and their zones. IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2) count as IPv4.
 #[derive(Clone, Debug, Default)]

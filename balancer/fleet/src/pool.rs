@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::atomic::AtomicF32;
-use crate::edge::{Edge, State};
+use crate::edge::Edge;
+use crate::policy::Share;
 use crate::protocol::Protocol;
+use crate::query::SelectionQuery;
 use crate::random::Random;
 use crate::reason::Refusal;
 use crate::rules::{Rules, WhenFull};
-use crate::selector::SelectionQuery;
-use crate::zones::{ZoneId, Zones};
+use crate::state::State;
+use crate::zone_id::ZoneId;
+use crate::zones::Zones;
 
 /// Edges by their place in the snapshot, and how likely each is drawn.
 #[derive(Debug, Default)]
@@ -151,11 +154,11 @@ fn index(protocol: Option<Protocol>) -> usize {
 
 impl Pools {
     pub(super) fn new(edges: &[Arc<Edge>], rules: &Rules, zones: &Zones) -> Self {
-        let takes_clients = |edge: &Edge| edge.state() == State::Running && edge.is_allowed();
-        let has_room = |edge: &Edge| takes_clients(edge) && !edge.is_full();
+        let takes_clients = |edge: &Edge| edge.load.state() == State::Running && edge.is_allowed();
+        let has_room = |edge: &Edge| takes_clients(edge) && !edge.load.is_full();
         let anywhere = by_protocol(edges, rules, has_room);
         let ids = || (0..zones.len()).filter_map(|index| u16::try_from(index).ok()).map(ZoneId::at);
-        let is_full = |edge: &Edge| takes_clients(edge) && edge.is_full();
+        let is_full = |edge: &Edge| takes_clients(edge) && edge.load.is_full();
         let full = any_by_protocol(edges, is_full);
         let full_in_zones =
             ids().map(|zone| any_by_protocol(edges, |edge| is_full(edge) && edge.is_in(zone))).collect();
@@ -227,7 +230,10 @@ fn any_by_protocol(edges: &[Arc<Edge>], accept: impl Fn(&Edge) -> bool) -> Full 
 }
 
 fn by_protocol(edges: &[Arc<Edge>], rules: &Rules, accept: impl Fn(&Edge) -> bool) -> ByProtocol {
-    let share = |edge: &Edge| if rules.policy.draws_by_capacity() { edge.size() } else { edge.weight() };
+    let share = |edge: &Edge| match rules.policy.share() {
+        Share::Capacity => edge.size(),
+        Share::Weight => edge.weight(),
+    };
     let accepted: Vec<(u32, &Edge)> =
         (0..).zip(edges).filter(|(_, edge)| accept(edge)).map(|(place, edge)| (place, &**edge)).collect();
     let pool = |edges: &[(u32, &Edge)]| {

@@ -2,57 +2,7 @@
 
 use std::time::Duration;
 
-/// By what the edge for a client is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// The lowest share of what the edge can carry: sessions, bandwidth, CPU and what else it reports.
-    #[default]
-    LeastUtilised,
-    /// The fewest sessions for its weight.
-    LeastConnections,
-    /// The fewest outgoing bits per second for its weight.
-    LeastBandwidth,
-    /// One after the other, each as often as its weight says.
-    RoundRobin,
-    /// Any, as often as its capacity says.
-    Random,
-    /// The same for the same stream, or for the same client when no stream is named.
-    Hash,
-    /// As the Wowza Load Balancer AddOn: the fewest connections, with the hand-outs since its last report added.
-    Wowza,
-}
-
-impl Policy {
-    /// Every policy.
-    pub const ALL: [Self; 7] = [
-        Self::LeastUtilised,
-        Self::LeastConnections,
-        Self::LeastBandwidth,
-        Self::RoundRobin,
-        Self::Random,
-        Self::Hash,
-        Self::Wowza,
-    ];
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LeastUtilised => "least-utilised",
-            Self::LeastConnections => "least-connections",
-            Self::LeastBandwidth => "least-bandwidth",
-            Self::RoundRobin => "round-robin",
-            Self::Random => "random",
-            Self::Hash => "hash",
-            Self::Wowza => "wowza",
-        }
-    }
-
-    /// Whether an edge is drawn as often as its capacity says, or as often as its weight alone.
-    pub(super) fn draws_by_capacity(self) -> bool {
-        matches!(self, Self::LeastUtilised | Self::Random)
-    }
-}
+use crate::policy::{Cost, Policy};
 
 /// What happens to a client when every edge is full, and there is no place elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +32,7 @@ pub struct Rules {
 impl Rules {
     /// Whether edges stand in an order that is each stream's own.
     pub(super) fn needs_order(&self) -> bool {
-        self.affinity || self.policy == Policy::Hash
+        self.affinity || self.policy.cost() == Cost::StreamOrder
     }
 }
 

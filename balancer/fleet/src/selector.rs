@@ -6,49 +6,20 @@
 mod attempt;
 mod rank;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use rank::MOST_RANKED;
-use weir_protocol::EdgeId;
 
 use crate::Snapshot;
 use crate::affinity::Affinity;
 use crate::edge::Edge;
 use crate::protocol::Protocol;
-use crate::random::{Random, mix_wide};
+use crate::query::SelectionQuery;
+use crate::random::Random;
 use crate::reason::{Reason, Refusal};
 use crate::selector::attempt::Attempt;
 use crate::settings::FleetSettings;
 use crate::time::Time;
-use crate::zones::ZoneId;
-
-/// What a client wants.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SelectionQuery<'a> {
-    /// What it will speak to the edge; any, when that is not known.
-    pub protocol: Option<Protocol>,
-    /// Where it is.
-    pub zone: Option<ZoneId>,
-    /// The stream that it names, hashed as [`weir_protocol::stream`] does.
-    pub stream: Option<u64>,
-    /// A hash of its address, for [`Policy::Hash`](crate::Policy::Hash).
-    pub client: u64,
-    /// Edges that it could not be brought to, and that are passed over now. Only a few: each edge is compared with all.
-    pub not: &'a [EdgeId],
-}
-
-impl SelectionQuery<'_> {
-    /// What [`SelectionQuery::client`] is for a client at this address.
-    #[must_use]
-    pub fn client_hash(address: IpAddr) -> u64 {
-        let bits = match address {
-            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => address.to_bits(),
-        };
-        mix_wide(bits)
-    }
-}
 
 /// Where a client goes.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +77,7 @@ impl Selector {
     ) -> Result<Choice<'s>, Refusal> {
         let choice = self.attempt(snapshot, request, now, random, true)?;
         if let Choice::Edge(edge, _) = choice {
-            edge.assign(now);
+            edge.load.assign(now);
             if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
                 affinity.note(stream, edge.slot(), now);
             }

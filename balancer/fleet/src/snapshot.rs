@@ -5,13 +5,14 @@ use std::sync::Arc;
 use weir_protocol::EdgeId;
 
 use crate::affinity::Ticket;
-use crate::edge::{Edge, State};
+use crate::edge::Edge;
 use crate::forecast::{Forecast, Learned};
 use crate::load::Load;
 use crate::pool::Pools;
+use crate::query::SelectionQuery;
 use crate::reason::Refusal;
-use crate::selector::SelectionQuery;
 use crate::settings::FleetSettings;
+use crate::state::State;
 use crate::time::Time;
 
 /// The fleet at one moment; load and liveness in it go on changing.
@@ -37,7 +38,7 @@ impl Snapshot {
             places[edge.slot() as usize] = place;
         }
         Self {
-            loads: edges.iter().map(|edge| Arc::clone(edge.load())).collect(),
+            loads: edges.iter().map(|edge| Arc::clone(&edge.load)).collect(),
             tickets: if settings.rules.needs_order() {
                 edges.iter().map(|edge| edge.ticket()).collect()
             } else {
@@ -60,7 +61,7 @@ impl Snapshot {
     /// How many edges are in this state.
     #[must_use]
     pub fn count(&self, state: State) -> usize {
-        self.edges.iter().filter(|edge| edge.state() == state).count()
+        self.edges.iter().filter(|edge| edge.load.state() == state).count()
     }
 
     /// What holds for all edges at this moment.

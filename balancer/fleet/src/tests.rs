@@ -43,7 +43,7 @@ fn load_and_state_reach_a_snapshot_that_was_made_before() {
     busy.load.connections = Some(7);
     busy.status = Status::Paused;
     assert_eq!(fleet.apply(id(1), &busy, SOURCE, at(10).into()), Some(Change::State(State::Paused)));
-    assert_eq!(snapshot.edges[0].connections(), Some(7));
+    assert_eq!(snapshot.edges[0].load.connections(), Some(7));
     assert_eq!(snapshot.count(State::Paused), 1);
 }
 
@@ -98,7 +98,8 @@ fn when_all_fall_silent_at_once_the_last_state_is_kept_until_one_is_heard() {
         fleet.apply(id(byte), &report(), SOURCE, at(u64::from(byte) * 600).into());
     }
     let snapshot = fleet.take_snapshot().unwrap();
-    let available = |now| snapshot.edges.iter().filter(|edge| edge.expect(&snapshot.forecast(now)).is_ok()).count();
+    let available =
+        |now| snapshot.edges.iter().filter(|edge| edge.load.expect(&snapshot.forecast(now)).is_ok()).count();
     // The last was heard at 2.4 s; half of them are silent for 5 s at 6.2 s.
     let changes: Vec<_> = (56..100).flat_map(|tick| swept(&mut fleet, at(tick * 100))).collect();
     assert_eq!(changes.len(), 2, "those before more than half were silent: {changes:?}");
@@ -125,7 +126,7 @@ fn edges_that_all_said_goodbye_are_no_reason_for_suspicion() {
 #[test]
 fn only_edges_that_come_when_the_fleet_is_known_ramp_up() {
     let mut fleet = fleet();
-    let is_ramping = |fleet: &Fleet, byte| fleet.edges[&id(byte)].is_ramping();
+    let is_ramping = |fleet: &Fleet, byte| fleet.edges[&id(byte)].load.is_ramping();
     fleet.apply(id(1), &report(), SOURCE, at(7500).into());
     fleet.apply(id(2), &report(), SOURCE, at(7600).into());
     assert!(!is_ramping(&fleet, 1) && is_ramping(&fleet, 2));
@@ -180,7 +181,7 @@ fn a_ramp_begins_when_clients_can_come() {
     }
     fleet.apply(id(1), &report(), SOURCE, at(120_200).into());
     swept(&mut fleet, at(120_300));
-    assert!(fleet.edges[&id(1)].is_ramping());
+    assert!(fleet.edges[&id(1)].load.is_ramping());
 }
 
 #[test]
@@ -219,8 +220,8 @@ fn an_edge_that_counts_no_connections_is_not_full_of_clients_of_long_ago() {
     for round in 0..100 {
         fleet.apply(id(1), &uncounted, SOURCE, at(round * 2500).into());
         let edge = &fleet.edges[&id(1)];
-        assert!(edge.expect(&fleet.forecast(at(round * 2500))).is_ok(), "{round}");
-        (0..100).for_each(|_| edge.assign(at(round * 2500)));
+        assert!(edge.load.expect(&fleet.forecast(at(round * 2500))).is_ok(), "{round}");
+        (0..100).for_each(|_| edge.load.assign(at(round * 2500)));
     }
 }
 
@@ -236,7 +237,7 @@ fn one_edge_that_reports_an_absurd_bandwidth_makes_nobody_else_full() {
             fleet.apply(id(byte), &busy, SOURCE, at(milliseconds).into());
         }
     }
-    let well = fleet.edges.values().filter(|edge| edge.expect(&fleet.forecast(at(2500))).is_ok()).count();
+    let well = fleet.edges.values().filter(|edge| edge.load.expect(&fleet.forecast(at(2500))).is_ok()).count();
     assert_eq!(well, 9);
     assert!(fleet.totals.bits_per_session() < 20e6, "{}", fleet.totals.bits_per_session());
 }

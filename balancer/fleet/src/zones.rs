@@ -9,22 +9,7 @@ use ipnet::IpNet;
 
 use crate::network_table::{NetworkTable, canonical};
 use crate::territory::{Continent, Country};
-
-/// One of the zones that are configured, by its place in [`Zones`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ZoneId(u16);
-
-impl ZoneId {
-    /// Its place among the zones, from 0: for whoever keeps something for each zone in an array.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    pub(crate) const fn at(index: u16) -> Self {
-        Self(index)
-    }
-}
+use crate::zone_id::ZoneId;
 
 /// What is said of one zone.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +67,7 @@ impl Zones {
             if definition.name == ANY {
                 return Err(fault(Fault::NameIsAny));
             }
-            let id = ZoneId(u16::try_from(index).map_err(|_| fault(Fault::TooMany))?);
+            let id = ZoneId::at(u16::try_from(index).map_err(|_| fault(Fault::TooMany))?);
             if ids.insert(definition.name.clone(), id).is_some() {
                 return Err(fault(Fault::NameTwice(definition.name.clone())));
             }
@@ -173,7 +158,7 @@ fn owners<'a, T: Copy + Ord + fmt::Display, I: Iterator<Item = T>>(
 ) -> Result<BTreeMap<T, ZoneId>, Error> {
     let mut owners = BTreeMap::new();
     // There are no more definitions than numbers: that was checked with the names.
-    for (id, definition) in (0..=u16::MAX).map(ZoneId).zip(definitions) {
+    for (id, definition) in (0..=u16::MAX).map(ZoneId::at).zip(definitions) {
         for (index, thing) in things(definition).enumerate() {
             let owner: ZoneId = *owners.entry(thing).or_insert(id);
             if owner != id {

@@ -249,7 +249,7 @@ impl Front {
                     let (id, host) = (edge.id, edge.redirect());
                     warn!(edge = %id, host, "it seems that this edge names the balancer: look at its redirect address");
                 }
-                edge.cancel_assignment(self.now());
+                edge.load.cancel_assignment(self.now());
                 not.push(edge.id);
             }
             Err(Refusal::Loop)

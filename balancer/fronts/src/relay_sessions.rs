@@ -159,11 +159,11 @@ impl RelaySessions {
 impl Entry {
     /// Whether the edge is to be empty by `now`.
     fn is_drained(&mut self, edge: &Edge, now: Time) -> bool {
-        let before = std::mem::replace(&mut self.drain_deadline, edge.drain_deadline());
+        let before = std::mem::replace(&mut self.drain_deadline, edge.load.drain_deadline());
         match (self.drain_deadline, before) {
             (Some(until), _) => until <= now,
             // A drain ends in a pause. One that is called off ends in something else, or before its time.
-            (None, Some(until)) => edge.state() == State::Paused && until <= now + EARLY,
+            (None, Some(until)) => edge.load.state() == State::Paused && until <= now + EARLY,
             (None, None) => false,
         }
     }

@@ -141,7 +141,7 @@ impl<'a> Heard<'a> {
     #[must_use]
     pub fn new(fleet: &'a Snapshot, now: Time) -> Self {
         let forecast = fleet.forecast(now);
-        let is_anybody = fleet.edges.iter().any(|edge| now - edge.reported_at() <= forecast.timeout());
+        let is_anybody = fleet.edges.iter().any(|edge| now - edge.load.reported_at() <= forecast.timeout());
         Self { edges: edges_by_address(fleet), forecast, is_anybody }
     }
 
@@ -209,15 +209,15 @@ fn keep_the_last(candidates: &mut BTreeMap<IpAddr, Candidate>, group: &Group) {
 
 /// What an edge says of itself, or the silence of its agent, if somebody else `speaks_for_itself`.
 fn said(edge: &Edge, forecast: &Forecast, is_up: bool, speaks_for_itself: bool) -> Condition {
-    match edge.expect(forecast) {
+    match edge.load.expect(forecast) {
         Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
         Err(Exclusion::Full) => Condition::Utilised(1.0),
         Err(Exclusion::Stale) => Condition::Unmeasured(Unmeasured::Stale),
         Err(_) => match ordered(edge) {
             State::Paused => Condition::Paused,
-            State::Draining => Condition::Drained(edge.drain_deadline()),
+            State::Draining => Condition::Drained(edge.load.drain_deadline()),
             // Its agent has ended, often since the machine does. Once it is clear that it does not, checks are believed.
-            State::Stopping if !is_up || forecast.now() - edge.reported_at() <= forecast.timeout() => {
+            State::Stopping if !is_up || forecast.now() - edge.load.reported_at() <= forecast.timeout() => {
                 Condition::Drained(None)
             }
             _ if speaks_for_itself => Condition::Unmeasured(Unmeasured::Stale),
@@ -228,8 +228,8 @@ fn said(edge: &Edge, forecast: &Forecast, is_up: bool, speaks_for_itself: bool) 
 
 /// What an edge was told to do when it was last heard: an order outlives the agent that obeys it.
 fn ordered(edge: &Edge) -> State {
-    match edge.reported_state() {
-        State::Stopping if edge.reasons().contains(Reasons::OPERATOR) => State::Draining,
+    match edge.load.reported_state() {
+        State::Stopping if edge.load.reasons().contains(Reasons::OPERATOR) => State::Draining,
         said => said,
     }
 }
@@ -244,7 +244,7 @@ fn edges_by_address(fleet: &Snapshot) -> BTreeMap<IpAddr, &Edge> {
     let mut edges: BTreeMap<IpAddr, &Edge> = BTreeMap::new();
     for edge in &fleet.edges {
         let place = edges.entry(address(edge)).or_insert(edge);
-        if place.state() != State::Running && edge.state() == State::Running {
+        if place.load.state() != State::Running && edge.load.state() == State::Running {
             *place = edge;
         }
     }

@@ -135,7 +135,7 @@ impl FleetMetrics {
         let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut edges: BTreeMap<_, _> = known.into_iter().map(|key| (key.to_string(), 0.0)).collect();
         let is_gone = |state| matches!(state, State::TimedOut | State::Stopping);
-        for edge in snapshot.edges.iter().filter(|edge| !is_gone(edge.state())) {
+        for edge in snapshot.edges.iter().filter(|edge| !is_gone(edge.load.state())) {
             *edges.entry(edge.origin().key_id.to_string()).or_default() += 1.0;
         }
         edges
@@ -174,15 +174,15 @@ impl Collector for FleetMetrics {
         let expected: Vec<f64> = snapshot
             .edges
             .iter()
-            .filter_map(|edge| edge.expect(&forecast).ok())
+            .filter_map(|edge| edge.load.expect(&forecast).ok())
             .map(|expected| expected.utilisation.into())
             .collect();
         let mean = expected.iter().sum::<f64>() / (expected.len().max(1) as f64);
         let highest = expected.into_iter().fold(0.0, f64::max);
-        let running = || snapshot.edges.iter().filter(|edge| edge.state() == State::Running);
-        let connections = running().filter_map(|edge| edge.connections()).fold(0, u64::saturating_add);
-        let skew = running().map(|edge| edge.clock_skew_milliseconds().unsigned_abs()).max().unwrap_or(0);
-        let full = snapshot.edges.iter().filter(|edge| edge.is_full()).count();
+        let running = || snapshot.edges.iter().filter(|edge| edge.load.state() == State::Running);
+        let connections = running().filter_map(|edge| edge.load.connections()).fold(0, u64::saturating_add);
+        let skew = running().map(|edge| edge.load.clock_skew_milliseconds().unsigned_abs()).max().unwrap_or(0);
+        let full = snapshot.edges.iter().filter(|edge| edge.load.is_full()).count();
         let keys = self.edges_of_keys(&snapshot);
         vec![
             families.edges.with(State::ALL.map(|state| ([state.name()], snapshot.count(state) as f64))),

@@ -4,12 +4,13 @@ use crate::Snapshot;
 use crate::affinity::{Affinity, SLACK, TOLERANCE};
 use crate::forecast::Forecast;
 use crate::load::{Expected, Load};
+use crate::policy::{Cost, Draw};
 use crate::pool::Pool;
+use crate::query::SelectionQuery;
 use crate::random::{Random, mix, share};
 use crate::reason::{Exclusion, Reason};
-use crate::rules::Policy;
-use crate::selector::{SelectionQuery, Selector};
-use crate::zones::ZoneId;
+use crate::selector::Selector;
+use crate::zone_id::ZoneId;
 
 /// So many edges are drawn, and the best of them is taken: two are far better than one, and beyond four little is won
 /// (docs/selection.md). It is also what keeps a crowd from an edge that seems empty: it gets four times its share at most.
@@ -128,36 +129,55 @@ impl Attempt<'_> {
         if let Some(place) = best.place() {
             return Some((place, Reason::AffinityWarm));
         }
-        let first = self
-            .first_in_order(pool, stream, |place, expected| has_room(expected) && self.reaches_stream(place, stream));
-        first.map(|place| (place, Reason::AffinityHash))
-    }
-
-    /// The first edge in the order of `key` that will do.
-    fn first_in_order(&self, pool: &Pool, key: u64, accept: impl Fn(u32, &Expected) -> bool) -> Option<u32> {
-        let key = mix(key);
-        let mut first: Option<(u32, f32)> = None;
-        for place in pool.places() {
-            let distance = self.snapshot.tickets[place as usize].place(key);
-            if first.is_none_or(|(_, least)| distance < least)
-                && self.expect(place).is_some_and(|expected| accept(place, &expected))
-            {
-                first = Some((place, distance));
-            }
-        }
-        first.map(|(place, _)| place)
+        let accept = |place, expected: &Expected| has_room(expected) && self.reaches_stream(place, stream);
+        self.first(pool, Cost::StreamOrder, accept).map(|place| (place, Reason::AffinityHash))
     }
 
     fn by_policy(&mut self, pool: &Pool) -> Option<u32> {
-        match self.selector.settings.rules.policy {
-            Policy::LeastUtilised => self.least(pool, Load::expect, |expected| expected.utilisation),
-            Policy::LeastConnections => self.least(pool, Load::expect, |expected| expected.sessions_per_weight),
-            Policy::LeastBandwidth => self.least(pool, Load::expect, |expected| expected.bits_per_weight),
-            Policy::RoundRobin => self.next_turn(pool),
-            Policy::Random => self.any(pool),
-            Policy::Hash => self.first_in_order(pool, self.request.stream.unwrap_or(self.request.client), |_, _| true),
-            Policy::Wowza => self.least_as_wowza(pool),
+        let policy = self.selector.settings.rules.policy;
+        match policy.draw() {
+            Draw::Sample => self.least(pool, Load::expect, policy.cost()),
+            Draw::First => self.first(pool, policy.cost(), |_, _| true),
+            Draw::Turn => self.next_turn(pool),
+            Draw::Any => self.any(pool),
         }
+    }
+
+    /// The cost of an edge that is expected to carry this.
+    pub(super) fn cost(&self, cost: Cost, place: u32, expected: &Expected) -> f32 {
+        match cost {
+            Cost::Utilisation => expected.utilisation,
+            Cost::SessionsPerWeight => expected.sessions_per_weight,
+            Cost::BitsPerWeight => expected.bits_per_weight,
+            Cost::ReportedSessions => {
+                let load = &self.snapshot.loads[place as usize];
+                load.connections().unwrap_or(0).saturating_add(load.assignments_since_report()) as f32
+            }
+            Cost::StreamOrder => {
+                let key = mix(self.request.stream.unwrap_or(self.request.client));
+                self.snapshot.tickets[place as usize].place(key)
+            }
+        }
+    }
+
+    /// The edge of the least cost of those that will do; of equals the first by GUID, since that is the order of a pool.
+    fn first(&self, pool: &Pool, cost: Cost, accept: impl Fn(u32, &Expected) -> bool) -> Option<u32> {
+        // It matters only to costs that come from it, and takes longer to find out than the others.
+        let unknown = Expected::default();
+        let is_expected = matches!(cost, Cost::Utilisation | Cost::SessionsPerWeight | Cost::BitsPerWeight);
+        let mut first: Option<(u32, f32)> = None;
+        for place in pool.places() {
+            let is_less = |cost: f32| first.is_none_or(|(_, least)| cost < least);
+            if !is_expected && !is_less(self.cost(cost, place, &unknown)) {
+                continue;
+            }
+            let Some(expected) = self.expect(place) else { continue };
+            let cost = self.cost(cost, place, &expected);
+            if is_less(cost) && accept(place, &expected) {
+                first = Some((place, cost));
+            }
+        }
+        first.map(|(place, _)| place)
     }
 
     pub(super) fn beyond_limits(&mut self, pool: &Pool) -> Option<u32> {
@@ -166,14 +186,14 @@ impl Attempt<'_> {
         }
         let spill = self.request.zone.map(|zone| (zone, self.selector.settings.zones.spill(zone)));
         let Some((zone, spill)) = spill.filter(|(_, spill)| !spill.then_any) else {
-            return self.least(pool, Load::expect_beyond_limits, |expected| expected.utilisation);
+            return self.least(pool, Load::expect_beyond_limits, Cost::Utilisation);
         };
         // Few clients are bound to zones, and fewer find all of those full: a look at every edge will do.
         let edges = &self.snapshot.edges;
         let allows =
             |place: &u32| std::iter::once(&zone).chain(spill.first).any(|zone| edges[*place as usize].is_in(*zone));
         let places = pool.places().filter(allows);
-        self.best_of(places, true, &Load::expect_beyond_limits, &|expected| expected.utilisation)
+        self.best_of(places, true, &Load::expect_beyond_limits, Cost::Utilisation)
     }
 
     /// The edge of the least cost: of all, or of a few that are drawn.
@@ -181,19 +201,19 @@ impl Attempt<'_> {
         &mut self,
         pool: &Pool,
         expect: impl Fn(&Load, &Forecast) -> Result<Expected, Exclusion>,
-        cost: impl Fn(&Expected) -> f32,
+        cost: Cost,
     ) -> Option<u32> {
         if pool.len() > SMALL {
             for round in 1..=ROUNDS {
                 // All are drawn before any is looked at, so that the processor fetches them side by side.
                 let drawn = [(); DRAWS].map(|()| pool.draw(&mut self.random));
-                let found = self.best_of(drawn, round == ROUNDS, &expect, &cost);
+                let found = self.best_of(drawn, round == ROUNDS, &expect, cost);
                 if found.is_some() {
                     return found;
                 }
             }
         }
-        self.best_of(pool.places(), false, &expect, &cost).or_else(|| self.best_of(pool.places(), true, &expect, &cost))
+        self.best_of(pool.places(), false, &expect, cost).or_else(|| self.best_of(pool.places(), true, &expect, cost))
     }
 
     /// The one of the least cost of these. Those that ramp up take part as often as their ramp says, or always.
@@ -202,7 +222,7 @@ impl Attempt<'_> {
         places: impl IntoIterator<Item = u32>,
         ignore_ramp: bool,
         expect: &impl Fn(&Load, &Forecast) -> Result<Expected, Exclusion>,
-        cost: &impl Fn(&Expected) -> f32,
+        cost: Cost,
     ) -> Option<u32> {
         let mut best = Best::new();
         for place in places {
@@ -211,7 +231,8 @@ impl Attempt<'_> {
                 && !self.is_passed_over(place)
                 && let Ok(expected) = expect(load, &self.forecast)
             {
-                best.offer(place, cost(&expected), &mut self.random);
+                let cost = self.cost(cost, place, &expected);
+                best.offer(place, cost, &mut self.random);
             }
         }
         best.place()
@@ -256,17 +277,6 @@ impl Attempt<'_> {
             }
         }
         pool.places().find(|place| self.expect(*place).is_some())
-    }
-
-    /// The order of the original: connections and hand-outs since the last report, and then the GUID.
-    fn least_as_wowza(&self, pool: &Pool) -> Option<u32> {
-        let loads = &self.snapshot.loads;
-        let cost = |place: &u32| {
-            let load = &loads[*place as usize];
-            load.connections().unwrap_or(0).saturating_add(load.assignments_since_report())
-        };
-        // Edges of a snapshot, and of a pool, are in the order of their GUIDs, and the first of equals is taken.
-        pool.places().filter(|place| self.expect(*place).is_some()).min_by_key(cost)
     }
 
     /// What it is expected to carry with this client, if it can get it.

@@ -6,12 +6,12 @@ use smallvec::SmallVec;
 
 use crate::Snapshot;
 use crate::edge::Edge;
-use crate::load::Expected;
+use crate::policy::{Cost, Draw};
 use crate::pool::Pool;
+use crate::query::SelectionQuery;
 use crate::random::{Random, mix};
-use crate::rules::Policy;
 use crate::selector::attempt::Attempt;
-use crate::selector::{Choice, SelectionQuery, Selector};
+use crate::selector::{Choice, Selector};
 use crate::time::Time;
 
 /// So many edges are named at most: a player that could not play from eight edges will not from the ninth.
@@ -73,34 +73,11 @@ impl Attempt<'_> {
     /// The best of a pool, or of some of it.
     fn best(&mut self, pool: &Pool) -> Best {
         let rules = &self.selector.settings.rules;
-        let by_stream = self.request.stream.filter(|_| rules.affinity);
-        let key = match rules.policy {
-            Policy::Hash => Some(self.request.stream.unwrap_or(self.request.client)),
-            _ => by_stream,
-        };
+        let is_by_stream = rules.affinity && self.request.stream.is_some();
+        let cost = if is_by_stream { Cost::StreamOrder } else { rules.policy.cost() };
+        let looks_at_all = is_by_stream || rules.policy.draw() == Draw::First;
         let mut best = Best::new();
-        if let Some(key) = key.map(mix) {
-            let tickets = &self.snapshot.tickets;
-            pool.places().for_each(|place| self.offer(&mut best, place, |_| tickets[place as usize].place(key)));
-            return best;
-        }
-        let cost: fn(&Expected) -> f32 = match rules.policy {
-            Policy::LeastConnections => |expected| expected.sessions_per_weight,
-            Policy::LeastBandwidth => |expected| expected.bits_per_weight,
-            Policy::Wowza => {
-                for place in pool.places() {
-                    let load = &self.snapshot.loads[place as usize];
-                    let count = load.connections().unwrap_or(0).saturating_add(load.assignments_since_report());
-                    self.offer(&mut best, place, |_| count as f32);
-                }
-                return best;
-            }
-            // Those that go by turns or by luck have no order of their own.
-            Policy::LeastUtilised | Policy::RoundRobin | Policy::Random | Policy::Hash => {
-                |expected| expected.utilisation
-            }
-        };
-        if pool.len() <= SAMPLE {
+        if looks_at_all || pool.len() <= SAMPLE {
             pool.places().for_each(|place| self.offer(&mut best, place, cost));
         } else {
             for _ in 0..SAMPLE {
@@ -112,9 +89,9 @@ impl Attempt<'_> {
     }
 
     /// Puts an edge in its place among the best, if it takes clients and is one of them.
-    fn offer(&self, best: &mut Best, place: u32, cost: impl Fn(&Expected) -> f32) {
+    fn offer(&self, best: &mut Best, place: u32, cost: Cost) {
         let Some(expected) = self.expect(place) else { return };
-        let cost = cost(&expected);
+        let cost = self.cost(cost, place, &expected);
         let position = best.iter().position(|(_, other)| cost < *other).unwrap_or(best.len());
         if position == MOST_RANKED || best.iter().any(|(other, _)| *other == place) {
             return;
@@ -129,10 +106,12 @@ mod tests {
     use weir_protocol::{EdgeId, Report};
 
     use super::*;
+    use crate::policy::Policy;
     use crate::rules::Rules;
     use crate::settings::FleetSettings;
     use crate::testing::{at, id, report, snapshot_on};
-    use crate::zones::{ZoneDefinition, ZoneId, Zones};
+    use crate::zone_id::ZoneId;
+    use crate::zones::{ZoneDefinition, Zones};
 
     fn loaded(connections: u64) -> Report<'static> {
         let mut report = report();
@@ -144,7 +123,7 @@ mod tests {
         let snapshot = snapshot_on(settings, reports);
         let selector = Selector::new(settings.clone(), []);
         let ids = selector.rank(&snapshot, request, at(0), 7).into_iter().map(|edge| edge.id).collect();
-        assert_eq!(snapshot.edges.iter().map(|edge| edge.assignments()).sum::<u64>(), 0, "nobody is counted");
+        assert_eq!(snapshot.edges.iter().map(|edge| edge.load.assignments()).sum::<u64>(), 0, "nobody is counted");
         ids
     }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use weir_protocol::Report;
 use weir_protocol::report::{Endpoint, Status};
+use weir_protocol::{EdgeId, Report};
 
 use super::*;
 use crate::RedirectLimits;
+use crate::policy::Policy;
 use crate::random::mix;
-use crate::rules::{Policy, Rules, WhenFull};
+use crate::rules::{Rules, WhenFull};
 use crate::testing::{at, report, snapshot_on};
+use crate::zone_id::ZoneId;
 use crate::zones::{ZoneDefinition, Zones};
 
 fn settings(rules: Rules) -> FleetSettings {
@@ -131,7 +133,7 @@ fn a_full_edge_gets_nobody_until_it_is_well_below_its_limit() {
     let settings = FleetSettings::default();
     let heard = |connections: u64, milliseconds: u64| {
         balancer.snapshot.edges[0].update(&loaded(connections, 100), at(milliseconds).into(), &settings, 0.0);
-        balancer.snapshot.edges[0].is_full()
+        balancer.snapshot.edges[0].load.is_full()
     };
     assert!(heard(100, 2000) && heard(96, 4000), "not yet");
     assert!(!heard(94, 6000));
@@ -240,7 +242,7 @@ fn a_new_edge_gets_few_streams_at_first() {
     let affine = settings(Rules { affinity: true, ..Rules::default() });
     let edges: Vec<_> = std::iter::once(loaded(0, 1000)).chain((0..20).map(|_| loaded(500, 1000))).collect();
     let mut balancer = Balancer::new(affine, &edges);
-    balancer.snapshot.edges[0].load().ramp_from(at(1));
+    balancer.snapshot.edges[0].load.ramp_from(at(1));
     // Of all edges only the new one is not busier than this.
     balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.45, 0.0));
     let mut got = [0_u32; 22];
@@ -260,7 +262,7 @@ fn an_edge_that_named_a_foreign_host_gets_nobody_by_affinity_either() {
     balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.5));
     balancer.selector.note_stream(7, 0, at(0));
     // What it names now is allowed, and what it named in this snapshot is not.
-    balancer.snapshot.edges[0].load().allow(true);
+    balancer.snapshot.edges[0].load.allow(true);
     assert_eq!(balancer.pick_for(&of_stream(7), at(0)).unwrap().0, 2);
 }
 
@@ -297,11 +299,11 @@ fn wowza_takes_the_fewest_connections_and_of_equals_the_first() {
 fn a_new_edge_is_reached_by_few_at_first() {
     let edges: Vec<_> = std::iter::once(loaded(0, 1000)).chain((0..20).map(|_| loaded(500, 1000))).collect();
     let mut balancer = Balancer::new(FleetSettings::default(), &edges);
-    balancer.snapshot.edges[0].load().ramp_from(at(1));
+    balancer.snapshot.edges[0].load.ramp_from(at(1));
     let at_once = balancer.picks(1000)[0];
     assert!((5..=50).contains(&at_once), "a tenth of four times its share of 48: {at_once}");
     let mut small = Balancer::new(FleetSettings::default(), &edges[..3]);
-    small.snapshot.edges[0].load().ramp_from(at(1));
+    small.snapshot.edges[0].load.ramp_from(at(1));
     let at_once = small.picks(1000)[0];
     assert!((60..=140).contains(&at_once), "one in ten: {at_once}");
 }
@@ -422,17 +424,17 @@ fn full_edges_are_passed_over_too() {
 fn a_client_that_is_taken_back_leaves_no_trace() {
     let mut balancer = Balancer::new(FleetSettings::default(), &[loaded(50, 100)]);
     let edge = Arc::clone(&balancer.snapshot.edges[0]);
-    let utilisation = || edge.expect(&balancer.snapshot.forecast(at(100))).unwrap().utilisation;
+    let utilisation = || edge.load.expect(&balancer.snapshot.forecast(at(100))).unwrap().utilisation;
     let before = utilisation();
-    edge.assign(at(0));
+    edge.load.assign(at(0));
     assert!(utilisation() > before);
-    edge.cancel_assignment(at(0));
-    assert_eq!((utilisation(), edge.assignments(), edge.assignments_since_report()), (before, 0, 0));
+    edge.load.cancel_assignment(at(0));
+    assert_eq!((utilisation(), edge.load.assignments(), edge.load.assignments_since_report()), (before, 0, 0));
 
     // One that the last report was taken to include.
-    edge.assign(at(0));
+    edge.load.assign(at(0));
     edge.update(&loaded(50, 100), at(2500).into(), &FleetSettings::default(), 0.0);
-    edge.cancel_assignment(at(0));
-    assert_eq!((edge.assignments(), edge.assignments_since_report()), (0, 0));
+    edge.load.cancel_assignment(at(0));
+    assert_eq!((edge.load.assignments(), edge.load.assignments_since_report()), (0, 0));
     assert_eq!(balancer.assign(), 1);
 }

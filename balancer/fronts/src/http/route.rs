@@ -254,7 +254,7 @@ mod tests {
             assert_eq!(said("Access-Control-Allow-Headers"), Some("content-type"));
             assert!(said("Access-Control-Allow-Methods").is_some_and(|methods| methods.contains("GET")), "{path}");
         }
-        assert_eq!(front.snapshot().edges[0].assignments(), 0);
+        assert_eq!(front.snapshot().edges[0].load.assignments(), 0);
         assert_eq!(ask(&front, LOCAL, "OPTIONS", "/loadbalancer").0, 204);
     }
 
@@ -285,7 +285,7 @@ mod tests {
             let back = ask(&front, LOCAL, "GET", &format!("/redirect/{target}"));
             assert_eq!((status, back.0, back.1), (302, 508, String::new()), "{query}");
         }
-        assert_eq!(front.snapshot().edges[0].assignments(), 4);
+        assert_eq!(front.snapshot().edges[0].load.assignments(), 4);
     }
 
     #[test]

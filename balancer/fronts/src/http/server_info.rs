@@ -91,14 +91,14 @@ struct Shown<'a> {
 impl<'a> Shown<'a> {
     fn new(edge: &'a Edge, now: Time) -> Self {
         Self {
-            connect_count: edge.connections().unwrap_or(0),
-            status: status(edge.state()),
-            redirect_count: edge.assignments_since_report(),
-            last_message: age(now - edge.reported_at()),
+            connect_count: edge.load.connections().unwrap_or(0),
+            status: status(edge.load.state()),
+            redirect_count: edge.load.assignments_since_report(),
+            last_message: age(now - edge.load.reported_at()),
             redirect: edge.redirect(),
             server_id: edge.id.to_string(),
             weight: edge.weight(),
-            out_rate: edge.out_bits_per_second().map(|bits| bits.div_ceil(1_000_000)),
+            out_rate: edge.load.out_bits_per_second().map(|bits| bits.div_ceil(1_000_000)),
         }
     }
 }
@@ -144,7 +144,7 @@ mod tests {
         running.load.connections = Some(13);
         running.load.out_bits_per_second = Some(3_500_000);
         let edge = Edge::new(id(0x11), &running, SOURCE, &ANYWHERE, at(0).into());
-        edge.assign(at(0));
+        edge.load.assign(at(0));
         let mut paused = report();
         paused.status = Status::Paused;
         let other = Edge::new(id(0x22), &paused, SOURCE, &ANYWHERE, at(518).into());

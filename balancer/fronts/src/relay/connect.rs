@@ -107,7 +107,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
         };
         let edge = destination.edge();
         let Some(session) = relayed.open(edge.map(|edge| edge.id)) else {
-            edge.inspect(|edge| edge.cancel_assignment(now));
+            edge.inspect(|edge| edge.load.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         };
         let greeted = match reach_for(front, client, &wanted, &destination).await {
@@ -120,7 +120,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
         };
         front.metrics().relay_failed(error.reason());
         if error.is_ours() {
-            edge.inspect(|edge| edge.cancel_assignment(now));
+            edge.inspect(|edge| edge.load.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         }
         let host = destination.host();
@@ -128,7 +128,7 @@ async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
             debug!(client = %client.address, host, %error, "the place for clients that no edge takes cannot be reached");
             break;
         };
-        edge.cancel_assignment(now);
+        edge.load.cancel_assignment(now);
         failed.push(edge.id);
         if error.is_the_edge_s() && unreachable.note(edge.id, front.now()) {
             warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");

@@ -233,7 +233,9 @@ fn the_director_itself_is_a_server_by_its_own_method_alone() {
 
 #[test]
 fn checks_take_files_by_what_they_ask() {
-    let files = |lines: &str| try_parse(&format!("[kernel]\nconcurrent_checks = 10\n{SMALLEST}{lines}")).unwrap().unwrap().files();
+    let files = |lines: &str| {
+        try_parse(&format!("[kernel]\nconcurrent_checks = 10\n{SMALLEST}{lines}")).unwrap().unwrap().files()
+    };
     for (lines, expected) in [
         ("", 0),
         ("check.kind = \"none\"\n", 0),

@@ -136,12 +136,14 @@ impl Format {
 
 /// Whether a player stays on the edge. That it is full is no reason to leave.
 fn keeps_clients(edge: &Edge, forecast: &Forecast) -> bool {
-    edge.is_allowed() && edge.serves(Protocol::Http) && matches!(edge.expect(forecast), Ok(_) | Err(Exclusion::Full))
+    edge.is_allowed()
+        && edge.serves(Protocol::Http)
+        && matches!(edge.load.expect(forecast), Ok(_) | Err(Exclusion::Full))
 }
 
 /// Whether the edge can still be played from, by all that is known.
 fn still_serves(edge: &Edge) -> bool {
-    edge.is_allowed() && matches!(edge.state(), State::Paused | State::Draining)
+    edge.is_allowed() && matches!(edge.load.state(), State::Paused | State::Draining)
 }
 
 #[cfg(test)]

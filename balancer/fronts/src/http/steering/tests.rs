@@ -35,7 +35,7 @@ fn priority(manifest: &Value) -> Vec<String> {
 }
 
 fn handed_out(front: &Front) -> u64 {
-    front.snapshot().edges.iter().map(|edge| edge.assignments()).sum()
+    front.snapshot().edges.iter().map(|edge| edge.load.assignments()).sum()
 }
 
 fn guids(numbers: &[u8]) -> Vec<String> {
@@ -70,7 +70,7 @@ fn a_session_leaves_an_edge_that_drains_and_counts_where_it_goes() {
         let front = three(status);
         let manifest = ask(&front, Format::Hls, &format!("base=.&_HLS_pathway={}", id(1)));
         assert_eq!(priority(&manifest)[..3], guids(&[2, 3, 1]), "{status:?}");
-        assert_eq!(front.snapshot().edges[1].assignments(), 1);
+        assert_eq!(front.snapshot().edges[1].load.assignments(), 1);
     }
     let stopping = three(Status::Stopping);
     let manifest = ask(&stopping, Format::Hls, &format!("base=.&_HLS_pathway={}", id(1)));

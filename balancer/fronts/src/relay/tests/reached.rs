@@ -39,7 +39,7 @@ async fn an_edge_that_refuses_is_passed_over_and_not_charged_with_the_client() {
     let upstream = connected(&front, HERE).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 3).id);
     listener.accept().await.unwrap();
-    assert_eq!([1, 2, 3].map(|number| edge_of(&front, number).assignments()), [0, 0, 1]);
+    assert_eq!([1, 2, 3].map(|number| edge_of(&front, number).load.assignments()), [0, 0, 1]);
     let metrics = front.metrics().render();
     assert!(metrics.contains("weir_assignments_total{protocol=\"rtmp\",reason=\"policy\"} 1\n"), "{metrics}");
     assert!(metrics.contains("weir_relay_connect_failures_total{reason=\"refused\"} 2\n"), "{metrics}");
@@ -97,7 +97,7 @@ async fn who_was_sent_to_an_edge_that_cannot_be_reached_is_brought_to_another() 
     let upstream = connect_to(&front, CLIENT, sent, wanted(asked, HERE)).await.unwrap();
     assert_eq!(upstream.destination.edge().unwrap().id, edge_of(&front, 2).id);
     listener.accept().await.unwrap();
-    assert_eq!([1, 2].map(|number| edge_of(&front, number).assignments()), [0, 1]);
+    assert_eq!([1, 2].map(|number| edge_of(&front, number).load.assignments()), [0, 1]);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn as_many_are_relayed_as_may_be() {
     let front = front(&[report], Settings { sessions: 1, ..Settings::default() });
     let first = connected(&front, HERE).await.unwrap();
     assert_eq!(connected(&front, HERE).await.unwrap_err(), Refusal::RelayFull);
-    assert_eq!(edge_of(&front, 1).assignments(), 1);
+    assert_eq!(edge_of(&front, 1).load.assignments(), 1);
     drop(first);
     assert!(connected(&front, HERE).await.is_ok());
 }
