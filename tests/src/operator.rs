@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::agent::Agent;
 use crate::balancer::Balancer;
 use crate::binaries;
@@ -11,7 +13,7 @@ use crate::process::{self, Finished};
 use crate::wait::{PATIENCE, eventually};
 
 /// An edge as `GET /api/v1/edges` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Edge {
     /// The edge's GUID.
     pub id: String,
@@ -25,7 +27,8 @@ pub struct Edge {
     pub available: bool,
     /// Whether it is within the limits of `[redirect]`.
     pub redirect_allowed: bool,
-    /// Milliseconds until its drain ends.
+    /// Milliseconds until its drain deadline.
+    #[serde(rename = "drain_deadline_ms")]
     pub drain_deadline: Option<u64>,
     /// Clients on the edge.
     pub connections: Option<u64>,
@@ -38,7 +41,7 @@ pub struct Edge {
 }
 
 /// What `weir-agent status --json` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Status {
     /// The edge's GUID.
     pub edge: String,
@@ -51,7 +54,7 @@ pub struct Status {
 }
 
 /// How the agent stands with one balancer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TargetStatus {
     /// Where it is.
     pub target: String,
@@ -88,8 +91,8 @@ impl Balancer {
     pub fn order(&self, edge: &str, order: &str) {
         let answer = self.call("POST", &format!("edges/{edge}/{order}"), &self.authorization());
         assert_eq!(answer.status, 202, "{answer:?}");
-        let id = json::member(&answer.body, "command").unwrap_or_default();
-        assert!(!id.is_empty(), "an order has an id: {answer:?}");
+        let id = json::parse(&answer.body)["command"].as_str().unwrap_or_default().to_owned();
+        assert!(!id.is_empty(), "a command has an id: {answer:?}");
     }
 
     /// Its edges now, as the API shows them.
@@ -101,8 +104,14 @@ impl Balancer {
     pub fn edges(&self) -> Vec<Edge> {
         let answer = self.call("GET", "edges", &self.authorization());
         assert_eq!(answer.status, 200, "{answer:?}");
-        let list = json::member(&answer.body, "edges").expect("a list of edges");
-        json::objects(list).map(|text| Edge::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"))).collect()
+        #[derive(Deserialize)]
+        struct Listing {
+            edges: Vec<Edge>,
+        }
+
+        let listing: Listing =
+            serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+        listing.edges
     }
 
     /// Waits until the edge with this GUID is as `accept` wants it.
@@ -112,26 +121,6 @@ impl Balancer {
             let edges = self.edges();
             let found = edges.iter().find(|edge| edge.id == guid && accept(edge)).cloned();
             found.ok_or_else(|| format!("{edges:?}"))
-        })
-    }
-}
-
-impl Edge {
-    fn parse(text: &str) -> Result<Self, String> {
-        let member = |name| json::member(text, name).map(str::to_owned);
-        let needed = |name| member(name).ok_or_else(|| format!("no {name}"));
-        Ok(Self {
-            id: needed("id")?,
-            redirect: needed("redirect")?,
-            state: needed("state")?,
-            reasons: json::texts(&needed("reasons")?),
-            available: needed("available")? == "true",
-            redirect_allowed: needed("redirect_allowed")? == "true",
-            drain_deadline: json::number(text, "drain_deadline_ms")?,
-            connections: json::number(text, "connections")?,
-            assignments: json::number(text, "assignments")?,
-            key_id: needed("key_id")?,
-            duplicate: member("duplicate"),
         })
     }
 }
@@ -154,7 +143,7 @@ impl Agent {
     #[must_use]
     pub fn status(&self) -> Status {
         let text = self.ask(&["status", "--json"]).expect_success().stdout;
-        Status::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     /// Waits until the agent is as `accept` wants it.
@@ -163,30 +152,6 @@ impl Agent {
         eventually(what, PATIENCE, || {
             let status = self.status();
             if accept(&status) { Ok(status) } else { Err(format!("{status:?}")) }
-        })
-    }
-}
-
-impl Status {
-    fn parse(text: &str) -> Result<Self, String> {
-        let needed = |name| json::member(text, name).map(str::to_owned).ok_or_else(|| format!("no {name}"));
-        let targets = needed("targets")?;
-        Ok(Self {
-            edge: needed("edge")?,
-            status: needed("status")?,
-            reasons: json::texts(&needed("reasons")?),
-            targets: json::objects(&targets).map(TargetStatus::parse).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl TargetStatus {
-    fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self {
-            target: json::member(text, "target").ok_or("no target")?.to_owned(),
-            balancer: json::member(text, "balancer").filter(|name| *name != "null").map(str::to_owned),
-            acked: json::number(text, "acked")?,
-            round_trip: json::number(text, "round_trip")?,
         })
     }
 }

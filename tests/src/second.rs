@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::json;
+use serde_json::Value;
+
 use crate::process::{self, Process, complete_lines};
 use crate::python;
 
@@ -34,11 +35,10 @@ pub fn start(program: &str, arguments: &[&str]) -> Process {
 /// Waits until it prints an event of this kind for which `accept` holds; the line.
 #[track_caller]
 #[must_use]
-pub fn await_event(process: &Process, kind: &str, accept: impl Fn(&str) -> bool) -> String {
-    let is_wanted = |line: &&str| json::member(line, "event") == Some(kind) && accept(line);
-    process.await_output(&process.stdout, &format!("the event {kind}"), |text| {
-        complete_lines(text).find(is_wanted).map(str::to_owned)
-    })
+pub fn await_event(process: &Process, kind: &str, accept: impl Fn(&Value) -> bool) -> Value {
+    let event =
+        |line: &str| serde_json::from_str(line).ok().filter(|event: &Value| event["event"] == kind && accept(event));
+    process.await_output(&process.stdout, &format!("the event {kind}"), |text| complete_lines(text).find_map(event))
 }
 
 /// Its Python, with the packages that it needs.

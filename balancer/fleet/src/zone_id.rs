@@ -1,6 +1,6 @@
 //! Zones by number.
 
-/// One of the zones that are configured, by its place in [`Zones`].
+/// One of the zones that are configured, by its index in [`Zones`](crate::Zones).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(u16);
 

@@ -50,10 +50,10 @@ impl<'a> Session<'a> {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.content_type, "application/vnd.apple.steering-list");
         self.manifest = answer.body;
-        let member = |name| json::member(&self.manifest, name).unwrap_or_else(|| panic!("{name}: {}", self.manifest));
-        assert_eq!((member("VERSION"), member("TTL")), ("1", "2"));
-        self.uri = member("RELOAD-URI").to_owned();
-        self.priority = json::texts(member("PATHWAY-PRIORITY"));
+        let manifest = json::parse(&self.manifest);
+        assert_eq!((&manifest["VERSION"], &manifest["TTL"]), (&1.into(), &2.into()));
+        self.uri = manifest["RELOAD-URI"].as_str().expect("an address").to_owned();
+        self.priority = serde_json::from_value(manifest["PATHWAY-PRIORITY"].clone()).unwrap();
         self.pathway = self.priority[0].clone();
     }
 }
@@ -110,9 +110,9 @@ fn dash_players_get_ports_and_both_spellings() {
     let (balancer, agents) = three();
     let answer = fetch(&balancer.url("http", "/steering/dash?_DASH_pathway=%22alpha%22&_DASH_throughput=1"), &[]);
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
-    let listed = |name| json::texts(json::member(&answer.body, name).unwrap_or_default());
-    assert_eq!(listed("PATHWAY-PRIORITY")[0], agents[0].guid());
-    assert_eq!(listed("PATHWAY-PRIORITY"), listed("SERVICE-LOCATION-PRIORITY"));
+    let manifest = json::parse(&answer.body);
+    assert_eq!(manifest["PATHWAY-PRIORITY"][0], agents[0].guid());
+    assert_eq!(manifest["PATHWAY-PRIORITY"], manifest["SERVICE-LOCATION-PRIORITY"]);
     assert!(answer.body.contains(&format!("\"HOST\":\"{}:8080\"", agents[0].address)), "{}", answer.body);
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::{Balancer, folder};
 use weir_tests::clients::ask;
-use weir_tests::json;
 use weir_tests::loopback;
 use weir_tests::process::{Process, run};
 use weir_tests::second::{self, await_event};
@@ -50,13 +49,13 @@ fn its_agent_reports_to_the_balancer_and_obeys() {
     let edge = &balancer.server_info()[0];
     assert_eq!((edge.server_id.as_str(), &edge.redirect, edge.connect_count), (GUID, &redirect, 3));
     assert_eq!(ask(&balancer), redirect);
-    let _ = await_event(&agent, "ack", |line| json::member(line, "balancer") == Some("ours"));
+    let _ = await_event(&agent, "ack", |event| event["balancer"] == "ours");
 
     for (order, kind, state) in
         [("pause", "pause", "paused"), ("drain?deadline=10m", "drain", "draining"), ("unpause", "unpause", "running")]
     {
         balancer.order(GUID, order);
-        let _ = await_event(&agent, "command", |line| json::member(line, "kind") == Some(kind));
+        let _ = await_event(&agent, "command", |event| event["kind"] == kind);
         balancer.await_edge(PATIENCE, order, GUID, |edge| edge.state == state);
     }
     // Confirmed, so that it is not sent again.
@@ -72,7 +71,7 @@ fn its_agent_reports_to_the_balancer_and_obeys() {
 fn the_agent_reports_to_its_balancer_and_obeys() {
     let peer = second::start("balancer.py", &["--key", KEY, "--name", "peer", "--command", "drain:60000"]);
     let listening = await_event(&peer, "listening", |_| true);
-    let port = json::number(&listening, "port").unwrap().expect("a port");
+    let port = listening["port"].as_u64().expect("a port");
     let state = folder();
     let key_file = state.path().join("key");
     fs::write(&key_file, KEY).unwrap();
@@ -80,20 +79,19 @@ fn the_agent_reports_to_its_balancer_and_obeys() {
     let mut agent = AgentBuilder::to(target, &key_file).load(7).max_connections(100).endpoint("rtmp", 1935).start();
 
     let first = await_event(&peer, "report", |_| true);
-    let says = |name| json::member(&first, name).unwrap_or("nothing");
-    assert_eq!((says("edge_id"), says("status")), (agent.guid().as_str(), "running"), "{first}");
-    assert_eq!((says("redirect_address"), says("interval")), (agent.address.to_string().as_str(), "500"), "{first}");
-    assert!(says("load").contains("\"connections\": 7"), "{first}");
-    assert!(says("capacity").contains("\"connections\": 100"), "{first}");
-    assert!(says("endpoints").contains("\"rtmp\"") && says("endpoints").contains("1935"), "{first}");
+    assert_eq!((&first["edge_id"], &first["status"]), (&agent.guid().into(), &"running".into()), "{first}");
+    assert_eq!((&first["redirect_address"], &first["interval"]), (&agent.address.to_string().into(), &500.into()));
+    assert_eq!((&first["load"]["connections"], &first["capacity"]["connections"]), (&7.into(), &100.into()), "{first}");
+    let endpoints = first["endpoints"].to_string();
+    assert!(endpoints.contains("\"rtmp\"") && endpoints.contains("1935"), "{first}");
 
-    let obeyed = await_event(&peer, "report", |line| json::number(line, "last_command") == Ok(Some(1)));
-    assert_eq!(json::member(&obeyed, "status"), Some("draining"), "{obeyed}");
-    let left = json::number(&obeyed, "drain_deadline").unwrap().expect("a deadline");
-    assert!((50_000..=60_000).contains(&left), "{obeyed}");
+    let draining = await_event(&peer, "report", |event| event["last_command"] == 1);
+    assert_eq!(draining["status"], "draining", "{draining}");
+    let left = draining["drain_deadline"].as_u64().expect("a deadline");
+    assert!((50_000..=60_000).contains(&left), "{draining}");
     let status = agent.await_status("its balancer has answered", |status| status.targets[0].acked.is_some());
     assert_eq!((status.status.as_str(), status.targets[0].balancer.as_deref()), ("draining", Some("peer")));
 
     let _ = agent.terminate().expect_success();
-    let _ = await_event(&peer, "report", |line| json::member(line, "status") == Some("stopping"));
+    let _ = await_event(&peer, "report", |event| event["status"] == "stopping");
 }
