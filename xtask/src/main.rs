@@ -5,6 +5,7 @@ mod fuzz;
 mod kernel;
 mod packages;
 mod step;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ Commands:
   bench fronts     measure what redirects and relayed bytes cost, beside nginx, HAProxy and a bare loop
   bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
   kernel [NAME…]   run all scenarios of kernel mode, or those named, in a kernel under QEMU; --list names them
+  spelling         check the spelling of everything
+  dependencies     check licences, duplicates and sources of dependencies, and the Rust version that they need
   fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
 ";
 
@@ -24,6 +27,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
+        ["spelling"] => tools::check_spelling(),
+        ["dependencies"] => tools::check_dependencies().and_then(|()| tools::check_rust_version()),
         ["bench", what, ref options @ ..] => bench(what, options),
         ["kernel", "--list"] => kernel::list(),
         ["kernel", ref scenarios @ ..] => kernel::run(scenarios),
@@ -70,6 +75,9 @@ fn test() -> Result<(), String> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     step::run("packages", || packages::install(&[packages::FOR_TESTS, packages::FOR_KERNEL].concat()))?;
     step::run("format", || step::cargo(&["fmt", "--all", "--check"]))?;
+    step::run("spelling", tools::check_spelling)?;
+    step::run("dependencies: licences, duplicates, sources", tools::check_dependencies)?;
+    step::run("oldest supported Rust", tools::check_rust_version)?;
     step::run("lints", || step::cargo(&clippy))?;
     step::run("documentation", step::documentation)?;
     // The end-to-end tests start the programs; cargo builds only those of the package under test.
