@@ -1,4 +1,4 @@
-//! `weir-agent`, started as a user starts it.
+//! Starts `weir-agent` as a user would.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,52 +13,52 @@ use crate::connections::Connections;
 use crate::loopback;
 use crate::process::{self, Finished, Process};
 
-/// What an agent is started with.
+/// Settings of an agent to start.
 #[derive(Debug)]
 pub struct AgentBuilder {
     address: Ipv4Addr,
-    /// What clients are told, when it is not the address.
+    /// Redirect address, if it differs from `address`.
     redirect: Option<String>,
-    /// Shorter than the default of 2.5 s unless a test says otherwise: many await a report.
+    /// Shorter than the default of 2.5 s, because many tests wait for a report.
     interval: String,
-    /// Targets, keys, endpoints and limits, as they go on the command line.
+    /// Command-line options: targets, keys, endpoints and limits.
     options: Vec<String>,
     probe: Option<String>,
-    /// Whose connections the system probe counts, when it is not those of `load`.
+    /// Port whose connections the system probe counts, if it is not that of `load`.
     port: Option<u16>,
     load: usize,
     state: TempDir,
 }
 
-/// A running agent, with the connections that it counts.
+/// A running agent and the client connections that it counts.
 #[derive(Debug)]
 pub struct Agent {
     /// The program.
     pub process: Process,
     /// The edge's redirect address.
     pub address: Ipv4Addr,
-    /// The clients that its system probe sees; none with another probe, or where it counts those of another port.
+    /// Client connections visible to its system probe. Not counted with another probe or port.
     pub connections: Connections,
-    /// What starts it again as the same edge.
+    /// Command-line arguments, kept for a restart as the same edge.
     arguments: Vec<String>,
-    /// Holds its GUID; removed on drop.
+    /// State folder with its GUID; removed on drop.
     state: TempDir,
 }
 
 impl AgentBuilder {
-    /// An agent that reports to this balancer, for an edge on a loopback address of its own.
+    /// Returns settings for an agent that reports to `balancer`, for an edge on its own loopback address.
     #[must_use]
     pub fn of(balancer: &Balancer) -> Self {
-        Self::to(balancer.reports, &balancer.key_file())
+        Self::reporting_to(balancer.reports, &balancer.key_file())
     }
 
-    /// An agent that reports to this address with this key.
+    /// Returns settings for an agent that reports to `target` with the key in `key_file`.
     #[must_use]
-    pub fn to(target: SocketAddr, key_file: &Path) -> Self {
+    pub fn reporting_to(target: SocketAddr, key_file: &Path) -> Self {
         Self::without_target().target(target).option("--key-file", &key_file.display().to_string())
     }
 
-    /// An agent that reports to this balancer with a key of its own, such as `weir-balancer keygen` prints it.
+    /// Returns settings for an agent that reports to `balancer` with `key`, as printed by `weir-balancer keygen`.
     #[must_use]
     pub fn with_key(balancer: &Balancer, key: &str) -> Self {
         let builder = Self::without_target().target(balancer.reports);
@@ -66,7 +66,7 @@ impl AgentBuilder {
         builder.option("--key-file", &file)
     }
 
-    /// An agent that finds balancers and keys in a file of lines `host,port,key`.
+    /// Returns settings for an agent that reads targets and keys from a file with lines `host,port,key`.
     #[must_use]
     pub fn with_targets_file(lines: &str) -> Self {
         let builder = Self::without_target();
@@ -92,93 +92,93 @@ impl AgentBuilder {
         self
     }
 
-    /// Writes a file of one line into the state folder; its path.
+    /// Writes a one-line file to the state folder and returns its path.
     fn file(&self, name: &str, line: &str) -> String {
         let file = self.state.path().join(name);
-        fs::write(&file, format!("{line}\n")).expect("write into the state folder");
+        fs::write(&file, format!("{line}\n")).expect("write to the state folder");
         file.display().to_string()
     }
 
-    /// The edge's own address, when a media server already has one.
+    /// Sets the edge's address, for a media server that already has one.
     #[must_use]
     pub fn address(mut self, address: Ipv4Addr) -> Self {
         self.address = address;
         self
     }
 
-    /// One more balancer.
+    /// Adds a balancer.
     #[must_use]
     pub fn target(self, target: SocketAddr) -> Self {
         self.option("--target", &target.to_string())
     }
 
-    /// It was this edge before.
+    /// Sets the GUID.
     #[must_use]
     pub fn guid(self, guid: &str) -> Self {
         let _path = self.file("guid", guid);
         self
     }
 
-    /// What clients are to call the edge, when that is not its address.
+    /// Sets the redirect address, if it differs from the edge's address.
     #[must_use]
     pub fn redirect(mut self, host: &str) -> Self {
         self.redirect = Some(host.to_owned());
         self
     }
 
-    /// The time between two reports when nothing happens, such as `60s`.
+    /// Sets the interval of regular reports, such as `60s`.
     #[must_use]
     pub fn interval(mut self, interval: &str) -> Self {
         self.interval = interval.to_owned();
         self
     }
 
-    /// Most connections that the edge can carry.
+    /// Sets the edge's capacity in connections.
     #[must_use]
     pub fn max_connections(self, count: u64) -> Self {
         self.option("--max-connections", &count.to_string())
     }
 
-    /// The port that the edge serves a protocol on.
+    /// Adds an endpoint on the edge's own address.
     #[must_use]
     pub fn endpoint(self, scheme: &str, port: u16) -> Self {
         self.endpoint_at(scheme, "", port)
     }
 
-    /// The host, when it is another than the edge's, and the port that the edge serves a protocol on.
+    /// Adds an endpoint with a host that differs from the edge's.
     #[must_use]
     pub fn endpoint_at(self, scheme: &str, host: &str, port: u16) -> Self {
         self.option("--endpoint", &format!("{scheme}://{host}:{port}"))
     }
 
-    /// Counts the connections on this port of the host, where a test has an edge of its own.
+    /// Counts connections on this port, for tests with their own edge server.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// The zone that the edge is in.
+    /// Sets the edge's zone.
     #[must_use]
     pub fn zone(self, zone: &str) -> Self {
         self.option("--zone", zone)
     }
 
-    /// Takes the load from nginx-rtmp's status page instead of the host.
+    /// Reads the load from nginx-rtmp's status page instead of the kernel.
     #[must_use]
     pub fn nginx_rtmp(mut self, status_page: &str) -> Self {
         self.probe = Some(format!("nginx-rtmp={status_page}"));
         self
     }
 
-    /// That many clients are connected to the edge.
+    /// Sets the number of clients connected to the edge.
     #[must_use]
     pub fn load(mut self, connections: usize) -> Self {
         self.load = connections;
         self
     }
 
-    /// Starts it.
+    /// Starts the agent.
     #[must_use]
     pub fn start(self) -> Agent {
         let mut connections = Connections::on(self.address);
@@ -202,37 +202,37 @@ impl AgentBuilder {
 }
 
 impl Agent {
-    /// Asks it to stop and waits until it has.
+    /// Stops it (SIGTERM) and waits until it has ended.
     pub fn terminate(&mut self) -> Finished {
         self.process.terminate()
     }
 
-    /// Kills it without a last report.
+    /// Kills it (SIGKILL), so that it cannot send a last report.
     pub fn kill(&mut self) -> Finished {
         self.process.kill()
     }
 
-    /// Its state folder.
+    /// Returns the state folder.
     #[must_use]
     pub fn state(&self) -> &Path {
         self.state.path()
     }
 
-    /// The edge's GUID.
+    /// Returns the edge's GUID.
     ///
     /// # Panics
-    /// When it has not made one yet: a balancer that knows the edge has.
+    /// If the agent has not created one yet. It has once a balancer lists the edge.
     #[must_use]
     pub fn guid(&self) -> String {
         fs::read_to_string(self.state.path().join("guid")).expect("a GUID in the state folder").trim().to_owned()
     }
 
-    /// Gives it another key, for its next start.
+    /// Replaces its key, effective from the next start.
     pub fn set_key(&self, key: &str) {
-        fs::write(self.state.path().join("key"), format!("{key}\n")).expect("write into the state folder");
+        fs::write(self.state.path().join("key"), format!("{key}\n")).expect("write to the state folder");
     }
 
-    /// Starts it again, as the same edge, after it ended.
+    /// Restarts it as the same edge after it has ended.
     pub fn restart(&mut self) {
         assert!(self.process.has_ended(), "two agents with one GUID");
         self.process = launch(&self.state, &self.arguments);
@@ -245,7 +245,7 @@ fn launch(state: &TempDir, arguments: &[String]) -> Process {
     Process::start(command)
 }
 
-/// `weir-agent --state …`, for tests that give the rest themselves.
+/// Returns the command `weir-agent --state …`, for tests that supply the other arguments.
 #[must_use]
 pub fn command(state: &TempDir) -> Command {
     let mut command = process::command(binaries::agent());

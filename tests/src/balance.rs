@@ -1,21 +1,21 @@
-//! How evenly clients are spread over edges of unequal capacity, over time. Pure.
+//! Measures over time how evenly sessions are balanced over edges of unequal capacity. Pure.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use weir_bench::selection::Imbalance;
 
-/// The sessions of each edge, looked at again and again.
+/// A time series of the sessions on each edge.
 #[derive(Debug)]
 pub struct Series {
     capacities: Vec<u64>,
-    /// In order of time.
+    /// In chronological order.
     samples: Vec<Sample>,
-    /// The sessions at the last look.
+    /// Sessions in the last sample.
     last: Vec<u64>,
 }
 
-/// What one look showed.
+/// A snapshot of all edges.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Duration,
@@ -25,23 +25,23 @@ struct Sample {
 }
 
 impl Series {
-    /// Of edges with these capacities, in an order that stays.
+    /// Creates an empty series for edges with these capacities. Samples use the same order.
     #[must_use]
     pub fn of(capacities: &[u64]) -> Self {
         Self { capacities: capacities.to_owned(), samples: Vec::new(), last: vec![0; capacities.len()] }
     }
 
-    /// Takes a sample. Times are since the first client could have come.
+    /// Adds a sample. `at` is the time since the first client could have arrived.
     pub fn add(&mut self, at: Duration, sessions: Vec<u64>) {
         let imbalance = max_over_mean(&loads(&sessions, &self.capacities));
         self.samples.push(Sample { at, sessions: sessions.iter().sum(), imbalance });
         self.last = sessions;
     }
 
-    /// How uneven it was between two times.
+    /// Returns the imbalance between two times.
     ///
     /// # Panics
-    /// When no sample was taken then.
+    /// If there is no sample between them.
     #[must_use]
     pub fn imbalance(&self, from: Duration, to: Duration) -> Imbalance {
         let within = self.samples.iter().filter(|sample| (from..to).contains(&sample.at));
@@ -52,14 +52,14 @@ impl Series {
         Imbalance { mean: sum / f64::from(count), worst }
     }
 
-    /// Most sessions at any time.
+    /// Returns the peak number of sessions.
     #[must_use]
-    pub fn most_sessions(&self) -> u64 {
+    pub fn peak_sessions(&self) -> u64 {
         self.samples.iter().map(|sample| sample.sessions).max().unwrap_or(0)
     }
 }
 
-/// The table for those who want to know why.
+/// Renders a table for diagnosis.
 impl Display for Series {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "     time   sessions   max ÷ mean: mean    worst")?;
@@ -81,7 +81,7 @@ impl Display for Series {
     }
 }
 
-/// Seconds of a line in the table.
+/// Seconds per table line.
 const WINDOW: u64 = 5;
 
 fn second(at: Duration) -> u64 {
@@ -96,7 +96,7 @@ fn mean(loads: &[f64]) -> f64 {
     loads.iter().sum::<f64>() / loads.len() as f64
 }
 
-/// The highest ÷ the mean; 1 where there is no load at all.
+/// Returns the maximum divided by the mean, or 1 if there is no load.
 fn max_over_mean(loads: &[f64]) -> f64 {
     let highest = loads.iter().copied().fold(0.0, f64::max);
     if highest > 0.0 { highest / mean(loads) } else { 1.0 }
@@ -120,16 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn load_is_by_capacity_and_only_the_time_asked_for_counts() {
+    fn load_is_relative_to_capacity_and_only_samples_in_the_range_count() {
         assert_eq!(series().imbalance(at(0), at(5)), Imbalance { mean: 1.0, worst: 1.0 });
         // 0.3 and 0.1; 0.2 and 0.3.
         let later = series().imbalance(at(5), at(10));
         assert!((later.worst - 1.5).abs() < 1e-9 && (later.mean - 1.35).abs() < 1e-9, "{later:?}");
-        assert_eq!(series().most_sessions(), 14);
+        assert_eq!(series().peak_sessions(), 14);
     }
 
     #[test]
-    fn the_table_has_a_line_for_each_window_and_each_edge() {
+    fn the_table_has_one_line_per_window_and_per_edge() {
         assert_eq!(
             series().to_string(),
             "     time   sessions   max ÷ mean: mean    worst\n\

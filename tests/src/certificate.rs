@@ -1,4 +1,4 @@
-//! Certificates for the balancer and for edges, made for one test.
+//! Self-signed certificates for balancers and edges.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use crate::balancer::folder;
 
-/// A certificate for any address that tests use, signed by itself, and its key; removed on drop.
+/// A self-signed certificate and its key, removed on drop.
 #[derive(Debug)]
 pub struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
-    /// A certificate for these hosts and 127.0.0.1.
+    /// Creates a certificate for `hosts` and 127.0.0.1.
     #[must_use]
     pub fn new(hosts: &[&str]) -> Self {
         let certificate = Self { folder: folder() };
@@ -23,27 +23,27 @@ impl Certificate {
         certificate
     }
 
-    /// Writes another one, with another key, over it.
+    /// Replaces the files with a new certificate and key.
     pub fn renew(&self, hosts: &[&str]) {
         let names: Vec<String> = ["127.0.0.1"].iter().chain(hosts).map(|&host| host.to_owned()).collect();
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("names that are hosts");
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("valid host names");
         fs::write(self.file(), cert.pem()).expect("write the certificate");
         fs::write(self.key_file(), signing_key.serialize_pem()).expect("write the key");
     }
 
-    /// The certificate in PEM; clients that trust it trust who shows it.
+    /// Returns the path of the certificate (PEM), which is its own CA.
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
     }
 
-    /// The key in PEM.
+    /// Returns the path of the private key (PEM).
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
 
-    /// The balancer's configuration to show it.
+    /// Returns the balancer's `[tls]` section for this certificate.
     #[must_use]
     pub fn config(&self) -> String {
         format!("[tls]\ncertificate_file = {:?}\nkey_file = {:?}\n", self.file(), self.key_file())

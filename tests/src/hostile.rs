@@ -1,4 +1,4 @@
-//! Clients that mean harm, or are broken in the same way.
+//! Malicious or broken clients.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,35 +7,35 @@ use std::time::{Duration, Instant};
 use crate::clients::rtmp::{Connection, command_chunks};
 use crate::wait::PATIENCE;
 
-/// How a connection ended.
+/// The outcome of a connection.
 #[derive(Debug)]
-pub struct Ending {
-    /// Whether the server closed it; otherwise it was still open when the client gave up.
+pub struct Outcome {
+    /// Whether the server closed it; otherwise it was still open when the client stopped waiting.
     pub closed: bool,
-    /// What the server said before.
+    /// Bytes received from the server.
     pub answer: Vec<u8>,
-    /// How long it lasted.
-    pub after: Duration,
-    /// Bytes that the server took; a little less than what was sent, since the kernel buffers.
+    /// Duration of the connection.
+    pub duration: Duration,
+    /// Bytes written, including those still in the kernel's buffers.
     pub sent: usize,
 }
 
-impl Ending {
-    /// The first line of the answer.
+impl Outcome {
+    /// Returns the first line of the answer.
     #[must_use]
     pub fn first_line(&self) -> String {
         String::from_utf8_lossy(&self.answer).lines().next().unwrap_or_default().to_owned()
     }
 }
 
-/// An RTMP handshake, then a `connect` of about `size` bytes whose argument is an object in an object in an object…
+/// Performs an RTMP handshake, then sends a `connect` of about `size` bytes with deeply nested objects as its argument.
 ///
 /// # Errors
-/// When not even the handshake succeeds.
-pub fn nested_connect(server: SocketAddr, size: usize) -> io::Result<Ending> {
+/// If the handshake fails.
+pub fn nested_connect(server: SocketAddr, size: usize) -> io::Result<Outcome> {
     let mut body = Vec::with_capacity(size);
     body.extend(b"\x02\x00\x07connect\x00\x3f\xf0\0\0\0\0\0\0");
-    // An object whose only property is named `a`: its value is what comes next.
+    // The start of an object with the single property `a`, whose value is the next object.
     while body.len() < size {
         body.extend(b"\x03\x00\x01a");
     }
@@ -44,78 +44,78 @@ pub fn nested_connect(server: SocketAddr, size: usize) -> io::Result<Ending> {
     Ok(send_until_closed(connection.stream(), bytes.chunks(16 << 10)))
 }
 
-/// Sends `start`, then `filler` again and again, `at_most` so many bytes.
+/// Sends `start`, then `filler` repeatedly, up to `at_most` bytes.
 ///
 /// # Errors
-/// When the server cannot be reached.
-pub fn flood(server: SocketAddr, start: &[u8], filler: &[u8], at_most: usize) -> io::Result<Ending> {
+/// If the server cannot be reached.
+pub fn flood(server: SocketAddr, start: &[u8], filler: &[u8], at_most: usize) -> io::Result<Outcome> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
     let pieces = std::iter::once(start).chain(std::iter::repeat_n(filler, at_most / filler.len()));
     Ok(send_until_closed(&mut stream, pieces))
 }
 
-/// Sends a byte, waits for `pause`, sends the next, as long as `at_most` and the bytes last.
+/// Sends `bytes` one at a time, with a `pause` after each, for `at_most`. The connection is kept open for that time.
 ///
 /// # Errors
-/// When the server cannot be reached.
-pub fn drip(server: SocketAddr, bytes: &[u8], pause: Duration, at_most: Duration) -> io::Result<Ending> {
+/// If the server cannot be reached.
+pub fn drip(server: SocketAddr, bytes: &[u8], pause: Duration, at_most: Duration) -> io::Result<Outcome> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
     stream.set_read_timeout(Some(pause))?;
     stream.set_nodelay(true)?;
     let start = Instant::now();
-    let mut ending = Ending { closed: false, answer: Vec::new(), after: Duration::ZERO, sent: 0 };
+    let mut outcome = Outcome { closed: false, answer: Vec::new(), duration: Duration::ZERO, sent: 0 };
     let mut bytes = bytes.iter();
-    while !ending.closed && start.elapsed() < at_most {
+    while !outcome.closed && start.elapsed() < at_most {
         if let Some(byte) = bytes.next() {
             match stream.write_all(&[*byte]) {
-                Ok(()) => ending.sent += 1,
-                Err(_) => ending.closed = true,
+                Ok(()) => outcome.sent += 1,
+                Err(_) => outcome.closed = true,
             }
         }
-        // The pause: an answer or the end cuts it short.
-        listen(&mut stream, &mut ending);
+        // Waits for the pause, or until an answer or the end arrives.
+        receive(&mut stream, &mut outcome);
     }
-    ending.after = start.elapsed();
-    Ok(ending)
+    outcome.duration = start.elapsed();
+    Ok(outcome)
 }
 
-/// Sends this, and then nothing more.
+/// Sends `start` and then nothing more.
 ///
 /// # Errors
-/// When the server cannot be reached.
-pub fn stall(server: SocketAddr, start: &[u8]) -> io::Result<Ending> {
+/// If the server cannot be reached.
+pub fn stall(server: SocketAddr, start: &[u8]) -> io::Result<Outcome> {
     flood(server, start, start, 0)
 }
 
-fn send_until_closed<'a>(stream: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]>) -> Ending {
+fn send_until_closed<'a>(stream: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
     let start = Instant::now();
-    let mut ending = Ending { closed: false, answer: Vec::new(), after: Duration::ZERO, sent: 0 };
+    let mut outcome = Outcome { closed: false, answer: Vec::new(), duration: Duration::ZERO, sent: 0 };
     for piece in pieces {
         match stream.write_all(piece) {
-            Ok(()) => ending.sent += piece.len(),
-            // Closed, or (a timeout) no longer read: listening tells which.
+            Ok(()) => outcome.sent += piece.len(),
+            // Closed, or (timeout) no longer read: reading shows which.
             Err(_) => break,
         }
     }
-    while listen(stream, &mut ending) {}
-    ending.after = start.elapsed();
-    ending
+    while receive(stream, &mut outcome) {}
+    outcome.duration = start.elapsed();
+    outcome
 }
 
-/// Reads once; false when nothing more will come, at least not in time.
-fn listen(stream: &mut TcpStream, ending: &mut Ending) -> bool {
+/// Reads once; returns false if the connection has ended or nothing arrives in time.
+fn receive(stream: &mut TcpStream, outcome: &mut Outcome) -> bool {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer) {
         Ok(length @ 1..) => {
-            ending.answer.extend(&buffer[..length]);
+            outcome.answer.extend(&buffer[..length]);
             true
         }
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
-        // An end or, when the server has left bytes unread, a reset.
+        // The end, or a reset if the server closed with unread bytes.
         Ok(0) | Err(_) => {
-            ending.closed = true;
+            outcome.closed = true;
             false
         }
     }

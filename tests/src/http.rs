@@ -1,4 +1,4 @@
-//! The least HTTP client that can ask the balancer about itself. Clients under test are in [`crate::clients`].
+//! A minimal HTTP client for the balancer's own pages. Clients under test are in [`crate::clients`].
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,19 +7,19 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::wait::PATIENCE;
 
-/// An answer, read to the end of the connection.
+/// A response, read until the connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Such as 200.
+    /// Status code.
     pub status: u16,
-    /// The lines between the status line and the empty line.
+    /// Header lines.
     pub head: String,
-    /// Everything after the empty line.
+    /// Body.
     pub body: String,
 }
 
 impl Answer {
-    /// The value of a header, by its name in any case.
+    /// Returns the value of a header; `name` is case-insensitive.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
@@ -27,15 +27,15 @@ impl Answer {
     }
 }
 
-/// `GET target`, on a connection of its own.
+/// Sends `GET target` on a new connection.
 ///
 /// # Errors
-/// When the connection fails, is silent for too long, or what comes back is not HTTP.
+/// If the connection fails or times out, or the response is not HTTP.
 pub fn get(server: SocketAddr, target: &str) -> io::Result<Answer> {
     send(server, "GET", target, "")
 }
 
-/// A request without a body; `headers` are whole lines, each with its end.
+/// Sends a request without a body; `headers` are complete lines with CRLF.
 ///
 /// # Errors
 /// As [`get`].
@@ -46,17 +46,17 @@ pub fn send(server: SocketAddr, method: &str, target: &str, headers: &str) -> io
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{target}: not an HTTP answer")))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{target}: not an HTTP response")))
 }
 
-/// Longest head that a test reads; those that it gets have a few hundred bytes.
+/// Maximum length of a head in bytes; real ones have a few hundred.
 const HEAD_LIMIT: usize = 8192;
 
-/// The head that arrives on a connection, request or answer, and what came with it. For parts of a test that hold
-/// thousands of connections; the caller bounds the time.
+/// Reads the head of a request or response, and any bytes received with it. For tests with thousands of connections;
+/// the caller sets a time limit.
 ///
 /// # Errors
-/// When the connection fails or ends before the head does, or the head does not end.
+/// If the connection fails or ends within the head, or the head exceeds [`HEAD_LIMIT`].
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let mut bytes = Vec::with_capacity(512);
     while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {

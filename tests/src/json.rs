@@ -1,11 +1,11 @@
-//! JSON that programs print and answer.
+//! JSON in the output and responses of programs.
 
 use serde_json::Value;
 
-/// Parses a text.
+/// Parses a JSON text.
 ///
 /// # Panics
-/// When it is not JSON.
+/// If it is not valid JSON.
 #[track_caller]
 #[must_use]
 pub fn parse(text: &str) -> Value {

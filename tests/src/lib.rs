@@ -1,38 +1,44 @@
 //! The harness of Weir's end-to-end tests.
 //!
-//! The tests themselves are in `tests/e2e/`, one file per promise, in `tests/clients/`, which makes the table of
-//! `docs/clients.md`, and in `tests/balance.rs`, which needs the machine to itself; those of kernel mode, which need a kernel
-//! to themselves, in `scenarios/`. They start the programs as a user
-//! does, put real media servers behind them and real clients before them, and judge by what reached the edge.
+//! | folder             | tests                                                              |
+//! |--------------------|--------------------------------------------------------------------|
+//! | `tests/e2e/`       | behaviour promised to users, one file per promise                  |
+//! | `tests/clients/`   | all supported clients; generates the table in `docs/clients.md`    |
+//! | `tests/balance.rs` | balance under load; a measurement that needs the machine to itself |
+//! | `scenarios/`       | kernel mode, in a virtual machine of its own                       |
 //!
-//! * [`process`]: a child process that never outlives its test, and what it printed
-//! * [`binaries`], [`loopback`], [`wait`]: where programs are, which addresses are free, how to await
-//! * [`balancer`], [`agent`], [`connections`]: the programs under test, and the load that an agent sees
-//! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS; simulated ones
-//! * [`clients`]: players and publishers, the rules of Flash players and SRS edges, hls.js in a browser, the readers of
-//!   serverInfoXML; a crowd
-//! * [`media`]: what is published
-//! * [`once`], [`python`], [`npm`]: what takes long to fetch or to make, kept for all test runs
-//! * [`balance`], [`open_files`]: how evenly a crowd is spread, and what it takes to have one
-//! * [`certificate`]: what TLS needs
-//! * [`http`], [`metrics`], [`server_info`], [`json`]: what the programs say of themselves
-//! * [`operator`]: pause, unpause and drain, at a balancer and on an edge
-//! * [`second`]: the report protocol's second implementation
-//! * [`udp_proxy`]: stands between an agent and a balancer, to record and to forge reports
-//! * [`hostile`]: clients that mean harm
-//! * [`kernel`]: hosts, networks and clients in the guest in which `scenarios/` show kernel mode
+//! The tests start the programs as a user would, with real media servers as edges and real clients, and assert on what
+//! reached the edge.
 //!
-//! Rules: loopback only, no fixed port, nothing slept for that can be awaited, no test skipped.
+//! * [`process`]: child processes that never outlive their test, and their output
+//! * [`binaries`], [`loopback`], [`wait`]: paths of programs, free addresses and ports, waiting for conditions
+//! * [`balancer`], [`agent`], [`connections`]: the programs under test, and load for an agent's probe
+//! * [`edges`]: nginx-rtmp, gst-rtsp-server, nginx with HLS, and simulated edges
+//! * [`clients`]: players and publishers, the redirect rules of Flash players and SRS edges, hls.js in a browser,
+//!   readers of serverInfoXML, and a crowd of HTTP clients
+//! * [`media`]: the test stream
+//! * [`cache`], [`python`], [`npm`]: downloads and generated files that are kept between test runs
+//! * [`balance`], [`open_files`]: imbalance of a fleet under a crowd, and the open file limit for one
+//! * [`certificate`]: certificates for TLS
+//! * [`http`], [`metrics`], [`server_info`], [`json`]: reading the balancer's pages and metrics
+//! * [`operator`]: operator commands, on a balancer and on an edge
+//! * [`second_implementation`]: the second implementation of the report protocol
+//! * [`udp_proxy`]: records and injects reports between an agent and a balancer
+//! * [`hostile`]: malicious clients
+//! * [`kernel`]: hosts, networks and clients in the virtual machine that runs `scenarios/`
+//!
+//! Rules: loopback only, no fixed ports, no sleeping where a condition can be awaited, no skipped tests.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-// What fails here fails a test: a panic with the reason is the answer that is wanted.
+// A failure here must fail the test, so a panic with the reason is the right response.
 #![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
 
 pub mod agent;
 pub mod balance;
 pub mod balancer;
 pub mod binaries;
+pub mod cache;
 pub mod certificate;
 pub mod clients;
 pub mod connections;
@@ -45,12 +51,11 @@ pub mod loopback;
 pub mod media;
 pub mod metrics;
 pub mod npm;
-pub mod once;
 pub mod open_files;
 pub mod operator;
 pub mod process;
 pub mod python;
-pub mod second;
+pub mod second_implementation;
 pub mod server_info;
 pub mod udp_proxy;
 pub mod wait;

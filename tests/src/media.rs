@@ -1,32 +1,32 @@
-//! A short test picture, encoded once, and ffmpeg that sends it on.
+//! A short test video, encoded once, and ffmpeg as its publisher.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::binaries;
-use crate::once;
+use crate::cache;
 use crate::process::{self, Process};
 use crate::wait::PATIENCE;
 
-/// Small and slow, so that several tests fit on two cores; a key frame each second.
-const RECIPE: &str = "-f lavfi -i testsrc=size=320x240:rate=10 -t 4 -c:v libx264 -preset ultrafast -tune zerolatency \
+/// A low resolution and frame rate, so that several tests can run on two cores; one key frame per second.
+const ENCODER_OPTIONS: &str = "-f lavfi -i testsrc=size=320x240:rate=10 -t 4 -c:v libx264 -preset ultrafast -tune zerolatency \
                       -threads 1 -g 10 -pix_fmt yuv420p";
 
-/// An FLV file of four seconds of H.264, 320×240, 10 frames a second.
+/// Returns the path of an FLV file: four seconds of H.264, 320×240, 10 frames per second.
 #[must_use]
 pub fn sample() -> PathBuf {
     let file = "sample.flv";
-    let folder = once::folder("test-media", RECIPE.as_bytes(), |folder| {
+    let folder = cache::folder("test-media", ENCODER_OPTIONS.as_bytes(), |folder| {
         let mut encode = ffmpeg();
-        encode.current_dir(folder).args(RECIPE.split_whitespace()).arg(file);
+        encode.current_dir(folder).args(ENCODER_OPTIONS.split_whitespace()).arg(file);
         let _ = process::run(encode, PATIENCE).expect_success();
     });
     folder.join(file)
 }
 
-/// Publishes the sample again and again, as FLV, to each of these URLs, until the process is dropped.
+/// Publishes the sample as FLV to each URL, in a loop until the process is dropped.
 #[must_use]
-pub fn publish_for_ever(urls: &[String]) -> Process {
+pub fn publish_in_a_loop(urls: &[String]) -> Process {
     let mut command = ffmpeg();
     command.args(["-re", "-stream_loop", "-1", "-i"]).arg(sample());
     for url in urls {

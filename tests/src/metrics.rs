@@ -1,14 +1,14 @@
-//! Reads Prometheus' text format.
+//! A parser for the Prometheus text format.
 
 /// One scrape.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
-    /// Each sample's name with its labels as they were written, and its value.
+    /// The name of each sample, including its labels as text, and its value.
     samples: Vec<(String, f64)>,
 }
 
 impl Metrics {
-    /// Reads a page; lines that are no samples are passed over.
+    /// Parses a page; lines that are not samples are skipped.
     #[must_use]
     pub fn parse(page: &str) -> Self {
         let samples = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
@@ -18,17 +18,17 @@ impl Metrics {
         Self { samples: samples.collect() }
     }
 
-    /// The sum of the samples that have this name and all of these labels; 0 when there is none, since a counter that
-    /// never counted may be absent.
+    /// Returns the sum of the samples with this name and all of these labels, or 0 if there is none: a counter that was
+    /// never incremented may be absent.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let wanted = self.samples.iter().filter(|(sample, _)| {
-            let (own_name, own_labels) = sample.split_once('{').unwrap_or((sample, "}"));
-            let own_labels: Vec<&str> = own_labels.trim_end_matches('}').split(',').collect();
-            own_name == name && labels.iter().all(|label| own_labels.contains(&label.as_str()))
+        let matching = self.samples.iter().filter(|(sample, _)| {
+            let (sample_name, sample_labels) = sample.split_once('{').unwrap_or((sample, "}"));
+            let sample_labels: Vec<&str> = sample_labels.trim_end_matches('}').split(',').collect();
+            sample_name == name && labels.iter().all(|label| sample_labels.contains(&label.as_str()))
         });
-        wanted.map(|(_, value)| value).sum()
+        matching.map(|(_, value)| value).sum()
     }
 }
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_by_label() {
+    fn samples_are_summed_by_name_and_labels() {
         let page = "# HELP a b\na{x=\"1\",y=\"2\"} 3\na{x=\"1\",y=\"3\"} 4\na{x=\"11\"} 100\nab 9\n";
         let metrics = Metrics::parse(page);
         assert_eq!(metrics.sum("a", &[("x", "1")]), 7.0);

@@ -1,24 +1,24 @@
-//! Packages from npm's index.
+//! Packages from the npm registry.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::binaries;
-use crate::once;
+use crate::cache;
 use crate::process;
 
-/// The HLS player of most web pages. It needs no other package.
+/// The most widely used HLS player for web pages. It has no dependencies.
 const HLS_JS: &str = "hls.js@1.7.4";
-/// How long a package may take to be fetched.
+/// Time limit for installing a package.
 const INSTALLATION: Duration = Duration::from_secs(120);
 
-/// The file of hls.js that a page loads, fetched once for all test runs.
+/// Returns the path of the hls.js script, which is installed once for all test runs.
 ///
 /// # Panics
-/// When it cannot be fetched.
+/// If it cannot be installed.
 #[must_use]
 pub fn hls_js() -> PathBuf {
-    once::folder("hls.js", HLS_JS.as_bytes(), install).join("node_modules/hls.js/dist/hls.min.js")
+    cache::folder("hls.js", HLS_JS.as_bytes(), install).join("node_modules/hls.js/dist/hls.min.js")
 }
 
 fn install(folder: &PathBuf) {

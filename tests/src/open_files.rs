@@ -1,20 +1,20 @@
-//! How many sockets a test may have open.
+//! The open file limit of a test.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lets this process, and those that it starts from now on, have as many files open as the system allows it.
+/// Raises the open file limit of this process and of its future children to the hard limit, if it is below `minimum`.
 ///
 /// # Panics
-/// When that is fewer than `least`.
-pub fn allow(least: u64) {
+/// If the hard limit is below `minimum`.
+pub fn raise_limit(minimum: u64) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // None is no limit.
-    if current.is_some_and(|current| current < least) {
-        let most = maximum.unwrap_or(u64::MAX);
+    // None means unlimited.
+    if current.is_some_and(|current| current < minimum) {
+        let hard_limit = maximum.unwrap_or(u64::MAX);
         assert!(
-            most >= least,
-            "this test has up to {least} files open at a time and may have {most}: raise the hard limit (`ulimit -Hn`, or \
-             LimitNOFILE= of the service that runs it)"
+            hard_limit >= minimum,
+            "this test needs {minimum} open files, but the hard limit is {hard_limit}: raise it (`ulimit -Hn`, or \
+             LimitNOFILE= of the service that runs the test)"
         );
         let raised = Rlimit { current: maximum, maximum };
         setrlimit(Resource::Nofile, raised).expect("a process may raise its limit up to the hard one");

@@ -1,4 +1,4 @@
-//! What operators do: at a balancer over its API, on an edge with the agent's own commands.
+//! Operator commands: over a balancer's API, and on an edge with `weir-agent`.
 
 use std::time::Duration;
 
@@ -12,53 +12,53 @@ use crate::json;
 use crate::process::{self, Finished};
 use crate::wait::{PATIENCE, eventually};
 
-/// An edge as `GET /api/v1/edges` shows it.
+/// An edge in the response of `GET /api/v1/edges`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Edge {
     /// The edge's GUID.
     pub id: String,
-    /// What clients call it.
+    /// Redirect address.
     pub redirect: String,
     /// `running`, `paused`, `draining`, …
     pub state: String,
-    /// Why it is not running.
+    /// Reasons for not running.
     pub reasons: Vec<String>,
-    /// Whether it gets clients.
+    /// Whether it takes clients.
     pub available: bool,
     /// Whether it is within the limits of `[redirect]`.
     pub redirect_allowed: bool,
     /// Milliseconds until its drain deadline.
     #[serde(rename = "drain_deadline_ms")]
     pub drain_deadline: Option<u64>,
-    /// Clients on the edge.
+    /// Client connections on the edge.
     pub connections: Option<u64>,
-    /// Clients that this balancer gave it.
+    /// Assignments by this balancer.
     pub assignments: Option<u64>,
-    /// The id of the key that it reports under.
+    /// Id of the key that it uses.
     pub key_id: String,
-    /// Where another sender with its GUID is.
+    /// Address of another sender with the same GUID.
     pub duplicate: Option<String>,
 }
 
-/// What `weir-agent status --json` says.
+/// The output of `weir-agent status --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Status {
     /// The edge's GUID.
     pub edge: String,
     /// `running`, `paused`, `draining`, …
     pub status: String,
-    /// Why it is not running.
+    /// Reasons for not running.
     pub reasons: Vec<String>,
     /// Each balancer, in the order of the command line.
     pub targets: Vec<TargetStatus>,
 }
 
-/// How the agent stands with one balancer.
+/// The agent's status with one balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TargetStatus {
-    /// Where it is.
+    /// Address of the balancer.
     pub target: String,
-    /// What it calls itself.
+    /// Name of the balancer.
     pub balancer: Option<String>,
     /// Milliseconds since its last ack.
     pub acked: Option<u64>,
@@ -67,42 +67,42 @@ pub struct TargetStatus {
 }
 
 impl Balancer {
-    /// A call of the API: `path` is what follows `/api/v1/`, `headers` are whole lines.
+    /// Sends an API request. `path` is relative to `/api/v1/`; `headers` are complete lines with CRLF.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no response.
     #[track_caller]
     #[must_use]
-    pub fn call(&self, method: &str, path: &str, headers: &str) -> Answer {
-        http::send(self.admin, method, &format!("/api/v1/{path}"), headers).expect("an answer of the API")
+    pub fn api(&self, method: &str, path: &str, headers: &str) -> Answer {
+        http::send(self.admin, method, &format!("/api/v1/{path}"), headers).expect("a response from the API")
     }
 
-    /// The header that shows the token.
+    /// Returns the header line with the operator token.
     #[must_use]
     pub fn authorization(&self) -> String {
         format!("Authorization: Bearer {}\r\n", self.token())
     }
 
-    /// Gives an edge an order, such as `pause` or `drain?deadline=10m`.
+    /// Queues a command for an edge, such as `pause` or `drain?deadline=10m`.
     ///
     /// # Panics
-    /// When it is not taken.
+    /// If it is not accepted.
     #[track_caller]
-    pub fn order(&self, edge: &str, order: &str) {
-        let answer = self.call("POST", &format!("edges/{edge}/{order}"), &self.authorization());
+    pub fn command(&self, edge: &str, command: &str) {
+        let answer = self.api("POST", &format!("edges/{edge}/{command}"), &self.authorization());
         assert_eq!(answer.status, 202, "{answer:?}");
         let id = json::parse(&answer.body)["command"].as_str().unwrap_or_default().to_owned();
-        assert!(!id.is_empty(), "a command has an id: {answer:?}");
+        assert!(!id.is_empty(), "no command id: {answer:?}");
     }
 
-    /// Its edges now, as the API shows them.
+    /// Returns its edges from the API.
     ///
     /// # Panics
-    /// When there is no such answer.
+    /// If there is no valid response.
     #[track_caller]
     #[must_use]
     pub fn edges(&self) -> Vec<Edge> {
-        let answer = self.call("GET", "edges", &self.authorization());
+        let answer = self.api("GET", "edges", &self.authorization());
         assert_eq!(answer.status, 200, "{answer:?}");
         #[derive(Deserialize)]
         struct Listing {
@@ -114,44 +114,50 @@ impl Balancer {
         listing.edges
     }
 
-    /// Waits until the edge with this GUID is as `accept` wants it.
+    /// Waits until the edge with this GUID satisfies `condition`.
     #[track_caller]
-    pub fn await_edge(&self, within: Duration, what: &str, guid: &str, accept: impl Fn(&Edge) -> bool) -> Edge {
-        eventually(what, within, || {
+    pub fn await_edge(
+        &self,
+        within: Duration,
+        description: &str,
+        guid: &str,
+        condition: impl Fn(&Edge) -> bool,
+    ) -> Edge {
+        eventually(description, within, || {
             let edges = self.edges();
-            let found = edges.iter().find(|edge| edge.id == guid && accept(edge)).cloned();
+            let found = edges.iter().find(|edge| edge.id == guid && condition(edge)).cloned();
             found.ok_or_else(|| format!("{edges:?}"))
         })
     }
 }
 
 impl Agent {
-    /// Runs `weir-agent pause`, `unpause`, `drain …` or `status …` for this agent.
+    /// Runs `weir-agent` with a command for this agent: `pause`, `unpause`, `drain …` or `status …`.
     #[track_caller]
     #[must_use]
-    pub fn ask(&self, arguments: &[&str]) -> Finished {
+    pub fn cli(&self, arguments: &[&str]) -> Finished {
         let mut command = process::command(binaries::agent());
         command.args(arguments).arg("--state").arg(self.state());
         process::run(command, PATIENCE)
     }
 
-    /// What `weir-agent status --json` says.
+    /// Returns the output of `weir-agent status --json`.
     ///
     /// # Panics
-    /// When it says nothing of the kind.
+    /// If it fails or its output is not valid.
     #[track_caller]
     #[must_use]
     pub fn status(&self) -> Status {
-        let text = self.ask(&["status", "--json"]).expect_success().stdout;
+        let text = self.cli(&["status", "--json"]).expect_success().stdout;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// Waits until the agent is as `accept` wants it.
+    /// Waits until the agent's status satisfies `condition`.
     #[track_caller]
-    pub fn await_status(&self, what: &str, accept: impl Fn(&Status) -> bool) -> Status {
-        eventually(what, PATIENCE, || {
+    pub fn await_status(&self, description: &str, condition: impl Fn(&Status) -> bool) -> Status {
+        eventually(description, PATIENCE, || {
             let status = self.status();
-            if accept(&status) { Ok(status) } else { Err(format!("{status:?}")) }
+            if condition(&status) { Ok(status) } else { Err(format!("{status:?}")) }
         })
     }
 }

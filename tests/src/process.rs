@@ -1,4 +1,4 @@
-//! A child process that never outlives its test.
+//! Child processes that never outlive their test.
 
 mod capture;
 
@@ -15,21 +15,21 @@ pub use self::capture::{Capture, complete_lines};
 use crate::binaries;
 use crate::wait::{self, PATIENCE};
 
-/// The user and group that own nothing.
+/// The user and group `nobody`.
 const NOBODY: &str = "65534";
 
-/// A command whose process the kernel kills when the thread that started it ends.
+/// Returns a command whose process the kernel kills when the thread that started it ends.
 ///
-/// [`Process`] ends its child on drop, which covers a panic; this covers a test run that is itself killed. It follows
-/// that a [`Process`] must be started by the thread that keeps it, which tests do.
+/// [`Process`] kills its child on drop, which covers a panic; this covers a test run that is killed itself. A
+/// [`Process`] must therefore be started by the thread that keeps it.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(binaries::installed("setpriv"));
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
 
-/// [`command`] for a program that refuses to be run by root.
-pub fn command_without_rights(program: impl AsRef<OsStr>) -> Command {
+/// Returns a command as [`command`] does, for a program that must not run as root.
+pub fn unprivileged_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(binaries::installed("setpriv"));
     if geteuid().is_root() {
         command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
@@ -38,33 +38,33 @@ pub fn command_without_rights(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A running program, in a process group of its own, killed with all that it started when dropped.
+/// A running program in its own process group, which is killed on drop with all its children.
 #[derive(Debug)]
 pub struct Process {
-    /// What messages call it.
+    /// Name for messages.
     name: String,
     /// Reaped on drop at the latest.
     child: Child,
-    /// Its process group, whose number is its own.
+    /// Its process group id, which equals its process id.
     group: Pid,
-    /// Set once the child is reaped: its number may then belong to another process and must not be signalled.
+    /// Set once the child is reaped. Its process id may then be reused and must not be signalled.
     reaped: Option<ExitStatus>,
-    /// What it wrote to standard output.
+    /// Standard output so far.
     pub stdout: Arc<Capture>,
-    /// What it wrote to standard error.
+    /// Standard error so far.
     pub stderr: Arc<Capture>,
 }
 
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// What messages call it.
+    /// Name for messages.
     pub name: String,
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// All of its standard output.
+    /// Standard output.
     pub stdout: String,
-    /// All of its standard error.
+    /// Standard error.
     pub stderr: String,
 }
 
@@ -72,10 +72,10 @@ impl Process {
     /// Starts a command made by [`command`].
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
-        // `setpriv --pdeathsig KILL -- program …`: the program is what people know.
+        // `setpriv --pdeathsig KILL -- program …`: the name is that of the program, not of setpriv.
         let program =
             command.get_args().skip_while(|word| *word != "--").nth(1).unwrap_or_else(|| command.get_program());
         let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
@@ -88,46 +88,46 @@ impl Process {
         Self { name, child, group, reaped: None, stdout, stderr }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has.
+    /// Sends SIGTERM and waits until it has ended.
     ///
     /// # Panics
-    /// When it does not within [`PATIENCE`].
+    /// If it has not ended within [`PATIENCE`].
     pub fn terminate(&mut self) -> Finished {
         self.signal(Signal::TERM);
         self.finish(PATIENCE)
     }
 
-    /// Interrupts it (SIGINT, Ctrl-C) and waits until it has stopped.
+    /// Sends SIGINT (Ctrl-C) and waits until it has ended.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// If it has not ended in time.
     pub fn interrupt(&mut self, within: Duration) -> Finished {
         self.signal(Signal::INT);
         self.finish(within)
     }
 
-    /// Asks it to read its files again (SIGHUP).
-    pub fn hang_up(&self) {
+    /// Sends SIGHUP, which makes it reload its files.
+    pub fn send_sighup(&self) {
         self.signal(Signal::HUP);
     }
 
-    /// Stops it where it stands (SIGSTOP), until it is [`Process::resume`]d.
+    /// Suspends it (SIGSTOP) until [`Process::resume`].
     pub fn suspend(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes it (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Kills it (SIGKILL): it has no time for last words.
+    /// Kills it (SIGKILL).
     pub fn kill(&mut self) -> Finished {
         self.signal(Signal::KILL);
         self.finish(PATIENCE)
@@ -139,53 +139,53 @@ impl Process {
         }
     }
 
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.reaped.is_some() || has_ended(self.group)
     }
 
-    /// Waits until it ends on its own.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// When it does not in time, with what it printed.
+    /// If it has not ended in time, with its output.
     #[track_caller]
     pub fn finish(&mut self, within: Duration) -> Finished {
         if !self.has_ended() {
             wait::until(&format!("{} ends", self.name), within, || self.has_ended());
         }
         let status = self.reap();
-        // The group is gone, so the pipes are closed and the readers about to see it.
+        // The whole group has ended, so the pipes are closed and the readers are about to finish.
         self.stdout.await_end(PATIENCE);
         self.stderr.await_end(PATIENCE);
         Finished { name: self.name.clone(), status, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }
 
-    /// Ends the whole group, then reaps: until then the zombie keeps the group's number from being used again.
+    /// Kills the whole group, then reaps the child. Until then its zombie keeps the group id from being reused.
     fn reap(&mut self) -> ExitStatus {
         if let Some(status) = self.reaped {
             return status;
         }
-        // Fails only when no process of the group is left.
+        // Fails only if no process of the group is left.
         let _ = kill_process_group(self.group, Signal::KILL);
-        let status = self.child.wait().unwrap_or_else(|error| panic!("cannot await {}: {error}", self.name));
+        let status = self.child.wait().unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.name));
         self.reaped = Some(status);
         status
     }
 
-    /// Waits until `find` finds something in what was printed so far.
+    /// Waits until `find` returns a value for the output so far.
     ///
     /// # Panics
-    /// When the program ends or [`PATIENCE`] passes first, with what it printed.
+    /// If the program ends or [`PATIENCE`] passes first, with its output.
     #[track_caller]
-    pub fn await_output<T>(&self, capture: &Capture, what: &str, find: impl FnMut(&str) -> Option<T>) -> T {
+    pub fn await_output<T>(&self, capture: &Capture, description: &str, find: impl FnMut(&str) -> Option<T>) -> T {
         capture.await_text(PATIENCE, find).unwrap_or_else(|reason| {
-            panic!("{} did not say {what}: {reason}\n{}", self.name, self.transcript());
+            panic!("{} did not print {description}: {reason}\n{}", self.name, self.transcript());
         })
     }
 
     fn transcript(&self) -> String {
-        format!("--- {0} said:\n{1}--- {0} complained:\n{2}", self.name, self.stdout.tail(), self.stderr.tail())
+        format!("--- stdout of {0}:\n{1}--- stderr of {0}:\n{2}", self.name, self.stdout.tail(), self.stderr.tail())
     }
 }
 
@@ -193,17 +193,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.reap();
         if thread::panicking() {
-            // The test has failed: what its programs said is the first thing to look at.
+            // The test has failed, so show the output of its programs.
             eprintln!("{}", self.transcript());
         }
     }
 }
 
 impl Finished {
-    /// Itself, when the program succeeded.
+    /// Returns itself if the program succeeded.
     ///
     /// # Panics
-    /// When it failed, with what it printed.
+    /// If it failed, with its output.
     #[track_caller]
     #[must_use]
     pub fn expect_success(self) -> Self {
@@ -212,17 +212,17 @@ impl Finished {
     }
 }
 
-/// Runs a command made by [`command`] to its end.
+/// Runs a command made by [`command`] and waits until it has ended.
 ///
 /// # Panics
-/// When it does not end in time.
+/// If it has not ended in time.
 #[track_caller]
 #[must_use]
 pub fn run(command: Command, within: Duration) -> Finished {
     Process::start(command).finish(within)
 }
 
-/// Looks without reaping, see [`Process::reap`].
+/// Returns whether a process has ended, without reaping it (see [`Process::reap`]).
 fn has_ended(process: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     waitid(WaitId::Pid(process), options).expect("the process is a child not yet reaped").is_some()

@@ -1,38 +1,39 @@
-//! Python with packages from its index.
+//! Python virtual environments with packages from PyPI.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::binaries;
-use crate::once;
+use crate::cache;
 use crate::process;
 
-/// How long packages may take to be fetched.
+/// Time limit for installing packages.
 const INSTALLATION: Duration = Duration::from_secs(120);
 
-/// The Python of a virtual environment with the packages of a file of requirements, made once for all test runs.
+/// Returns the Python interpreter of a virtual environment with the packages of a requirements file, created once for
+/// all test runs.
 ///
 /// # Panics
-/// When it cannot be made, with what to do: a test without its peer has shown nothing, so it fails.
+/// If it cannot be created, with a remedy: a test without its peer must fail, since it proves nothing.
 #[must_use]
 pub fn with_packages(name: &str, requirements: &Path) -> PathBuf {
-    let wanted = fs::read(requirements).expect("the requirements");
-    once::folder(name, &wanted, |environment| make(environment, requirements)).join("bin/python")
+    let key = fs::read(requirements).expect("the requirements file");
+    cache::folder(name, &key, |environment| create(environment, requirements)).join("bin/python")
 }
 
-fn make(environment: &Path, requirements: &Path) {
+fn create(environment: &Path, requirements: &Path) {
     let mut create = process::command(binaries::installed("python3"));
     create.args(["-m", "venv", "--clear"]).arg(environment);
     let mut install = process::command(environment.join("bin/python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
     let steps = [
-        (create, "Python cannot make a virtual environment: it needs the package python3-venv and Python 3.11"),
-        (install, "Python packages that the tests use cannot be installed: they come from pypi.org"),
+        (create, "cannot create a Python virtual environment: install the package python3-venv and Python 3.11"),
+        (install, "cannot install the Python packages of the tests: check access to pypi.org"),
     ];
-    for (command, trouble) in steps {
-        // One after the other: the second is a program that the first makes.
+    for (command, failure) in steps {
+        // In this order: the first creates the program that the second runs.
         let finished = process::run(command, INSTALLATION);
-        assert!(finished.status.success(), "{trouble}\n{}{}", finished.stdout, finished.stderr);
+        assert!(finished.status.success(), "{failure}\n{}{}", finished.stdout, finished.stderr);
     }
 }

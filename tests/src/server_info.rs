@@ -1,6 +1,6 @@
-//! Reads `?serverInfoXML`, as the simplest of its readers in the wild do: by the names of the elements.
+//! A parser for `?serverInfoXML` that searches for element names, as the simplest readers in use do.
 
-/// One edge as the balancer sees it.
+/// An edge as the balancer shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerInfo {
     /// The edge's GUID.
@@ -9,24 +9,24 @@ pub struct ServerInfo {
     pub redirect: String,
     /// `RUNNING`, `MSGTIMEOUT`, …
     pub status: String,
-    /// Clients on the edge.
+    /// Client connections on the edge.
     pub connect_count: u64,
-    /// Hand-outs since the last report.
+    /// Assignments since the last report.
     pub redirect_count: u64,
     /// Time since the last report.
     pub last_message: String,
 }
 
 impl ServerInfo {
-    /// The edges of a page, in order of their GUID, so that two pages can be compared.
+    /// Returns the edges of a page, ordered by GUID, so that two pages can be compared.
     ///
     /// # Errors
-    /// When an element is missing or not what it should be; which.
+    /// If an element is missing or invalid, with its name.
     pub fn parse(page: &str) -> Result<Vec<Self>, String> {
         let mut edges = Vec::new();
         for part in page.split("<LoadBalancerServer>").skip(1) {
             let text = |name: &str| element(part, name).ok_or_else(|| format!("no <{name}> in {part}"));
-            let number = |name: &str| text(name)?.parse().map_err(|_| format!("<{name}> is no number in {part}"));
+            let number = |name: &str| text(name)?.parse().map_err(|_| format!("<{name}> is not a number in {part}"));
             edges.push(Self {
                 server_id: text("serverId")?,
                 redirect: text("redirect")?,
@@ -40,9 +40,9 @@ impl ServerInfo {
         Ok(edges)
     }
 
-    /// What a refused report must not change: who is there, in which state, with how much load.
+    /// Returns the fields that a rejected report must not change: identity, state and load.
     #[must_use]
-    pub fn standing(&self) -> (String, String, String, u64) {
+    pub fn identity_and_load(&self) -> (String, String, String, u64) {
         (self.server_id.clone(), self.redirect.clone(), self.status.clone(), self.connect_count)
     }
 }

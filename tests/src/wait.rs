@@ -1,41 +1,41 @@
-//! Awaiting what no event announces.
+//! Waiting for conditions that no event announces.
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should take milliseconds: long enough for a loaded machine with two cores, short
-/// enough that a failing suite still ends soon.
+/// Default time limit for events that usually take milliseconds: long enough for a loaded machine with two cores, short
+/// enough for a failing test run to end soon.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Between two looks at a condition.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Polling interval.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Tries until `attempt` succeeds and returns what it gave.
+/// Repeats `attempt` until it succeeds, and returns its value.
 ///
 /// # Panics
-/// When `within` has passed, with the last reason that `attempt` gave.
+/// If `within` passes first, with the last error of `attempt`.
 #[track_caller]
-pub fn eventually<T>(what: &str, within: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(description: &str, within: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + within;
     loop {
         match attempt() {
             Ok(value) => return value,
-            Err(reason) if Instant::now() >= deadline => panic!("{what}: not within {within:?}: {reason}"),
+            Err(reason) if Instant::now() >= deadline => panic!("{description}: not within {within:?}: {reason}"),
             Err(_) => pause(),
         }
     }
 }
 
-/// The one place that sleeps.
-#[expect(clippy::disallowed_methods, reason = "a thread of a test may block, and what it waits for sends no event")]
+/// The only place that sleeps.
+#[expect(clippy::disallowed_methods, reason = "a test thread may block, and no event announces the condition")]
 fn pause() {
-    std::thread::sleep(PAUSE);
+    std::thread::sleep(POLL_INTERVAL);
 }
 
-/// [`eventually`] for a condition that is only true or false.
+/// Waits until `condition` is true.
 ///
 /// # Panics
-/// When `within` has passed.
+/// If `within` passes first.
 #[track_caller]
-pub fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
-    eventually(what, within, || condition().then_some(()).ok_or_else(|| "still not so".to_owned()));
+pub fn until(description: &str, within: Duration, mut condition: impl FnMut() -> bool) {
+    eventually(description, within, || condition().then_some(()).ok_or_else(|| "still false".to_owned()));
 }

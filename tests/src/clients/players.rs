@@ -50,7 +50,7 @@ fn mplayer(task: &Task) -> Result<(), String> {
 /// It refuses to be run by root, and its exit code is 0 whatever happens.
 fn vlc(task: &Task) -> Result<(), String> {
     let room = Room::new();
-    let mut command = process::command_without_rights(binaries::installed("vlc"));
+    let mut command = process::unprivileged_command(binaries::installed("vlc"));
     command.args(["--intf=dummy", "--no-video-title-show", "--no-keyboard-events"]);
     if let Some(certificate) = &task.certificate {
         // It trusts what is in a folder, which has to be one that anybody may read.

@@ -1,13 +1,13 @@
-"""A real RTSP server for one test: gst-rtsp-server with a small test picture.
+"""An RTSP server for one test: gst-rtsp-server with a small test video.
 
-usage: gst_rtsp.py ADDRESS PLAYED RECORDED [CERTIFICATE KEY]
+usage: gst_rtsp.py ADDRESS PLAY_PATH PUBLISH_PATH [CERTIFICATE KEY]
 
-Serves the picture under the path PLAYED and takes what is published under the
-path RECORDED; over TLS when it is given a certificate. Prints
-`listening ADDRESS PORT` once bound, then a line for each thing that reaches it:
-`client`, `DESCRIBE path`, `PLAY path`, `ANNOUNCE path`, `RECORD path`, after
-each of these `NAME host:port` for what the client took it for, and `MEDIA path`
-once a stream has carried PACKETS of them.
+Serves the video under PLAY_PATH and accepts a publisher under PUBLISH_PATH;
+over TLS if a certificate is given. Prints `listening ADDRESS PORT` once bound,
+then one line per event: `client` for a connection; `DESCRIBE path`,
+`PLAY path`, `ANNOUNCE path` and `RECORD path` for requests, each followed by
+`NAME host:port` with the host and port of the requested URL; and `MEDIA path`
+once a stream has transported PACKETS packets.
 """
 
 import sys
@@ -18,21 +18,21 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
-# Small and slow, so that several tests fit on two cores.
-PICTURE = (
+# A low resolution and frame rate, so that several tests can run on two cores.
+VIDEO = (
     "( videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=5/1"
     " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=5 threads=1"
     " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
 SINK = "( rtph264depay name=depay0 ! fakesink )"
-# Everybody who comes over TLS.
-ANYBODY = "anybody"
-# More than a handshake brings along.
+# The role of all clients over TLS.
+ROLE = "client"
+# More packets than the setup of a session causes.
 PACKETS = 5
 
 
 def say(*words):
-    # In one write, since several threads say something.
+    # A single write, because several threads print.
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
@@ -53,30 +53,30 @@ def on_request(_client, context, method):
         say("NAME", f"{context.uri.host}:{context.uri.port}")
 
 
-def factory(pipeline, mode, element, pad, path):
-    """A pipeline for each client: one that leaves takes nothing from the next."""
-    made = GstRtspServer.RTSPMediaFactory()
-    made.set_launch(pipeline)
-    made.set_shared(False)
-    made.set_transport_mode(mode)
-    made.add_role_from_structure(
+def create_factory(pipeline, mode, element, pad, path):
+    """Create a factory with one pipeline per client, so that a client that leaves does not affect the next."""
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(pipeline)
+    factory.set_shared(False)
+    factory.set_transport_mode(mode)
+    factory.add_role_from_structure(
         Gst.Structure.from_string(
-            f"{ANYBODY}, {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS}=true,"
+            f"{ROLE}, {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS}=true,"
             f" {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT}=true"
         )[0]
     )
-    made.connect("media-configure", count_media, element, pad, path)
-    return made
+    factory.connect("media-configure", count_media, element, pad, path)
+    return factory
 
 
 def count_media(_factory, media, element, pad, path):
-    carried = 0
+    packets = 0
 
     def on_packet(_pad, _information):
-        nonlocal carried
-        # A payloader makes its first packet before anybody plays.
-        carried += 1
-        if carried == PACKETS:
+        nonlocal packets
+        # A payloader creates its first packet before any client plays.
+        packets += 1
+        if packets == PACKETS:
             say("MEDIA", path)
             return Gst.PadProbeReturn.REMOVE
         return Gst.PadProbeReturn.OK
@@ -87,22 +87,22 @@ def count_media(_factory, media, element, pad, path):
 
 
 def main():
-    address, played, recorded, *certificate = sys.argv[1:]
+    address, play_path, publish_path, *certificate = sys.argv[1:]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
     server.set_service("0")
     mounts = server.get_mount_points()
     mode = GstRtspServer.RTSPTransportMode
-    mounts.add_factory(played, factory(PICTURE, mode.PLAY, "pay0", "src", played))
-    mounts.add_factory(recorded, factory(SINK, mode.RECORD, "depay0", "sink", recorded))
+    mounts.add_factory(play_path, create_factory(VIDEO, mode.PLAY, "pay0", "src", play_path))
+    mounts.add_factory(publish_path, create_factory(SINK, mode.RECORD, "depay0", "sink", publish_path))
     server.connect("client-connected", on_client)
     if certificate:
         auth = GstRtspServer.RTSPAuth()
         auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*certificate))
-        # With an auth, clients have a role, which each factory has to admit.
+        # With authentication, clients have a role, which each factory has to permit.
         token = GstRtspServer.RTSPToken()
-        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ANYBODY)
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
         auth.set_default_token(token)
         server.set_auth(auth)
     if server.attach(None) == 0:

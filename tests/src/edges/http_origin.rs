@@ -1,4 +1,4 @@
-//! nginx that serves live HLS made by ffmpeg, and takes what is posted as WHIP clients do.
+//! nginx that serves live HLS from ffmpeg and accepts WHIP offers.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -9,21 +9,21 @@ use crate::binaries;
 use crate::process::{self, Process, complete_lines};
 use crate::wait::{PATIENCE, until};
 
-/// Bytes of a request with an offer in it; one without has a few hundred.
-const OFFER: usize = 1000;
-/// Segments that a player fetches who plays for a while.
+/// Minimum length in bytes of a request with an offer; one without has a few hundred.
+const OFFER_LENGTH: usize = 1000;
+/// Minimum number of segments fetched by a player that plays for a while.
 const SEGMENTS: usize = 2;
 
-/// An HLS edge with a live stream in `/live/camera/`, and a place to post to, `/live/studio/whip`.
+/// An HLS edge with a live stream under `/live/camera/` and a WHIP endpoint, `/live/studio/whip`.
 #[derive(Debug)]
 pub struct HttpOrigin {
     nginx: Nginx,
-    /// Makes the stream; kept running, so that players have to reload the playlist.
+    /// Produces the stream. It keeps running, so that players have to reload the playlist.
     encoder: Process,
 }
 
 impl HttpOrigin {
-    /// Starts one and waits until the stream can be played.
+    /// Starts an edge and waits until its stream can be played.
     #[must_use]
     pub fn start() -> Self {
         let origin = Self::launch(None);
@@ -31,7 +31,7 @@ impl HttpOrigin {
         origin
     }
 
-    /// Starts two at once, on the same port of two addresses: content steering for HLS names hosts without a port.
+    /// Starts two edges on the same port of different addresses: HLS content steering names hosts without a port.
     #[must_use]
     pub fn start_two() -> [Self; 2] {
         let first = Self::launch(None);
@@ -41,13 +41,13 @@ impl HttpOrigin {
         origins
     }
 
-    /// Puts a playlist beside those of the stream.
+    /// Adds a playlist to the folder of the stream.
     pub fn add_playlist(&self, name: &str, text: &str) {
-        fs::write(self.nginx.html().join("live/camera").join(name), text).expect("write a playlist");
+        fs::write(self.nginx.html().join("live/camera").join(name), text).expect("write the playlist");
     }
 
     fn launch(port: Option<u16>) -> Self {
-        // nginx reads a body only to pass it on, so it passes offers on to itself.
+        // nginx reads a body only to proxy it, so it proxies offers to itself.
         let nginx = Nginx::start(port, |address, [port, _]| {
             format!(
                 "http {{\n@scratch@    types {{\n        application/vnd.apple.mpegurl m3u8;\n        \
@@ -61,7 +61,7 @@ impl HttpOrigin {
         });
         let folder = nginx.html().join("live/camera");
         fs::create_dir_all(&folder).expect("a folder for the stream");
-        // Without a bit rate ffmpeg leaves the master playlist empty.
+        // Without a bitrate ffmpeg leaves the master playlist empty.
         let mut encoder = process::command(binaries::installed("ffmpeg"));
         encoder
             .current_dir(&folder)
@@ -73,26 +73,26 @@ impl HttpOrigin {
 
     fn await_stream(&self) {
         let folder = self.nginx.html().join("live/camera");
-        // The master playlist is written with the first segment; a player wants a little more than one.
-        until("ffmpeg has made two segments", PATIENCE, || {
+        // The master playlist is written with the first segment; a player needs a little more than one.
+        until("ffmpeg has written two segments", PATIENCE, || {
             assert!(!self.encoder.has_ended(), "the encoder has ended");
             folder.join("master.m3u8").exists() && folder.join("media1.ts").exists()
         });
     }
 
-    /// Its own loopback address.
+    /// Returns its loopback address.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         self.nginx.address
     }
 
-    /// Where it serves HTTP.
+    /// Returns its HTTP port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.nginx.ports[0]
     }
 
-    /// The paths, with their queries, that it was asked for and had.
+    /// Returns the targets (path and query) of all successful requests.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.served().into_iter().map(|request| request.target).collect()
@@ -112,7 +112,7 @@ impl MediaServer for HttpOrigin {
         ("http", self.port())
     }
 
-    /// A session is a playlist that was fetched with segments of it, or a body that was posted.
+    /// A session is a fetched playlist, with media if segments were fetched, or a posted offer.
     fn visits(&self) -> Visits {
         let served = self.served();
         let segments = served.iter().filter(|request| request.target.ends_with(".ts")).count();
@@ -121,33 +121,33 @@ impl MediaServer for HttpOrigin {
             let stream = |ending| path.strip_suffix(ending).map(|stream| stream.trim_start_matches('/').to_owned());
             let (direction, stream, media) = match &*request.method {
                 "GET" => (Direction::Play, stream("/master.m3u8")?, segments >= SEGMENTS),
-                "POST" => (Direction::Publish, stream("/whip")?, request.length >= OFFER),
+                "POST" => (Direction::Publish, stream("/whip")?, request.length >= OFFER_LENGTH),
                 _ => return None,
             };
             Some(Visit { direction, stream, media })
         };
-        // Connections are kept open, so that requests are what shows that somebody came.
+        // Requests are counted instead of connections, which are kept open.
         Visits { connections: served.len(), sessions: served.iter().filter_map(visit).collect() }
     }
 
-    fn names(&self) -> Vec<String> {
+    fn requested_hosts(&self) -> Vec<String> {
         self.served().into_iter().map(|request| request.host).collect()
     }
 }
 
-/// A request that it had an answer to.
+/// A successful request.
 struct Served {
     method: String,
-    /// Bytes of head and body.
+    /// Length of head and body in bytes.
     length: usize,
     host: String,
     target: String,
 }
 
 impl Served {
-    /// A line of `access.log`.
+    /// Parses a line of `access.log`.
     fn parse(line: &str) -> Option<Self> {
-        // 200; 201 for what was posted; or, for the range from 0 that ffmpeg asks for, 206.
+        // 200, 201 for an offer, or 206 for the range from 0 that ffmpeg requests.
         let (_, rest) = line.strip_prefix("20")?.split_once(' ')?;
         let mut words = rest.splitn(4, ' ');
         let mut word = || words.next().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Real media servers, and simulated ones where there are too many, each on a loopback address of its own.
+//! Edges: real media servers, and simulated ones for large fleets, each on its own loopback address.
 
 mod gst_rtsp;
 mod http_origin;
@@ -7,7 +7,7 @@ mod nginx_rtmp;
 mod simulated;
 mod visit;
 
-pub use self::gst_rtsp::{GstRtsp, RECORDED};
+pub use self::gst_rtsp::{GstRtsp, PUBLISH_PATH};
 pub use self::http_origin::HttpOrigin;
 pub use self::nginx_rtmp::NginxRtmp;
 pub use self::simulated::{SimulatedEdge, SimulatedEdges};

@@ -1,4 +1,4 @@
-//! nginx in a folder of its own, for the edges built on it.
+//! nginx in its own folder, for the edges that are built on it.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -12,7 +12,7 @@ use crate::loopback;
 use crate::process::{self, Process};
 use crate::wait::{PATIENCE, eventually};
 
-/// How often another port is tried.
+/// Maximum number of ports tried.
 const ATTEMPTS: usize = 5;
 
 /// A running nginx.
@@ -20,17 +20,17 @@ const ATTEMPTS: usize = 5;
 pub(super) struct Nginx {
     /// The program.
     process: Process,
-    /// Its own loopback address.
+    /// Its loopback address.
     pub(super) address: Ipv4Addr,
-    /// The ports that its configuration was made with.
+    /// The ports in its configuration.
     pub(super) ports: [u16; 2],
     /// Holds the configuration, the logs and `html/`; removed on drop.
     folder: TempDir,
 }
 
 impl Nginx {
-    /// Starts one. `blocks` makes the configuration's own blocks from the address and two free ports, and must make it
-    /// listen on the first, which may be given; relative paths are below the folder.
+    /// Starts nginx. `blocks` returns the blocks of the configuration for an address and two ports, and must listen on
+    /// the first. `port` is that first port, or a free one if `None`. Relative paths are below the folder.
     pub(super) fn start(port: Option<u16>, blocks: impl Fn(Ipv4Addr, [u16; 2]) -> String) -> Self {
         let folder = folder();
         fs::create_dir(folder.path().join("html")).expect("a folder for pages");
@@ -38,9 +38,9 @@ impl Nginx {
         for _ in 0..ATTEMPTS {
             let address = loopback::address();
             let first = port.unwrap_or_else(|| loopback::port(address));
-            let ports = [first, loopback::port_besides(address, first)];
+            let ports = [first, loopback::other_port(address, first)];
             let process = launch(folder.path(), &blocks(address, ports));
-            // nginx cannot bind port 0, so in theory someone else can be faster; it says so by ending.
+            // nginx cannot bind port 0, so another program can take the port first; nginx then exits.
             let listening = eventually("nginx listens or ends", PATIENCE, || {
                 match TcpStream::connect(SocketAddrV4::new(address, ports[0])) {
                     Ok(_) => Ok(true),
@@ -56,12 +56,12 @@ impl Nginx {
         panic!("nginx did not start in {ATTEMPTS} attempts:\n{log}");
     }
 
-    /// The folder of its pages.
+    /// Returns the folder of its pages.
     pub(super) fn html(&self) -> std::path::PathBuf {
         self.folder.path().join("html")
     }
 
-    /// A log of its folder so far; empty while there is none.
+    /// Returns the contents of a log file, or nothing if it does not exist yet.
     pub(super) fn log(&self, name: &str) -> String {
         assert!(!self.process.has_ended(), "nginx has ended: {}", self.process.stderr.text());
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
@@ -74,7 +74,7 @@ fn launch(folder: &Path, blocks: &str) -> Process {
         .concat();
     let config = format!(
         "daemon off;\n\
-         # One process: then the end of it is the end of nginx, and /stat knows every client.\n\
+         # A single process: nginx ends with it, and /stat includes every client.\n\
          master_process off;\n\
          pid nginx.pid;\n\
          error_log error.log info;\n\
@@ -90,8 +90,9 @@ fn launch(folder: &Path, blocks: &str) -> Process {
     Process::start(command)
 }
 
-/// Temporary folders are for their owner only, which an nginx that drops its rights is not.
+/// Makes the folder accessible to nginx after it has dropped its privileges: temporary folders are private to their
+/// owner.
 fn open_to_workers(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("permissions of an own folder");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("set the permissions of the folder");
 }

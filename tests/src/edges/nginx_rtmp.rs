@@ -9,19 +9,19 @@ use crate::media;
 use crate::process::{Process, complete_lines};
 use crate::wait::{PATIENCE, until};
 
-/// Bytes that only media explains: an exchange of commands has some hundreds, a key frame thousands.
-const MEDIA: u64 = 5000;
+/// Minimum number of bytes of a session with media: commands take some hundreds, a key frame thousands.
+const MEDIA_BYTES: u64 = 5000;
 
 /// An RTMP edge with the application `live` and a status page.
 #[derive(Debug)]
 pub struct NginxRtmp {
     nginx: Nginx,
-    /// Connections that the test itself has made, in order to feed it.
-    own: usize,
+    /// Connections made by the test itself to feed the edge.
+    feeders: usize,
 }
 
 impl NginxRtmp {
-    /// Starts one.
+    /// Starts an edge.
     #[must_use]
     pub fn start() -> Self {
         let nginx = Nginx::start(None, |address, [status, rtmp]| {
@@ -33,43 +33,43 @@ impl NginxRtmp {
                  application live {{ live on; record off; }}\n    }}\n}}\n"
             )
         });
-        Self { nginx, own: 0 }
+        Self { nginx, feeders: 0 }
     }
 
-    /// Publishes a picture as `stream` at each of these edges until the process is dropped.
+    /// Publishes a video as `stream` to each of these edges until the process is dropped.
     #[must_use]
     pub fn feed(edges: &mut [&mut Self], stream: &str) -> Process {
         let urls: Vec<String> = edges.iter().map(|edge| edge.stream_url(stream)).collect();
-        let feeder = media::publish_for_ever(&urls);
+        let feeder = media::publish_in_a_loop(&urls);
         for edge in edges {
             until("the edge has a stream", PATIENCE, || {
                 assert!(!feeder.has_ended(), "the feeder has ended: {}", feeder.stderr.text());
                 edge.status_page().contains("<publishing/>")
             });
-            edge.own += 1;
+            edge.feeders += 1;
         }
         feeder
     }
 
-    /// Its own loopback address.
+    /// Returns its loopback address.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         self.nginx.address
     }
 
-    /// Where it serves RTMP.
+    /// Returns its RTMP port.
     #[must_use]
     pub fn rtmp_port(&self) -> u16 {
         self.nginx.ports[1]
     }
 
-    /// The URL of a stream of `live`.
+    /// Returns the URL of a stream of `live`.
     #[must_use]
     pub fn stream_url(&self, stream: &str) -> String {
         format!("rtmp://{}:{}/live/{stream}", self.address(), self.rtmp_port())
     }
 
-    /// The URL of its status page.
+    /// Returns the URL of its status page.
     #[must_use]
     pub fn status_url(&self) -> String {
         format!("http://{}:{}/stat", self.address(), self.nginx.ports[0])
@@ -80,7 +80,7 @@ impl NginxRtmp {
         http::get(server, "/stat").expect("the status page").body
     }
 
-    /// Connections that it has taken on its RTMP port since it started.
+    /// Returns the number of connections accepted on its RTMP port.
     #[must_use]
     pub fn accepted(&self) -> usize {
         let page = self.status_page();
@@ -88,7 +88,7 @@ impl NginxRtmp {
         rest.split('<').next().and_then(|count| count.parse().ok()).expect("a number")
     }
 
-    /// The arguments of each RTMP `connect` that reached it, as it logs them: `app='live' args='' …`.
+    /// Returns the arguments of each RTMP `connect` it received, as logged: `app='live' args='' …`.
     #[must_use]
     pub fn connects(&self) -> Vec<String> {
         let log = self.nginx.log("error.log");
@@ -105,20 +105,20 @@ impl MediaServer for NginxRtmp {
         ("rtmp", self.rtmp_port())
     }
 
-    /// A session is known once it has ended: nginx logs it then.
+    /// Only sessions that have ended: nginx logs them then.
     fn visits(&self) -> Visits {
         let sessions = complete_lines(&self.nginx.log("sessions.log")).filter_map(session).collect();
-        Visits { connections: self.accepted() - self.own, sessions }
+        Visits { connections: self.accepted() - self.feeders, sessions }
     }
 
-    fn names(&self) -> Vec<String> {
-        // The fifth word is the URL of the connection.
-        let name = |line: &str| Some(line.split(' ').nth(4)?.split('/').nth(2)?.to_owned());
-        complete_lines(&self.nginx.log("sessions.log")).filter_map(name).collect()
+    fn requested_hosts(&self) -> Vec<String> {
+        // The fifth word is tcUrl.
+        let host = |line: &str| Some(line.split(' ').nth(4)?.split('/').nth(2)?.to_owned());
+        complete_lines(&self.nginx.log("sessions.log")).filter_map(host).collect()
     }
 }
 
-/// A line of `sessions.log`.
+/// Parses a line of `sessions.log`.
 fn session(line: &str) -> Option<Visit> {
     let mut words = line.split(' ');
     let (command, stream) = (words.next()?, words.next()?);
@@ -129,5 +129,5 @@ fn session(line: &str) -> Option<Visit> {
         "PUBLISH" => (Direction::Publish, received),
         _ => return None,
     };
-    Some(Visit { direction, stream: stream.to_owned(), media: bytes >= MEDIA })
+    Some(Visit { direction, stream: stream.to_owned(), media: bytes >= MEDIA_BYTES })
 }

@@ -1,7 +1,8 @@
-//! Edges in this process that serve nothing but an answer, and count.
+//! Simulated edges in this process, which send a fixed response and count their sessions.
 //!
-//! They are simulated: twenty thousand players of real media, and what serves them, fit no machine that runs tests. What
-//! balancing is judged by is real: each session is an established TCP connection that the kernel counts for the agent.
+//! They are simulated because twenty thousand players of real media, and their servers, do not fit on a test machine.
+//! The load that the balancer sees is real: each session is an established TCP connection, which the kernel counts for
+//! the agent.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,36 +19,37 @@ use crate::loopback;
 use crate::wait::PATIENCE;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nserved\n";
-/// How many addresses are tried for an edge before giving up.
+/// Maximum number of addresses tried for an edge.
 const ATTEMPTS: usize = 100;
 
-/// Edges that listen until they are dropped. Their sessions end with their clients, or with the runtime.
+/// Edges that listen until they are dropped. A session ends with its client or with the runtime.
 #[derive(Debug)]
 pub struct SimulatedEdges {
     edges: Vec<Arc<SimulatedEdge>>,
     _listening: JoinSet<()>,
 }
 
-/// One edge.
+/// A simulated edge.
 #[derive(Debug)]
 pub struct SimulatedEdge {
-    /// Its own loopback address, and a port that no other of the edges has: the agent's system probe counts by port.
+    /// Its own loopback address, with a port that no other edge has: the agent's system probe counts connections by
+    /// port.
     pub address: SocketAddr,
     arrived: AtomicU64,
     sessions: AtomicU64,
 }
 
 impl SimulatedEdges {
-    /// So many edges, which listen from now on; must be called on a tokio runtime.
+    /// Starts `count` edges. Must be called on a tokio runtime.
     #[must_use]
     pub fn start(count: usize) -> Self {
         let mut ports = HashSet::new();
         let mut listening = JoinSet::new();
         let edges = (0..count).map(|_| {
-            let listener = listener_on_a_port_of_its_own(&mut ports);
+            let listener = listener_on_unused_port(&mut ports);
             let address = listener.local_addr().expect("a bound socket has an address");
             let edge = Arc::new(SimulatedEdge { address, arrived: AtomicU64::new(0), sessions: AtomicU64::new(0) });
-            listener.set_nonblocking(true).expect("a socket can be set so");
+            listener.set_nonblocking(true).expect("make the socket non-blocking");
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener on this runtime");
             listening.spawn(Arc::clone(&edge).listen(listener));
             edge
@@ -55,12 +57,12 @@ impl SimulatedEdges {
         Self { edges: edges.collect(), _listening: listening }
     }
 
-    /// Each edge, always in the same order.
+    /// Returns the edges, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = &SimulatedEdge> {
         self.edges.iter().map(Arc::as_ref)
     }
 
-    /// The sessions of each edge now.
+    /// Returns the number of open sessions of each edge.
     #[must_use]
     pub fn sessions(&self) -> Vec<u64> {
         self.iter().map(SimulatedEdge::sessions).collect()
@@ -68,7 +70,7 @@ impl SimulatedEdges {
 }
 
 impl SimulatedEdge {
-    /// Its loopback address.
+    /// Returns its loopback address.
     #[must_use]
     pub fn host(&self) -> Ipv4Addr {
         match self.address {
@@ -77,13 +79,13 @@ impl SimulatedEdge {
         }
     }
 
-    /// Clients that asked for something so far.
+    /// Returns the number of clients that have sent a request.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// Connections that are open now.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn sessions(&self) -> u64 {
         self.sessions.load(Ordering::Relaxed)
@@ -91,14 +93,14 @@ impl SimulatedEdge {
 
     async fn listen(self: Arc<Self>, listener: tokio::net::TcpListener) {
         loop {
-            // Clients fail from then on, and the test says how; this says why.
-            let (stream, _) = listener.accept().await.expect("a connection, when open files are left for it");
+            // After a panic clients fail, which the test reports; this message gives the cause.
+            let (stream, _) = listener.accept().await.expect("accept, unless out of file descriptors");
             tokio::spawn(Session::of(Arc::clone(&self)).serve(stream));
         }
     }
 }
 
-/// Counted for as long as it lives.
+/// A session, counted until it is dropped.
 struct Session(Arc<SimulatedEdge>);
 
 impl Session {
@@ -108,12 +110,12 @@ impl Session {
     }
 
     async fn serve(self, mut stream: TcpStream) {
-        // A client that asks for nothing is sent away; it did not arrive, and says so itself.
+        // A client that sends no request is disconnected and does not count as arrived; it reports the failure itself.
         let Ok(Ok(_)) = timeout(PATIENCE, http::read_head(&mut stream)).await else { return };
-        // Before the answer: a client that has it is counted.
+        // Before the response, so that every client with a response has been counted.
         self.0.arrived.fetch_add(1, Ordering::Relaxed);
         if stream.write_all(ANSWER).await.is_ok() {
-            // Until the client closes, which may come as an error: then it closed in a hurry.
+            // Until the client closes; an abrupt close is an error.
             while matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {}
         }
     }
@@ -125,11 +127,11 @@ impl Drop for Session {
     }
 }
 
-fn listener_on_a_port_of_its_own(taken: &mut HashSet<u16>) -> TcpListener {
+fn listener_on_unused_port(taken: &mut HashSet<u16>) -> TcpListener {
     let listeners = (0..ATTEMPTS).map(|_| loopback::listener(loopback::address()));
-    let mut fitting = listeners.filter(|listener| {
+    let mut unused = listeners.filter(|listener| {
         let address = listener.local_addr().expect("a bound socket has an address");
         taken.insert(address.port())
     });
-    fitting.next().unwrap_or_else(|| panic!("no port that no other edge has in {ATTEMPTS} attempts"))
+    unused.next().unwrap_or_else(|| panic!("no port that is unused by other edges in {ATTEMPTS} attempts"))
 }

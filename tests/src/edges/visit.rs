@@ -1,9 +1,9 @@
-//! What reached an edge, whatever its protocol.
+//! Sessions that reached an edge, independent of the protocol.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv4Addr;
 
-/// Which way the media goes.
+/// Direction of the media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the edge.
@@ -15,37 +15,37 @@ pub enum Direction {
 /// A stream that a client played or published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
-    /// Which way.
+    /// Direction of the media.
     pub direction: Direction,
-    /// Such as `live/camera`.
+    /// Name of the stream, such as `live/camera`.
     pub stream: String,
-    /// Whether media went that way; without, there were only words.
+    /// Whether media was transferred, not only commands.
     pub media: bool,
 }
 
 /// Everything that reached an edge since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visits {
-    /// Connections, or requests where connections are kept: none means that nobody came.
+    /// Number of connections, or of requests for HTTP, where connections are kept open. 0 means that no client came.
     pub connections: usize,
-    /// What was done on them.
+    /// Sessions on these connections.
     pub sessions: Vec<Visit>,
 }
 
-/// A media server that tells what reached it.
+/// A media server that reports its sessions.
 pub trait MediaServer {
-    /// Its own loopback address.
+    /// Returns its loopback address.
     fn address(&self) -> Ipv4Addr;
 
-    /// The scheme and port that it serves.
+    /// Returns the scheme and port that it serves.
     fn endpoint(&self) -> (&'static str, u16);
 
-    /// What reached it so far.
+    /// Returns everything that has reached it.
     fn visits(&self) -> Visits;
 
-    /// The hosts and ports that clients took it for, once for each that named it: a client that was redirected names the
-    /// edge itself, one that is relayed goes on naming the balancer.
-    fn names(&self) -> Vec<String>;
+    /// Returns the host and port in the URL of each request. A redirected client requests the edge itself; a relayed
+    /// client still requests the balancer.
+    fn requested_hosts(&self) -> Vec<String>;
 }
 
 impl Display for Direction {

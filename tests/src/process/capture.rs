@@ -1,25 +1,25 @@
-//! What a program prints, kept while it runs.
+//! Captured output of a running program.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The last lines that a failed test shows.
+/// Number of lines that a failed test shows.
 const TAIL: usize = 40;
 
-/// Everything read from one pipe so far; a thread reads it, so that the program never blocks on a full pipe.
+/// Everything read from one pipe so far. A thread reads it, so that the program never blocks on a full pipe.
 #[derive(Debug, Default)]
 pub struct Capture {
     state: Mutex<State>,
-    /// Told at each change of `state`.
+    /// Notified of each change of `state`.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     text: String,
-    /// No one writes to the pipe any more.
+    /// The pipe is closed.
     ended: bool,
 }
 
@@ -30,7 +30,7 @@ impl Capture {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-                // A character torn by the buffer's end becomes a replacement: these are logs, compared in ASCII.
+                // A character split at the end of the buffer is replaced. Tests compare only ASCII.
                 writer.lock().text.push_str(&String::from_utf8_lossy(&buffer[..length]));
                 writer.changed.notify_all();
             }
@@ -44,13 +44,13 @@ impl Capture {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was printed so far.
+    /// Returns the output so far.
     #[must_use]
     pub fn text(&self) -> String {
         self.lock().text.clone()
     }
 
-    /// The last lines of what was printed so far.
+    /// Returns the last lines of the output so far.
     #[must_use]
     pub fn tail(&self) -> String {
         let text = self.text();
@@ -58,10 +58,10 @@ impl Capture {
         lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// Waits until `find` finds something in the text so far.
+    /// Waits until `find` returns a value for the output so far.
     ///
     /// # Errors
-    /// When the program ends or the time passes first; which of them.
+    /// If the program ends or the time passes first, with a description of which.
     pub fn await_text<T>(&self, within: Duration, mut find: impl FnMut(&str) -> Option<T>) -> Result<T, String> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -70,23 +70,24 @@ impl Capture {
                 return Ok(found);
             }
             if state.ended {
-                return Err("it ended first".to_owned());
+                return Err("it has ended".to_owned());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return Err(format!("not within {within:?}"));
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     pub(super) fn await_end(&self, within: Duration) {
-        // Nothing is ever found, so this returns when the pipe ends; or late, when a grandchild left the group.
+        // Never finds a value, so this returns when the pipe is closed, or at the timeout if a grandchild has left the
+        // group.
         let _: Result<(), String> = self.await_text(within, |_| None);
     }
 }
 
-/// The complete lines of a text: the last one may still be growing.
+/// Returns the complete lines of a text: without the last one if it may still be growing.
 pub fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
 }

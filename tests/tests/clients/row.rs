@@ -124,9 +124,9 @@ impl Row {
             return steering::perform(self);
         }
         let stage = Stage::set(self.protocol, self.direction, self.mode.config());
-        let met = stage.balancer.clients_met();
+        let met = stage.balancer.connections_accepted();
         let said = (self.client.run)(&self.task(&stage));
-        assert!(stage.balancer.clients_met() > met, "the client never came to the balancer: {said:?}");
+        assert!(stage.balancer.connections_accepted() > met, "the client never came to the balancer: {said:?}");
         match self.expected {
             Expected::Arrives(way) => {
                 said.map_err(|error| format!("the client fails: {error}"))?;

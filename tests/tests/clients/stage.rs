@@ -75,7 +75,7 @@ impl Stage {
             }
             Way::Relay => self.balancer.clients.to_string(),
         };
-        let names = self.free.names();
+        let names = self.free.requested_hosts();
         assert!(!names.is_empty() && names.iter().all(|named| *named == name), "{names:?} instead of {name}");
     }
 

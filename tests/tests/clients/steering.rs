@@ -36,7 +36,7 @@ pub(crate) fn perform(row: &Row) -> Result<String, String> {
     if segments_served(other) > 0 {
         return Err(format!("it played at the other edge before the drain: {:?}", other.requests()));
     }
-    balancer.order(&agents[0].guid(), "drain");
+    balancer.command(&agents[0].guid(), "drain");
     browser.await_reports("it plays at the other edge", |reports| segments_of(other, reports) >= SETTLED)?;
     let served = segments_served(own);
     let more = segments_of(other, &browser.reports()) + SETTLED;

@@ -1,4 +1,4 @@
-//! What cannot work is refused at the start, with a message that says what to change.
+//! Invalid configurations fail at startup, with a message that says what to change.
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -11,10 +11,10 @@ use weir_tests::{agent, balancer, binaries};
 
 /// `EX_USAGE` of sysexits.h: the configuration is wrong.
 const USAGE: i32 = 64;
-/// `EX_UNAVAILABLE`: something that it needs is not to be had.
+/// `EX_UNAVAILABLE`: a required resource is not available.
 const UNAVAILABLE: i32 = 69;
 
-/// Runs a command that must fail so, and say all of these words in one line.
+/// Asserts that a command fails with this exit code and a line that contains all of these words.
 #[track_caller]
 fn assert_fails(mut command: Command, arguments: &[&str], code: i32, words: &[&str]) -> Finished {
     command.args(arguments);
@@ -34,7 +34,7 @@ fn assert_one_line(finished: &Finished) {
 const ANYWHERE: [&str; 6] = ["--listen", "127.0.0.1:0", "--reports", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_port_in_use_is_named() {
     let (listener, socket) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let (tcp, udp) = (listener.local_addr().unwrap().to_string(), socket.local_addr().unwrap().to_string());
     for (position, taken) in [(1, &tcp), (3, &udp), (5, &tcp)] {
@@ -46,8 +46,8 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
-fn a_port_of_another_balancer_is_taken() {
-    // Its workers share the port with SO_REUSEPORT, which would let a second balancer share it, too.
+fn a_second_balancer_cannot_share_the_ports_of_the_first() {
+    // Its workers share the port with SO_REUSEPORT, which would allow a second balancer to share it as well.
     let first = Balancer::start();
     let [clients, reports, admin] = [first.clients, first.reports, first.admin].map(|address| address.to_string());
     for (position, taken) in [(1, &clients), (3, &reports), (5, &admin)] {
@@ -60,7 +60,7 @@ fn a_port_of_another_balancer_is_taken() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_by_line() {
+fn an_unknown_key_is_rejected_with_the_line_number() {
     let state = folder();
     let file = state.path().join("weir.toml");
     fs::write(&file, "[limits]\ndecision_timeout = \"1s\"\nno_such_key = 1\n").unwrap();
@@ -68,13 +68,13 @@ fn an_unknown_key_is_refused_by_line() {
     let check = process::command(binaries::balancer());
     for (command, option) in [(check, "check-config"), (balancer::command(&state), "--config")] {
         let finished = assert_fails(command, &[option, file], USAGE, &[file]);
-        // The line's number and text, wherever the message shows them.
+        // The line number and the text, anywhere in the message.
         assert!(finished.stderr.contains('3') && finished.stderr.contains("no_such_key"), "{}", finished.stderr);
     }
 }
 
 #[test]
-fn a_good_configuration_is_accepted() {
+fn a_valid_configuration_is_accepted() {
     let state = folder();
     let file = state.path().join("weir.toml");
     fs::write(&file, "[limits]\ndecision_timeout = \"1s\"\n").unwrap();
@@ -88,7 +88,7 @@ fn unreadable_files_are_named() {
     let state = folder();
     let missing = state.path().join("missing");
     let missing = missing.to_str().unwrap();
-    // Root reads whatever its mode says, but not even root reads a folder as a file.
+    // Root can read files regardless of their mode, but no user can read a folder as a file.
     let a_folder = state.path().to_str().unwrap();
     for file in [missing, a_folder] {
         for arguments in [["--key-file", file], ["--config", file]] {
@@ -103,7 +103,7 @@ fn unreadable_files_are_named() {
 }
 
 #[test]
-fn a_file_that_holds_no_key_is_refused() {
+fn a_key_file_without_a_valid_key_is_rejected() {
     let state = folder();
     let file = state.path().join("not-a-key");
     fs::write(&file, "too short\n").unwrap();
@@ -115,13 +115,13 @@ fn a_file_that_holds_no_key_is_refused() {
 }
 
 #[test]
-fn wrong_arguments_are_named() {
-    let agent = |bad: &[&str], word: &str| {
+fn invalid_arguments_are_named() {
+    let agent = |invalid: &[&str], word: &str| {
         let state = folder();
         let key = state.path().join("key");
         fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
-        let good = ["--key-file", key.to_str().unwrap(), "--redirect-address", "127.0.0.1"];
-        assert_fails(agent::command(&state), &[&good[..], bad].concat(), USAGE, &[word]);
+        let valid = ["--key-file", key.to_str().unwrap(), "--redirect-address", "127.0.0.1"];
+        assert_fails(agent::command(&state), &[&valid[..], invalid].concat(), USAGE, &[word]);
     };
     agent(&[], "target");
     agent(&["--target", "127.0.0.1:"], "127.0.0.1:");

@@ -1,4 +1,4 @@
-//! A session is moved off an edge that drains or dies, and otherwise left where it is.
+//! Content steering moves sessions off edges that drain or fail, and leaves others where they are.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use weir_tests::json;
 use weir_tests::process;
 use weir_tests::wait::{PATIENCE, until};
 
-/// Three edges, far apart in their load.
-fn three() -> (Balancer, [Agent; 3]) {
+/// Starts a balancer and three edges with very different loads.
+fn three_edges() -> (Balancer, [Agent; 3]) {
     let balancer = Balancer::with_config("[http]\nsteering_ttl = \"2s\"\n");
     let agents = [0, 20, 40].map(|load| AgentBuilder::of(&balancer).load(load).endpoint("http", 8080).start());
     balancer.await_running(3);
     (balancer, agents)
 }
 
-/// What a player knows: where it asks, and what it was told.
+/// The state of a player.
 struct Session<'a> {
     balancer: &'a Balancer,
     uri: String,
@@ -29,7 +29,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// A player that has loaded a playlist whose pathway is `pathway`.
+    /// Starts a player that has loaded a playlist whose pathway is `pathway`.
     fn start(balancer: &'a Balancer, uri: &str, pathway: &str) -> Self {
         let mut session = Self {
             balancer,
@@ -42,25 +42,25 @@ impl<'a> Session<'a> {
         session
     }
 
-    /// Asks as hls.js does, and goes where it is told.
+    /// Reloads the steering manifest as hls.js does, and switches to its first pathway.
     fn reload(&mut self) {
         let separator = if self.uri.contains('?') { '&' } else { '?' };
-        let asked = format!("{}{separator}_HLS_pathway={}&_HLS_throughput=5000000", self.uri, self.pathway);
-        let answer = fetch(&self.balancer.url("http", &asked), &[]);
+        let path = format!("{}{separator}_HLS_pathway={}&_HLS_throughput=5000000", self.uri, self.pathway);
+        let answer = fetch(&self.balancer.url("http", &path), &[]);
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.content_type, "application/vnd.apple.steering-list");
         self.manifest = answer.body;
         let manifest = json::parse(&self.manifest);
         assert_eq!((&manifest["VERSION"], &manifest["TTL"]), (&1.into(), &2.into()));
-        self.uri = manifest["RELOAD-URI"].as_str().expect("an address").to_owned();
-        self.priority = serde_json::from_value(manifest["PATHWAY-PRIORITY"].clone()).unwrap();
+        self.uri = manifest["RELOAD-URI"].as_str().expect("a URI").to_owned();
+        self.priority = serde_json::from_value(manifest["PATHWAY-PRIORITY"].clone()).expect("a list of pathways");
         self.pathway = self.priority[0].clone();
     }
 }
 
 #[test]
-fn a_session_starts_at_the_least_loaded_edge_and_stays_when_others_are_better() {
-    let (balancer, mut agents) = three();
+fn a_session_starts_on_the_least_loaded_edge_and_stays_there_when_the_load_changes() {
+    let (balancer, mut agents) = three_edges();
     let mut session = Session::start(&balancer, "/steering/hls?app=live&stream=camera", ".");
     let guids = agents.each_ref().map(Agent::guid);
     assert_eq!(session.priority, [&guids[..], &[".".to_owned()]].concat());
@@ -73,41 +73,43 @@ fn a_session_starts_at_the_least_loaded_edge_and_stays_when_others_are_better() 
         session.reload();
         assert_eq!(session.priority[..2], [guids[0].clone(), guids[1].clone()]);
     }
-    assert_eq!(balancer.handouts("http"), 1.0, "a session is counted when it starts");
+    assert_eq!(balancer.assignments("http"), 1.0, "a session is counted once, when it starts");
 }
 
 #[test]
-fn sessions_leave_an_edge_that_drains_and_one_that_dies() {
-    let (balancer, mut agents) = three();
+fn sessions_leave_edges_that_drain_or_fail() {
+    let (balancer, mut agents) = three_edges();
     let mut session = Session::start(&balancer, "/steering/hls", ".");
     let guids = agents.each_ref().map(Agent::guid);
-    balancer.order(&guids[0], "drain");
-    balancer.await_edge(PATIENCE, "it drains", &guids[0], |edge| edge.state == "draining");
+    balancer.command(&guids[0], "drain");
+    balancer.await_edge(PATIENCE, "the edge is draining", &guids[0], |edge| edge.state == "draining");
     session.reload();
-    // It is left, and is still the better one should all others fail.
+    // The draining edge comes after the others: it is still a fallback if they all fail.
     assert_eq!(session.priority[..3], [guids[1].clone(), guids[2].clone(), guids[0].clone()]);
     let _ = agents[1].kill();
-    balancer.await_edge(PATIENCE + Duration::from_secs(6), "it times out", &guids[1], |edge| edge.state == "timed-out");
+    balancer.await_edge(PATIENCE + Duration::from_secs(6), "the edge has timed out", &guids[1], |edge| {
+        edge.state == "timed-out"
+    });
     session.reload();
     assert_eq!(session.priority[0], guids[2]);
-    assert!(!session.priority.contains(&guids[1]), "nobody is sent to the dead: {:?}", session.priority);
-    assert_eq!(balancer.handouts("http"), 3.0, "a session is counted where it is moved");
+    assert!(!session.priority.contains(&guids[1]), "a timed-out edge is listed: {:?}", session.priority);
+    assert_eq!(balancer.assignments("http"), 3.0, "a session is counted again when it is moved");
 }
 
 #[test]
-fn a_playlist_on_an_edge_keeps_its_session_there() {
-    let (balancer, agents) = three();
+fn a_session_stays_on_the_edge_that_served_its_playlist() {
+    let (balancer, agents) = three_edges();
     let home = agents[2].guid();
     let session = Session::start(&balancer, "/steering/hls", &home);
     assert_eq!(session.pathway, home, "however loaded it is");
-    assert_eq!(balancer.handouts("http"), 0.0, "who sent it there has counted it");
-    // The others are copies of the playlist's own pathway.
+    assert_eq!(balancer.assignments("http"), 0.0, "the redirect has already counted it");
+    // The others are clones of the playlist's own pathway.
     assert!(session.manifest.contains(&format!("\"BASE-ID\":\"{home}\",\"ID\":\"{}\"", agents[0].guid())));
 }
 
 #[test]
-fn dash_players_get_ports_and_both_spellings() {
-    let (balancer, agents) = three();
+fn dash_players_get_ports_and_both_priority_keys() {
+    let (balancer, agents) = three_edges();
     let answer = fetch(&balancer.url("http", "/steering/dash?_DASH_pathway=%22alpha%22&_DASH_throughput=1"), &[]);
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
     let manifest = json::parse(&answer.body);
@@ -117,14 +119,14 @@ fn dash_players_get_ports_and_both_spellings() {
 }
 
 #[test]
-fn without_an_edge_a_player_is_told_to_stay_and_never_to_give_up() {
+fn without_an_edge_a_player_stays_where_it_is() {
     let balancer = Balancer::with_config("[http]\nsteering_ttl = \"2s\"\n");
     let session = Session::start(&balancer, "/steering/hls", ".");
     assert_eq!(session.priority, ["."]);
 }
 
 #[test]
-fn the_tag_is_added_to_a_playlist_that_ffmpeg_made_and_to_no_other() {
+fn the_steering_tag_is_added_only_to_multivariant_playlists() {
     let origin = HttpOrigin::start();
     let folder = folder();
     let file = |name: &str| folder.path().join(name);
@@ -141,7 +143,7 @@ fn the_tag_is_added_to_a_playlist_that_ffmpeg_made_and_to_no_other() {
     };
     save("master.m3u8");
     save("media.m3u8");
-    std::fs::write(file("segment.ts"), b"\x47\xff").expect("write what is no playlist");
+    std::fs::write(file("segment.ts"), b"\x47\xff").expect("write the segment");
     let added = add("master.m3u8").expect_success().stdout;
     let mut lines = added.lines();
     assert_eq!(lines.next(), Some("#EXTM3U"));

@@ -1,4 +1,4 @@
-//! `weir-balancer demo`: everything in one process, ready in a moment, gone with Ctrl-C.
+//! `weir-balancer demo` runs everything in one process, is ready quickly, and ends with Ctrl-C.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use weir_tests::balancer::Balancer;
 use weir_tests::clients::ask;
 use weir_tests::process::complete_lines;
 
-/// "At once", for a process on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Time limit for an immediate stop on a busy machine.
+const STOP_TIME: Duration = Duration::from_secs(2);
 
 #[test]
 fn the_demo_is_ready_with_three_edges_and_stops_at_once() {
@@ -16,12 +16,12 @@ fn the_demo_is_ready_with_three_edges_and_stops_at_once() {
     demo.process.await_output(&demo.process.stdout, "ready", |text| {
         complete_lines(text).find(|line| *line == "ready").map(drop)
     });
-    // Ready means now: nothing is awaited here.
+    // `ready` must be true already, so nothing is awaited here.
     let fleet = demo.server_info();
     assert_eq!(fleet.iter().filter(|edge| edge.status == "RUNNING").count(), 3, "{fleet:?}");
     let edges: HashSet<String> = fleet.into_iter().map(|edge| edge.redirect).collect();
     assert_eq!(edges.len(), 3);
     assert!(edges.contains(&ask(&demo)));
-    let ended = demo.process.interrupt(AT_ONCE);
+    let ended = demo.process.interrupt(STOP_TIME);
     assert!(ended.status.success(), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! What cannot wait for the next regular report is reported ahead of time, though never too often.
+//! Important changes are reported early, before the next regular report, up to a maximum rate.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
 use weir_tests::udp_proxy::UdpProxy;
 
-/// So seldom are regular reports that none falls into a test.
+/// Interval of regular reports, so long that none is sent during a test.
 const INTERVAL: &str = "60s";
-const PATIENT: &str = "[reports]\ntimeout = \"180s\"\n";
-/// Two times what a probe and a report take at most, and no more than a thirtieth of the interval.
+/// A timeout to match.
+const CONFIG: &str = "[reports]\ntimeout = \"180s\"\n";
+/// Twice the maximum time for a probe and a report, and only a thirtieth of the interval.
 const SOON: Duration = Duration::from_secs(2);
 
 #[track_caller]
@@ -22,15 +23,15 @@ fn await_load(balancer: &Balancer, agent: &Agent, load: u64) {
 
 #[test]
 fn an_edge_that_joins_gets_clients_at_once() {
-    let balancer = Balancer::with_config(PATIENT);
+    let balancer = Balancer::with_config(CONFIG);
     let agent = AgentBuilder::of(&balancer).interval(INTERVAL).load(3).start();
     await_load(&balancer, &agent, 3);
-    assert_eq!(balancer.rejected("unconfirmed"), 1.0, "it is believed at its second report");
+    assert_eq!(balancer.reports_rejected("unconfirmed"), 1.0, "it is accepted with its second report");
 }
 
 #[test]
-fn a_jump_of_load_is_seen_at_once() {
-    let balancer = Balancer::with_config(PATIENT);
+fn a_jump_in_load_is_reported_at_once() {
+    let balancer = Balancer::with_config(CONFIG);
     let mut agent = AgentBuilder::of(&balancer).interval(INTERVAL).start();
     balancer.await_running(1);
     for load in [50, 100, 20, 0] {
@@ -40,25 +41,25 @@ fn a_jump_of_load_is_seen_at_once() {
 }
 
 #[test]
-fn whatever_happens_there_are_at_most_four_reports_a_second() {
-    let balancer = Balancer::with_config(PATIENT);
-    let proxy = UdpProxy::before(balancer.reports);
-    let mut agent = AgentBuilder::to(proxy.address, &balancer.key_file()).interval(INTERVAL).start();
+fn there_are_never_more_than_four_reports_per_second() {
+    let balancer = Balancer::with_config(CONFIG);
+    let proxy = UdpProxy::in_front_of(balancer.reports);
+    let mut agent = AgentBuilder::reporting_to(proxy.address, &balancer.key_file()).interval(INTERVAL).start();
     balancer.await_running(1);
     let (start, before) = (Instant::now(), proxy.recorded().len());
-    let mut orders = 0_u32;
+    let mut commands = 0_u32;
     while start.elapsed() < Duration::from_secs(3) {
-        for order in ["pause", "unpause"] {
-            let _ = agent.ask(&[order]).expect_success();
-            orders += 1;
+        for command in ["pause", "unpause"] {
+            let _ = agent.cli(&[command]).expect_success();
+            commands += 1;
         }
-        agent.connections.set(if orders.is_multiple_of(4) { 0 } else { 50 });
+        agent.connections.set(if commands.is_multiple_of(4) { 0 } else { 50 });
     }
     let (seconds, reports) = (start.elapsed().as_secs_f64(), proxy.recorded().len() - before);
-    assert!(orders as usize > reports, "{orders} changes in {seconds} s show nothing");
-    // One more, since the first may come at once, and one for where the clocks of two programs stand.
+    assert!(commands as usize > reports, "only {commands} changes in {seconds} s: too few to test the limit");
+    // One more because the first may be sent at once, and one for the phase of the two programs' clocks.
     assert!(reports as f64 <= 4.0 * seconds + 2.0, "{reports} reports in {seconds} s");
     assert!(reports as f64 >= 2.0 * seconds, "{reports} reports in {seconds} s");
-    // The last word is the right one.
-    balancer.await_fleet_within(SOON, "the edge runs", |fleet| fleet[0].status == "RUNNING");
+    // The last report has the final state.
+    balancer.await_fleet_within(SOON, "the edge is running", |fleet| fleet[0].status == "RUNNING");
 }

@@ -1,4 +1,4 @@
-//! The first start needs nothing: the key is made, and what to paste on an edge is printed.
+//! The first start needs no preparation: it creates the key and prints the command to run on an edge.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,25 +16,28 @@ fn key(balancer: &Balancer) -> String {
 }
 
 #[test]
-fn a_key_is_made_for_its_owner_only_and_kept() {
+fn the_key_is_private_to_its_owner_and_kept_over_restarts() {
     let first = Balancer::start();
-    let made = key(&first);
-    assert_eq!(made.len(), 44, "32 bytes in base64: {made}");
+    let created = key(&first);
+    assert_eq!(created.len(), 44, "32 bytes in base64: {created}");
     let mode = fs::metadata(first.key_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let second = Balancer::start_in(first.stop(), None);
-    assert_eq!(key(&second), made, "the second start keeps it");
-    assert_ne!(key(&Balancer::start()), made, "another balancer makes another");
+    assert_eq!(key(&second), created, "the second start keeps the key");
+    assert_ne!(key(&Balancer::start()), created, "another balancer creates another key");
 }
 
 #[test]
-fn the_line_to_paste_makes_an_edge() {
+fn the_printed_command_starts_an_edge() {
     let balancer = Balancer::start();
     let printed = &balancer.process.stdout;
-    let line = balancer.process.await_output(printed, "a line to paste on an edge", |text| {
+    let line = balancer.process.await_output(printed, "a command to run on an edge", |text| {
         complete_lines(text).map(str::trim).find(|line| line.starts_with("weir-agent ")).map(str::to_owned)
     });
-    assert!(!line.contains(&key(&balancer)), "this output is no terminal: it may be kept, and must not hold the key");
+    assert!(
+        !line.contains(&key(&balancer)),
+        "the output is not a terminal, so it may be stored and must not contain the key"
+    );
 
     let state = folder();
     let address = loopback::address().to_string();

@@ -1,4 +1,4 @@
-//! Where connects are not rejected, clients call `getLoadBalancerRedirect`, as they did with the Wowza Load Balancer AddOn.
+//! With `redirect_on_connect = false`, clients call `getLoadBalancerRedirect`, as with the Wowza Load Balancer AddOn.
 
 use std::io::ErrorKind;
 
@@ -11,7 +11,7 @@ use weir_tests::edges::NginxRtmp;
 
 const CONFIG: &str = "[[application]]\nname = \"redirect\"\nredirect_on_connect = false\n";
 
-/// A Flash player that has connected.
+/// Returns the connection of a Flash player after a successful connect.
 fn connected(balancer: &Balancer) -> Connection {
     let url = balancer.url("rtmp", "/redirect");
     let (mut connection, application) = flash::open(&url).expect("a connection");
@@ -22,7 +22,7 @@ fn connected(balancer: &Balancer) -> Connection {
 }
 
 #[test]
-fn a_client_is_told_the_host_of_its_edge() {
+fn the_call_returns_the_host_of_an_edge() {
     let balancer = Balancer::with_config(CONFIG);
     let edge = NginxRtmp::start();
     let _agent = AgentBuilder::of(&balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port()).start();
@@ -33,11 +33,11 @@ fn a_client_is_told_the_host_of_its_edge() {
         let host = Value::String(edge.address().to_string());
         assert_eq!(connection.receive().unwrap(), ("_result".to_owned(), transaction, vec![Value::Null, host]));
     }
-    assert_eq!(balancer.handouts("rtmp"), 2.0);
+    assert_eq!(balancer.assignments("rtmp"), 2.0);
 }
 
 #[test]
-fn without_an_edge_the_host_is_unknown() {
+fn without_an_edge_the_call_returns_unknown() {
     let balancer = Balancer::with_config(CONFIG);
     let mut connection = connected(&balancer);
     connection.send("getLoadBalancerRedirect", 2.0, &[Value::Null]).unwrap();
@@ -45,7 +45,7 @@ fn without_an_edge_the_host_is_unknown() {
 }
 
 #[test]
-fn it_serves_no_streams_and_does_not_wait_for_ever() {
+fn streams_are_refused_and_idle_clients_time_out() {
     let balancer = Balancer::with_config(&format!("{CONFIG}[limits]\ndecision_timeout = \"1s\"\n"));
     let mut player = connected(&balancer);
     player.send("createStream", 2.0, &[Value::Null]).unwrap();

@@ -1,4 +1,4 @@
-//! The edges and clients without Weir between them: when these fail, it is not Weir that is broken.
+//! The edges and clients without Weir between them. If these tests fail, the fault is not in Weir.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn players_play_from_an_rtsp_edge() {
 }
 
 #[test]
-fn clients_of_an_rtmp_edge_are_seen_there() {
+fn an_rtmp_edge_reports_its_clients() {
     let edge = NginxRtmp::start();
     let connect_url = edge.stream_url("").trim_end_matches('/').to_owned();
     let journey = flash::connect(&connect_url).unwrap();
@@ -26,7 +26,7 @@ fn clients_of_an_rtmp_edge_are_seen_there() {
     assert_eq!((journey.visited, edge.accepted()), (vec![connect_url], 1));
 
     let publisher = publish(&[edge.stream_url("one"), edge.stream_url("two")]);
-    until("both streams are there", PATIENCE, || {
+    until("both streams are published", PATIENCE, || {
         fetch(&edge.status_url(), &[]).body.matches("<publishing/>").count() == 2
     });
     let _ = play_frames(&edge.stream_url("one"), 2).expect_success();
@@ -46,7 +46,7 @@ fn players_play_hls_from_an_http_edge() {
 }
 
 #[test]
-fn a_process_and_what_it_started_end_with_its_guard() {
+fn dropping_a_process_kills_its_children_too() {
     let mut shell = command("sh");
     shell.args(["-c", "sleep 60 & echo $!; wait"]);
     let shell = Process::start(shell);

@@ -1,4 +1,4 @@
-//! HLS through `/redirect/…`: the balancer is asked once, the rest of the session is the edge's.
+//! HLS through `/redirect/…`: the balancer redirects one request, and the rest of the session is served by the edge.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
@@ -6,7 +6,7 @@ use weir_tests::clients::{fetch, play_seconds};
 use weir_tests::edges::HttpOrigin;
 
 #[test]
-fn ffmpeg_plays_live_hls_from_the_edge_and_asks_the_balancer_once() {
+fn ffmpeg_plays_live_hls_from_the_edge_after_one_redirect() {
     let balancer = Balancer::start();
     let origin = HttpOrigin::start();
     let agent = AgentBuilder::of(&balancer).address(origin.address()).endpoint("http", origin.port());
@@ -16,11 +16,11 @@ fn ffmpeg_plays_live_hls_from_the_edge_and_asks_the_balancer_once() {
     let _ = play_seconds(&balancer.url("http", "/redirect/live/camera/master.m3u8"), 4).expect_success();
 
     let requests = origin.requests();
-    let count = |wanted: &dyn Fn(&str) -> bool| requests.iter().filter(|request| wanted(request)).count();
+    let count = |matches: &dyn Fn(&str) -> bool| requests.iter().filter(|request| matches(request)).count();
     assert_eq!(count(&|request| request == "/live/camera/master.m3u8"), 1, "{requests:?}");
-    assert!(count(&|request| request == "/live/camera/media.m3u8") > 1, "it reloads the playlist: {requests:?}");
-    assert!(count(&|request| request.ends_with(".ts")) >= 3, "it fetches segments: {requests:?}");
-    assert_eq!(balancer.handouts("http"), 1.0, "the balancer is asked once");
+    assert!(count(&|request| request == "/live/camera/media.m3u8") > 1, "the playlist is not reloaded: {requests:?}");
+    assert!(count(&|request| request.ends_with(".ts")) >= 3, "too few segments: {requests:?}");
+    assert_eq!(balancer.assignments("http"), 1.0, "one redirect per session");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Forged, damaged and repeated reports are refused, counted by reason, and change nothing.
+//! Forged, damaged and replayed reports are rejected, counted by reason, and change nothing.
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
@@ -10,25 +10,25 @@ use weir_tests::server_info::ServerInfo;
 use weir_tests::udp_proxy::UdpProxy;
 use weir_tests::wait::{PATIENCE, eventually};
 
-/// Bytes of the header: magic, version, kind, zero, key id, edge id, boot salt, counter.
+/// Length of the header in bytes: magic, version, kind, zero, key id, edge id, boot salt, counter.
 const HEADER: usize = 4 + 1 + 1 + 2 + 4 + 16 + 16 + 8;
-/// The tag of AES-GCM, then the HMAC, end a datagram.
+/// Lengths of the AES-GCM tag and the HMAC, which end a datagram in this order.
 const TAG: usize = 16;
 const HMAC: usize = 32;
 
-/// An agent whose reports pass a proxy on their way to the balancer, and another one that is left alone.
-struct Stage {
+/// An agent that reports through a proxy, and another one that reports directly.
+struct Setup {
     balancer: Balancer,
     proxy: UdpProxy,
     agent: Agent,
     _other: Agent,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Setup {
+    fn start() -> Self {
         let balancer = Balancer::start();
-        let proxy = UdpProxy::before(balancer.reports);
-        let agent = AgentBuilder::to(proxy.address, &balancer.key_file()).load(3).start();
+        let proxy = UdpProxy::in_front_of(balancer.reports);
+        let agent = AgentBuilder::reporting_to(proxy.address, &balancer.key_file()).load(3).start();
         let other = AgentBuilder::of(&balancer).load(30).start();
         balancer.await_running(2);
         Self { balancer, proxy, agent, _other: other }
@@ -38,20 +38,20 @@ impl Stage {
         self.balancer.metrics().sum("weir_reports_rejected_total", &[("reason", reason)])
     }
 
-    /// Sends a datagram and waits until it is counted as refused for this reason, and no other.
+    /// Sends a datagram and waits until it is counted as rejected, for this reason only.
     #[track_caller]
-    fn assert_refused(&self, datagram: &[u8], reason: &str) {
+    fn assert_rejected(&self, datagram: &[u8], reason: &str) {
         let total = || self.balancer.metrics().sum("weir_reports_rejected_total", &[]);
         let (before, total_before) = (self.rejected(reason), total());
-        let fleet_before: Vec<_> = self.balancer.server_info().iter().map(ServerInfo::standing).collect();
+        let fleet_before: Vec<_> = self.balancer.server_info().iter().map(ServerInfo::identity_and_load).collect();
         self.proxy.inject(datagram);
-        eventually(&format!("a report is refused: {reason}"), PATIENCE, || {
+        eventually(&format!("a report is rejected: {reason}"), PATIENCE, || {
             let now = self.rejected(reason);
             if now == before + 1.0 { Ok(()) } else { Err(self.all_rejected()) }
         });
         assert_eq!(total(), total_before + 1.0, "{}", self.all_rejected());
-        let fleet: Vec<_> = self.balancer.server_info().iter().map(ServerInfo::standing).collect();
-        assert_eq!(fleet, fleet_before, "the fleet is unchanged");
+        let fleet: Vec<_> = self.balancer.server_info().iter().map(ServerInfo::identity_and_load).collect();
+        assert_eq!(fleet, fleet_before, "the fleet has changed");
     }
 
     fn all_rejected(&self) -> String {
@@ -60,16 +60,16 @@ impl Stage {
     }
 }
 
-fn flipped(datagram: &[u8], byte: usize) -> Vec<u8> {
+fn with_flipped_bit(datagram: &[u8], byte: usize) -> Vec<u8> {
     let mut datagram = datagram.to_owned();
     datagram[byte] ^= 1;
     datagram
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused() {
-    let stage = Stage::set();
-    let report = stage.proxy.next_report();
+fn a_report_with_a_flipped_bit_is_rejected() {
+    let setup = Setup::start();
+    let report = setup.proxy.next_report();
     let end = report.len();
     assert!(end > HEADER + TAG + HMAC, "{end} bytes");
     let positions = [
@@ -86,94 +86,94 @@ fn a_flipped_bit_anywhere_is_refused() {
         ("last byte", end - 1, "signature"),
     ];
     for (_field, byte, reason) in positions {
-        stage.assert_refused(&flipped(&report, byte), reason);
+        setup.assert_rejected(&with_flipped_bit(&report, byte), reason);
     }
-    assert_eq!(ask(&stage.balancer), stage.agent.address.to_string());
+    assert_eq!(ask(&setup.balancer), setup.agent.address.to_string());
 }
 
 #[test]
-fn a_truncated_or_overlong_datagram_is_refused() {
-    let stage = Stage::set();
-    let report = stage.proxy.next_report();
-    stage.assert_refused(&report[..HEADER], "length");
-    stage.assert_refused(&report[..4], "length");
-    stage.assert_refused(b"", "length");
-    stage.assert_refused(&report[..report.len() - 1], "signature");
-    let mut overlong = report.clone();
-    overlong.resize(1201, 0);
-    stage.assert_refused(&overlong, "length");
+fn truncated_and_oversized_datagrams_are_rejected() {
+    let setup = Setup::start();
+    let report = setup.proxy.next_report();
+    setup.assert_rejected(&report[..HEADER], "length");
+    setup.assert_rejected(&report[..4], "length");
+    setup.assert_rejected(b"", "length");
+    setup.assert_rejected(&report[..report.len() - 1], "signature");
+    let mut oversized = report.clone();
+    oversized.resize(1201, 0);
+    setup.assert_rejected(&oversized, "length");
 }
 
 #[test]
-fn a_replayed_report_is_refused() {
-    let stage = Stage::set();
-    let report = stage.proxy.next_report();
-    stage.assert_refused(&report, "counter");
-    stage.assert_refused(&stage.proxy.recorded()[0], "counter");
+fn a_replayed_report_is_rejected() {
+    let setup = Setup::start();
+    let report = setup.proxy.next_report();
+    setup.assert_rejected(&report, "counter");
+    setup.assert_rejected(&setup.proxy.recorded()[0], "counter");
 }
 
 #[test]
-fn replayed_reports_keep_no_dead_edge_alive() {
-    let mut stage = Stage::set();
-    let _last = stage.proxy.next_report();
-    stage.agent.kill();
-    let recorded = stage.proxy.recorded();
-    let dead = stage.agent.address.to_string();
-    stage.balancer.await_fleet("the dead edge has timed out", |fleet| {
-        // As fast as the fleet is looked at, which is far more often than a report was ever due.
-        recorded.iter().for_each(|report| stage.proxy.inject(report));
+fn replayed_reports_do_not_keep_a_dead_edge_alive() {
+    let mut setup = Setup::start();
+    let _last = setup.proxy.next_report();
+    setup.agent.kill();
+    let recorded = setup.proxy.recorded();
+    let dead = setup.agent.address.to_string();
+    setup.balancer.await_fleet("the dead edge has timed out", |fleet| {
+        // At the polling rate of this loop, which is much faster than regular reports.
+        recorded.iter().for_each(|report| setup.proxy.inject(report));
         fleet.iter().any(|edge| edge.redirect == dead && edge.status == "MSGTIMEOUT")
     });
-    assert_ne!(ask(&stage.balancer), dead);
+    assert_ne!(ask(&setup.balancer), dead);
 }
 
 #[test]
-fn replayed_reports_of_an_earlier_start_are_refused() {
-    let mut stage = Stage::set();
-    let earlier = stage.proxy.next_report();
-    let _ = stage.agent.terminate().expect_success();
-    // Not even a stopped edge is brought back by what it said when it ran.
-    stage.assert_refused(&earlier, "counter");
-    stage.agent.restart();
-    let _first = stage.proxy.next_report();
-    stage.balancer.await_running(2);
-    // So young a recording could as well come from a copy of the installation.
-    stage.assert_refused(&earlier, "duplicate");
+fn replayed_reports_from_an_earlier_start_are_rejected() {
+    let mut setup = Setup::start();
+    let earlier = setup.proxy.next_report();
+    let _ = setup.agent.terminate().expect_success();
+    // A replayed report does not bring back an edge that has stopped.
+    setup.assert_rejected(&earlier, "counter");
+    setup.agent.restart();
+    let _first = setup.proxy.next_report();
+    setup.balancer.await_running(2);
+    // A recording this recent could as well come from a copy of the installation.
+    setup.assert_rejected(&earlier, "duplicate");
 }
 
 #[test]
-fn a_wrong_key_is_refused() {
-    let stage = Stage::set();
-    let elsewhere = Balancer::start();
-    let before = stage.rejected("key-id");
-    let stranger = AgentBuilder::to(stage.balancer.reports, &elsewhere.key_file()).start();
-    eventually("its reports are refused", PATIENCE, || {
-        let refused = stage.rejected("key-id") - before;
-        if refused >= 2.0 { Ok(()) } else { Err(stage.all_rejected()) }
+fn reports_with_an_unknown_key_are_rejected() {
+    let setup = Setup::start();
+    let other = Balancer::start();
+    let before = setup.rejected("key-id");
+    let stranger = AgentBuilder::reporting_to(setup.balancer.reports, &other.key_file()).start();
+    eventually("its reports are rejected", PATIENCE, || {
+        let rejected = setup.rejected("key-id") - before;
+        if rejected >= 2.0 { Ok(()) } else { Err(setup.all_rejected()) }
     });
-    let fleet = stage.balancer.server_info();
+    let fleet = setup.balancer.server_info();
     assert_eq!(fleet.len(), 2, "{fleet:?}");
     assert!(fleet.iter().all(|edge| edge.redirect != stranger.address.to_string()), "{fleet:?}");
-    assert_eq!(ask(&stage.balancer), stage.agent.address.to_string());
+    assert_eq!(ask(&setup.balancer), setup.agent.address.to_string());
 }
 
 #[test]
-fn a_stranger_gets_no_answer() {
-    let stage = Stage::set();
-    let report = stage.proxy.next_report();
+fn unauthenticated_senders_get_no_answer() {
+    let setup = Setup::start();
+    let report = setup.proxy.next_report();
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let total = || stage.balancer.metrics().sum("weir_reports_rejected_total", &[]);
+    let total = || setup.balancer.metrics().sum("weir_reports_rejected_total", &[]);
     let before = total();
-    // Damaged, cut short, played back, and nothing but noise.
-    let datagrams = [&flipped(&report, HEADER), &report[..report.len() - 1], &report, &[0x5a; 200]];
+    // Damaged, truncated, replayed, and random.
+    let datagrams = [&with_flipped_bit(&report, HEADER), &report[..report.len() - 1], &report, &[0x5a; 200]];
     for datagram in datagrams {
-        stranger.send_to(datagram, stage.balancer.reports).unwrap();
+        stranger.send_to(datagram, setup.balancer.reports).unwrap();
     }
-    eventually("all are refused", PATIENCE, || {
-        let refused = total() - before;
-        if refused >= 4.0 { Ok(()) } else { Err(stage.all_rejected()) }
+    eventually("all are rejected", PATIENCE, || {
+        let rejected = total() - before;
+        if rejected >= 4.0 { Ok(()) } else { Err(setup.all_rejected()) }
     });
-    // Whatever was to be answered has been: an ack leaves before the report after it is looked at.
+    // Any ack would have been sent by now: it is sent before the next datagram is processed.
     stranger.set_nonblocking(true).unwrap();
     let answer = stranger.recv(&mut [0; 2000]);
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::WouldBlock);

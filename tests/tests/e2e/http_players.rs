@@ -1,4 +1,4 @@
-//! Where players are told to go, in each way that they ask over HTTP.
+//! HTTP: redirects, prefixes, CORS, the pick API, JW Player and OBS.
 
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
@@ -7,11 +7,11 @@ use weir_tests::edges::HttpOrigin;
 use weir_tests::http::{self, Answer};
 use weir_tests::json;
 
-fn ask(balancer: &Balancer, method: &str, path: &str, headers: &str) -> Answer {
-    http::send(balancer.clients, method, path, headers).expect("an answer")
+fn request(balancer: &Balancer, method: &str, path: &str, headers: &str) -> Answer {
+    http::send(balancer.clients, method, path, headers).expect("a response")
 }
 
-/// A balancer that is configured so, and one edge.
+/// Starts a balancer with this configuration, and one edge.
 fn balancer_and_edge(config: &str) -> (Balancer, Agent) {
     let balancer = Balancer::with_config(config);
     let agent = AgentBuilder::of(&balancer).endpoint("http", 8080).endpoint("rtmp", 1936).start();
@@ -20,7 +20,7 @@ fn balancer_and_edge(config: &str) -> (Balancer, Agent) {
 }
 
 #[test]
-fn under_a_prefix_every_request_is_redirected_with_its_path() {
+fn requests_under_a_prefix_are_redirected_with_their_path() {
     let (balancer, agent) = balancer_and_edge("[http]\nprefixes = [\"/live/\"]\n");
     for path in ["/live/camera/master.m3u8?token=a%2Fb", "/live/"] {
         let answer = fetch(&balancer.url("http", path), &[]);
@@ -31,7 +31,7 @@ fn under_a_prefix_every_request_is_redirected_with_its_path() {
 }
 
 #[test]
-fn ffmpeg_plays_a_stream_that_is_asked_for_as_of_the_original_s_later_versions() {
+fn ffmpeg_plays_a_stream_requested_with_type_m3u8() {
     let balancer = Balancer::with_config("[http]\nprefixes = [\"/\"]\n");
     let origin = HttpOrigin::start();
     let agent = AgentBuilder::of(&balancer).address(origin.address()).endpoint("http", origin.port());
@@ -40,13 +40,13 @@ fn ffmpeg_plays_a_stream_that_is_asked_for_as_of_the_original_s_later_versions()
     let answer = fetch(&balancer.url("http", "/redirect/live/camera?type=m3u8&token=x"), &[]);
     let expected = format!("http://{}:{}/live/camera/playlist.m3u8?token=x", origin.address(), origin.port());
     assert_eq!(answer.location, expected);
-    // This origin calls its playlist otherwise.
+    // This origin's playlist has a different name.
     let _ = play_seconds(&balancer.url("http", "/live/camera/master.m3u8"), 2).expect_success();
-    assert_eq!(balancer.handouts("http"), 2.0);
+    assert_eq!(balancer.assignments("http"), 2.0);
 }
 
 #[test]
-fn rules_of_an_application_change_where_its_players_go() {
+fn an_application_section_changes_the_redirect() {
     let (balancer, agent) = balancer_and_edge(
         "[[application]]\nname = \"live\"\nprotocol = \"http\"\napp = \"origin\"\nport = 8443\nscheme = \"https\"\n",
     );
@@ -56,9 +56,9 @@ fn rules_of_an_application_change_where_its_players_go() {
 }
 
 #[test]
-fn a_redirect_that_leads_back_is_noticed_by_its_mark() {
+fn the_hop_mark_detects_a_redirect_loop() {
     let balancer = Balancer::with_config("[redirect]\nhop_mark = \"hop\"\n[http]\nprefixes = [\"/\"]\n");
-    // An edge that is the balancer itself, under another name.
+    // An edge that is the balancer itself under another name.
     let agent = AgentBuilder::of(&balancer).redirect("localhost").endpoint("http", balancer.clients.port());
     let _agent = agent.start();
     balancer.await_running(1);
@@ -70,33 +70,33 @@ fn a_redirect_that_leads_back_is_noticed_by_its_mark() {
 }
 
 #[test]
-fn a_web_page_of_any_site_may_ask_and_its_browser_is_answered_before() {
+fn web_pages_of_any_origin_are_allowed_and_preflights_are_answered() {
     let (balancer, agent) = balancer_and_edge("");
     let origin = "Origin: https://site.example\r\n";
     let preflight =
         format!("{origin}Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n");
-    // WHIP, for one, posts; a browser asks before it does, and follows no redirect of its question.
-    let answer = ask(&balancer, "OPTIONS", "/redirect/live/camera/whip", &preflight);
+    // A WHIP client posts. A browser sends a preflight first, and does not follow a redirect of the preflight.
+    let answer = request(&balancer, "OPTIONS", "/redirect/live/camera/whip", &preflight);
     assert_eq!((answer.status, answer.header("Location")), (204, None));
     assert_eq!(answer.header("Access-Control-Allow-Headers"), Some("content-type"));
     assert!(answer.header("Access-Control-Allow-Methods").is_some_and(|methods| methods.contains("POST")));
-    assert_eq!(balancer.handouts("http"), 0.0, "a question is no client");
-    let redirect = ask(&balancer, "POST", "/redirect/live/camera/whip", origin);
+    assert_eq!(balancer.assignments("http"), 0.0, "a preflight is not an assignment");
+    let redirect = request(&balancer, "POST", "/redirect/live/camera/whip", origin);
     assert_eq!(
         (redirect.status, redirect.header("Location")),
         (307, Some(&*format!("http://{}:8080/live/camera/whip", agent.address)))
     );
-    for answer in [answer, redirect, ask(&balancer, "GET", "/loadbalancer", origin)] {
-        // Cookies or not, a browser lets the page have this.
+    for answer in [answer, redirect, request(&balancer, "GET", "/loadbalancer", origin)] {
+        // A browser lets the page read this response, with or without cookies.
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("https://site.example"), "{answer:?}");
         assert_eq!(answer.header("Access-Control-Allow-Credentials"), Some("true"), "{answer:?}");
     }
-    let anybody = ask(&balancer, "GET", "/redirect/live/a.m3u8", "");
-    assert_eq!(anybody.header("Access-Control-Allow-Origin"), Some("*"));
+    let without_origin = request(&balancer, "GET", "/redirect/live/a.m3u8", "");
+    assert_eq!(without_origin.header("Access-Control-Allow-Origin"), Some("*"));
 }
 
 #[test]
-fn jw_player_gets_a_smil_with_an_rtmp_edge() {
+fn jw_player_gets_a_smil_file_with_an_rtmp_edge() {
     let (balancer, agent) = balancer_and_edge("");
     let answer = fetch(&balancer.url("http", "/smil:live/mp4:camera.smil"), &[]);
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/smil+xml"));
@@ -108,7 +108,7 @@ fn jw_player_gets_a_smil_with_an_rtmp_edge() {
 }
 
 #[test]
-fn a_player_of_one_s_own_picks_an_edge_and_knows_where_else_to_go() {
+fn the_pick_api_returns_an_edge_and_alternatives() {
     let balancer = Balancer::start();
     let agents = [0, 20, 40].map(|load| AgentBuilder::of(&balancer).load(load).endpoint("rtmp", 1936).start());
     balancer.await_running(3);
@@ -119,7 +119,7 @@ fn a_player_of_one_s_own_picks_an_edge_and_knows_where_else_to_go() {
     assert_eq!((&picked["url"], &picked["edge"]), (&urls[0].as_str().into(), &agents[0].guid().into()));
     assert_eq!(picked["alternatives"], serde_json::json!(urls[1..]));
     assert_eq!(picked["reason"], "policy");
-    assert_eq!(balancer.handouts("http"), 1.0);
+    assert_eq!(balancer.assignments("http"), 1.0);
 
     let refused = fetch(&balancer.url("http", "/api/v1/pick?protocol=rtsp"), &[]);
     assert_eq!((refused.status, refused.content_type.as_str()), (503, "application/json"));
@@ -129,11 +129,11 @@ fn a_player_of_one_s_own_picks_an_edge_and_knows_where_else_to_go() {
     assert_eq!(fetch(&balancer.url("http", "/api/v1/pick?protocol=srt"), &[]).status, 400);
 }
 
-/// As OBS sends it, put together from its source: OBS itself needs a screen.
+/// A request as OBS sends it, derived from its source: OBS itself needs a display.
 const OBS: &str = include_str!("../../../balancer/fronts/src/http/fixtures/obs-32-get-client-configuration.json");
 
 #[test]
-fn obs_is_pointed_at_an_edge_before_it_connects() {
+fn obs_gets_an_edge_in_its_client_configuration() {
     let (balancer, agent) = balancer_and_edge("[limits.http]\nbody = 4096\n");
     let url = balancer.url("http", "/api/v1/obs/GetClientConfiguration?app=studio");
     let post = |body: &str| fetch(&url, &["--header", "Content-Type: application/json", "--data-binary", body]);
@@ -146,16 +146,16 @@ fn obs_is_pointed_at_an_edge_before_it_connects() {
     let template = format!("rtmp://{}:1936/studio/{{stream_key}}", agent.address);
     assert_eq!(endpoint["url_template"], template);
     assert_eq!(configuration["encoder_configurations"][0]["width"], 1280);
-    assert_eq!(balancer.handouts("http"), 1.0);
+    assert_eq!(balancer.assignments("http"), 1.0);
 
     assert_eq!(post("go live").status, 400);
-    let too_much = format!("{{\"authentication\": \"{}\"}}", "x".repeat(4096));
-    assert_eq!(post(&too_much).status, 413);
+    let oversized = format!("{{\"authentication\": \"{}\"}}", "x".repeat(4096));
+    assert_eq!(post(&oversized).status, 413);
     assert_eq!(fetch(&url, &[]).status, 405);
 }
 
 #[test]
-fn rtmp_in_http_is_refused_at_once() {
+fn rtmpt_is_refused_at_once() {
     let (balancer, _agent) = balancer_and_edge("[http]\nprefixes = [\"/\"]\n");
     for path in ["/fcs/ident2", "/open/1"] {
         let options = ["--header", "Content-Type: application/x-fcs", "--data-binary", "x"];

@@ -1,4 +1,4 @@
-//! keepalived takes the pair of configurations that is printed for it.
+//! keepalived accepts the configurations printed for a pair of directors.
 
 use std::fs;
 use std::process::Command;
@@ -17,10 +17,10 @@ edges = true
 "#;
 
 #[test]
-fn keepalived_takes_both_configurations() {
+fn keepalived_accepts_both_configurations() {
     let folder = tempfile::tempdir().unwrap();
     let weir = folder.path().join("weir.toml");
-    // keepalived asks for an interface that is there, and is not loopback.
+    // keepalived needs an existing interface other than loopback.
     let interfaces =
         fs::read_dir("/sys/class/net").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let interface = interfaces.filter(|name| name != "lo").min().expect("an interface");
@@ -38,7 +38,7 @@ fn keepalived_takes_both_configurations() {
         test.args(["--config-test", "--log-console", "--no-syslog", "--use-file"]).arg(&file);
         let tested = test.output().expect("keepalived starts");
         assert!(tested.status.success(), "{tested:?}\n{text}");
-        // What it takes, but complains of, is said as well.
+        // No warnings either.
         assert_eq!(String::from_utf8_lossy(&tested.stderr), "", "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The checks of kernel mode, asked by hand of real media servers.
+//! Health checks of kernel mode, run by hand with `check-server` against real media servers.
 
 use weir_tests::binaries;
 use weir_tests::edges::{GstRtsp, HttpOrigin, NginxRtmp};
@@ -6,7 +6,7 @@ use weir_tests::loopback;
 use weir_tests::process::{self, Finished, run};
 use weir_tests::wait::PATIENCE;
 
-/// What is said of a server, and the exit code.
+/// Runs one check and returns the exit code and the output.
 #[track_caller]
 fn check(arguments: &[&str], server: &str) -> (Option<i32>, Finished) {
     let mut command = process::command(binaries::balancer());
@@ -16,7 +16,7 @@ fn check(arguments: &[&str], server: &str) -> (Option<i32>, Finished) {
 }
 
 #[track_caller]
-fn works(arguments: &[&str], server: &str) {
+fn assert_passes(arguments: &[&str], server: &str) {
     let (code, finished) = check(arguments, server);
     assert_eq!(code, Some(0), "{arguments:?}: {finished:?}");
     assert!(
@@ -26,7 +26,7 @@ fn works(arguments: &[&str], server: &str) {
 }
 
 #[track_caller]
-fn fails(arguments: &[&str], server: &str, reason: &str) {
+fn assert_fails(arguments: &[&str], server: &str, reason: &str) {
     let (code, finished) = check(arguments, server);
     assert_eq!(code, Some(1), "{arguments:?}: {finished:?}");
     let named = finished.stderr.contains(server) && finished.stderr.contains(&format!("({reason})"));
@@ -34,39 +34,39 @@ fn fails(arguments: &[&str], server: &str, reason: &str) {
 }
 
 #[test]
-fn an_rtsp_server_is_asked_for_its_options_and_for_a_stream() {
+fn rtsp_checks_send_options_or_describe() {
     let edge = GstRtsp::serving("/live/camera");
     let server = format!("{}:{}", edge.address, edge.port);
-    works(&["--kind", "rtsp"], &server);
-    works(&["--kind", "rtsp", "--path", "/live/camera", "--receive", "m=video"], &server);
-    fails(&["--kind", "rtsp", "--path", "/live/camera", "--receive", "m=audio"], &server, "content");
-    fails(&["--kind", "rtsp", "--path", "/live/nothing"], &server, "status");
-    works(&["--kind", "rtsp", "--path", "/live/nothing", "--codes", "404"], &server);
-    works(&["--kind", "tcp"], &server);
-    fails(&["--kind", "rtmp"], &server, "malformed");
+    assert_passes(&["--kind", "rtsp"], &server);
+    assert_passes(&["--kind", "rtsp", "--path", "/live/camera", "--receive", "m=video"], &server);
+    assert_fails(&["--kind", "rtsp", "--path", "/live/camera", "--receive", "m=audio"], &server, "content");
+    assert_fails(&["--kind", "rtsp", "--path", "/live/nothing"], &server, "status");
+    assert_passes(&["--kind", "rtsp", "--path", "/live/nothing", "--codes", "404"], &server);
+    assert_passes(&["--kind", "tcp"], &server);
+    assert_fails(&["--kind", "rtmp"], &server, "malformed");
 }
 
 #[test]
-fn an_http_server_is_asked_for_a_page() {
+fn http_checks_request_a_page() {
     let origin = HttpOrigin::start();
     let server = format!("{}:{}", origin.address(), origin.port());
-    works(&["--kind", "http", "--path", "/live/camera/master.m3u8", "--receive", "#EXTM3U"], &server);
-    fails(&["--kind", "http", "--path", "/live/camera/missing.m3u8"], &server, "status");
-    fails(&["--kind", "rtsp"], &server, "malformed");
+    assert_passes(&["--kind", "http", "--path", "/live/camera/master.m3u8", "--receive", "#EXTM3U"], &server);
+    assert_fails(&["--kind", "http", "--path", "/live/camera/missing.m3u8"], &server, "status");
+    assert_fails(&["--kind", "rtsp"], &server, "malformed");
 }
 
 #[test]
-fn an_rtmp_server_shakes_hands() {
+fn rtmp_checks_perform_the_handshake() {
     let edge = NginxRtmp::start();
-    works(&["--kind", "rtmp"], &format!("{}:{}", edge.address(), edge.rtmp_port()));
+    assert_passes(&["--kind", "rtmp"], &format!("{}:{}", edge.address(), edge.rtmp_port()));
 }
 
 #[test]
-fn a_server_that_is_not_there_is_said_to_be_so() {
+fn checks_of_a_closed_port_report_refused() {
     let address = loopback::address();
     let server = format!("{address}:{}", loopback::port(address));
     for kind in ["tcp", "udp", "rtsp", "http", "rtmp"] {
-        fails(&["--kind", kind], &server, "refused");
+        assert_fails(&["--kind", kind], &server, "refused");
     }
     let (code, finished) = check(&["--path", "/"], &server);
     assert_eq!(code, Some(64), "{finished:?}");

@@ -1,6 +1,7 @@
-//! Kernel mode's marks in this machine's kernel: what Weir says over netlink is what `nft` shows and what packets get.
+//! Packet marks of kernel mode in this machine's kernel: what Weir configures over netlink is what `nft` shows, and the
+//! marks that packets get.
 //!
-//! Each test runs itself once more in a network namespace of its own, where it may do what it likes.
+//! Each test runs itself again in its own network namespace, where it has all privileges.
 
 use std::io::Write;
 use std::net::UdpSocket;
@@ -16,10 +17,10 @@ use weir_tests::binaries;
 use weir_tests::process::{command, run};
 use weir_tests::wait::PATIENCE;
 
-/// Set for the run inside.
+/// Environment variable that is set inside the namespace.
 const INSIDE: &str = "WEIR_TEST_INSIDE_NAMESPACE";
 
-/// Runs `test` inside; this is the name of the calling test without its module.
+/// Runs `test` in a network namespace. `name` is the name of the calling test without its module.
 #[track_caller]
 fn in_namespace(name: &str, test: impl FnOnce(&mut Socket)) {
     if std::env::var_os(INSIDE).is_some() {
@@ -33,7 +34,7 @@ fn in_namespace(name: &str, test: impl FnOnce(&mut Socket)) {
     assert!(finished.stdout.contains("1 passed"), "{}", finished.stdout);
 }
 
-/// What `nft` says to these arguments, with `input` for a file named `-`.
+/// Runs `nft` and returns its output; `input` is the file named `-`.
 #[track_caller]
 fn run_nft(arguments: &[&str], input: &str) -> String {
     let mut nft = Command::new(binaries::installed("nft"));
@@ -61,7 +62,7 @@ fn mark(number: u32) -> Mark {
     Mark::new(number).expect("not 0")
 }
 
-/// RTSP and MMS of Windows Media, RTSP of another service, and a mark with all bits of both halves, over IPv6.
+/// RTSP and MMS of Windows Media, RTSP of another service, and an IPv6 mark that uses both 16-bit halves.
 fn some_marks() -> Marks {
     let entries = [
         (packets("192.0.2.10", Protocol::Tcp, 554, 554), mark(0x101)),
@@ -76,8 +77,8 @@ fn some_marks() -> Marks {
 }
 
 #[test]
-fn netlink_and_nft_say_the_same() {
-    in_namespace("netlink_and_nft_say_the_same", |socket| {
+fn netlink_and_nft_produce_the_same_table() {
+    in_namespace("netlink_and_nft_produce_the_same_table", |socket| {
         let marks = some_marks();
         assert_eq!(read_marks(socket).unwrap(), Installed::Absent);
         transact(socket, &batch::replace(&marks)).unwrap();
@@ -94,12 +95,12 @@ fn netlink_and_nft_say_the_same() {
 }
 
 #[test]
-fn entries_change_in_place() {
-    in_namespace("entries_change_in_place", |socket| {
+fn entries_can_be_changed_in_place() {
+    in_namespace("entries_can_be_changed_in_place", |socket| {
         let marks = some_marks();
-        let (gone, shrunk) =
+        let (deleted, shrunk) =
             (packets("192.0.2.11", Protocol::Tcp, 554, 554), packets("192.0.2.10", Protocol::Udp, 1024, 5000));
-        let removed = [gone, shrunk];
+        let removed = [deleted, shrunk];
         let added = [
             (packets("192.0.2.10", Protocol::Udp, 1024, 1999), mark(0x101)),
             (packets("192.0.2.10", Protocol::Udp, 2000, 6000), mark(0x102)),
@@ -115,7 +116,7 @@ fn entries_change_in_place() {
         run_nft(&["-f", "-"], &nft::edit(&removed, &added));
         assert_eq!(read_marks(socket).unwrap(), Installed::Intact(edited.clone()));
 
-        // What is refused changes nothing.
+        // A refused transaction changes nothing.
         let more = [(packets("192.0.2.12", Protocol::Tcp, 1, 1), mark(0x101))];
         let error = transact(socket, &batch::edit(&removed, &more)).unwrap_err();
         assert!(error.is_refusal(Errno::NOENT), "{error}");
@@ -127,8 +128,8 @@ fn entries_change_in_place() {
 }
 
 #[test]
-fn what_others_change_is_seen_and_repaired_and_their_tables_stay() {
-    in_namespace("what_others_change_is_seen_and_repaired_and_their_tables_stay", |socket| {
+fn external_changes_are_detected_and_repaired_without_touching_other_tables() {
+    in_namespace("external_changes_are_detected_and_repaired_without_touching_other_tables", |socket| {
         let marks = some_marks();
         let other = "table inet other { chain prerouting { type filter hook prerouting priority 0; counter; }; }\n";
         run_nft(&["-f", "-"], other);
@@ -158,8 +159,8 @@ fn what_others_change_is_seen_and_repaired_and_their_tables_stay() {
 }
 
 #[test]
-fn thousands_of_marks_are_one_transaction() {
-    in_namespace("thousands_of_marks_are_one_transaction", |socket| {
+fn thousands_of_marks_fit_in_one_transaction() {
+    in_namespace("thousands_of_marks_fit_in_one_transaction", |socket| {
         let of = |address: &'static str, ports: std::ops::Range<u16>| {
             ports.map(move |port| (packets(address, Protocol::Udp, 2 * port, 2 * port), mark(0x100)))
         };
@@ -173,11 +174,12 @@ fn thousands_of_marks_are_one_transaction() {
 }
 
 #[test]
-fn packets_get_the_mark_of_their_address_protocol_and_port() {
-    in_namespace("packets_get_the_mark_of_their_address_protocol_and_port", |socket| {
+fn packets_are_marked_by_address_protocol_and_port() {
+    in_namespace("packets_are_marked_by_address_protocol_and_port", |socket| {
         let up = Command::new(binaries::installed("ip")).args(["link", "set", "lo", "up"]).status().unwrap();
         assert!(up.success());
-        // Counted behind Weir's chains. The loopback would bring packets in with the mark that they went out with.
+        // Counted after Weir's chains. The output mark is cleared, because packets keep it when they come in over
+        // loopback.
         run_nft(
             &["-f", "-"],
             "table inet seen {
@@ -202,7 +204,7 @@ fn packets_get_the_mark_of_their_address_protocol_and_port() {
         let send = |from: &str, to: &str| {
             UdpSocket::bind(from).unwrap().send_to(&[0], to).unwrap();
         };
-        // Both ends of the range, and beyond.
+        // Both ends of the range, a port within it, and the ports just outside.
         for port in [1023, 1024, 3000, 5000, 5001] {
             send("127.0.0.1:0", &format!("127.0.0.1:{port}"));
             send("[::1]:0", &format!("[::1]:{port}"));

@@ -1,4 +1,4 @@
-//! Nobody goes round in circles: not a client that is redirected, and not the balancer that relays.
+//! Loop protection, for redirected clients and for relays.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
@@ -15,30 +15,33 @@ fn a_balancer_does_not_relay_to_itself() {
     balancer.await_running(1);
     let refused = rtmpdump(&balancer.url("rtmp", "/live/camera"), PATIENCE);
     assert!(!refused.status.success(), "{refused:?}");
-    // Of itself it would have been refused, too.
+    // Exactly one refusal: a relay to itself would have caused more.
     assert_eq!(balancer.metrics().sum("weir_refusals_total", &[("protocol", "rtmp")]), 1.0);
     assert!(balancer.process.stderr.text().contains("it is this balancer itself"));
 }
 
 #[test]
-fn a_player_is_not_redirected_to_where_it_asked() {
+fn a_player_is_not_redirected_back_to_the_balancer() {
     let path = "/live/camera";
     let balancer = Balancer::start();
-    // Without load, it would be the one to be chosen.
-    let slip = AgentBuilder::of(&balancer).address(LOOPBACK).endpoint("rtsp", balancer.clients.port()).start();
+    // Without load, it would be selected.
+    let misconfigured = AgentBuilder::of(&balancer).address(LOOPBACK).endpoint("rtsp", balancer.clients.port()).start();
     let edge = GstRtsp::serving(path);
     let _agent = AgentBuilder::of(&balancer).address(edge.address).endpoint("rtsp", edge.port).load(30).start();
     balancer.await_running(2);
     let _ = play_frames(&balancer.url("rtsp", path), 2).expect_success();
     edge.await_event(&format!("PLAY {path}"));
-    assert_eq!(balancer.handouts("rtsp"), 1.0);
+    assert_eq!(balancer.assignments("rtsp"), 1.0);
     let log = balancer.process.stderr.text();
-    assert!(log.lines().any(|line| line.contains("names the balancer") && line.contains(&slip.guid())), "{log}");
+    assert!(
+        log.lines().any(|line| line.contains("names the balancer") && line.contains(&misconfigured.guid())),
+        "{log}"
+    );
 }
 
 #[test]
-fn a_client_that_comes_back_again_and_again_is_refused() {
-    let balancer = Balancer::with_config("[limits.repeats]\nmost = 3\nwithin = \"1h\"\n");
+fn a_client_that_repeats_a_request_too_often_is_refused() {
+    let balancer = Balancer::with_config("[limits.repeats]\nmax = 3\nwindow = \"1h\"\n");
     let _agent = AgentBuilder::of(&balancer).start();
     balancer.await_running(1);
     let url = balancer.url("http", "/redirect/live/camera.m3u8");

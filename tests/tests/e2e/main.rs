@@ -1,6 +1,6 @@
-//! Weir end to end: one file per promise. The harness is the library of this package.
+//! End-to-end tests, one file per promised behaviour. The harness is the library of this package.
 
-#![allow(clippy::expect_used, reason = "helpers of tests are test code, too")]
+#![allow(clippy::expect_used, reason = "test helpers are test code, too")]
 
 mod bad_input;
 mod bad_start;
@@ -31,7 +31,7 @@ mod rtmp_relay;
 mod rtsp_loops;
 mod rtsp_players;
 mod rtsp_publishers;
-mod rtsp_stage;
+mod rtsp_setup;
 mod rtsp_tunnel;
 mod rtsps;
 mod second_implementation;

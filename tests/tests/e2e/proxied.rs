@@ -1,4 +1,4 @@
-//! Behind a proxy the client is the one that the PROXY protocol names, and only proxies that are known may name it.
+//! Behind a proxy, the PROXY protocol identifies the client. Only configured proxies may use it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,16 +10,16 @@ use weir_tests::wait::{PATIENCE, until};
 
 const FROM_LOOPBACK: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol_from = [\"127.0.0.0/8\"]\n";
 
-/// Version 2 for a client at 203.0.113.7 that came to port 443 of 192.0.2.1.
+/// A version 2 header for a client at 203.0.113.7 that connected to port 443 of 192.0.2.1.
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\xc0\0\x02\x01\x30\x39\x01\xbb";
-/// The same in version 1.
+/// The same header in version 1.
 const V1: &[u8] = b"PROXY TCP4 203.0.113.7 192.0.2.1 12345 443\r\n";
 
-/// What the balancer answers to these bytes.
+/// Sends these parts and returns the answer.
 fn answer(balancer: &Balancer, parts: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(balancer.clients).expect("the balancer listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
-    // Piece by piece: a header may be cut anywhere.
+    // In parts, because a header can be split anywhere.
     for part in parts {
         stream.write_all(part).expect("the balancer reads");
     }
@@ -29,10 +29,10 @@ fn answer(balancer: &Balancer, parts: &[&[u8]]) -> String {
 }
 
 #[test]
-fn the_client_is_the_one_that_the_header_names() {
+fn the_header_identifies_the_client() {
     let balancer = Balancer::with_listeners(FROM_LOOPBACK);
     let agent = AgentBuilder::of(&balancer).start();
-    // The server information is for private addresses, and the proxy's is one.
+    // The server information is shown to private addresses, and the proxy has one.
     let is_running = || {
         let health_check = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
         let page = answer(&balancer, &[health_check, b"GET /loadbalancer?serverInfoXML HTTP/1.0\r\n\r\n"]);
@@ -44,15 +44,15 @@ fn the_client_is_the_one_that_the_header_names() {
         assert!(page.ends_with(&format!("\r\n\r\nredirect={}", agent.address)), "{page}");
         let (start, rest) = header.split_at(5);
         let redirect = answer(&balancer, &[start, rest, b"GET /redirect/live/a HTTP/1.0\r\n\r\n"]);
-        // To the port that the client knows, which is the proxy's.
+        // The port that the client connected to, which is the proxy's.
         assert!(redirect.contains(&format!("Location: http://{}:443/live/a\r\n", agent.address)), "{redirect}");
     }
-    let by_curl = fetch(&balancer.url("http", "/loadbalancer"), &["--haproxy-protocol"]);
-    assert_eq!(by_curl.body, format!("redirect={}", agent.address));
+    let with_curl = fetch(&balancer.url("http", "/loadbalancer"), &["--haproxy-protocol"]);
+    assert_eq!(with_curl.body, format!("redirect={}", agent.address));
 }
 
 #[test]
-fn a_known_proxy_must_name_the_client_and_nobody_else_may() {
+fn configured_proxies_must_send_a_header_and_others_must_not() {
     let strict = Balancer::with_listeners(FROM_LOOPBACK);
     let open = Balancer::start();
     assert_eq!(answer(&strict, &[b"GET /loadbalancer HTTP/1.0\r\n\r\n"]), "");

@@ -1,4 +1,5 @@
-//! Clients are sent nowhere but where the operator allows, so that one stolen key makes no open redirector.
+//! Clients are redirected only to allowed hosts, so that a stolen key does not turn the balancer into an open
+//! redirector.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
@@ -8,9 +9,9 @@ use weir_tests::wait::{PATIENCE, until};
 const LIMITS: &str = "[redirect]\nhosts = [\"edge.example.com\"]\nnetworks = [\"127.0.0.0/8\"]\n";
 
 #[test]
-fn an_edge_outside_is_listed_and_never_handed_out() {
+fn an_edge_outside_the_limits_is_listed_but_gets_no_clients() {
     let balancer = Balancer::with_config(LIMITS);
-    // A name, an address, a name that looks like one inside, and one that hides in an endpoint. All without load.
+    // A name, an address, two names that resemble an allowed one, and one in an endpoint. All without load.
     let outside = ["evil.example.org", "192.0.2.1", "evil-edge.example.com", "edge.example.com.example.org"];
     let mut agents: Vec<_> = outside.iter().map(|host| AgentBuilder::of(&balancer).redirect(host).start()).collect();
     agents.push(AgentBuilder::of(&balancer).endpoint_at("http", "evil.example.org", 80).start());
@@ -18,7 +19,7 @@ fn an_edge_outside_is_listed_and_never_handed_out() {
     assert_eq!(ask(&balancer), "unknown");
     let path = balancer.url("http", "/redirect/live/camera/master.m3u8");
     assert_eq!(fetch(&path, &[]).status, 503);
-    until("it is said why", PATIENCE, || {
+    until("the reason is logged", PATIENCE, || {
         let log = balancer.process.stderr.text();
         agents.iter().all(|agent| {
             log.lines().any(|line| line.contains("WARN") && line.contains(&agent.guid()) && line.contains("[redirect]"))
@@ -40,7 +41,7 @@ fn an_edge_outside_is_listed_and_never_handed_out() {
 }
 
 #[test]
-fn a_name_inside_is_handed_out() {
+fn an_edge_within_the_limits_gets_clients() {
     let balancer = Balancer::with_config(LIMITS);
     let agent = AgentBuilder::of(&balancer).redirect("a.edge.example.com").start();
     balancer.await_running(1);

@@ -1,4 +1,4 @@
-//! SRS edges follow no rejected connect: they are redirected when they play.
+//! SRS edges do not follow a rejected connect, so they are redirected at play.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
@@ -6,7 +6,7 @@ use weir_tests::clients::srs;
 use weir_tests::edges::NginxRtmp;
 
 #[test]
-fn an_srs_edge_pulls_from_the_edge_that_it_is_sent_to() {
+fn an_srs_edge_pulls_from_the_edge_it_is_redirected_to() {
     for config in ["", "[selection]\naffinity = true\n"] {
         let balancer = Balancer::with_config(config);
         let mut edge = NginxRtmp::start();
@@ -14,15 +14,15 @@ fn an_srs_edge_pulls_from_the_edge_that_it_is_sent_to() {
         balancer.await_running(1);
         let _feeder = NginxRtmp::feed(&mut [&mut edge], "camera");
         for query in ["", "?token=abc"] {
-            let asked = balancer.url("rtmp", &format!("/live/camera{query}"));
-            assert_eq!(srs::pull(&asked).unwrap(), [asked, edge.stream_url(&format!("camera{query}"))]);
+            let requested = balancer.url("rtmp", &format!("/live/camera{query}"));
+            assert_eq!(srs::pull(&requested).unwrap(), [requested, edge.stream_url(&format!("camera{query}"))]);
         }
-        assert_eq!(balancer.handouts("rtmp"), 2.0);
+        assert_eq!(balancer.assignments("rtmp"), 2.0);
     }
 }
 
 #[test]
-fn without_an_edge_it_is_told_so() {
+fn without_an_edge_it_gets_an_error() {
     let balancer = Balancer::start();
     let error = srs::pull(&balancer.url("rtmp", "/live/camera")).unwrap_err().to_string();
     assert!(error.contains("No server is available now."), "{error}");

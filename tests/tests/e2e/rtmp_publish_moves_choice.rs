@@ -1,11 +1,11 @@
-//! What is published to an edge counts as its load: the nginx-rtmp probe sees it and the choice moves.
+//! Publishers count as load of an edge: the nginx-rtmp probe reports them, and the choice moves to another edge.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
 use weir_tests::clients::{ask, publish};
 use weir_tests::edges::NginxRtmp;
 
-/// Enough that a few hand-outs between two reports do not make up for them.
+/// Enough to outweigh the few assignments between two reports.
 const STREAMS: usize = 4;
 
 #[test]

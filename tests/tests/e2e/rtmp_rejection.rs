@@ -1,4 +1,5 @@
-//! RTMP clients are rejected with the edge's address: those that know the rule go there, the others end at once.
+//! With `mode = "redirect"` RTMP clients are rejected with the edge's address. Clients that support it follow; others
+//! fail at once.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -9,13 +10,13 @@ use weir_tests::clients::amf0::Value;
 use weir_tests::clients::{flash, play_frames, publish, rtmpdump};
 use weir_tests::edges::NginxRtmp;
 
-/// A client that waits for ever on an open connection would be seen after this.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Time limit for a client to exit; one that waits on an open connection exceeds it.
+const EXIT_TIME: Duration = Duration::from_secs(5);
 
-/// Clients that follow no redirect are relayed unless told otherwise.
+/// Without it, clients that do not follow redirects are relayed.
 const REDIRECT: &str = "[[application]]\nmode = \"redirect\"\n";
 
-fn stage() -> (Balancer, NginxRtmp, Agent) {
+fn setup() -> (Balancer, NginxRtmp, Agent) {
     let balancer = Balancer::with_config(REDIRECT);
     let edge = NginxRtmp::start();
     let agent = AgentBuilder::of(&balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port()).start();
@@ -24,25 +25,25 @@ fn stage() -> (Balancer, NginxRtmp, Agent) {
 }
 
 #[test]
-fn a_flash_player_follows_to_the_edge() {
-    let (balancer, edge, _agent) = stage();
+fn a_flash_player_follows_the_redirect() {
+    let (balancer, edge, _agent) = setup();
     for query in ["", "?token=abc&user=1"] {
-        let asked = balancer.url("rtmp", &format!("/live{query}"));
-        let journey = flash::connect(&asked).unwrap();
+        let requested = balancer.url("rtmp", &format!("/live{query}"));
+        let journey = flash::connect(&requested).unwrap();
         let redirect = format!("rtmp://{}:{}/live{query}", edge.address(), edge.rtmp_port());
-        assert_eq!(journey.visited, [asked, redirect]);
+        assert_eq!(journey.visited, [requested, redirect]);
         assert_eq!(journey.code(), "NetConnection.Connect.Success", "{journey:?}");
     }
     let connects = edge.connects();
     assert_eq!(connects.len(), 2, "{connects:?}");
     assert!(connects[0].contains("app='live' args=''"), "{connects:?}");
     assert!(connects[1].contains("app='live' args='token=abc&user=1'"), "{connects:?}");
-    assert_eq!(balancer.handouts("rtmp"), 2.0);
+    assert_eq!(balancer.assignments("rtmp"), 2.0);
 }
 
 #[test]
-fn a_rejection_is_followed_by_the_end_of_the_connection() {
-    let (balancer, edge, _agent) = stage();
+fn the_connection_is_closed_after_a_rejection() {
+    let (balancer, edge, _agent) = setup();
     let url = balancer.url("rtmp", "/live");
     let (mut connection, application) = flash::open(&url).unwrap();
     let rejected = Instant::now();
@@ -56,31 +57,31 @@ fn a_rejection_is_followed_by_the_end_of_the_connection() {
     assert_eq!(ex.text("redirect"), Some(&*format!("rtmp://{}:{}/live", edge.address(), edge.rtmp_port())));
     assert_eq!(connection.receive().unwrap().0, "close");
     assert_eq!(connection.receive().unwrap_err().kind(), ErrorKind::UnexpectedEof);
-    // By its own doing, not because a time limit closed what was left open.
+    // Closed by the rejection itself, not by a timeout.
     assert!(rejected.elapsed() < Duration::from_secs(1), "closed after {:?}", rejected.elapsed());
 }
 
 #[test]
-fn rtmpdump_ends_at_once() {
-    let (balancer, edge, _agent) = stage();
-    let ended = rtmpdump(&balancer.url("rtmp", "/live/camera"), AT_ONCE);
+fn rtmpdump_fails_at_once() {
+    let (balancer, edge, _agent) = setup();
+    let ended = rtmpdump(&balancer.url("rtmp", "/live/camera"), EXIT_TIME);
     assert!(!ended.status.success(), "{ended:?}");
     assert!(ended.stderr.contains("server sent error"), "{}", ended.stderr);
-    assert_eq!(edge.accepted(), 0, "librtmp follows no redirect");
+    assert_eq!(edge.accepted(), 0, "librtmp does not follow redirects");
 }
 
 #[test]
-fn ffmpeg_ends_at_once() {
-    let (balancer, edge, _agent) = stage();
+fn ffmpeg_fails_at_once() {
+    let (balancer, edge, _agent) = setup();
     let mut ended = publish(&[balancer.url("rtmp", "/live/camera")]);
-    assert!(!ended.finish(AT_ONCE).status.success());
+    assert!(!ended.finish(EXIT_TIME).status.success());
     let ended = play_frames(&balancer.url("rtmp", "/live/camera"), 1);
     assert!(!ended.status.success(), "{ended:?}");
-    assert_eq!(edge.accepted(), 0, "ffmpeg follows no redirect");
+    assert_eq!(edge.accepted(), 0, "ffmpeg does not follow redirects");
 }
 
 #[test]
-fn without_an_edge_the_rejection_names_none() {
+fn without_an_edge_the_rejection_contains_no_redirect() {
     let balancer = Balancer::start();
     let journey = flash::connect(&balancer.url("rtmp", "/live")).unwrap();
     assert_eq!(journey.visited.len(), 1);

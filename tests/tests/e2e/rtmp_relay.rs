@@ -1,4 +1,4 @@
-//! RTMP clients that follow no redirect are carried to their edge, whatever is chosen by.
+//! RTMP clients that do not follow redirects are relayed to their edge, with and without affinity.
 
 use std::net::TcpListener;
 use std::thread;
@@ -17,21 +17,21 @@ use weir_tests::wait::{PATIENCE, eventually};
 const PLAYERS: [Client; 5] = [FFMPEG_5, MPV, RTMPDUMP, RTMP2SRC, RTMPSRC];
 const PUBLISHERS: [Client; 3] = [FFMPEG_5, RTMP2SINK, RTMPSINK];
 
-/// The viewers of a stream are kept together: the balancer has to know the stream before it chooses.
+/// With affinity, the balancer has to know the stream before it selects an edge.
 const BY_STREAM: &str = "[selection]\naffinity = true\n";
 
 fn agent(balancer: &Balancer, edge: &NginxRtmp) -> Agent {
     AgentBuilder::of(balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port()).start()
 }
 
-/// What the client itself says of how it went.
+/// Runs a client and returns its own result.
 fn run(client: &Client, direction: Direction, url: &str) -> Result<(), String> {
     (client.run)(&Task { protocol: Protocol::Rtmp, direction, url: url.to_owned(), certificate: None })
 }
 
-/// Each of these plays or publishes a stream through the balancer.
+/// Asserts that each client plays or publishes a stream through the balancer.
 #[track_caller]
-fn all_arrive(config: &str, direction: Direction, clients: &[Client]) {
+fn assert_all_arrive(config: &str, direction: Direction, clients: &[Client]) {
     let balancer = Balancer::with_config(config);
     let mut edge = NginxRtmp::start();
     let _agent = agent(&balancer, &edge);
@@ -51,36 +51,36 @@ fn all_arrive(config: &str, direction: Direction, clients: &[Client]) {
             if arrived { Ok(()) } else { Err(format!("{visits:?}")) }
         });
     }
-    assert!(balancer.handouts("rtmp") >= clients.len() as f64);
+    assert!(balancer.assignments("rtmp") >= clients.len() as f64);
 }
 
 #[test]
-fn players_are_carried_to_the_edge() {
-    all_arrive("", Direction::Play, &PLAYERS);
+fn players_are_relayed_to_the_edge() {
+    assert_all_arrive("", Direction::Play, &PLAYERS);
 }
 
 #[test]
-fn publishers_are_carried_to_the_edge() {
-    all_arrive("", Direction::Publish, &PUBLISHERS);
+fn publishers_are_relayed_to_the_edge() {
+    assert_all_arrive("", Direction::Publish, &PUBLISHERS);
 }
 
 #[test]
-fn players_that_were_answered_before_go_on_at_the_edge() {
-    all_arrive(BY_STREAM, Direction::Play, &PLAYERS);
+fn players_are_relayed_by_stream() {
+    assert_all_arrive(BY_STREAM, Direction::Play, &PLAYERS);
 }
 
 #[test]
-fn publishers_that_were_answered_before_go_on_at_the_edge() {
-    all_arrive(BY_STREAM, Direction::Publish, &PUBLISHERS);
+fn publishers_are_relayed_by_stream() {
+    assert_all_arrive(BY_STREAM, Direction::Publish, &PUBLISHERS);
 }
 
 #[test]
-fn viewers_of_a_stream_come_to_the_edge_that_it_is_published_to() {
+fn viewers_of_a_stream_reach_the_edge_of_its_publisher() {
     let balancer = Balancer::with_config(BY_STREAM);
     let edges = [NginxRtmp::start(), NginxRtmp::start()];
     let _agents = edges.each_ref().map(|edge| agent(&balancer, edge));
     balancer.await_running(2);
-    // Over RTMP nothing says which edge has a stream, so a player that is sent to the other finds none.
+    // A player that is relayed to the other edge would not find its stream there.
     let urls: Vec<String> = (0..4).map(|number| balancer.url("rtmp", &format!("/live/camera{number}"))).collect();
     let _publisher = publish(&urls);
     eventually("all streams are published", PATIENCE, || {
@@ -93,8 +93,8 @@ fn viewers_of_a_stream_come_to_the_edge_that_it_is_published_to() {
     }
 }
 
-/// A free edge that says that it serves RTMP on this port, and a busy one that does.
-fn with_broken_edge(config: &str, address: std::net::Ipv4Addr, port: u16) {
+/// Asserts that a player is relayed to a busy edge that works when the free edge, at this address and port, does not.
+fn assert_other_edge_takes_over(config: &str, address: std::net::Ipv4Addr, port: u16) {
     let balancer = Balancer::with_config(config);
     let mut edge = NginxRtmp::start();
     let working = AgentBuilder::of(&balancer).address(edge.address()).endpoint("rtmp", edge.rtmp_port());
@@ -106,33 +106,37 @@ fn with_broken_edge(config: &str, address: std::net::Ipv4Addr, port: u16) {
 }
 
 #[test]
-fn another_edge_takes_over_when_the_first_cannot_be_reached() {
+fn another_edge_takes_over_when_the_first_is_unreachable() {
     let address = loopback::address();
-    with_broken_edge("", address, loopback::port(address));
+    assert_other_edge_takes_over("", address, loopback::port(address));
 }
 
 #[test]
-fn another_edge_takes_over_when_the_first_hangs_up() {
+fn another_edge_takes_over_when_the_first_closes_the_connection() {
     for config in ["", BY_STREAM] {
         let address = loopback::address();
         let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        // Ends with the test's process: nothing ends a blocking accept.
+        // Ends with the test process, since a blocking accept cannot be interrupted.
         thread::spawn(move || listener.incoming().for_each(drop));
-        with_broken_edge(config, address, port);
+        assert_other_edge_takes_over(config, address, port);
     }
 }
 
 #[test]
-fn another_edge_takes_over_when_the_first_is_stuck() {
+fn another_edge_takes_over_when_the_first_does_not_respond() {
     let address = loopback::address();
-    // Its system takes the connection; nobody looks at it.
-    let stuck = TcpListener::bind((address, 0)).unwrap();
-    with_broken_edge("[relay]\nconnect_timeout = \"300ms\"\n", address, stuck.local_addr().unwrap().port());
+    // The kernel accepts the connection, but no program reads from it.
+    let unresponsive = TcpListener::bind((address, 0)).unwrap();
+    assert_other_edge_takes_over(
+        "[relay]\nconnect_timeout = \"300ms\"\n",
+        address,
+        unresponsive.local_addr().unwrap().port(),
+    );
 }
 
 #[test]
-fn another_application_is_asked_for_if_so_configured() {
+fn the_application_is_replaced_if_configured() {
     for selection in ["", BY_STREAM] {
         let balancer = Balancer::with_config(&format!("{selection}[[application]]\nname = \"door\"\napp = \"live\"\n"));
         let mut edge = NginxRtmp::start();
@@ -152,7 +156,7 @@ fn another_application_is_asked_for_if_so_configured() {
 }
 
 #[test]
-fn without_an_edge_clients_end_at_once() {
+fn without_an_edge_clients_fail_at_once() {
     for config in ["", BY_STREAM] {
         let balancer = Balancer::with_config(config);
         let url = balancer.url("rtmp", "/live/camera");
@@ -167,7 +171,7 @@ fn without_an_edge_clients_end_at_once() {
 }
 
 #[test]
-fn players_over_tls_are_carried_to_an_edge_without() {
+fn players_over_tls_are_relayed_to_an_edge_without_tls() {
     let certificate = Certificate::new(&[]);
     for selection in ["", BY_STREAM] {
         let balancer = Balancer::with_config(&format!("{}{selection}", certificate.config()));
@@ -179,7 +183,7 @@ fn players_over_tls_are_carried_to_an_edge_without() {
     }
 }
 
-/// An edge of the first balancer that is a balancer itself.
+/// Starts a second balancer as an edge of the first.
 fn second_balancer(first: &Balancer, config: &str) -> (Balancer, Agent) {
     let second = Balancer::with_config(config);
     let agent = AgentBuilder::of(first).redirect("127.0.0.1").endpoint("rtmp", second.clients.port()).start();
@@ -188,7 +192,7 @@ fn second_balancer(first: &Balancer, config: &str) -> (Balancer, Agent) {
 }
 
 #[test]
-fn two_balancers_carry_one_after_the_other() {
+fn relays_can_be_chained() {
     for config in ["", BY_STREAM] {
         let first = Balancer::with_config(config);
         let (second, _first_agent) = second_balancer(&first, config);
@@ -197,13 +201,13 @@ fn two_balancers_carry_one_after_the_other() {
         second.await_running(1);
         let _feeder = NginxRtmp::feed(&mut [&mut edge], "camera");
         let _ = play_frames(&first.url("rtmp", "/live/camera"), 2).expect_success();
-        assert_eq!(edge.connects().len(), 2, "one feeds, one plays");
+        assert_eq!(edge.connects().len(), 2, "one feeder, one player");
     }
 }
 
 #[test]
-fn an_edge_that_refuses_a_connect_is_heard() {
-    // Whoever was not answered hears the edge itself; whoever was, that it failed.
+fn clients_receive_the_error_of_an_edge_that_refuses_their_connect() {
+    // A client that has not been answered yet gets the edge's own error; otherwise the balancer reports the failure.
     for (config, said, refused) in
         [("", "server is available", 0.0), (BY_STREAM, "The server refused the connection.", 2.0)]
     {

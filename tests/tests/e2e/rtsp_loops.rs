@@ -1,5 +1,5 @@
-//! Players that ask for the edge on the connection on which it was named get there all the same, and those that reconnect
-//! are not kept.
+//! Players that request the edge on the connection that redirected them are relayed to it. The connection is closed at
+//! once for players that are known to reconnect.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,59 +9,59 @@ use weir_tests::clients::media3::{self, Transport};
 use weir_tests::clients::{play_frames, play_rtsp};
 use weir_tests::wait::PATIENCE;
 
-use crate::rtsp_stage::{OneEdge, PLAYED};
+use crate::rtsp_setup::{OneEdge, PLAY_PATH};
 
 impl OneEdge {
     fn url(&self) -> String {
-        self.balancer.url("rtsp", PLAYED)
+        self.balancer.url("rtsp", PLAY_PATH)
     }
 
     #[track_caller]
     fn assert_played_once(&self) {
-        self.edge.await_event(&format!("PLAY {PLAYED}"));
-        let described = self.edge.events().iter().filter(|event| **event == format!("DESCRIBE {PLAYED}")).count();
+        self.edge.await_event(&format!("PLAY {PLAY_PATH}"));
+        let described = self.edge.events().iter().filter(|event| **event == format!("DESCRIBE {PLAY_PATH}")).count();
         assert_eq!(described, 1, "{:?}", self.edge.events());
-        assert_eq!(self.balancer.handouts("rtsp"), 1.0);
+        assert_eq!(self.balancer.assignments("rtsp"), 1.0);
     }
 }
 
 #[test]
-fn media3_asks_for_the_edge_on_the_old_connection_and_is_relayed() {
-    let stage = OneEdge::set("");
-    let visited = media3::play(&stage.url(), Transport::Tcp).expect("it plays");
-    assert_eq!(visited, [stage.balancer.clients.to_string()]);
-    stage.assert_played_once();
+fn media3_requests_the_edge_on_the_old_connection_and_is_relayed() {
+    let setup = OneEdge::start("");
+    let visited = media3::play(&setup.url(), Transport::Tcp).expect("it plays");
+    assert_eq!(visited, [setup.balancer.clients.to_string()]);
+    setup.assert_played_once();
 }
 
 #[test]
-fn media3_that_prefers_udp_goes_on_with_the_edge_itself() {
-    let stage = OneEdge::set("");
-    let visited = media3::play(&stage.url(), Transport::Udp).expect("it plays");
-    assert_eq!(visited, [stage.balancer.clients.to_string(), format!("{}:{}", stage.edge.address, stage.edge.port)]);
-    stage.assert_played_once();
+fn media3_that_prefers_udp_connects_to_the_edge_itself() {
+    let setup = OneEdge::start("");
+    let visited = media3::play(&setup.url(), Transport::Udp).expect("it plays");
+    assert_eq!(visited, [setup.balancer.clients.to_string(), format!("{}:{}", setup.edge.address, setup.edge.port)]);
+    setup.assert_played_once();
 }
 
 #[test]
-fn where_players_are_relayed_they_see_only_the_balancer() {
+fn relayed_players_see_only_the_balancer() {
     let config = "[[application]]\nmode = \"relay\"\n";
     for play in [play_frames, play_rtsp] {
-        let stage = OneEdge::set(config);
-        let _ = play(&stage.url(), 5).expect_success();
-        stage.assert_played_once();
+        let setup = OneEdge::start(config);
+        let _ = play(&setup.url(), 5).expect_success();
+        setup.assert_played_once();
     }
-    let stage = OneEdge::set(config);
-    let visited = media3::play(&stage.url(), Transport::Udp).expect("it plays");
-    assert_eq!(visited, [stage.balancer.clients.to_string(), stage.balancer.clients.to_string()]);
-    assert!(stage.edge.events().contains(&format!("PLAY {PLAYED}")), "{:?}", stage.edge.events());
+    let setup = OneEdge::start(config);
+    let visited = media3::play(&setup.url(), Transport::Udp).expect("it plays");
+    assert_eq!(visited, [setup.balancer.clients.to_string(), setup.balancer.clients.to_string()]);
+    assert!(setup.edge.events().contains(&format!("PLAY {PLAY_PATH}")), "{:?}", setup.edge.events());
 }
 
 #[test]
-fn who_is_known_to_reconnect_is_closed_at_once_and_others_after_a_while() {
-    let stage = OneEdge::set("[limits]\nlinger = \"1s\"\n");
+fn connections_are_closed_at_once_for_clients_that_reconnect_and_after_linger_for_others() {
+    let setup = OneEdge::start("[limits]\nlinger = \"1s\"\n");
     let until_closed = |agent: &str| {
-        let mut client = TcpStream::connect(stage.balancer.clients).expect("the balancer listens");
+        let mut client = TcpStream::connect(setup.balancer.clients).expect("the balancer listens");
         client.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        let request = format!("DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: {agent}\r\n\r\n", stage.url());
+        let request = format!("DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: {agent}\r\n\r\n", setup.url());
         let asked = Instant::now();
         client.write_all(request.as_bytes()).expect("send");
         let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! `?serverInfoXML` is read by the programs that read the original's.
+//! `?serverInfoXML` can be read by programs written for the original.
 
 use weir_tests::agent::AgentBuilder;
 use weir_tests::balancer::Balancer;
@@ -6,25 +6,30 @@ use weir_tests::clients::{XML_READERS, ask, fetch};
 use weir_tests::json;
 use weir_tests::wait::{PATIENCE, eventually};
 
+/// Asserts that all readers parse the page, and returns the lines that they print.
 #[track_caller]
 fn assert_all_read(balancer: &Balancer) -> Vec<String> {
-    let mut known = balancer.server_info();
-    // Reports and hand-outs go on between two requests, so one page is read by all.
+    let mut fleet = balancer.server_info();
+    // Reports and assignments continue between two requests, so all readers get the same page.
     let answer = eventually("a page between two reports", PATIENCE, || {
         let answer = fetch(&balancer.url("http", "/loadbalancer?serverInfoXML"), &[]);
-        let before = std::mem::replace(&mut known, balancer.server_info());
-        if without_time(&before) == without_time(&known) { Ok(answer) } else { Err(format!("{known:?}")) }
+        let before = std::mem::replace(&mut fleet, balancer.server_info());
+        if without_time(&before) == without_time(&fleet) { Ok(answer) } else { Err(format!("{fleet:?}")) }
     });
     assert_eq!(answer.content_type.split(';').next(), Some("text/xml"));
-    assert!(answer.body.starts_with("<LoadBalancerServerInfo>"), "no declaration: {}", answer.body);
-    let expected = without_time(&known);
+    assert!(
+        answer.body.starts_with("<LoadBalancerServerInfo>"),
+        "the page starts with an XML declaration: {}",
+        answer.body
+    );
+    let expected = without_time(&fleet);
     for reader in XML_READERS {
         assert_eq!(reader.read(&answer.body), expected, "{}", reader.name);
     }
     expected
 }
 
-/// The lines that a reader prints.
+/// Returns the lines that a reader prints.
 fn without_time(fleet: &[weir_tests::server_info::ServerInfo]) -> Vec<String> {
     let line = |edge: &weir_tests::server_info::ServerInfo| {
         let (id, redirect, status) = (&edge.server_id, &edge.redirect, &edge.status);
@@ -34,7 +39,7 @@ fn without_time(fleet: &[weir_tests::server_info::ServerInfo]) -> Vec<String> {
 }
 
 #[test]
-fn one_edge_and_three_are_read_by_perl_php_and_python() {
+fn the_page_is_readable_by_perl_php_and_python() {
     let balancer = Balancer::start();
     assert!(assert_all_read(&balancer).is_empty());
     let first = AgentBuilder::of(&balancer).load(3).start();
@@ -47,14 +52,14 @@ fn one_edge_and_three_are_read_by_perl_php_and_python() {
     balancer.await_running(3);
     assert_eq!(assert_all_read(&balancer).len(), 3);
 
-    // An edge that no longer takes clients is still listed, until it has said that it stops.
+    // An edge that no longer takes clients is still listed.
     others[0].kill();
     balancer.await_fleet("a timed-out edge", |fleet| fleet.iter().any(|edge| edge.status == "MSGTIMEOUT"));
     assert_eq!(assert_all_read(&balancer).len(), 3);
 }
 
 #[test]
-fn the_page_has_the_elements_of_the_original_in_their_order() {
+fn the_page_has_the_elements_of_the_original_in_the_same_order() {
     let balancer = Balancer::start();
     let agent = AgentBuilder::of(&balancer).load(7).start();
     balancer.await_running(1);
@@ -68,7 +73,7 @@ fn the_page_has_the_elements_of_the_original_in_their_order() {
 }
 
 #[test]
-fn the_fork_s_elements_come_last_and_its_json_has_the_same_keys() {
+fn the_elements_of_the_fork_come_last_and_json_has_the_same_keys() {
     let balancer = Balancer::start();
     let agent = AgentBuilder::of(&balancer).load(7).start();
     balancer.await_running(1);
@@ -84,16 +89,16 @@ fn the_fork_s_elements_come_last_and_its_json_has_the_same_keys() {
 }
 
 #[test]
-fn hand_outs_are_shown_until_the_next_report() {
+fn assignments_are_shown_until_the_next_report() {
     let balancer = Balancer::start();
     let _agent = AgentBuilder::of(&balancer).start();
     balancer.await_running(1);
-    eventually("a hand-out is shown", PATIENCE, || {
+    eventually("an assignment is shown", PATIENCE, || {
         let _ = ask(&balancer);
         let count = balancer.server_info()[0].redirect_count;
         if count > 0 { Ok(()) } else { Err(count.to_string()) }
     });
-    balancer.await_fleet("no hand-out since the last report", |fleet| fleet[0].redirect_count == 0);
+    balancer.await_fleet("no assignment since the last report", |fleet| fleet[0].redirect_count == 0);
 }
 
 #[test]

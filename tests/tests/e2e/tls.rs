@@ -1,4 +1,4 @@
-//! With a certificate every port takes TLS too, and the certificate is exchanged while the balancer runs.
+//! With a certificate every port accepts TLS as well, and the certificate can be replaced while the balancer runs.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use weir_tests::hostile::stall;
 use weir_tests::process;
 use weir_tests::wait::{PATIENCE, eventually, until};
 
-/// How a TLS handshake begins: a record of 512 bytes (RFC 8446 section 5.1), and the first of them.
+/// The beginning of a TLS handshake: the header of a record of 512 bytes (RFC 8446 section 5.1), and its first byte.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01";
 
-/// curl's options for a client that trusts this certificate.
+/// Returns curl's options to trust this certificate.
 fn trusting(certificate: &Certificate) -> [String; 2] {
     ["--cacert".to_owned(), certificate.file().display().to_string()]
 }
@@ -29,7 +29,7 @@ fn https_clients_are_redirected_over_either_version_of_http() {
         let options = [&*option, &*file, version];
         let answer = fetch(&balancer.url("https", "/loadbalancer"), &options);
         assert_eq!((answer.status, answer.body), (200, format!("redirect={}", agent.address)), "{version}");
-        // An edge that advertises nothing is reached as the balancer was.
+        // An edge without endpoints is redirected to with the client's scheme and port.
         let answer = fetch(&balancer.url("https", "/redirect/live/a.m3u8?x=y"), &options);
         let expected = format!("https://{}:{}/live/a.m3u8?x=y", agent.address, balancer.clients.port());
         assert_eq!((answer.status, answer.location), (302, expected), "{version}");
@@ -38,37 +38,37 @@ fn https_clients_are_redirected_over_either_version_of_http() {
 }
 
 #[test]
-fn a_new_certificate_is_shown_after_a_hang_up_and_a_damaged_one_never() {
+fn a_new_certificate_is_loaded_on_sighup_and_a_damaged_one_is_not() {
     let certificate = Certificate::new(&[]);
     let balancer = Balancer::with_config(&certificate.config());
     let old = certificate.file().with_extension("old");
     std::fs::copy(certificate.file(), &old).expect("copy the certificate");
-    let is_shown = |file: &Path| {
+    let is_in_use = |file: &Path| {
         let mut curl = process::command(weir_tests::binaries::installed("curl"));
         curl.args(["--silent", "--max-time", "10", "--noproxy", "*", "--cacert"]).arg(file);
         curl.arg(balancer.url("https", "/loadbalancer"));
         process::run(curl, PATIENCE).status.success()
     };
-    assert!(is_shown(&old));
+    assert!(is_in_use(&old));
     certificate.renew(&["lb.example.com"]);
-    balancer.process.hang_up();
-    eventually("the new certificate is shown", PATIENCE, || {
-        if is_shown(&certificate.file()) { Ok(()) } else { Err("not yet".to_owned()) }
+    balancer.process.send_sighup();
+    eventually("the new certificate is in use", PATIENCE, || {
+        if is_in_use(&certificate.file()) { Ok(()) } else { Err("not yet".to_owned()) }
     });
-    assert!(!is_shown(&old));
+    assert!(!is_in_use(&old));
 
     let new = certificate.file().with_extension("new");
     std::fs::copy(certificate.file(), &new).expect("copy the certificate");
     std::fs::write(certificate.file(), "damaged").expect("damage the certificate");
-    balancer.process.hang_up();
+    balancer.process.send_sighup();
     balancer.process.await_output(&balancer.process.stderr, "that the certificate stays", |text| {
         text.contains("the certificate stays as it was").then_some(())
     });
-    assert!(is_shown(&new));
+    assert!(is_in_use(&new));
 }
 
 #[test]
-fn a_client_that_never_ends_its_handshake_is_dropped() {
+fn an_incomplete_tls_handshake_times_out() {
     let certificate = Certificate::new(&[]);
     let balancer = Balancer::with_config(&format!("{}[limits]\ndecision_timeout = \"300ms\"", certificate.config()));
     assert!(stall(balancer.clients, HELLO).unwrap().closed);
@@ -77,7 +77,7 @@ fn a_client_that_never_ends_its_handshake_is_dropped() {
 }
 
 #[test]
-fn without_a_certificate_tls_is_refused_and_counted() {
+fn tls_without_a_certificate_is_rejected_and_counted() {
     let balancer = Balancer::start();
     assert!(stall(balancer.clients, HELLO).unwrap().closed);
     let rejected = || balancer.metrics().sum("weir_clients_rejected_total", &[("reason", "tls")]);
@@ -85,7 +85,7 @@ fn without_a_certificate_tls_is_refused_and_counted() {
 }
 
 #[test]
-fn a_balancer_does_not_start_without_the_certificate_that_it_is_told_of() {
+fn a_missing_certificate_file_fails_at_startup() {
     let certificate = Certificate::new(&[]);
     std::fs::remove_file(certificate.key_file()).expect("remove the key");
     let state = folder();

@@ -1,11 +1,11 @@
-//! A balancer and edges that serve RTSP.
+//! A balancer with RTSP edges.
 
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
 use weir_tests::edges::GstRtsp;
 
-/// What the edges serve to players.
-pub(crate) const PLAYED: &str = "/live/camera";
+/// The path that the edges serve to players.
+pub(crate) const PLAY_PATH: &str = "/live/camera";
 
 /// A balancer with one edge.
 pub(crate) struct OneEdge {
@@ -15,9 +15,9 @@ pub(crate) struct OneEdge {
 }
 
 impl OneEdge {
-    pub(crate) fn set(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let balancer = Balancer::with_config(config);
-        let edge = GstRtsp::serving(PLAYED);
+        let edge = GstRtsp::serving(PLAY_PATH);
         let agent = agent_of(&edge, &balancer).start();
         balancer.await_running(1);
         Self { balancer, edge, _agent: agent }
@@ -33,21 +33,21 @@ pub(crate) struct FreeAndBusy {
 }
 
 impl FreeAndBusy {
-    pub(crate) fn set(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let balancer = Balancer::with_config(config);
-        let (free, busy) = (GstRtsp::serving(PLAYED), GstRtsp::serving(PLAYED));
+        let (free, busy) = (GstRtsp::serving(PLAY_PATH), GstRtsp::serving(PLAY_PATH));
         let agents = [(&free, 0), (&busy, 30)].map(|(edge, load)| agent_of(edge, &balancer).load(load).start());
         balancer.await_running(2);
         Self { balancer, free, busy, _agents: agents }
     }
 
-    /// One client has come to the free edge, with these events, and none to the busy one.
+    /// Asserts that one client has caused these events on the free edge, and none on the busy one.
     #[track_caller]
     pub(crate) fn assert_at_the_free_edge(&self, before: &str, last: &str) {
         self.free.await_event(last);
         assert!(self.free.events().iter().any(|event| event == before), "{:?}", self.free.events());
         assert!(self.busy.events().is_empty(), "{:?}", self.busy.events());
-        assert_eq!(self.balancer.handouts("rtsp"), 1.0);
+        assert_eq!(self.balancer.assignments("rtsp"), 1.0);
     }
 }
 
