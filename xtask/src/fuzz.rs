@@ -1,5 +1,5 @@
-//! The fuzz targets in `fuzz/`, which is a workspace of its own: its flags come from its own `.cargo/config.toml`, and
-//! cargo finds that by the folder that it is started in.
+//! Runs the fuzz targets in `fuzz/`. It is a separate workspace with its own `.cargo/config.toml`, which cargo finds
+//! through the current folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::process::Command;
 
 use crate::step;
 
-/// What an input may take, in seconds and MiB. The slowest takes milliseconds.
+/// Limits for a single input, in seconds and MiB. The slowest real input takes milliseconds.
 const LIMITS: [&str; 2] = ["-timeout=5", "-rss_limit_mb=1024"];
 
-/// Checks format and lints of the targets.
+/// Checks the format and lints of the targets.
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["fmt", "--check"])?;
     cargo(&["clippy", "--release", "--quiet", "--", "--deny", "warnings"])
 }
 
-/// Fuzzes every target that has a corpus, for `seconds` altogether.
+/// Fuzzes every target that has a corpus, for `seconds` in total.
 pub(crate) fn run(seconds: u32) -> Result<(), String> {
     cargo(&["build", "--release"])?;
-    let targets = targets().map_err(|error| format!("fuzz/corpus cannot be read: {error}"))?;
-    // To libFuzzer 0 seconds are no limit.
+    let targets = targets().map_err(|error| format!("cannot read fuzz/corpus: {error}"))?;
+    // At least 1 second: libFuzzer takes 0 as no limit.
     let each = (seconds / u32::try_from(targets.len()).unwrap_or(1).max(1)).max(1);
     for target in targets {
         fuzz(&target, each)?;
@@ -30,25 +30,25 @@ pub(crate) fn run(seconds: u32) -> Result<(), String> {
 
 fn fuzz(target: &str, seconds: u32) -> Result<(), String> {
     let (found, artifacts) = (format!("target/corpus/{target}"), format!("artifacts/{target}/"));
-    for made in [&found, &artifacts] {
-        fs::create_dir_all(folder().join(made)).map_err(|error| format!("fuzz/{made}: {error}"))?;
+    for created in [&found, &artifacts] {
+        fs::create_dir_all(folder().join(created)).map_err(|error| format!("fuzz/{created}: {error}"))?;
     }
     let (time, prefix) = (format!("-max_total_time={seconds}"), format!("-artifact_prefix={artifacts}"));
     let corpus = format!("corpus/{target}");
     let run = ["run", "--quiet", "--release", "--bin", target, "--", &time, &prefix, "-print_final_stats=1"];
-    // What libFuzzer says is of interest when it has found something, and its count of inputs.
+    // libFuzzer's output is shown only if it has found something; otherwise only its number of inputs is.
     let output = command(&[&run[..], &LIMITS, &[&found, &corpus]].concat())
         .output()
-        .map_err(|error| format!("cargo cannot be started: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(format!(
-            "{target}: {}\n{said}\nthe input is in fuzz/{artifacts}, and fuzz/README.md says what to do",
+            "{target}: {}\n{log}\nthe input is in fuzz/{artifacts}; see fuzz/README.md for what to do",
             output.status
         ));
     }
-    let inputs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    step::say(&format!("    {target}: {} inputs in {seconds} s\n", inputs.unwrap_or("?").trim()));
+    let inputs = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    step::print(&format!("    {target}: {} inputs in {seconds} s\n", inputs.unwrap_or("?").trim()));
     Ok(())
 }
 
@@ -70,7 +70,7 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = step::cargo_command();
-    // Flags of the surroundings would take the place of those that instrument the targets.
+    // RUSTFLAGS from the environment would replace the flags that instrument the targets.
     command.args(arguments).current_dir(folder()).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     command
 }

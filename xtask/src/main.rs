@@ -1,4 +1,4 @@
-//! Everything a contributor to Weir runs: `cargo xtask test`.
+//! Development tasks: `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
 mod fuzz;
@@ -13,14 +13,14 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  test             install what the tests use, then check format and lints, run every test, and fuzz for a minute
-  bench reports    measure how fast reports are taken in
-  bench fronts     measure what redirects and relayed bytes cost, beside nginx, HAProxy and a bare loop
-  bench selection  simulate how evenly clients are spread over edges; draws docs/selection/
-  kernel [NAME…]   run all scenarios of kernel mode, or those named, in a kernel under QEMU; --list names them
-  spelling         check the spelling of everything
-  dependencies     check licences, duplicates and sources of dependencies, and the Rust version that they need
-  fuzz [SECONDS]   fuzz every parser that meets the network, for so long altogether (600)
+  test             install the packages of the tests, then check format and lints, run all tests, and fuzz for a minute
+  bench reports    measure the throughput of reports
+  bench fronts     measure the cost of redirects and relaying, compared with nginx, HAProxy and a bare loop
+  bench selection  simulate how evenly clients are balanced over edges, and draw docs/selection/
+  kernel [NAME…]   run all or some scenarios of kernel mode in a virtual machine (QEMU); --list prints their names
+  spelling         check the spelling of all files
+  dependencies     check licences, duplicates and sources of dependencies, and their minimum Rust version
+  fuzz [SECONDS]   fuzz all parsers of network input for this time in total (default: 600)
 ";
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
         },
         ["--help" | "-h" | "help"] => {
-            step::say(USAGE);
+            step::print(USAGE);
             Ok(())
         }
         [] => Err(USAGE.to_owned()),
@@ -47,30 +47,30 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            step::complain(&message);
+            step::print_error(&message);
             ExitCode::FAILURE
         }
     }
 }
 
-/// For how long all targets together are fuzzed by hand, and in a test run.
+/// Total time for all fuzz targets, by hand and in a test run.
 const FUZZ_SECONDS: u32 = 600;
 const FUZZ_SECONDS_IN_TEST: u32 = 60;
 
-/// Measures; what is measured goes to the terminal and to `target/bench/`.
+/// Runs a benchmark. Results go to the terminal and to `target/bench/`.
 fn bench(what: &str, options: &[&str]) -> Result<(), String> {
     if what == "fronts" {
         packages::install(packages::FOR_FRONTS)?;
     }
     if what != "selection" {
-        // They start the balancer as users do, from a file.
+        // These benchmarks run the balancer's binary.
         step::cargo(&["build", "--release", "--package", "weir-balancer", "--bin", "weir-balancer"])?;
     }
     let run = ["run", "--release", "--package", "weir-bench", "--", what];
     step::cargo(&[&run[..], options].concat())
 }
 
-/// Everything, the cheapest first. Stops at the first failure.
+/// Runs all steps, the cheapest first, and stops at the first failure.
 fn test() -> Result<(), String> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     step::run("packages", || packages::install(&[packages::FOR_TESTS, packages::FOR_KERNEL].concat()))?;
@@ -80,7 +80,7 @@ fn test() -> Result<(), String> {
     step::run("oldest supported Rust", tools::check_rust_version)?;
     step::run("lints", || step::cargo(&clippy))?;
     step::run("documentation", step::documentation)?;
-    // The end-to-end tests start the programs; cargo builds only those of the package under test.
+    // The end-to-end tests run these programs, but cargo builds only the binaries of the package under test.
     step::run("programs", || step::cargo(&["build", "--workspace", "--bins"]))?;
     step::run("unit tests", || step::cargo(&["test", "--workspace", "--exclude", "weir-tests"]))?;
     step::run("end-to-end tests", || step::cargo(&["test", "--package", "weir-tests"]))?;

@@ -1,11 +1,11 @@
-//! The Debian packages that the end-to-end tests and the benchmarks use: real clients, real media servers, servers to be
-//! compared with, and a machine to be the kernel's.
+//! The Debian packages for end-to-end tests, benchmarks and kernel mode: clients, media servers, servers to compare
+//! with, and QEMU.
 
 use std::process::Command;
 
 use crate::step;
 
-/// What the end-to-end tests use.
+/// Packages for the end-to-end tests.
 pub(crate) const FOR_TESTS: &[&str] = &[
     // Clients.
     "chromium",
@@ -24,7 +24,7 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "rtmpdump",
     "vlc-bin",
     "vlc-plugin-base",
-    // Readers of the server information.
+    // Languages of the programs that read the server information.
     "libxml-simple-perl",
     "perl",
     "php-cli",
@@ -35,7 +35,7 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "libnginx-mod-rtmp",
     "nginx-light",
     "python3-gi",
-    // What the tests themselves need.
+    // Used by the tests themselves.
     "ca-certificates",
     "g++",
     "gcc",
@@ -46,28 +46,28 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "util-linux",
 ];
 
-/// What `bench fronts` uses.
+/// Packages for `bench fronts`.
 pub(crate) const FOR_FRONTS: &[&str] = &[
-    // Servers to be compared with.
+    // Servers to compare with.
     "haproxy",
     "libnginx-mod-stream",
     "nginx-light",
-    // Another is compiled.
+    // Compiles the bare loop.
     "gcc",
     "libc6-dev",
-    // What the benchmark itself needs.
+    // Used by the benchmark itself.
     "strace",
     "util-linux",
 ];
 
-/// What `kernel` uses.
+/// Packages for `kernel`.
 pub(crate) const FOR_KERNEL: &[&str] = &[
-    // The guest, and what it is made with.
+    // QEMU, and the programs that create the image of the virtual machine.
     "binutils",
     "busybox-static",
     "qemu-system-x86",
     "zstd",
-    // What is in it.
+    // Programs in the image.
     "iproute2",
     "ipvsadm",
     "keepalived",
@@ -76,7 +76,10 @@ pub(crate) const FOR_KERNEL: &[&str] = &[
     "util-linux",
 ];
 
-/// Installs what is missing, if this is root on Debian or Ubuntu; otherwise says how to.
+/// Installs missing packages as root on Debian or Ubuntu.
+///
+/// # Errors
+/// If packages are missing for any other user, with the command that installs them.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
@@ -85,20 +88,20 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let install = format!("apt-get update && apt-get install --yes --no-install-recommends {}", missing.join(" "));
     if !is_root() {
         return Err(format!(
-            "programs that are used here are not installed. On Debian or Ubuntu run\n\n  sudo sh -c '{install}'\n"
+            "required packages are not installed. On Debian or Ubuntu, run\n\n  sudo sh -c '{install}'\n"
         ));
     }
     step::command(
         Command::new("sh")
             .args(["-c", &install])
             .env("DEBIAN_FRONTEND", "noninteractive")
-            // Nothing of what is installed is to run as a service here.
+            // Keeps installed services from being started.
             .env("RUNLEVEL", "1"),
     )
 }
 
 fn is_installed(package: &str) -> bool {
-    // Where Node.js is not Debian's, npm comes with it, and Debian's package would take its place.
+    // A Node.js installation that is not Debian's includes npm, which Debian's package would replace.
     if package == "npm" && step::installed(package).is_ok() {
         return true;
     }

@@ -1,37 +1,38 @@
-//! One step after the other, each with its name and the time that it took.
+//! Steps with their names and run times, and commands.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs one step and says how it went.
+/// Runs a step, and prints its name, result and run time.
 pub(crate) fn run(name: &str, step: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    say(&format!("==> {name}\n"));
+    print(&format!("==> {name}\n"));
     let start = Instant::now();
     step().map_err(|error| format!("{name} failed: {error}"))?;
-    say(&format!("==> {name}: ok, {:.1} s\n", start.elapsed().as_secs_f64()));
+    print(&format!("==> {name}: ok, {:.1} s\n", start.elapsed().as_secs_f64()));
     Ok(())
 }
 
-/// Runs cargo.
+/// Runs cargo with these arguments.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
     command(cargo_command().args(arguments))
 }
 
-/// Cargo, the one that runs this, as if it had been started by hand: what it tells its programs of themselves (the cargo book,
-/// "Environment variables Cargo sets for crates") would be a change to build scripts that ask for it, and ring's does. All
-/// that needs ring would be built anew whenever a contributor goes from `cargo xtask` to `cargo` or back.
+/// Returns a command for the cargo that runs this program, with the environment that it would have if started by hand.
+/// The variables that cargo sets for the programs it runs (the cargo book, "Environment variables Cargo sets for
+/// crates") would otherwise count as a change for build scripts that read them, as ring's does. All crates that depend
+/// on ring would then be rebuilt at each switch between `cargo xtask` and `cargo`.
 pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(env!("CARGO"));
-    let told = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| told(&name.to_string_lossy())) {
+    let is_set_by_cargo = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_by_cargo(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command
 }
 
-/// Builds the documentation, for those who work on the code; a broken link in it is an error.
+/// Builds the documentation, private items included. A broken link is an error.
 pub(crate) fn documentation() -> Result<(), String> {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
     command(
@@ -39,42 +40,44 @@ pub(crate) fn documentation() -> Result<(), String> {
     )
 }
 
-/// Runs a command to its end, its output shown as it comes.
+/// Runs a command and shows its output.
 pub(crate) fn command(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| format!("{} cannot be started: {error}", shown(command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", shown(command))) }
+    let status = command.status().map_err(|error| format!("cannot start {}: {error}", display(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", display(command))) }
 }
 
-/// Runs a command to its end and returns what it said.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| format!("{} cannot be started: {error}", shown(command)))?;
+    let output = command.output().map_err(|error| format!("cannot start {}: {error}", display(command)))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{} ended with {}: {}", shown(command), output.status, complaint.trim()))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{} failed: {}: {}", display(command), output.status, stderr.trim()))
 }
 
-/// Where a program of the system is.
+/// Returns the path of an installed program.
 pub(crate) fn installed(program: &str) -> Result<PathBuf, String> {
-    // Debian keeps those for administrators where an ordinary user's PATH does not look.
+    // Debian has programs for administrators in folders that are not in the PATH of ordinary users.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut files = folders.map(|folder| folder.join(program));
     files.find(|file| file.is_file()).ok_or_else(|| format!("`{program}` is not installed"))
 }
 
-fn shown(command: &Command) -> String {
+fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     format!("`{}`", words.join(" "))
 }
 
-pub(crate) fn say(text: &str) {
-    // Nobody may be reading any more; the exit code still tells.
+/// Prints to standard output.
+pub(crate) fn print(text: &str) {
+    // Standard output may be closed; the exit code still shows the result.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-pub(crate) fn complain(text: &str) {
+/// Prints an error to standard error.
+pub(crate) fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "xtask: {text}");
 }

@@ -1,4 +1,4 @@
-//! Tools of contributors that are no Debian packages: installed into `target/tools/`, each in one version.
+//! Development tools that are not in Debian, installed in `target/tools/` at a fixed version.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,12 +23,12 @@ pub(crate) fn check_spelling() -> Result<(), String> {
     step::command(Command::new(typos).current_dir(root()))
 }
 
-/// Checks what `deny.toml` says of licences, duplicate versions and sources of dependencies; and of known vulnerabilities,
-/// when a database of them is at hand, since none is fetched here.
+/// Checks licences, duplicate versions and sources of dependencies against `deny.toml`. Checks for known
+/// vulnerabilities as well if the RustSec database is installed; it is not downloaded here.
 pub(crate) fn check_dependencies() -> Result<(), String> {
     let folder = folder().join("cargo-deny");
     if !is_current(&folder, CARGO_DENY) {
-        // Without optimisation: it is built in half the time, and runs for a second.
+        // Unoptimised: it builds in half the time, and runs for a second.
         let arguments = ["install", "--quiet", "--locked", "--debug", "--force", CARGO_DENY, "--root"];
         step::command(
             step::cargo_command().args(arguments).arg(&folder).args(["--target-dir"]).arg(folder.join("build")),
@@ -48,15 +48,14 @@ pub(crate) fn check_dependencies() -> Result<(), String> {
     if has_advisories() { deny(&["--disable-fetch", "advisories"]) } else { Ok(()) }
 }
 
-/// Whether there is a copy of the RustSec database where cargo-deny looks for it.
+/// Returns whether the RustSec database is installed where cargo-deny looks for it.
 fn has_advisories() -> bool {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     home.is_some_and(|home| home.join("advisory-dbs").is_dir())
 }
 
-/// Checks that this toolchain is the oldest that the workspace supports, so that building with it is the proof, or that no
-/// dependency needs a newer one than the workspace says.
+/// Checks that no dependency needs a newer Rust version than `rust-version` of the workspace.
 pub(crate) fn check_rust_version() -> Result<(), String> {
     let arguments = ["metadata", "--format-version", "1", "--locked"];
     let text = step::output(step::cargo_command().args(arguments).current_dir(root()))?;
@@ -66,32 +65,32 @@ pub(crate) fn check_rust_version() -> Result<(), String> {
     let version = |package: &serde_json::Value| package["rust_version"].as_str().and_then(parse_version);
     let is_ours = |package: &&serde_json::Value| package["source"].is_null();
     let ours = packages.iter().filter(is_ours).map(version).collect::<Option<Vec<_>>>();
-    let ours = ours.ok_or("a package of the workspace has no `rust-version.workspace = true`: add it")?;
+    let ours = ours.ok_or("a package of the workspace lacks `rust-version.workspace = true`: add it")?;
     let supported = ours.iter().min().copied().ok_or("the workspace has no packages")?;
     for package in packages.iter().filter(|package| !is_ours(package)) {
         if let Some(needed) = version(package).filter(|needed| *needed > supported) {
             return Err(format!(
-                "{} {} needs Rust {}.{}, and `rust-version` says {}.{}: raise that, or take an older version of it",
+                "{} {} needs Rust {}.{}, but `rust-version` is {}.{}: raise it, or use an older version of the dependency",
                 package["name"], package["version"], needed.0, needed.1, supported.0, supported.1
             ));
         }
     }
     let toolchain = step::output(Command::new("rustc").arg("--version"))?;
     let used = toolchain.split(' ').nth(1).and_then(parse_version).ok_or("`rustc --version` shows no version")?;
-    step::say(&format!(
+    step::print(&format!(
         "    all dependencies build with Rust {}.{}; this toolchain is {}.{}\n",
         supported.0, supported.1, used.0, used.1
     ));
     Ok(())
 }
 
-/// The first two numbers of a version.
+/// Returns the major and minor number of a version.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next().flatten().unwrap_or(0)))
 }
 
-/// Whether the tool in this folder is of this version.
+/// Returns whether the tool in this folder has this version.
 fn is_current(folder: &Path, version: &str) -> bool {
     std::fs::read_to_string(folder.join("version")).is_ok_and(|found| found == version)
 }

@@ -1,19 +1,19 @@
-//! What the guest says on its serial line. `weir_tests::kernel::scenario` is the other side:
+//! A parser for the guest's serial console. The output comes from `weir_tests::kernel::scenario`:
 //!
 //! ```text
 //! RUN NAME                     a scenario starts
-//! RESULT NAME ok: MEASURED     … and has ended
-//! RESULT NAME failed: REASON
-//! END                          all have
+//! RESULT NAME ok: MEASURED     it has passed
+//! RESULT NAME failed: REASON   it has failed
+//! END                          all scenarios have ended
 //! ```
 //!
-//! Everything else is of interest when something failed: what programs said, and the kernel.
+//! All other lines, from programs and from the kernel, are shown only after a failure.
 
-/// How many of the last lines are shown when the guest dies.
+/// Number of lines that are shown when the guest ends unexpectedly.
 const LAST_LINES: usize = 60;
 
-/// How a kernel says that it is broken, or found itself so.
-const CRIES: [&str; 6] = [
+/// Messages of the kernel that report a fault of its own.
+const KERNEL_FAULTS: [&str; 6] = [
     "Kernel panic",
     "BUG: ",
     "Oops: ",
@@ -22,51 +22,51 @@ const CRIES: [&str; 6] = [
     "Out of memory: Killed",
 ];
 
-/// What was said so far.
+/// The state of the run so far.
 #[derive(Debug, Default)]
 pub(crate) struct Console {
     /// Lines since the last event.
     lines: Vec<String>,
-    /// The scenario that runs.
+    /// The running scenario.
     running: Option<String>,
-    /// It has said that it lives.
+    /// Whether the first scenario has started.
     booted: bool,
     passed: usize,
-    /// By name.
+    /// Names of the failed scenarios.
     failed: Vec<String>,
-    /// The kernel cried out.
-    cry: Option<String>,
-    /// All scenarios have ended.
+    /// The first message about a kernel fault.
+    kernel_fault: Option<String>,
+    /// Whether all scenarios have ended.
     ended: bool,
 }
 
-/// Something to be told.
+/// An event to print.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The first scenario starts.
     Booted,
     /// Another scenario starts.
     Started,
-    /// A scenario has shown what it was to show.
+    /// A scenario has passed.
     Passed {
-        /// The scenario.
+        /// Name of the scenario.
         name: String,
-        /// What it has measured.
+        /// Its measurements.
         measured: String,
     },
     /// A scenario has failed.
     Failed {
-        /// The scenario.
+        /// Name of the scenario.
         name: String,
-        /// Why.
+        /// Reason of the failure.
         reason: String,
-        /// All that was said since it started.
-        said: String,
+        /// All output since its start.
+        output: String,
     },
 }
 
 impl Console {
-    /// Takes the next line.
+    /// Processes the next line.
     pub(crate) fn read(&mut self, line: &str) -> Option<Event> {
         if let Some(name) = line.strip_prefix("RUN ") {
             self.running = Some(name.to_owned());
@@ -84,8 +84,8 @@ impl Console {
         } else {
             self.lines.push(line.to_owned());
         }
-        if self.cry.is_none() && CRIES.iter().any(|cry| line.contains(cry)) {
-            self.cry = Some(line.to_owned());
+        if self.kernel_fault.is_none() && KERNEL_FAULTS.iter().any(|fault| line.contains(fault)) {
+            self.kernel_fault = Some(line.to_owned());
         }
         None
     }
@@ -97,17 +97,17 @@ impl Console {
         }
         let (name, reason) = result.split_once(" failed: ")?;
         self.failed.push(name.to_owned());
-        let said = self.lines.iter().map(|line| format!("      | {line}\n")).collect();
-        Some(Event::Failed { name: name.to_owned(), reason: reason.to_owned(), said })
+        let output = self.lines.iter().map(|line| format!("      | {line}\n")).collect();
+        Some(Event::Failed { name: name.to_owned(), reason: reason.to_owned(), output })
     }
 
-    /// How it went, once the guest has ended.
+    /// Returns the result of the run, once the guest has ended.
     pub(crate) fn outcome(&self) -> Result<(), String> {
-        if let Some(cry) = &self.cry {
-            return Err(self.obituary(&format!("the kernel said `{cry}`")));
+        if let Some(fault) = &self.kernel_fault {
+            return Err(self.post_mortem(&format!("kernel fault `{fault}`")));
         }
         if !self.ended {
-            return Err(self.obituary("the guest ended before its scenarios did"));
+            return Err(self.post_mortem("the guest ended before its scenarios did"));
         }
         if !self.failed.is_empty() {
             let all = self.failed.len() + self.passed;
@@ -119,12 +119,12 @@ impl Console {
         Ok(())
     }
 
-    /// What the guest said before this happened to it.
-    pub(crate) fn obituary(&self, reason: &str) -> String {
+    /// Returns a report of why and during which scenario the guest ended, with its last output.
+    pub(crate) fn post_mortem(&self, reason: &str) -> String {
         let last = &self.lines[self.lines.len().saturating_sub(LAST_LINES)..];
-        let said: String = last.iter().map(|line| format!("      | {line}\n")).collect();
+        let output: String = last.iter().map(|line| format!("      | {line}\n")).collect();
         let during = self.running.as_ref().map(|name| format!(" during {name}")).unwrap_or_default();
-        format!("{reason}{during}; it had said\n{said}")
+        format!("{reason}{during}; last output:\n{output}")
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_passes_with_what_it_measured() {
+    fn a_passed_scenario_reports_its_measurements() {
         let (console, events) = read(&["SeaBIOS", "RUN nat", "a log line", "RESULT nat ok: edge1 12, edge2 12", "END"]);
         let passed = Event::Passed { name: "nat".to_owned(), measured: "edge1 12, edge2 12".to_owned() };
         assert_eq!(events, [Event::Booted, passed]);
@@ -147,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_that_fails_fails_the_run_and_shows_what_was_said_since_it_started() {
+    fn a_failed_scenario_fails_the_run_and_shows_its_output() {
         let (console, events) =
             read(&["RUN a", "of a", "RESULT a ok: 1", "RUN b", "of b", "RESULT b failed: lost 2", "END"]);
-        let said = "      | of b\n".to_owned();
-        assert_eq!(events[3], Event::Failed { name: "b".to_owned(), reason: "lost 2".to_owned(), said });
+        let output = "      | of b\n".to_owned();
+        assert_eq!(events[3], Event::Failed { name: "b".to_owned(), reason: "lost 2".to_owned(), output });
         assert_eq!(console.outcome(), Err("1 of 2 scenarios failed: b".to_owned()));
     }
 
     #[test]
-    fn a_guest_that_dies_is_told_with_its_last_words() {
+    fn the_last_output_of_a_guest_that_ends_early_is_shown() {
         let (console, _) = read(&["RUN nat", "[    1.0] Kernel panic - not syncing: Attempted to kill init!"]);
-        let error = console.outcome().expect_err("it died");
+        let error = console.outcome().expect_err("it panicked");
         assert!(error.contains("during nat") && error.contains("Attempted to kill init"), "{error}");
         let (console, _) = read(&["RUN nat", "the last words"]);
         let error = console.outcome().expect_err("it ended too early");
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_finds_a_bug_in_itself_fails_the_run_though_its_scenarios_passed() {
+    fn a_kernel_fault_fails_the_run_even_if_all_scenarios_pass() {
         let (console, _) = read(&["RUN a", "[ 2.0] BUG: kernel NULL pointer dereference", "RESULT a ok: 1", "END"]);
         assert!(console.outcome().expect_err("a bug").contains("NULL pointer"), "{console:?}");
     }
 
     #[test]
-    fn a_run_without_a_scenario_has_shown_nothing() {
+    fn a_run_without_scenarios_fails() {
         assert!(read(&["END"]).0.outcome().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! QEMU, without KVM: it runs wherever programs run, and takes a minute for what a machine does in seconds.
+//! Runs QEMU without KVM, which works on any host but is an order of magnitude slower than real hardware.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
@@ -7,21 +7,22 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For how long the guest may say nothing. Booting takes ten seconds, and each scenario ends with a line.
+/// Maximum time without output from the guest. Booting takes ten seconds, and each scenario ends with a line.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// How long all scenarios together may take.
+/// Maximum run time of all scenarios together.
 const LIFETIME: Duration = Duration::from_secs(20 * 60);
 
-/// `quiet` leaves errors on the console. A panic ends the machine at once, since it may not boot again. The clock is QEMU's: the
-/// processor's is measured while booting, and on a busy machine time would then go by several times as fast.
+/// `quiet` leaves only errors on the console. With `panic=-1` and `-no-reboot` a panic ends the machine at once. The
+/// clock is QEMU's HPET: the TSC is calibrated during boot, and on a busy host time would then run several times too
+/// fast.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable clocksource=hpet";
 
-/// A running guest, ended when dropped.
+/// A running guest, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Machine {
     child: Child,
-    /// What it says on its serial line.
+    /// Lines from its serial console.
     lines: Receiver<String>,
     deadline: Instant,
 }
@@ -29,7 +30,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Boots a kernel; `arguments` are those of its first process.
     pub(crate) fn start(kernel: &Path, initramfs: &Path, arguments: &[&str]) -> Result<Self, String> {
-        // It ends with this process, however this one ends.
+        // Killed by the kernel when this process ends in any way.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
         command.args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem", "-smp", "2", "-m", "512"]);
@@ -38,29 +39,31 @@ impl Machine {
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
         command.args(["-append", &format!("{KERNEL_ARGUMENTS} -- {}", arguments.join(" "))]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("qemu-system-x86_64 cannot be started: {error}"))?;
-        let lines = child.stdout.take().map(read_lines).ok_or("the serial line is no pipe")?;
+        let mut child = command.spawn().map_err(|error| format!("cannot start qemu-system-x86_64: {error}"))?;
+        let lines = child.stdout.take().map(read_lines).ok_or("the serial console is not a pipe")?;
         Ok(Self { child, lines, deadline: Instant::now() + LIFETIME })
     }
 
-    /// What the guest says next; nothing when it has ended.
+    /// Returns the next line, or `None` if the guest has ended.
     ///
     /// # Errors
-    /// When it is silent for too long.
+    /// If the guest exceeds [`SILENCE`] or [`LIFETIME`].
     pub(crate) fn next_line(&mut self) -> Result<Option<String>, String> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        match self.lines.recv_timeout(left.min(SILENCE)) {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(remaining.min(SILENCE)) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) if left < SILENCE => Err(format!("the guest ran for {LIFETIME:?}")),
-            Err(RecvTimeoutError::Timeout) => Err(format!("the guest said nothing for {SILENCE:?}")),
+            Err(RecvTimeoutError::Timeout) if remaining < SILENCE => {
+                Err(format!("the guest was still running after {LIFETIME:?}"))
+            }
+            Err(RecvTimeoutError::Timeout) => Err(format!("no output from the guest for {SILENCE:?}")),
         }
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // It may have ended already; then there is nothing to end.
+        // Fails if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

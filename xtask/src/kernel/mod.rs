@@ -1,16 +1,17 @@
-//! `cargo xtask kernel`: the scenarios of `tests/scenarios/` in a kernel of their own.
+//! `cargo xtask kernel`: runs the scenarios of `tests/scenarios/` in a virtual machine.
 //!
-//! Kernel mode needs IPVS and root, and changes what the kernel does with packets. So Debian's cloud kernel boots under QEMU,
-//! with a file system in memory that holds the programs; it runs the scenarios and ends. Nothing of this machine is touched.
+//! Kernel mode needs IPVS and root, and changes how the kernel handles packets. Debian's cloud kernel therefore boots
+//! under QEMU with an initramfs that contains the programs, runs the scenarios and powers off. The host is not
+//! modified.
 //!
 //! | module        | what it does                                                          |
 //! |---------------|-----------------------------------------------------------------------|
-//! | [`release`]   | fetches Debian's kernel and unpacks it                                |
-//! | [`modules`]   | says which of its modules the guest has                               |
-//! | [`image`]     | makes the guest's file system, the initramfs                          |
-//! | [`libraries`] | finds what a program is linked with                                   |
-//! | [`machine`]   | runs QEMU, and ends it                                                |
-//! | [`console`]   | reads what the guest says: results, and the kernel's cries            |
+//! | [`release`]   | downloads and unpacks Debian's kernel                                 |
+//! | [`modules`]   | selects and copies kernel modules                                     |
+//! | [`image`]     | creates the initramfs of the guest                                    |
+//! | [`libraries`] | finds the shared libraries of a program                               |
+//! | [`machine`]   | runs QEMU                                                             |
+//! | [`console`]   | parses the guest's console: results, and errors of the kernel         |
 
 mod console;
 mod image;
@@ -28,50 +29,53 @@ use self::machine::Machine;
 use self::release::Kernel;
 use crate::{packages, step};
 
-/// What runs in the guest; here it only says what it has.
+/// The program that runs the scenarios in the guest. On the host it only lists them.
 const SCENARIOS: &str = "weir-kernel-scenarios";
 
-/// Says which scenarios there are.
+/// Lists the scenarios.
 pub(crate) fn list() -> Result<(), String> {
     step::cargo(&["run", "--quiet", "--package", "weir-tests", "--bin", SCENARIOS, "--", "--list"])
 }
 
-/// Runs these scenarios, or all.
+/// Runs these scenarios, or all if none is given.
 pub(crate) fn run(scenarios: &[&str]) -> Result<(), String> {
     if !cfg!(target_arch = "x86_64") {
-        return Err("the guest is an amd64 machine, and runs programs that were built for this one".to_owned());
+        return Err(
+            "the guest is an amd64 machine and runs programs built on this host, which has another architecture"
+                .to_owned(),
+        );
     }
     packages::install(packages::FOR_KERNEL)?;
-    // The same words as in `cargo xtask test`: other packages would be other features, and all be built anew.
+    // The same arguments as in `cargo xtask test`: other packages would select other features and cause a rebuild.
     step::cargo(&["build", "--workspace", "--bins"])?;
-    let programs = programs()?;
+    let programs = programs_folder()?;
     let folder = programs.parent().unwrap_or(&programs).join("kernel");
     let kernel = Kernel::in_folder(&folder)?;
-    let image = Image::make(&folder, &kernel, &programs)?;
+    let image = Image::create(&folder, &kernel, &programs)?;
     watch(&mut Machine::start(&kernel.image, &image.file, scenarios)?)
 }
 
-/// Where cargo puts the programs: beside this one.
-fn programs() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("the path of xtask is not known: {error}"))?;
-    own.parent().map(PathBuf::from).ok_or_else(|| format!("{} lies in no folder", own.display()))
+/// Returns the folder of the programs that cargo has built, which is that of this program.
+fn programs_folder() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("cannot find the path of xtask: {error}"))?;
+    own.parent().map(PathBuf::from).ok_or_else(|| format!("{} has no parent folder", own.display()))
 }
 
-/// Shows what the guest says until it ends.
+/// Prints the events of the guest until it ends.
 fn watch(machine: &mut Machine) -> Result<(), String> {
     let mut console = Console::default();
     let mut since = Instant::now();
-    while let Some(line) = machine.next_line().map_err(|reason| console.obituary(&reason))? {
+    while let Some(line) = machine.next_line().map_err(|reason| console.post_mortem(&reason))? {
         let Some(event) = console.read(&line) else { continue };
         let seconds = since.elapsed().as_secs_f64();
         since = Instant::now();
-        let told = match event {
+        let line = match event {
             Event::Booted => format!("    booted in {seconds:.1} s\n"),
             Event::Started => continue,
             Event::Passed { name, measured } => format!("    {name}: ok, {seconds:.1} s: {measured}\n"),
-            Event::Failed { name, reason, said } => format!("{said}    {name}: FAILED, {seconds:.1} s: {reason}\n"),
+            Event::Failed { name, reason, output } => format!("{output}    {name}: FAILED, {seconds:.1} s: {reason}\n"),
         };
-        step::say(&told);
+        step::print(&line);
     }
     console.outcome()
 }

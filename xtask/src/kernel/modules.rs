@@ -1,4 +1,4 @@
-//! The modules that the guest has: those of kernel mode, of the networks that scenarios build, and what they need.
+//! Kernel modules of the guest: those for kernel mode and for the networks of the scenarios, and their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,8 +8,8 @@ use std::process::Command;
 use super::release::Kernel;
 use crate::step;
 
-/// What is wanted, by the modules' own names. What the kernel has built in is there anyhow.
-const WANTED: &[&str] = &[
+/// Names of the required modules. Some may be built into the kernel.
+const REQUIRED: &[&str] = &[
     // IPVS, with every scheduler.
     "ip_vs",
     "ip_vs_dh",
@@ -25,7 +25,7 @@ const WANTED: &[&str] = &[
     "ip_vs_sh",
     "ip_vs_wlc",
     "ip_vs_wrr",
-    // nf_tables, with the expressions of rules that people have beside Weir's.
+    // nf_tables, with expressions that are common in other rule sets beside Weir's.
     "nf_conntrack",
     "nf_conntrack_netlink",
     "nf_tables",
@@ -65,19 +65,20 @@ const WANTED: &[&str] = &[
     "ipip",
     "sit",
     "udp_tunnel",
-    // Lists of sockets: the agent counts connections with them.
+    // sock_diag, with which the agent counts connections.
     "inet_diag",
     "tcp_diag",
     "udp_diag",
 ];
 
-/// Copies the modules into the guest's file system, with the lists by which `modprobe` finds them.
+/// Copies the modules to the guest's file system, and creates the index files for `modprobe`.
 pub(crate) fn copy(kernel: &Kernel, guest: &Path) -> Result<(), String> {
     let folder = Path::new("lib/modules").join(&kernel.version);
     let (from, to) = (kernel.tree.join(&folder), guest.join(&folder));
-    let read =
-        |name: &str| fs::read_to_string(from.join(name)).map_err(|error| format!("{name} of the kernel: {error}"));
-    for file in with_dependencies(WANTED, &read("modules.dep")?, &read("modules.builtin")?)? {
+    let read = |name: &str| {
+        fs::read_to_string(from.join(name)).map_err(|error| format!("cannot read {name} of the kernel: {error}"))
+    };
+    for file in with_dependencies(REQUIRED, &read("modules.dep")?, &read("modules.builtin")?)? {
         super::image::copy(&from.join(&file), &to.join(&file))?;
     }
     for list in ["modules.builtin", "modules.order"] {
@@ -86,31 +87,31 @@ pub(crate) fn copy(kernel: &Kernel, guest: &Path) -> Result<(), String> {
     step::command(Command::new("busybox").arg("depmod").arg("-b").arg(guest).arg(&kernel.version))
 }
 
-/// The files of the wanted modules and of all that they need; paths are relative to the folder of `modules.dep`
-/// (modules.dep(5)).
-fn with_dependencies(wanted: &[&str], dependencies: &str, built_in: &str) -> Result<BTreeSet<String>, String> {
+/// Returns the files of the required modules and of their dependencies. Paths are relative to the folder of
+/// `modules.dep` (modules.dep(5)).
+fn with_dependencies(required: &[&str], dependencies: &str, built_in: &str) -> Result<BTreeSet<String>, String> {
     let lines = dependencies.lines().filter_map(|line| line.split_once(':'));
-    let needs: BTreeMap<&str, &str> = lines.collect();
-    let files: BTreeMap<String, &str> = needs.keys().map(|file| (name(file), *file)).collect();
+    let dependencies: BTreeMap<&str, &str> = lines.collect();
+    let files: BTreeMap<String, &str> = dependencies.keys().map(|file| (name(file), *file)).collect();
     let built_in: BTreeSet<String> = built_in.lines().map(name).collect();
     let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = Vec::new();
-    for module in wanted {
+    let mut pending: Vec<&str> = Vec::new();
+    for module in required {
         match files.get(*module) {
-            Some(file) => open.push(file),
+            Some(file) => pending.push(file),
             None if built_in.contains(*module) => {}
             None => return Err(format!("the kernel has no module {module}")),
         }
     }
-    while let Some(file) = open.pop() {
+    while let Some(file) = pending.pop() {
         if found.insert(file.to_owned()) {
-            open.extend(needs.get(file).into_iter().flat_map(|needed| needed.split_whitespace()));
+            pending.extend(dependencies.get(file).into_iter().flat_map(|files| files.split_whitespace()));
         }
     }
     Ok(found)
 }
 
-/// `kernel/net/netfilter/ipvs/ip_vs.ko` → `ip_vs`. Files may have `-` where names have `_`.
+/// Returns the name of a module: `kernel/net/netfilter/ipvs/ip_vs.ko` → `ip_vs`. File names may have `-` for `_`.
 fn name(file: &str) -> String {
     let file = file.rsplit('/').next().unwrap_or(file);
     file.split(".ko").next().unwrap_or(file).replace('-', "_")
@@ -128,14 +129,14 @@ mod tests {
         kernel/net/other.ko:\n";
 
     #[test]
-    fn what_a_module_needs_comes_with_it() {
+    fn dependencies_of_a_module_are_included() {
         let found = with_dependencies(&["ip_vs_rr"], DEPENDENCIES, "").expect("it exists");
         let expected = ["ip_vs", "ip_vs_rr", "nf-defrag", "nf_conntrack"].map(|name| format!("kernel/net/{name}.ko"));
         assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn what_is_built_in_needs_no_file_and_what_is_nowhere_is_named() {
+    fn built_in_modules_need_no_file_and_missing_ones_are_named() {
         let built_in = "kernel/net/ipv6/ipv6.ko\n";
         assert!(with_dependencies(&["ipv6", "nf_defrag"], DEPENDENCIES, built_in).expect("both exist").len() == 1);
         let error = with_dependencies(&["ip_vs_no"], DEPENDENCIES, built_in).expect_err("there is none");

@@ -1,4 +1,5 @@
-//! Debian's kernel for virtual machines: the package that `linux-image-cloud-amd64` depends on, kept in the target folder.
+//! Debian's kernel for virtual machines: the package that `linux-image-cloud-amd64` depends on. It is kept in the
+//! target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,26 +7,26 @@ use std::process::Command;
 
 use crate::{packages, step};
 
-/// Depends on the newest kernel of the release, and holds nothing itself.
+/// A metapackage that depends on the newest kernel of the Debian release.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// An unpacked kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// What boots.
+    /// Path of the bootable image.
     pub(crate) image: PathBuf,
-    /// Such as `6.1.0-42-cloud-amd64`: the name of the folder of its modules.
+    /// Version, such as `6.1.0-42-cloud-amd64`; also the name of its module folder.
     pub(crate) version: String,
-    /// The folder that `lib/modules/VERSION` lies in, with a `modules.dep` for all of them.
+    /// Root of the unpacked package, with `lib/modules/VERSION` and its `modules.dep`.
     pub(crate) tree: PathBuf,
 }
 
 impl Kernel {
-    /// The kernel kept in this folder; it is fetched if there is none.
+    /// Returns the kernel in this folder. Downloads it if there is none.
     pub(crate) fn in_folder(folder: &Path) -> Result<Self, String> {
         let tree = folder.join("release");
         if !tree.is_dir() {
-            // Under its own name only when it is whole.
+            // Renamed only once it is complete.
             let unfinished = folder.join("release.unfinished");
             let _ = fs::remove_dir_all(&unfinished);
             fs::create_dir_all(&unfinished).map_err(|error| format!("{}: {error}", unfinished.display()))?;
@@ -37,16 +38,16 @@ impl Kernel {
     }
 }
 
-/// Fetches the newest kernel into an empty folder.
+/// Downloads and unpacks the newest kernel into an empty folder.
 fn fetch(folder: &Path) -> Result<(), String> {
     let package = match newest().and_then(|package| download(folder, &package)) {
         Ok(package) => package,
-        // What apt knows may be older than what the mirror still has.
+        // The package lists may be outdated, and the mirror may no longer have this version.
         Err(_) if packages::is_root() => {
             step::command(Command::new("apt-get").args(["--quiet", "update"]))?;
             download(folder, &newest()?)?
         }
-        Err(error) => return Err(format!("{error}\n`apt-get update`, as root, may help")),
+        Err(error) => return Err(format!("{error}\ntry `apt-get update` as root")),
     };
     step::command(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(folder))?;
     fs::remove_file(&package).map_err(|error| format!("{}: {error}", package.display()))?;
@@ -54,16 +55,18 @@ fn fetch(folder: &Path) -> Result<(), String> {
     step::command(Command::new("busybox").arg("depmod").arg("-b").arg(folder).arg(version))
 }
 
-/// The name of the package of the newest kernel.
+/// Returns the package name of the newest kernel.
 fn newest() -> Result<String, String> {
-    let said = step::output(Command::new("apt-cache").args(["depends", META_PACKAGE]))?;
-    let package = said.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
-    package.map(str::to_owned).ok_or_else(|| format!("apt knows no {META_PACKAGE}: the guest runs Debian's kernel"))
+    let output = step::output(Command::new("apt-cache").args(["depends", META_PACKAGE]))?;
+    let package = output.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+    package.map(str::to_owned).ok_or_else(|| {
+        format!("no package {META_PACKAGE}: the guest needs Debian's kernel, so add Debian's package sources")
+    })
 }
 
 /// Downloads a package into an empty folder.
 fn download(folder: &Path, package: &str) -> Result<PathBuf, String> {
-    // apt's own user may not write here, which it would warn of.
+    // Avoids a warning: apt's sandbox user cannot write to this folder.
     let download = ["--quiet", "--option", "APT::Sandbox::User=root", "download", package];
     step::command(Command::new("apt-get").args(download).current_dir(folder))?;
     Ok(folder.join(only_entry(folder)?))
@@ -74,6 +77,6 @@ fn only_entry(folder: &Path) -> Result<String, String> {
     let entries: Vec<_> = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
     match &entries[..] {
         [entry] => Ok(entry.file_name().to_string_lossy().into_owned()),
-        other => Err(format!("{} has {} entries where one is expected", folder.display(), other.len())),
+        other => Err(format!("{}: expected one entry, found {}", folder.display(), other.len())),
     }
 }
