@@ -1,4 +1,4 @@
-//! What an agent reports for one edge, and where.
+//! Settings of an agent, and the reports that follow from them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,62 +9,72 @@ use weir_protocol::report::{Capacity, HotStreams, Load, MAX_HOT_STREAMS};
 use weir_protocol::{EdgeId, Host, Report};
 
 use crate::endpoint::Endpoint;
-use crate::news::News;
 use crate::probe::{Accepted, Probe, Reading};
+use crate::snapshot::Snapshot;
 use crate::targets::Target;
 
-/// What an agent reports for one edge, and where.
+/// Settings of an agent.
 #[derive(Debug)]
 pub struct Config {
-    /// Who the edge is.
+    /// The edge's GUID.
     pub edge: EdgeId,
     /// The balancers.
     pub targets: Vec<Target>,
-    /// What clients are to call the edge; the balancers take the address that reports come from when it is `None`.
+    /// The host name or address that clients are redirected to; with `None`, balancers use the source address of the
+    /// reports.
     pub redirect: Option<String>,
-    /// What the edge serves where; empty for the ports that clients use at the balancer.
+    /// The schemes and ports that the edge serves. When empty, clients keep the port that they used at the balancer.
     pub endpoints: Vec<Endpoint>,
-    /// Where the load comes from. Of figures that several know, the first one's is reported.
+    /// Sources of the load figures. The first one that knows a figure determines it.
     pub probes: Vec<Box<dyn Probe>>,
-    /// The time between two reports, 100 ms to 1 h.
+    /// Time between two reports, 100 ms to 1 h.
     pub interval: Duration,
     /// The zone that the edge is in.
     pub zone: Option<String>,
-    /// Free labels.
+    /// Free-form labels.
     pub tags: Vec<String>,
     /// Share of clients relative to other edges; 1 when `None`.
     pub weight: Option<f32>,
-    /// How much the edge can carry.
+    /// Limits of the edge's load.
     pub capacity: Capacity,
-    /// Where an operator's pause or drain is kept, and where the running agent is spoken to; when `None` nothing is kept.
+    /// The folder for the state file and the control socket. With `None` commands are not kept over a restart, and there
+    /// is no control socket.
     pub state_folder: Option<PathBuf>,
 }
 
 impl Config {
-    /// Whether what is configured fits into a report, whatever the figures.
+    /// Checks that a report with these settings fits into a datagram, whatever its figures.
     ///
     /// # Errors
     /// [`TooLong`] when it does not.
     pub fn check(&self) -> Result<(), TooLong> {
-        let most = Some(u64::MAX);
+        let max = Some(u64::MAX);
         let reading = Reading {
-            connections: most,
+            connections: max,
             accepted: Some(Accepted { total: u64::MAX, is_estimate: true }),
-            in_bits_per_second: most,
-            out_bits_per_second: most,
+            in_bits_per_second: max,
+            out_bits_per_second: max,
             cpu: Some(1.0),
             hot_streams: Some(HotStreams::from([u64::MAX; MAX_HOT_STREAMS])),
         };
-        let news = News { reading, drain_deadline: Some(Duration::from_millis(u64::MAX)), ..News::default() };
-        codec::encode(&self.report(&news, most, u64::MAX, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
+        let drain_deadline = Some(Duration::from_millis(u64::MAX));
+        let snapshot = Snapshot { reading, drain_deadline, ..Snapshot::default() };
+        codec::encode(&self.report(&snapshot, max, u64::MAX, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
     }
 
-    /// The report of `news`, from a sender that started at `boot_time`; both times in milliseconds since the Unix epoch.
-    pub(crate) fn report(&self, news: &News, last_command: Option<u64>, boot_time: u64, now: u64) -> Report<'_> {
+    /// Returns the report of `snapshot`, from an agent that started at `boot_time`; both times are in milliseconds since
+    /// the Unix epoch.
+    pub(crate) fn report(
+        &self,
+        snapshot: &Snapshot,
+        last_command: Option<u64>,
+        boot_time: u64,
+        now: u64,
+    ) -> Report<'_> {
         let mut report = Report::new(boot_time, now, self.interval);
-        report.status = news.status;
-        report.reasons = news.reasons;
-        report.drain_deadline = news.drain_deadline;
+        report.status = snapshot.status;
+        report.reasons = snapshot.reasons;
+        report.drain_deadline = snapshot.drain_deadline;
         report.last_command = last_command;
         report.redirect = self.redirect.as_deref().and_then(|host| Host::new(host).ok());
         report.endpoints = self.endpoints.iter().map(Endpoint::to_report).take(report.endpoints.capacity()).collect();
@@ -73,15 +83,15 @@ impl Config {
         report.weight = self.weight;
         report.capacity = self.capacity;
         report.load = Load {
-            connections: news.reading.connections,
-            accepted: news.reading.accepted.map(|accepted| accepted.total),
-            accepted_is_estimate: news.reading.accepted.is_some_and(|accepted| accepted.is_estimate),
-            in_bits_per_second: news.reading.in_bits_per_second,
-            out_bits_per_second: news.reading.out_bits_per_second,
-            cpu: news.reading.cpu,
+            connections: snapshot.reading.connections,
+            accepted: snapshot.reading.accepted.map(|accepted| accepted.total),
+            accepted_is_estimate: snapshot.reading.accepted.is_some_and(|accepted| accepted.is_estimate),
+            in_bits_per_second: snapshot.reading.in_bits_per_second,
+            out_bits_per_second: snapshot.reading.out_bits_per_second,
+            cpu: snapshot.reading.cpu,
             ..Load::default()
         };
-        report.hot_streams = news.reading.hot_streams.clone().unwrap_or_default();
+        report.hot_streams = snapshot.reading.hot_streams.clone().unwrap_or_default();
         report.agent_version = Some(env!("CARGO_PKG_VERSION"));
         report
     }

@@ -1,10 +1,10 @@
-//! What the edge serves where.
+//! Endpoints: the schemes and ports that the edge serves.
 
 use std::str::FromStr;
 
 use weir_protocol::{Host, report};
 
-/// One scheme that the edge serves, and the port; written `rtmp://:1935` or `rtmp://other-name:1935`.
+/// A scheme and the port on which the edge serves it, written `rtmp://:1935` or `rtmp://other-name:1935`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     scheme: String,
@@ -13,7 +13,7 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The text is no endpoint.
+/// The text is not an endpoint.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("expected SCHEME://:PORT or SCHEME://HOST:PORT, such as rtmp://:1935")]
 pub struct ParseEndpointError;
@@ -24,9 +24,10 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, ParseEndpointError> {
         let (scheme, authority) = text.split_once("://").ok_or(ParseEndpointError)?;
         let (host, port) = authority.trim_end_matches('/').rsplit_once(':').ok_or(ParseEndpointError)?;
-        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let known_form = scheme.starts_with(|first: char| first.is_ascii_lowercase()) && scheme.bytes().all(letters);
-        if !known_form || scheme.len() > report::MAX_NAME_LENGTH {
+        let is_letter_or_digit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let is_scheme =
+            scheme.starts_with(|first: char| first.is_ascii_lowercase()) && scheme.bytes().all(is_letter_or_digit);
+        if !is_scheme || scheme.len() > report::MAX_NAME_LENGTH {
             return Err(ParseEndpointError);
         }
         let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or(ParseEndpointError)?;
@@ -36,10 +37,10 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// As it stands in a report.
+    /// Returns the endpoint as it is reported.
     #[must_use]
     pub fn to_report(&self) -> report::Endpoint<'_> {
-        // The host was checked when it was read.
+        // The host was validated when it was parsed.
         let host = self.host.as_deref().and_then(|host| Host::new(host).ok());
         report::Endpoint { scheme: &self.scheme, host, port: self.port }
     }
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_has_a_scheme_a_port_and_perhaps_a_host() {
+    fn an_endpoint_has_a_scheme_a_port_and_optionally_a_host() {
         let endpoint: Endpoint = "rtmp://:1935".parse().unwrap();
         assert_eq!(endpoint.to_report(), report::Endpoint { scheme: "rtmp", host: None, port: 1935 });
         let endpoint: Endpoint = "https://[::1]:8443/".parse().unwrap();
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_text_is_rejected() {
         for text in
             ["", "rtmp", "1935", ":1935", "rtmp://", "rtmp://edge", "rtmp://edge:0", "RTMP://:1935", "rtmp://a b:1"]
         {

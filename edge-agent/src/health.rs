@@ -1,27 +1,28 @@
-//! Whether the probes still see the media server.
+//! Whether the probes succeed.
 //!
-//! A probe that fails once has said nothing; one that goes on failing says that the media server is in trouble, and
-//! clients must not be sent to it. Unknown load is not zero load.
+//! A single failure of a probe means nothing. When a probe keeps failing, the media server is in trouble, and no clients
+//! must be sent to it. Unknown load is not zero load.
 
 use std::time::Duration;
 
-/// Since when which probe has failed. Time is whatever monotonic duration the caller counts in.
+/// When each probe last succeeded. Times are monotonic, from any origin.
 #[derive(Debug)]
 pub struct Health {
-    /// For how long a probe may fail.
-    patience: Duration,
-    /// When each probe last succeeded; `None` for one that never has.
+    /// Time without success after which a probe counts as failed.
+    tolerance: Duration,
+    /// When each probe last succeeded; `None` for a probe that never has.
     succeeded: Vec<Option<Duration>>,
 }
 
 impl Health {
-    /// For how many intervals a probe may fail: one is a hiccup, after two the last figure is stale for the balancers too.
-    pub const PATIENCE_INTERVALS: u32 = 2;
+    /// Intervals without success after which a probe counts as failed. One may be a hiccup; after two, the balancers
+    /// consider the last figures stale as well.
+    pub const TOLERANCE_INTERVALS: u32 = 2;
 
-    /// Health of so many probes, none of which has succeeded yet, with reports every `interval`.
+    /// The health of this number of probes, none of which has succeeded yet, with a report every `interval`.
     #[must_use]
     pub fn new(probes: usize, interval: Duration) -> Self {
-        Self { patience: interval * Self::PATIENCE_INTERVALS, succeeded: vec![None; probes] }
+        Self { tolerance: interval * Self::TOLERANCE_INTERVALS, succeeded: vec![None; probes] }
     }
 
     /// Notes that a probe succeeded.
@@ -31,11 +32,11 @@ impl Health {
         }
     }
 
-    /// Whether every probe has succeeded lately.
+    /// Returns whether every probe has succeeded recently.
     #[must_use]
     pub fn is_healthy(&self, now: Duration) -> bool {
-        let lately = |at: &Option<Duration>| at.is_some_and(|at| now.saturating_sub(at) <= self.patience);
-        self.succeeded.iter().all(lately)
+        let recently = |at: &Option<Duration>| at.is_some_and(|at| now.saturating_sub(at) <= self.tolerance);
+        self.succeeded.iter().all(recently)
     }
 }
 
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_is_borne_and_a_second_in_a_row_is_not() {
+    fn an_edge_is_healthy_after_one_failure_but_not_after_two_in_a_row() {
         let mut health = Health::new(1, SECOND);
         health.succeeded(0, SECOND);
         assert!(health.is_healthy(3 * SECOND));

@@ -1,9 +1,10 @@
-//! The GUID file: who this edge is.
+//! The GUID file, which identifies this edge.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use weir_program::files::{self, Access};
 use weir_program::random;
 use weir_protocol::EdgeId;
 
@@ -13,15 +14,15 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{0}: cannot be read: {1}")]
     Unreadable(PathBuf, io::Error),
-    /// There is no file yet, and none can be made.
+    /// The file does not exist, and cannot be created.
     #[error("{0}: cannot be created: {1}; choose another folder with --state")]
     NotCreated(PathBuf, io::Error),
-    /// The file holds something else.
+    /// The file does not hold a GUID.
     #[error("{0}: {1}; remove the file to get a new identity")]
     Malformed(PathBuf, weir_protocol::edge_id::ParseEdgeIdError),
 }
 
-/// Reads the identity from `file`, which is made with a random one if it is not there.
+/// Reads the GUID from `file`, which is created with a random one if it does not exist.
 ///
 /// # Errors
 /// [`Error`], which names the file.
@@ -30,21 +31,13 @@ pub fn load(file: &Path) -> Result<EdgeId, Error> {
         Ok(text) => text.parse().map_err(|error| Error::Malformed(file.into(), error)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let id = EdgeId::from_random(random::bytes());
-            create(file, id).map_err(|error| Error::NotCreated(file.into(), error))?;
+            // Fails when another agent has created the file meanwhile: two agents must not share one GUID.
+            let created = files::create(file, format!("{id}\n").as_bytes(), Access::Everyone);
+            created.map_err(|error| Error::NotCreated(file.into(), error))?;
             Ok(id)
         }
         Err(error) => Err(Error::Unreadable(file.into(), error)),
     }
-}
-
-fn create(file: &Path, id: EdgeId) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Of two agents that start at once, the second must not take over the identity of the first.
-    let mut output = OpenOptions::new().write(true).create_new(true).open(file)?;
-    writeln!(output, "{id}")?;
-    output.sync_all()
 }
 
 #[cfg(test)]
@@ -52,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_is_made_once_and_kept() {
+    fn an_identity_is_created_once_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/guid");
         let id = load(&file).unwrap();
@@ -61,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_something_else_is_named_with_what_to_do() {
+    fn a_file_without_a_guid_is_named_in_the_error_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("guid");
         fs::write(&file, "edge1\n").unwrap();

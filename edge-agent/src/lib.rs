@@ -1,43 +1,56 @@
-//! Weir's edge agent: reports the load of one media server to the balancers, and obeys their operators.
+//! Weir's edge agent: reports the load of one media server to the balancers, and carries out the commands of operators.
+//!
+//! The agent runs beside the media server. Twice a second each probe reads the load: from the media server itself, or from
+//! the kernel. Every 2.5 s, and at once when something important changes, the agent sends a sealed UDP report to every
+//! balancer. A balancer answers each report with an ack, which may contain a command of its operator: pause, unpause or
+//! drain.
 //!
 //! ```text
-//! media server ──probe──▶ reading ──▶ agent ──sealed UDP report, every 2.5 s──▶ each target
+//! media server ──probe──▶ reading ──▶ agent ──sealed UDP report, every 2.5 s──▶ each balancer
 //!                                       ▲                                          │
-//!                                       └──────────sealed ack (pause, drain)───────┘
+//!                                       └──────────sealed ack, with a command──────┘
 //! ```
 //!
-//! | module             | what it holds                                                                  |
-//! |--------------------|--------------------------------------------------------------------------------|
-//! | [`config`]         | what is reported, and to whom                                                  |
-//! | [`agent`]          | the agent itself: asks the probes, hears orders, decides what to report        |
-//! | [`news`]           | what there is to report, and whether it can wait; pure                         |
-//! | [`state`]          | why the edge takes no clients: operator, capacity, health; pure, and kept      |
-//! | [`health`]         | whether the probes still see the media server; pure                            |
-//! | [`probe`]          | where load comes from: one module for each kind of media server                |
-//! | [`probes`]         | the probes at work                                                             |
-//! | [`accepted`]       | how many connections were accepted, where no media server says so; pure        |
-//! | [`target`]         | the conversation with one target                                               |
-//! | [`sender`]         | that target's socket                                                           |
-//! | [`control`]        | how the running agent is spoken to on its machine                              |
-//! | [`identity`]       | the GUID file                                                                  |
-//! | [`targets`]        | target addresses, and `loadbalancertargets.txt`                                |
-//! | [`endpoint`]       | what the edge serves where                                                     |
-//! | [`direct_routing`] | makes this machine a real server that takes packets for virtual addresses      |
+//! The edge owns its state. It saves a command before it confirms it, and repeats its state in every report, so that a
+//! balancer can be restarted at any time. An operator on the machine can give the same commands through a socket in the
+//! state folder.
+//!
+//! | module             | contents                                                                     |
+//! |--------------------|------------------------------------------------------------------------------|
+//! | [`config`]         | settings of an agent, and the reports that follow from them                  |
+//! | [`agent`]          | the agent: reads probes, applies commands, decides when to report            |
+//! | [`snapshot`]       | the reported state, and whether a change is urgent; pure                     |
+//! | [`pace`]           | when the next report is due; pure                                            |
+//! | [`availability`]   | why the edge takes no clients: operator, capacity, health; pure              |
+//! | [`state_file`]     | the operator's commands, kept over restarts                                  |
+//! | [`health`]         | whether the probes succeed; pure                                             |
+//! | [`probe`]          | sources of load figures: one file for each kind of media server              |
+//! | [`prober`]         | runs the probes                                                              |
+//! | [`accepted`]       | counts accepted connections for media servers that do not; pure              |
+//! | [`target`]         | the exchange of reports and acks with one balancer                           |
+//! | [`sender`]         | the socket for one balancer                                                  |
+//! | [`control`]        | the socket through which operators on this machine command the agent         |
+//! | [`identity`]       | the GUID file                                                                |
+//! | [`targets`]        | addresses of balancers, and `loadbalancertargets.txt`                        |
+//! | [`endpoint`]       | schemes and ports that the edge serves                                       |
+//! | [`direct_routing`] | makes this machine a real server for direct routing (LVS-DR)                 |
 #![forbid(unsafe_code)]
 
 mod accepted;
 pub mod agent;
+mod availability;
 pub mod config;
 pub mod control;
 pub mod direct_routing;
 pub mod endpoint;
 pub mod health;
 pub mod identity;
-mod news;
+mod pace;
 pub mod probe;
-mod probes;
+mod prober;
 pub mod sender;
-mod state;
+mod snapshot;
+mod state_file;
 mod target;
 pub mod targets;
 

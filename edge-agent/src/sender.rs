@@ -1,4 +1,4 @@
-//! One target's socket: resolve its name, seal and send reports, receive and open acks.
+//! The socket for one target: resolves its name, seals and sends reports, receives and opens acks.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,59 +14,59 @@ use weir_protocol::{Command, EdgeId, Report};
 
 use crate::targets::{Target, TargetAddress};
 
-/// How long a name may take to resolve.
+/// Maximum time for a name lookup.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the addresses of a name are used before it is asked again.
+/// Time after which the addresses of a name are looked up again.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The reports to one target.
+/// The sender of reports to one target.
 #[derive(Debug)]
 pub struct Sender {
     address: TargetAddress,
     sealer: weir_protocol::Sender,
-    names: Names,
-    /// Connected to the address that is used now, so that it hears when nobody listens there; `None` after an error.
+    resolver: Resolver,
+    /// Connected to the current address, so that the kernel reports ICMP errors; `None` after an error.
     socket: Option<(SocketAddr, UdpSocket)>,
-    /// Whether the network said, since the last report, that nobody listens.
+    /// Whether an ICMP error since the last report said that the port is closed.
     is_refused: bool,
-    /// How often sending has failed: each time the next address is tried.
+    /// The number of failures so far. After each, the next address is tried.
     failures: usize,
-    /// What was wrong the last time, so that each trouble is logged once.
-    trouble: Option<String>,
+    /// The error of the last report, so that each error is logged once.
+    last_error: Option<String>,
 }
 
 impl Sender {
-    /// A sender that has just started.
+    /// Creates a sender that has not sent anything yet.
     #[must_use]
     pub fn new(target: &Target, edge: EdgeId) -> Self {
         Self {
             address: target.address.clone(),
             sealer: weir_protocol::Sender::new(target.key.clone(), edge, random::bytes()),
-            names: Names::default(),
+            resolver: Resolver::default(),
             socket: None,
             is_refused: false,
             failures: 0,
-            trouble: None,
+            last_error: None,
         }
     }
 
-    /// What was wrong the last time.
+    /// Returns why the last report could not be sent.
     #[must_use]
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
-    /// The next ack that can be believed. Nothing is lost when it is cancelled.
-    pub async fn next_ack(&mut self) -> Acked {
-        // One byte more than the longest ack, so that a longer one is seen to be too long rather than cut.
+    /// Waits for the next valid ack. Cancel-safe.
+    pub async fn next_ack(&mut self) -> ReceivedAck {
+        // One byte more than the longest ack, so that a longer one is rejected for its length rather than cut.
         let mut buffer = [0; MAX_LENGTH + 1];
         loop {
             let Some((_, socket)) = &self.socket else {
                 return std::future::pending().await;
             };
             let Ok(length) = socket.recv(&mut buffer).await else {
-                // Nobody listens there. The next report finds out, and tries another address.
+                // The port is closed. The next report notices, and tries another address.
                 self.is_refused = true;
                 return std::future::pending().await;
             };
@@ -74,36 +74,36 @@ impl Sender {
                 Ok(ack) => {
                     let balancer = ack.balancer.map(str::to_owned);
                     let is_of_last = ack.counter == self.sealer.last_counter();
-                    return Acked { balancer, command: ack.command, is_of_last };
+                    return ReceivedAck { balancer, command: ack.command, is_of_last };
                 }
-                Err(rejection) => debug!(target = %self.address, %rejection, "an ack is not believed"),
+                Err(rejection) => debug!(target = %self.address, reason = %rejection, "ack rejected"),
             }
         }
     }
 
-    /// Sends one report. What goes wrong is logged, and tried anew with the next.
+    /// Sends one report. A failure is logged; the next report tries again.
     pub async fn send(&mut self, report: &Report<'_>) {
-        let trouble = match self.try_send(report).await {
-            Ok(Sent::Heard) => None,
-            // Whether trouble is over shows with the next report.
-            Ok(Sent::Unheard) => return,
+        let error = match self.try_send(report).await {
+            Ok(Sent::OnKnownSocket) => None,
+            // The next report shows whether the error persists.
+            Ok(Sent::OnNewSocket) => return,
             Err(error) => {
                 self.failures = self.failures.wrapping_add(1);
                 Some(error.to_string())
             }
         };
-        if trouble != self.trouble {
-            match &trouble {
-                Some(error) => warn!(target = %self.address, error, "reports do not get through"),
-                None => info!(target = %self.address, "reports are sent again"),
+        if error != self.last_error {
+            match &error {
+                Some(error) => warn!(target = %self.address, error, "report cannot be sent; retrying with each report"),
+                None => info!(target = %self.address, "reports sent again"),
             }
-            self.trouble = trouble;
+            self.last_error = error;
         }
     }
 
     async fn try_send(&mut self, report: &Report<'_>) -> io::Result<Sent> {
         let datagram = self.sealer.seal(report).map_err(io::Error::other)?;
-        let addresses = self.names.addresses(&self.address).await?;
+        let addresses = self.resolver.addresses(&self.address).await?;
         let mut address = addresses[self.failures % addresses.len()];
         let mut failed = None;
         if let Some((_, socket)) = self.socket.take_if(|(connected_to, _)| *connected_to == address) {
@@ -115,9 +115,9 @@ impl Sender {
             match sent {
                 Ok(_) => {
                     self.socket = Some((address, socket));
-                    return Ok(Sent::Heard);
+                    return Ok(Sent::OnKnownSocket);
                 }
-                // Most often this is what the network said of the datagram before; this one was not sent.
+                // Most often an ICMP error that the previous report caused. This report was not sent.
                 Err(error) => failed = Some(error),
             }
             address = addresses[self.failures.wrapping_add(1) % addresses.len()];
@@ -125,28 +125,28 @@ impl Sender {
         let socket = connect(address).await?;
         socket.send(datagram).await?;
         self.socket = Some((address, socket));
-        failed.map_or(Ok(Sent::Unheard), Err)
+        failed.map_or(Ok(Sent::OnNewSocket), Err)
     }
 }
 
-/// What an ack said.
+/// The contents of a valid ack.
 #[derive(Clone, Debug)]
-pub struct Acked {
-    /// What the balancer calls itself.
+pub struct ReceivedAck {
+    /// The balancer's name.
     pub balancer: Option<String>,
-    /// What an operator wants.
+    /// The command of an operator.
     pub command: Option<Command>,
-    /// Whether it answers the report that was sent last.
+    /// Whether the ack answers the last report.
     pub is_of_last: bool,
 }
 
-/// What is known of a datagram that was sent.
+/// How a report was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
-    /// The one before, over the same socket, did not come back as undeliverable.
-    Heard,
-    /// It is the first over its socket.
-    Unheard,
+    /// On the same socket as the previous report, which caused no ICMP error.
+    OnKnownSocket,
+    /// As the first report on its socket, so that an ICMP error may still follow.
+    OnNewSocket,
 }
 
 async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -156,29 +156,28 @@ async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// The addresses of a name, asked again from time to time without anybody having to wait.
+/// The addresses of a name, looked up periodically in the background.
 #[derive(Debug, Default)]
-struct Names {
-    /// Never empty once known.
+struct Resolver {
+    /// Never empty after the first successful lookup.
     known: Vec<SocketAddr>,
-    asked_at: Option<Instant>,
+    looked_up_at: Option<Instant>,
     lookup: Option<JoinHandle<io::Result<Vec<SocketAddr>>>>,
 }
 
-impl Names {
-    /// What is known of `target`. Waits only while nothing is.
+impl Resolver {
+    /// Returns the addresses of `target`. Waits only until the first lookup has succeeded.
     async fn addresses(&mut self, target: &TargetAddress) -> io::Result<&[SocketAddr]> {
-        let is_due = self.known.is_empty() || self.asked_at.is_none_or(|at| at.elapsed() >= RESOLVE_INTERVAL);
+        let is_due = self.known.is_empty() || self.looked_up_at.is_none_or(|at| at.elapsed() >= RESOLVE_INTERVAL);
         if is_due && self.lookup.is_none() {
-            self.asked_at = Some(Instant::now());
+            self.looked_up_at = Some(Instant::now());
             self.lookup = Some(tokio::spawn(resolve(target.clone())));
         }
         if let Some(lookup) = self.lookup.take_if(|lookup| lookup.is_finished() || self.known.is_empty()) {
             match lookup.await.map_err(io::Error::other)? {
                 Ok(addresses) => self.known = addresses,
-                // An address that worked is better than none.
                 Err(error) if self.known.is_empty() => return Err(error),
-                Err(error) => warn!(%target, %error, "the name does not resolve any more; its last address is used"),
+                Err(error) => warn!(%target, %error, "name lookup failed; keeping previous addresses"),
             }
         }
         Ok(&self.known)
@@ -187,6 +186,6 @@ impl Names {
 
 async fn resolve(target: TargetAddress) -> io::Result<Vec<SocketAddr>> {
     let lookup = timeout(RESOLVE_TIMEOUT, lookup_host((target.host.as_str(), target.port)));
-    let addresses: Vec<_> = lookup.await.map_err(|_| io::Error::other("the name does not resolve in time"))??.collect();
+    let addresses: Vec<_> = lookup.await.map_err(|_| io::Error::other("name lookup timed out"))??.collect();
     if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
 }

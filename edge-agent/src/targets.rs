@@ -1,32 +1,32 @@
-//! The balancers to report to.
+//! Targets: the balancers to report to.
 
 use std::net::Ipv6Addr;
 
 use weir_protocol::EdgeKey;
 use weir_protocol::key::{ParseKeyError, WrittenKey};
 
-/// The UDP port of a balancer that is named without one.
+/// The default UDP port of a balancer.
 pub const DEFAULT_PORT: u16 = 1934;
 
-/// One balancer.
+/// A balancer to report to.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where it takes reports.
+    /// The address for reports.
     pub address: TargetAddress,
-    /// What reports to it are sealed with.
+    /// The key that seals the reports.
     pub key: EdgeKey,
 }
 
-/// `HOST:PORT`, not resolved yet: the address behind a name may change while the agent runs.
+/// `HOST:PORT`, unresolved: the addresses of a name may change while the agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetAddress {
-    /// A name or an address, IPv6 without brackets.
+    /// A host name or an IP address, IPv6 without brackets.
     pub host: String,
     /// The UDP port.
     pub port: u16,
 }
 
-/// The text is no address of a balancer.
+/// The text is not the address of a balancer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("expected HOST:PORT or HOST, such as balancer.example.com:1934")]
 pub struct ParseTargetError;
@@ -35,7 +35,7 @@ impl std::str::FromStr for TargetAddress {
     type Err = ParseTargetError;
 
     fn from_str(text: &str) -> Result<Self, ParseTargetError> {
-        // An IPv6 address without brackets has no port: its last group is not one.
+        // An IPv6 address without brackets has no port; its last group is not one.
         if text.parse::<Ipv6Addr>().is_ok() {
             return Self::new(text, DEFAULT_PORT);
         }
@@ -67,33 +67,34 @@ impl std::fmt::Display for TargetAddress {
 /// A line of a targets file.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Where the balancer takes reports.
+    /// The balancer's address for reports.
     pub address: TargetAddress,
-    /// What reports to it are sealed with; `None` when the column is empty, for the key that is given elsewhere.
+    /// The key for this balancer; `None` when the column is empty, which stands for the common key.
     pub key: Option<WrittenKey>,
 }
 
-/// What is wrong in a targets file.
+/// Why a targets file is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LineError {
-    /// Not `host,port,key`.
+    /// The line does not have three columns.
     #[error("expected host,port,key")]
     Columns,
-    /// The first two columns are no address.
+    /// The first two columns are not an address.
     #[error("`{0},{1}` is not a host and a port from 1 to 65535")]
     Address(String, String),
-    /// The third column is no key.
+    /// The third column is not a key.
     #[error("{0}")]
     Key(ParseKeyError),
-    /// There is no line with a target at all.
+    /// The file has no target.
     #[error("no target: expected a line host,port,key")]
     Missing,
 }
 
-/// Reads `loadbalancertargets.txt` as the original has it: `#` comments, and `host,port,key` for each balancer.
+/// Parses `loadbalancertargets.txt` in the format of the Wowza Load Balancer AddOn: `#` comments, and `host,port,key` for
+/// each balancer.
 ///
 /// # Errors
-/// The number of the line, from 1, and what is wrong with it.
+/// The line number, from 1, and what is wrong with that line.
 pub fn parse_file(text: &str) -> Result<Vec<Line>, (usize, LineError)> {
     let mut targets = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_port_or_gets_the_usual_one() {
+    fn an_address_without_a_port_gets_the_default_port() {
         for (text, host, port) in [
             ("lb.example.com:1999", "lb.example.com", 1999),
             ("lb", "lb", 1934),
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_targets_file_is_read_as_it_is() {
+    fn a_targets_file_of_the_original_is_parsed() {
         let secret = Secret::from_random([7; 32]);
         let text = format!(
             "# [load-balancer-ip-address],[load-balancer-port],[encryption-key]\r\n\n 10.0.0.1 , 1934 , {} \r\nlb,1935,\n",
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_line_and_a_key_is_never_repeated() {
+    fn errors_have_the_line_number_and_never_repeat_a_key() {
         let error = |text| parse_file(text).unwrap_err();
         let (line, wrong) = error("# x\nlb,1934,023D4FB4IS83====\n");
         assert_eq!((line, wrong.to_string().contains("023D")), (2, false));

@@ -1,4 +1,4 @@
-//! What an agent sends, received as a balancer receives it.
+//! The reports of an agent, received by a balancer's end of the protocol.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use weir_edge_agent::agent::Error;
-use weir_edge_agent::control::{self, Request};
-use weir_edge_agent::probe::{Accepted, Outcome, Probe, Reading};
+use weir_edge_agent::control::{self, ControlRequest};
+use weir_edge_agent::probe::{Accepted, Probe, ReadFuture, Reading};
 use weir_edge_agent::{Config, Target};
 use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
@@ -24,7 +24,7 @@ const EDGE: EdgeId = EdgeId([7; 16]);
 /// Long enough for any machine; nothing waits for it unless a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A probe that knows seven connections, and can be made to fail.
+/// A probe that reads seven connections, and can be made to fail.
 #[derive(Debug, Default)]
 struct Switched(Arc<AtomicBool>);
 
@@ -33,7 +33,7 @@ impl Probe for Switched {
         "switched".to_owned()
     }
 
-    fn read(&mut self) -> Outcome<'_> {
+    fn read(&mut self) -> ReadFuture<'_> {
         let fails = self.0.load(Ordering::Relaxed);
         Box::pin(async move {
             if fails { Err("switched off".into()) } else { Ok(Reading { connections: Some(7), ..Reading::default() }) }
@@ -41,7 +41,7 @@ impl Probe for Switched {
     }
 }
 
-/// A probe of a media server that has accepted so many, and is started anew.
+/// A probe that reads these totals of accepted connections, one after the other.
 #[derive(Debug)]
 struct Restarted(Vec<u64>);
 
@@ -50,7 +50,7 @@ impl Probe for Restarted {
         "restarted".to_owned()
     }
 
-    fn read(&mut self) -> Outcome<'_> {
+    fn read(&mut self) -> ReadFuture<'_> {
         let total = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
         Box::pin(async move {
             Ok(Reading {
@@ -62,14 +62,14 @@ impl Probe for Restarted {
     }
 }
 
-/// The end that a balancer has.
+/// A balancer's end of the protocol.
 struct Balancer {
     socket: UdpSocket,
     receiver: Receiver,
     secret: Secret,
 }
 
-/// What the tests look at in a report.
+/// The fields of a report that the tests compare.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: Status,
@@ -90,8 +90,8 @@ impl Balancer {
         Target { address, key: self.secret.edge_key(EDGE) }
     }
 
-    /// What `look` sees in the next report that is believed, and where it came from. The first is not: it announces the
-    /// edge.
+    /// Returns what `look` returns for the next accepted report, with the source and length of the datagram. The first
+    /// report is not accepted: it only announces the edge.
     async fn look<T>(&mut self, look: impl Fn(&Report<'_>) -> T) -> (T, SocketAddr, usize) {
         let mut buffer = [0; 2000];
         loop {
@@ -119,7 +119,7 @@ impl Balancer {
         self.next_from().await.0
     }
 
-    /// Answers the next report with this command.
+    /// Acknowledges the next report with this command.
     async fn command(&mut self, command: Command) {
         let (_, source, length) = self.next_from().await;
         let mut output = [0; MAX_LENGTH];
@@ -127,7 +127,7 @@ impl Balancer {
         self.socket.send_to(ack, source).await.unwrap();
     }
 
-    /// Reports until one is as it should be.
+    /// Receives reports until one is as expected.
     async fn await_seen(&mut self, expected: Seen) {
         timeout(PATIENCE, async { while self.next().await != expected {} }).await.expect("such a report");
     }
@@ -163,7 +163,7 @@ const RUNNING: Seen =
 #[tokio::test]
 async fn every_target_gets_the_first_report_at_once_each_under_its_own_key() {
     let (mut first, mut second) = (Balancer::with_secret(1).await, Balancer::with_secret(2).await);
-    // An hour between reports: what comes is what is sent at once.
+    // An hour between reports: only those that are sent at once arrive.
     let hour = Duration::from_secs(3600);
     let (_stop, _agent) = start(config(vec![first.target(), second.target()], Switched::default(), hour));
     assert_eq!(first.next().await, RUNNING);
@@ -171,7 +171,7 @@ async fn every_target_gets_the_first_report_at_once_each_under_its_own_key() {
 }
 
 #[tokio::test]
-async fn a_target_that_cannot_be_reached_delays_no_other() {
+async fn an_unreachable_target_does_not_delay_the_others() {
     let mut alive = Balancer::with_secret(1).await;
     let unknown = Target { address: "no-such-host.invalid:1934".parse().unwrap(), ..alive.target() };
     let deaf = Target { address: "127.0.0.1:1".parse().unwrap(), ..alive.target() };
@@ -183,7 +183,7 @@ async fn a_target_that_cannot_be_reached_delays_no_other() {
 }
 
 #[tokio::test]
-async fn while_its_probe_fails_an_edge_takes_no_clients_and_its_load_is_unknown() {
+async fn an_edge_whose_probe_fails_takes_no_clients_and_its_load_is_unknown() {
     let mut balancer = Balancer::with_secret(1).await;
     let fails = Arc::new(AtomicBool::new(true));
     let probe = Switched(Arc::clone(&fails));
@@ -197,7 +197,7 @@ async fn while_its_probe_fails_an_edge_takes_no_clients_and_its_load_is_unknown(
 }
 
 #[tokio::test]
-async fn the_accepted_total_does_not_run_backwards_when_the_media_server_is_started_anew() {
+async fn the_accepted_total_does_not_decrease_when_the_media_server_restarts() {
     let mut balancer = Balancer::with_secret(1).await;
     let probe = Restarted(vec![1000, 1000, 1000, 3, 5]);
     let (_stop, _agent) = start(config(vec![balancer.target()], probe, Duration::from_millis(100)));
@@ -221,14 +221,14 @@ async fn the_hottest_streams_are_reported() {
 }
 
 #[tokio::test]
-async fn the_last_report_says_that_the_edge_stops() {
+async fn the_last_report_has_the_status_stopping() {
     let mut balancer = Balancer::with_secret(1).await;
     let (stop, agent) = start(config(vec![balancer.target()], Switched::default(), Duration::from_secs(3600)));
     assert_eq!(balancer.next().await, RUNNING);
     stop.send(()).unwrap();
     let stopping =
         Seen { status: Status::Stopping, reasons: Reasons::SHUTDOWN, connections: Some(7), last_command: None };
-    // One lost datagram must not cost the clients of a whole timeout.
+    // A single lost datagram must not delay this until the timeout.
     for _ in 0..3 {
         assert_eq!(balancer.next().await, stopping);
     }
@@ -239,18 +239,18 @@ const PAUSED: Seen =
     Seen { status: Status::Paused, reasons: Reasons::OPERATOR, connections: Some(7), last_command: None };
 
 #[tokio::test]
-async fn a_command_of_one_balancer_is_obeyed_and_every_balancer_hears_of_it() {
+async fn a_command_of_one_balancer_is_applied_and_reported_to_every_balancer() {
     let (mut first, mut second) = (Balancer::with_secret(1).await, Balancer::with_secret(2).await);
     let hour = Duration::from_secs(3600);
     let (_stop, _agent) = start(config(vec![first.target(), second.target()], Switched::default(), hour));
     first.command(Command { id: 11, action: Action::Pause }).await;
-    // An hour between reports: it is told at once, and who gave it hears that it was obeyed.
+    // An hour between reports: the change is reported at once, and confirmed to the balancer that sent the command.
     first.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
     second.await_seen(PAUSED).await;
 }
 
 #[tokio::test]
-async fn a_command_that_comes_again_is_not_obeyed_again() {
+async fn a_command_that_is_delivered_again_is_not_applied_again() {
     let mut balancer = Balancer::with_secret(1).await;
     let folder = tempfile::tempdir().unwrap();
     let often = Duration::from_millis(100);
@@ -260,16 +260,16 @@ async fn a_command_that_comes_again_is_not_obeyed_again() {
     let pause = Command { id: 11, action: Action::Pause };
     balancer.command(pause).await;
     balancer.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
-    let report = control::ask(folder.path(), Request::Unpause).await.unwrap();
-    assert_eq!(report.status, "running");
+    let status = control::send(folder.path(), ControlRequest::Unpause).await.unwrap();
+    assert_eq!(status.status, "running");
     balancer.command(pause).await;
     balancer.command(Command { id: 12, action: Action::Unpause }).await;
     balancer.await_seen(Seen { last_command: Some(12), ..RUNNING }).await;
-    assert_eq!(control::ask(folder.path(), Request::Status).await.unwrap().status, "running");
+    assert_eq!(control::send(folder.path(), ControlRequest::Status).await.unwrap().status, "running");
 }
 
 #[tokio::test]
-async fn a_pause_survives_a_restart_and_each_start_is_a_later_one() {
+async fn a_pause_survives_a_restart_and_the_boot_time_grows() {
     let mut balancer = Balancer::with_secret(1).await;
     let folder = tempfile::tempdir().unwrap();
     let hour = Duration::from_secs(3600);
@@ -280,18 +280,18 @@ async fn a_pause_survives_a_restart_and_each_start_is_a_later_one() {
     };
     let (stop, agent) = started(&balancer);
     assert_eq!(balancer.next().await, RUNNING);
-    control::ask(folder.path(), Request::Pause).await.unwrap();
+    control::send(folder.path(), ControlRequest::Pause).await.unwrap();
     balancer.await_seen(PAUSED).await;
     stop.send(()).unwrap();
     agent.await.unwrap().unwrap();
     let (_stop, _agent) = started(&balancer);
     balancer.await_seen(PAUSED).await;
-    let status = control::ask(folder.path(), Request::Status).await.unwrap();
+    let status = control::send(folder.path(), ControlRequest::Status).await.unwrap();
     assert_eq!((status.status.as_str(), &status.reasons[..]), ("paused", &["operator".to_owned()][..]));
 }
 
 #[tokio::test]
-async fn a_second_agent_with_the_same_state_is_refused() {
+async fn a_second_agent_with_the_same_state_folder_does_not_start() {
     let balancer = Balancer::with_secret(1).await;
     let folder = tempfile::tempdir().unwrap();
     let with_folder = || {
@@ -301,7 +301,7 @@ async fn a_second_agent_with_the_same_state_is_refused() {
     };
     let (_stop, _agent) = start(with_folder());
     timeout(PATIENCE, async {
-        while control::ask(folder.path(), Request::Status).await.is_err() {
+        while control::send(folder.path(), ControlRequest::Status).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
@@ -309,4 +309,34 @@ async fn a_second_agent_with_the_same_state_is_refused() {
     .expect("the first agent runs");
     let second = weir_edge_agent::run(with_folder(), std::future::pending()).await;
     assert!(matches!(second, Err(Error::AlreadyRuns(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_saved_is_an_error_for_the_operator_and_is_not_confirmed() {
+    let mut balancer = Balancer::with_secret(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(vec![balancer.target()], Switched::default(), Duration::from_millis(100));
+    config.state_folder = Some(folder.path().to_owned());
+    let (_stop, _agent) = start(config);
+    assert_eq!(balancer.next().await, RUNNING);
+    // Not even root can replace a folder by a file.
+    let state_file = folder.path().join("operator.json");
+    std::fs::remove_file(&state_file).unwrap();
+    std::fs::create_dir(&state_file).unwrap();
+
+    let error = control::send(folder.path(), ControlRequest::Pause).await.unwrap_err().to_string();
+    let expected = format!("{}: cannot be written: ", state_file.display());
+    assert!(error.starts_with(&expected) && error.ends_with("lost when the agent restarts"), "{error}");
+    // The command is in effect nevertheless.
+    balancer.await_seen(PAUSED).await;
+
+    let unpause = Command { id: 11, action: Action::Unpause };
+    balancer.command(unpause).await;
+    balancer.await_seen(RUNNING).await;
+    for _ in 0..5 {
+        assert_eq!(balancer.next().await.last_command, None, "a command that may be lost is not confirmed");
+    }
+    std::fs::remove_dir(&state_file).unwrap();
+    balancer.command(unpause).await;
+    balancer.await_seen(Seen { last_command: Some(11), ..RUNNING }).await;
 }

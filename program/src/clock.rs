@@ -1,4 +1,4 @@
-//! The one place that reads clocks; everything else takes time as an argument.
+//! The clocks. Only this module reads them; all other code takes time as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,27 +9,27 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows zero now.
+    /// Starts a clock at zero.
     #[must_use]
     pub fn start() -> Self {
         Self { origin: Instant::now() }
     }
 
-    /// The time since it was started.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.origin.elapsed()
     }
 }
 
-/// The time of day.
+/// Returns the time of day.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Milliseconds since the Unix epoch; 0 before it.
+/// Returns the milliseconds since the Unix epoch; 0 before it.
 #[must_use]
 pub fn unix_milliseconds() -> u64 {
     let since_epoch = now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,22 +1,22 @@
-//! Key files: read, and made.
+//! Key files: reading and creating them.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use weir_protocol::Secret;
 use weir_protocol::key::{ParseKeyError, WrittenKey, parse_key_file};
 
+use crate::files::{self, Access};
 use crate::random;
 
-/// Why there are no keys.
+/// Why a key file cannot be used.
 #[derive(Debug)]
 pub enum Error {
     /// The file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// A line of the file is no key.
+    /// A line of the file, numbered from 1, is not a key.
     Malformed(PathBuf, usize, ParseKeyError),
 }
 
@@ -31,35 +31,31 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads a key file, a key a line.
+/// Reads a key file, which holds one key per line.
 ///
 /// # Errors
-/// [`Error`], which names the file, and the line where one is malformed.
+/// [`Error`], which names the file, and the line of a malformed key.
 pub fn read(file: &Path) -> Result<Vec<WrittenKey>, Error> {
     let text = fs::read_to_string(file).map_err(|error| Error::Unreadable(file.into(), error))?;
     parse_key_file(&text).map_err(|(line, error)| Error::Malformed(file.into(), line, error))
 }
 
-/// What to say to whoever uses a passphrase.
-pub const PASSPHRASE_WARNING: &str = "a passphrase is used as a key: whoever records one report can try out passphrases; make a key with `weir-balancer keygen`";
+/// The warning for operators who use a passphrase.
+pub const PASSPHRASE_WARNING: &str = "using a passphrase as key: it can be guessed offline from a single recorded report; make a key with `weir-balancer keygen`";
 
-/// A new secret.
+/// Generates a secret.
 #[must_use]
 pub fn generate() -> Secret {
     Secret::from_random(random::bytes())
 }
 
-/// Writes a secret, as one line, into a new file that nobody but this user can read, in a folder that is made if it is not there.
+/// Writes a secret, as one line, into a new file that only its owner can read, and creates the folder if it is missing.
+/// The file holds the whole line or does not exist: no failure leaves an empty key file behind.
 ///
 /// # Errors
-/// Those of the system; also when there is such a file already, which is left as it is.
+/// Those of [`files::create`]; [`io::ErrorKind::AlreadyExists`] when the file exists, which stays as it is.
 pub fn create(file: &Path, line: &str) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut output = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    writeln!(output, "{line}")?;
-    output.sync_all()
+    files::create(file, format!("{line}\n").as_bytes(), Access::Owner)
 }
 
 #[cfg(test)]
@@ -69,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_file_is_for_its_user_only_and_is_never_overwritten() {
+    fn a_key_file_is_for_its_owner_only_and_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/key");
         let secret = generate();
@@ -80,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_named_and_a_key_is_not_repeated() {
+    fn errors_name_the_file_and_the_line_but_never_repeat_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         let error = read(&file).unwrap_err().to_string();

@@ -1,21 +1,48 @@
-//! What Weir's programs have in common.
+//! What `weir-balancer` and `weir-agent` share, so that both start, fail, log and keep their files in the same way.
 //!
-//! | module      | what it holds                                                       |
-//! |-------------|---------------------------------------------------------------------|
-//! | [`start`]   | from the command line to the exit code; logs; signals               |
-//! | [`config`]  | configuration files: values, addresses, errors                      |
-//! | [`keys`]    | key files                                                           |
-//! | [`state`]   | the folder for what must survive a restart                          |
-//! | [`units`]   | durations, as people write them                                     |
-//! | [`random`]  | the system's random source                                          |
-//! | [`clock`]   | time since the start, and the time of day                           |
-//! | [`listen`]  | sockets to listen on                                                |
-//! | [`metrics`] | metrics, each declared where it is counted                          |
-//! | [`netlink`] | the sockets by which the kernel is asked and told                   |
+//! A program is a type for its command line and a function that executes it, passed to [`start::run`]: it parses the
+//! arguments, starts the log, and turns the [`Outcome`] into an exit code and one line that says what is wrong and what to
+//! do. Within the function, [`start::block_on`] runs asynchronous work until [`start::shutdown_signal`].
+//!
+//! ```no_run
+//! use weir_program::{Outcome, say, start};
+//!
+//! /// Serves until it is terminated.
+//! #[derive(clap::Parser)]
+//! struct Arguments {}
+//!
+//! fn execute(_arguments: Arguments) -> Outcome {
+//!     start::block_on(async {
+//!         let shutdown = start::shutdown_signal()?;
+//!         say("ready");
+//!         shutdown.await;
+//!         Ok(())
+//!     })
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     start::run(execute)
+//! }
+//! ```
+//!
+//! | module      | contents                                                              |
+//! |-------------|-----------------------------------------------------------------------|
+//! | [`start`]   | command line, log, signals and exit codes                             |
+//! | [`config`]  | configuration files: values with units and ranges, errors with a line |
+//! | [`state`]   | the default folder for state                                          |
+//! | [`files`]   | state and key files, written as a whole or not at all                 |
+//! | [`keys`]    | key files                                                             |
+//! | [`units`]   | durations                                                             |
+//! | [`random`]  | the random source of the system                                       |
+//! | [`clock`]   | time since the start, and the time of day                             |
+//! | [`listen`]  | listening sockets                                                     |
+//! | [`metrics`] | metrics, each declared by the code that counts it                     |
+//! | [`netlink`] | netlink sockets                                                       |
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod keys;
 pub mod listen;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! Addresses to listen on, and sockets that are bound to them.
+//! Listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -8,14 +8,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::ListenAddress;
 
-/// Connections that the kernel keeps for a thread that is busy. A burst of clients beyond it is retried by their
-/// systems after a second.
+/// Connections that the kernel queues while a thread is busy. Clients beyond that retry their SYN after a second.
 pub const BACKLOG: i32 = 4096;
 
-/// Binds one TCP socket, and listens.
+/// Binds a TCP socket and listens on it.
 ///
 /// # Errors
-/// When the address is taken, is not this machine's, or is not allowed.
+/// Those of bind(2): the address is in use, does not belong to this machine, or needs a privilege.
 pub fn bind_tcp(address: ListenAddress) -> io::Result<TcpListener> {
     first_that_binds(address, |address| {
         let socket = tcp_socket(address)?;
@@ -26,22 +25,21 @@ pub fn bind_tcp(address: ListenAddress) -> io::Result<TcpListener> {
     })
 }
 
-/// Binds one UDP socket, for which the kernel keeps `buffer` bytes of datagrams that have not been read yet, or fewer if
-/// the system does not allow as many (`net.core.rmem_max`).
+/// Binds a UDP socket with a receive buffer of `buffer` bytes, or of `net.core.rmem_max` where that is less.
 ///
 /// # Errors
 /// As [`bind_tcp`].
 pub fn bind_udp(address: ListenAddress, buffer: usize) -> io::Result<UdpSocket> {
     first_that_binds(address, |address| {
         let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-        // It works with a smaller one as well.
+        // A smaller buffer works as well.
         let _ = socket.set_recv_buffer_size(buffer);
         socket.bind(&address.into())?;
         Ok(socket.into())
     })
 }
 
-/// Binds the first of the candidates of an address whose family the kernel has.
+/// Binds the first candidate of an address whose address family is available.
 ///
 /// # Errors
 /// Those of `bind`.
@@ -56,16 +54,16 @@ pub fn first_that_binds<T>(address: ListenAddress, bind: impl Fn(SocketAddr) -> 
     Err(failed)
 }
 
-/// Whether the kernel has no IPv6, or this machine no IPv6 address at all, so that IPv4 is to be tried.
+/// Returns whether the kernel has no IPv6, or the machine no IPv6 address, so that IPv4 must be tried.
 fn is_missing_family(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(code, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// A TCP socket for this address that does not block.
+/// Opens a non-blocking TCP socket for the family of this address.
 ///
 /// # Errors
-/// When the system has no socket of this family, or none left.
+/// Those of socket(2): the family is not available, or no file descriptor is left.
 pub fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     socket(address, Type::STREAM, Protocol::TCP)
 }
@@ -73,7 +71,7 @@ pub fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
-        // The unspecified IPv6 address stands for every address of the machine, IPv4's too.
+        // On the unspecified address the socket also accepts IPv4.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;

@@ -1,7 +1,7 @@
-//! Metrics, each declared where it is counted.
+//! Metrics, each declared by the code that counts it.
 //!
-//! What happens is counted in metrics that are [registered](register) once. What is a state of something else is read when
-//! it is scraped: a [`Collector`] owns a [`Family`] for each such metric.
+//! Events are counted in metrics that are [registered](register) once. Values that exist anyhow, such as the state of the
+//! fleet, are read when they are scraped: a [`Collector`] owns a [`Family`] for each of these metrics.
 
 use std::collections::HashMap;
 
@@ -9,56 +9,56 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, Result};
 
-/// Registers a metric that was just made.
+/// Registers a new metric.
 ///
 /// # Panics
-/// When its name is not valid or is taken. Names are constants, so that a test that makes each metric once finds this.
+/// When its name is invalid or taken. Names are constants, so a test that creates each metric once finds this.
 #[expect(clippy::expect_used, reason = "see the documentation")]
 pub fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: Result<C>) -> C {
     let metric = metric.expect("a valid name");
-    registry.register(Box::new(metric.clone())).expect("a name of its own");
+    registry.register(Box::new(metric.clone())).expect("a unique name");
     metric
 }
 
-/// A metric whose values are read when it is scraped, with `N` labels.
+/// A metric with `N` labels whose values are read when it is scraped.
 #[derive(Debug)]
 pub struct Family<const N: usize> {
     desc: Desc,
     kind: MetricType,
-    /// By name, as the text format has them; and where each stands in the values of a sample.
+    /// Sorted by name, as in the text format, with the index of each in the values of a sample.
     labels: [(&'static str, usize); N],
 }
 
 impl<const N: usize> Family<N> {
-    /// A value that goes up and down.
+    /// Declares a gauge: a value that goes up and down.
     #[must_use]
     pub fn gauge(name: &str, help: &str, labels: [&'static str; N]) -> Self {
         Self::new(name, help, MetricType::GAUGE, labels)
     }
 
-    /// A value that only grows, but for a restart of what is counted. Its name ends in `_total`.
+    /// Declares a counter: a value that only grows until its source restarts. Its name ends in `_total`.
     #[must_use]
     pub fn counter(name: &str, help: &str, labels: [&'static str; N]) -> Self {
         Self::new(name, help, MetricType::COUNTER, labels)
     }
 
-    #[expect(clippy::expect_used, reason = "names are constants; a test that makes each once finds a wrong one")]
+    #[expect(clippy::expect_used, reason = "names are constants; a test that creates each metric once finds this")]
     fn new(name: &str, help: &str, kind: MetricType, labels: [&'static str; N]) -> Self {
         let names = labels.iter().map(|label| (*label).to_owned()).collect();
         let desc = Desc::new(name.to_owned(), help.to_owned(), names, HashMap::new()).expect("valid names");
-        let mut labels = std::array::from_fn(|place| (labels[place], place));
+        let mut labels = std::array::from_fn(|index| (labels[index], index));
         labels.sort_unstable();
         Self { desc, kind, labels }
     }
 
-    /// What a collector describes it by.
+    /// Returns the description, for [`Collector::desc`].
     #[must_use]
     pub fn desc(&self) -> &Desc {
         &self.desc
     }
 
-    /// It with these values, each under the values of its labels in the order in which those were declared. Without any, it
-    /// is not shown.
+    /// Returns the metric with these samples: label values, in the order in which the labels were declared, and a value.
+    /// Without samples the metric is not exposed.
     pub fn with<'a>(&self, samples: impl IntoIterator<Item = ([&'a str; N], f64)>) -> MetricFamily {
         let mut family = MetricFamily::default();
         family.set_name(self.desc.fq_name.clone());
@@ -69,10 +69,10 @@ impl<const N: usize> Family<N> {
     }
 
     fn metric(&self, values: [&str; N], value: f64) -> Metric {
-        let pair = |(name, place): &(&str, usize)| {
+        let pair = |(name, index): &(&str, usize)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());
-            pair.set_value(values[*place].to_owned());
+            pair.set_value(values[*index].to_owned());
             pair
         };
         let mut metric = Metric::from_label(self.labels.iter().map(pair).collect());
@@ -90,7 +90,7 @@ impl<const N: usize> Family<N> {
 }
 
 impl Family<0> {
-    /// It with this value.
+    /// Returns the metric with this value.
     #[must_use]
     pub fn with_value(&self, value: f64) -> MetricFamily {
         self.with([([], value)])
@@ -102,15 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_is_shown_with_its_labels_by_name() {
-        let edges = Family::gauge("weir_edges", "Known edges.", ["state", "of"]);
+    fn labels_are_exposed_sorted_by_name() {
+        let edges = Family::gauge("weir_edges", "Number of edges.", ["state", "of"]);
         let text = prometheus::TextEncoder::new();
-        let shown = text.encode_to_string(&[edges.with([(["up", "all"], 3.0), (["down", "all"], 0.0)])]).unwrap();
-        let lines: Vec<&str> = shown.lines().collect();
+        let exposed = text.encode_to_string(&[edges.with([(["up", "all"], 3.0), (["down", "all"], 0.0)])]).unwrap();
+        let lines: Vec<&str> = exposed.lines().collect();
         assert_eq!(
             lines,
             [
-                "# HELP weir_edges Known edges.",
+                "# HELP weir_edges Number of edges.",
                 "# TYPE weir_edges gauge",
                 "weir_edges{of=\"all\",state=\"up\"} 3",
                 "weir_edges{of=\"all\",state=\"down\"} 0",

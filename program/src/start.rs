@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Why a program ends before its time: an exit code, of sysexits.h but for one, and one line that says what is wrong, where, and what
-/// to do.
+/// Why a program ends early: an exit code, and one line that says what is wrong, where, and what to do. The codes are those
+/// of sysexits.h, except for 1.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
@@ -20,37 +20,37 @@ pub struct Failure {
 pub type Outcome = Result<(), Failure>;
 
 impl Failure {
-    /// The command line, the configuration, or a file that it names is wrong: exit code 64 (`EX_USAGE`).
+    /// The command line, the configuration, or a file named there is wrong: exit code 64 (`EX_USAGE`).
     #[must_use]
     pub fn configuration(message: impl Display) -> Self {
         Self { code: 64, message: message.to_string() }
     }
 
-    /// Something that is needed is not to be had, a port most often: exit code 69 (`EX_UNAVAILABLE`).
+    /// A required resource is unavailable, such as a port: exit code 69 (`EX_UNAVAILABLE`).
     #[must_use]
     pub fn unavailable(message: impl Display) -> Self {
         Self { code: 69, message: message.to_string() }
     }
 
-    /// What was asked for has been done, and its answer is no: exit code 1, as of `diff` and `grep`.
+    /// The command has run, and its result is negative: exit code 1, as with `diff` and `grep`.
     #[must_use]
     pub fn negative(message: impl Display) -> Self {
         Self { code: 1, message: message.to_string() }
     }
 }
 
-/// Reads the command line, starts the log, runs `execute`, and says how it went.
+/// Parses the command line, starts the log, runs `execute`, and reports a failure on standard error.
 ///
-/// What a program has to say goes to standard output, its log to standard error; `RUST_LOG` chooses what is logged.
+/// Output goes to standard output, the log to standard error. `RUST_LOG` filters the log; the default is `info`.
 pub fn run<A: clap::Parser>(execute: impl FnOnce(A) -> Outcome) -> ExitCode {
     let outcome = match A::try_parse() {
         Ok(arguments) => {
-            log();
+            start_log();
             execute(arguments)
         }
         Err(error) if error.use_stderr() => Err(Failure::configuration(one_line(&error))),
         Err(help_or_version) => {
-            // What cannot be printed cannot be reported either.
+            // A closed stdout leaves nothing else to do.
             let _ = help_or_version.print();
             Ok(())
         }
@@ -64,23 +64,23 @@ pub fn run<A: clap::Parser>(execute: impl FnOnce(A) -> Outcome) -> ExitCode {
     }
 }
 
-/// Runs `work` on this thread.
+/// Runs `work` on the current thread, in a runtime of its own.
 ///
 /// # Errors
-/// Those of `work`, and when the system has no means to wait for events.
+/// Those of `work`; and [`Failure::unavailable`] when the system cannot create a runtime, which needs file descriptors.
 pub fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::unavailable)?;
     let outcome = runtime.block_on(work);
-    // Without waiting for what cannot be ended, such as a name that is being resolved.
+    // Does not wait for blocking calls that cannot be cancelled, such as a name lookup.
     runtime.shutdown_background();
     outcome
 }
 
-/// Done at the first SIGTERM or SIGINT after this call. Must be called within [`block_on`].
+/// Resolves at the first SIGTERM or SIGINT after this call. Must be called within [`block_on`].
 ///
 /// # Errors
-/// When the system does not let signals be caught.
-pub fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+/// [`Failure::unavailable`] when the signal handlers cannot be installed.
+pub fn shutdown_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::unavailable)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::unavailable)?;
     Ok(async move {
@@ -91,12 +91,12 @@ pub fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Prints a line for people and scripts. Nobody may be listening any more: that is no reason to stop.
+/// Prints a line for people and scripts. A closed stdout is not a reason to stop.
 pub fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-fn log() {
+fn start_log() {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_ansi(io::stderr().is_terminal())
@@ -105,10 +105,10 @@ fn log() {
         .init();
 }
 
-/// What is wrong with a command line, as one line.
+/// Turns clap's report of a wrong command line into one line.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    // The first paragraph says what is wrong; a list of missing arguments has a line for each. The rest is usage.
-    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{}; see --help", said.join(" ").trim_start_matches("error: "))
+    // The first paragraph says what is wrong, with one line for each missing argument. The rest is usage.
+    let message: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    format!("{}; see --help", message.join(" ").trim_start_matches("error: "))
 }

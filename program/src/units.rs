@@ -1,8 +1,8 @@
-//! Durations, as people write them.
+//! Durations in configuration files and on command lines.
 
 use std::time::Duration;
 
-/// Reads a duration such as `2.5s`: a number and a unit, `ms`, `s`, `m` or `h`.
+/// Parses a duration such as `2.5s`: a number and a unit, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
 /// A sentence that says what is expected.
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_a_number_and_a_unit() {
+    fn a_duration_is_a_number_and_a_unit() {
         assert_eq!(parse_duration("2.5s"), Ok(Duration::from_millis(2500)));
         assert_eq!(parse_duration("250 ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));

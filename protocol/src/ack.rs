@@ -39,3 +39,15 @@ pub enum Action {
         deadline: Option<Duration>,
     },
 }
+
+impl Action {
+    /// Returns the name of the command, as in the API, on the command line and in logs: `pause`, `unpause` or `drain`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Drain { .. } => "drain",
+        }
+    }
+}

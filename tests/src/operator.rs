@@ -61,8 +61,10 @@ pub struct TargetStatus {
     /// Name of the balancer.
     pub balancer: Option<String>,
     /// Milliseconds since its last ack.
+    #[serde(rename = "last_ack_ms")]
     pub acked: Option<u64>,
     /// Microseconds from a report to its ack.
+    #[serde(rename = "round_trip_us")]
     pub round_trip: Option<u64>,
 }
 

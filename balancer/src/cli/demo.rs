@@ -12,13 +12,13 @@ use weir_admin::Token;
 use weir_balancer::Config;
 use weir_balancer::server::FromFiles;
 use weir_edge_agent::Target;
-use weir_edge_agent::probe::{Outcome, Probe, Reading};
+use weir_edge_agent::probe::{Probe, ReadFuture, Reading};
 use weir_edge_agent::targets::TargetAddress;
 use weir_fleet::State;
 use weir_fronts::relay::edge_tls;
 use weir_fronts::settings::Listener;
 use weir_program::config::ListenAddress;
-use weir_program::start::{self, Failure, asked_to_stop, say};
+use weir_program::start::{self, Failure, say, shutdown_signal};
 use weir_program::{keys, random};
 use weir_protocol::report::Capacity;
 use weir_protocol::{EdgeId, Secret};
@@ -43,7 +43,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs until it is told to stop.
 pub(super) async fn run(arguments: Demo) -> start::Outcome {
-    let shutdown = asked_to_stop()?;
+    let shutdown = shutdown_signal()?;
     let mut config = Config { listeners: vec![Listener::at(ListenAddress::loopback(1935))], ..Config::default() };
     config.reports.address = ListenAddress::loopback(1934);
     arguments.addresses.apply(&mut config);
@@ -123,7 +123,7 @@ impl Probe for Tide {
         "simulated load".to_owned()
     }
 
-    fn read(&mut self) -> Outcome<'_> {
+    fn read(&mut self) -> ReadFuture<'_> {
         let connections = self.connections(self.start.elapsed());
         // Each client of these edges watches 4 Mbit/s.
         let out_bits_per_second = Some(connections * 4_000_000);

@@ -11,7 +11,7 @@ use weir_balancer::server::FromFiles;
 use weir_balancer::{Config, Server, open_files};
 use weir_fronts::certificate::Certificate;
 use weir_fronts::relay::edge_tls;
-use weir_program::start::{Failure, Outcome, asked_to_stop, say};
+use weir_program::start::{Failure, Outcome, say, shutdown_signal};
 
 use super::addresses::Addresses;
 use super::dry_run::Part;
@@ -55,7 +55,7 @@ impl Run {
 /// Serves until it is told to stop.
 pub(super) async fn run(arguments: Run) -> Outcome {
     // Before anything is printed: who reads it may ask to stop at once.
-    let shutdown = asked_to_stop()?;
+    let shutdown = shutdown_signal()?;
     let mut config = arguments.config()?;
     let state = config.state.clone();
     let keys = keys::load(config.reports.key_file.as_deref(), &state).map_err(Failure::configuration)?;

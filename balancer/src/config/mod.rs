@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(parse("\n[repots]\n").unwrap_err(), "weir.toml:2: unknown key `repots`; did you mean `reports`?");
         assert_eq!(
             parse("colour = 1").unwrap_err(),
-            "weir.toml:1: unknown key `colour`; known here are `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `relay`, `selection`, `limits`, `tls`, `geoip`, `zone`, `kernel`"
+            "weir.toml:1: unknown key `colour`; expected one of `state`, `name`, `listener`, `application`, `reports`, `admin`, `http`, `redirect`, `relay`, `selection`, `limits`, `tls`, `geoip`, `zone`, `kernel`"
         );
     }
 

@@ -117,7 +117,7 @@ mod tests {
         let spill = |name| zones.spill(zones.id(name).unwrap());
         assert_eq!(spill("eu"), Spill { first: &[], then_any: true });
         assert_eq!(spill("us"), Spill { first: &[], then_any: false });
-        assert_eq!(parse("\n[[zone]]\nspill = []").unwrap_err(), "weir.toml:2: the key `name` is missing: add it");
+        assert_eq!(parse("\n[[zone]]\nspill = []").unwrap_err(), "weir.toml:2: missing key `name`");
     }
 
     #[test]

@@ -1,41 +1,42 @@
-//! An estimate of how many connections were accepted, from how many there are.
+//! An estimate of the number of accepted connections, from the number of current ones.
 //!
-//! Those accepted between two readings are the rise, and as many as have left in between. Those that leave are the
-//! connections divided by their mean lifetime, and that can be learned from the readings alone: when clients come and go
-//! independently of each other (a Poisson process), the number of connections wavers the more, the more of them come and
-//! go. Its changes in a time t have a mean of (come − leave) × t, and a variance of (come + leave) × t; so, where come and
-//! leave are rates, both follow from the readings.
+//! The connections accepted between two readings are the rise plus those that ended in between. The latter are the current
+//! connections divided by their mean lifetime, which can be learned from the readings alone: when clients arrive and leave
+//! independently of each other (a Poisson process), the number of connections fluctuates more, the more of them arrive and
+//! leave. Its changes within a time t have the mean (arrivals − departures) × t and the variance (arrivals + departures) × t,
+//! where arrivals and departures are rates; so both follow from the readings.
 //!
-//! The variance is taken from the differences between successive changes, in which a steady growth or decline cancels
+//! The variance is computed from the differences between successive changes, in which steady growth or decline cancels
 //! out (von Neumann's mean square successive difference, 1941).
 
 use std::time::Duration;
 
-/// How long readings count: with two a second, the lifetime is learned to within some 10 %.
+/// Time constant of the averages, in seconds: with two readings per second, the lifetime is learned to within some 10 %.
 const MEMORY: f64 = 120.0;
 
-/// After so many seconds of readings the lifetime is believed: to within some 30 %, which is better than none.
+/// Seconds of readings after which the learned lifetime is used. It is accurate to some 30 % then, which is better than
+/// none.
 const LEARNED: f64 = 15.0;
 
-/// The load is steady while it grows or declines by no more than this share of those that come and go. What leaves is the
-/// small difference of two large numbers otherwise.
+/// The load counts as steady while its growth or decline is at most this share of the turnover. Otherwise departures would
+/// be the small difference of two large numbers.
 const STEADY: f64 = 0.25;
 
-/// A change so many times greater than the variance lets expect, four standard deviations, is a surprise, and counts the
-/// less the greater it is: in a flash, or when thousands leave at once since a publisher stops, nothing shows of how long
-/// clients stay. Of honest readings it is one in 16,000.
-const SURPRISE: f64 = 16.0;
+/// A change whose square exceeds the variance by this factor (four standard deviations) is an outlier, and has less weight
+/// the larger it is: a flash crowd, or thousands of clients that leave at once because a publisher stops, say nothing about
+/// the lifetime of sessions. Of regular readings one in 16,000 is an outlier.
+const OUTLIER: f64 = 16.0;
 
-/// By how much the estimate may fall below the total: the total does not fall, and rises only when the estimate has come
-/// up again. Coming and going at random, a steady load falls by more than this once in e¹⁰ = 22,000 times, while those that
-/// come after many have left at once are counted but for so many.
-const LARGEST_DEBT: f64 = 10.0;
+/// Maximum by which the estimate may fall below the total. The total never falls, and rises only after the estimate has
+/// caught up. By random fluctuation a steady load falls by more than this once in e¹⁰ = 22,000 times; after a mass departure
+/// at most this many arrivals are not counted.
+const MAX_DEBT: f64 = 10.0;
 
-/// Estimates from readings of how many connections there are.
+/// An estimator of accepted connections.
 #[derive(Debug, Default)]
 pub(crate) struct Estimator {
     total: u64,
-    /// How far the estimate is above (less than one) or below the total.
+    /// The estimate minus the total: less than one, or negative.
     rest: f64,
     last: Option<Last>,
     learned: Learned,
@@ -46,14 +47,14 @@ pub(crate) struct Estimator {
 struct Last {
     now: Duration,
     connections: f64,
-    /// Seconds since the one before, and the change per second; unknown at the first.
+    /// Seconds since the reading before, and the change per second; `None` for the first reading.
     change: Option<(f64, f64)>,
 }
 
 impl Estimator {
-    /// The total after a reading of so many connections. Those of the first reading were accepted, too.
+    /// Returns the total after a reading of the number of connections. Those of the first reading count as accepted.
     ///
-    /// Time is whatever monotonic duration the caller counts in.
+    /// `now` is monotonic time, from any origin.
     pub(crate) fn observe(&mut self, connections: u64, now: Duration) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "there are no 2^53 connections")]
         let count = connections as f64;
@@ -63,19 +64,19 @@ impl Estimator {
             return self.total;
         };
         let seconds = now.saturating_sub(last.now).as_secs_f64();
-        let left = self.learned.leaving_rate(last.connections) * seconds;
-        self.add(count - last.connections + left);
-        // Two readings at one time have no rate of change; the later tells what has happened until then.
+        let ended = self.learned.ends_per_second(last.connections) * seconds;
+        self.add(count - last.connections + ended);
+        // Two readings at the same time have no rate of change; the later one replaces the earlier.
         let change = (seconds > 0.0).then(|| (seconds, (count - last.connections) / seconds));
         if let (Some(before), Some(change)) = (last.change, change) {
-            self.learned.take_in(before, change, f64::midpoint(last.connections, count));
+            self.learned.observe(before, change, f64::midpoint(last.connections, count));
         }
         self.last = Some(Last { now: now.max(last.now), connections: count, change: change.or(last.change) });
         self.total
     }
 
     fn add(&mut self, rise: f64) {
-        self.rest = (self.rest + rise).max(-LARGEST_DEBT);
+        self.rest = (self.rest + rise).max(-MAX_DEBT);
         let whole = self.rest.floor().max(0.0);
         self.rest -= whole;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; saturates")]
@@ -84,40 +85,42 @@ impl Estimator {
     }
 }
 
-/// What the readings tell about how long clients stay. Later readings count more.
+/// What the readings show about the lifetime of connections. All are averages in which later readings have more weight.
 #[derive(Clone, Copy, Debug, Default)]
 struct Learned {
-    /// Seconds that count.
+    /// Weight of the readings so far, in seconds.
     weight: f64,
-    /// Mean connections; those that come and leave per second, added; and those that come less those that leave.
+    /// Mean number of connections.
     connections: f64,
+    /// Arrivals plus departures per second.
     turnover: f64,
+    /// Arrivals minus departures per second.
     growth: f64,
-    /// The share of the connections that leaves in a second: one by their mean lifetime. Unknown until learned.
-    leaving: Option<f64>,
+    /// The share of the connections that ends per second, the inverse of their mean lifetime; `None` until learned.
+    end_rate: Option<f64>,
 }
 
 impl Learned {
-    fn leaving_rate(&self, connections: f64) -> f64 {
-        self.leaving.unwrap_or(0.0) * connections
+    fn ends_per_second(&self, connections: f64) -> f64 {
+        self.end_rate.unwrap_or(0.0) * connections
     }
 
-    /// Takes in two successive changes: each in so many seconds, so much per second.
-    fn take_in(&mut self, before: (f64, f64), change: (f64, f64), connections: f64) {
+    /// Adds a change and the one before it. Each is a time in seconds, and the change per second within it.
+    fn observe(&mut self, before: (f64, f64), change: (f64, f64), connections: f64) {
         let (seconds, per_second) = change;
         let turnover = (per_second - before.1).powi(2) / (1.0 / before.0 + 1.0 / seconds);
-        // Two clients at once are no surprise, whatever was before.
-        let expected = (self.turnover * SURPRISE).max(2.0 / seconds);
-        let surprise = turnover.max(per_second * per_second * seconds) / expected;
-        let counts = seconds / surprise.max(1.0);
-        self.weight = self.weight * (-counts / MEMORY).exp() + counts;
-        let share = counts / self.weight;
+        // Two clients at once are never an outlier.
+        let expected = (self.turnover * OUTLIER).max(2.0 / seconds);
+        let excess = turnover.max(per_second * per_second * seconds) / expected;
+        let weight = seconds / excess.max(1.0);
+        self.weight = self.weight * (-weight / MEMORY).exp() + weight;
+        let share = weight / self.weight;
         self.turnover += (turnover - self.turnover) * share;
         self.growth += (per_second - self.growth) * share;
         self.connections += (connections - self.connections) * share;
         let is_steady = self.growth.abs() <= self.turnover * STEADY;
         if self.weight >= LEARNED && self.connections > 0.0 && is_steady {
-            self.leaving = Some((self.turnover - self.growth) / 2.0 / self.connections);
+            self.end_rate = Some((self.turnover - self.growth) / 2.0 / self.connections);
         }
     }
 }
@@ -130,7 +133,7 @@ mod tests {
 
     const READING: Duration = Duration::from_millis(500);
 
-    /// Clients that come at random and stay for an exponential time.
+    /// Clients that arrive at random and stay for an exponentially distributed time.
     struct Load {
         estimator: Estimator,
         now: Duration,
@@ -146,7 +149,7 @@ mod tests {
             Self { estimator, now: Duration::ZERO, connections: 0, accepted: 0, lifetime, random: 1 }
         }
 
-        /// A number in 0 to 1 (xorshift64*).
+        /// Returns a random number between 0 and 1 (xorshift64*).
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         fn random(&mut self) -> f64 {
             self.random ^= self.random >> 12;
@@ -155,15 +158,15 @@ mod tests {
             (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
         }
 
-        /// Lets so many seconds pass in which so many come per second; returns how many have come, and are estimated to.
+        /// Simulates `seconds` with `per_second` arrivals; returns the actual and the estimated number of arrivals.
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         fn run(&mut self, seconds: u32, per_second: f64) -> (f64, f64) {
             let start = (self.accepted, self.estimator.observe(self.connections, self.now));
-            // So short that hardly ever two things happen in one step.
+            // So short that two events rarely fall into one step.
             let step = READING / 100;
             for index in 1..=seconds * 200 {
                 self.now += step;
-                // Several may come within one step when many do.
+                // With many arrivals, several fall into one step.
                 let expected = per_second * step.as_secs_f64();
                 for _ in 0..16 {
                     if self.random() < expected / 16.0 {
@@ -177,7 +180,7 @@ mod tests {
                         self.connections = self.connections.saturating_sub(1);
                     }
                 }
-                // And once more for each report, soon after another reading.
+                // Plus a reading for each report, soon after another one.
                 if index % 100 == 0 || index % 500 == 4 {
                     self.estimator.observe(self.connections, self.now);
                 }
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_steady_load_those_that_come_are_counted_though_their_number_stays() {
+    fn arrivals_are_estimated_while_the_number_of_connections_stays_level() {
         for (lifetime, per_second) in [(5.0, 20.0), (60.0, 20.0), (600.0, 2.0)] {
             let mut load = Load::new(lifetime);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flash_is_counted_at_once() {
+    fn a_flash_crowd_is_counted_at_once() {
         let mut load = Load::new(60.0);
         load.connections = 600;
         load.run(300, 10.0);
@@ -214,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn a_flash_before_anything_was_learned_is_counted_too() {
+    fn a_flash_crowd_is_counted_before_anything_was_learned() {
         assert_within(0.1, Load::new(600.0).run(10, 500.0));
     }
 
     #[test]
-    fn those_that_leave_at_once_are_not_accepted_again_and_teach_nothing_wrong() {
+    fn a_mass_departure_neither_counts_as_arrivals_nor_spoils_the_estimate() {
         let mut load = Load::new(60.0);
         load.connections = 1200;
         load.run(300, 20.0);
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_stay_are_not_counted_again() {
+    fn clients_that_stay_are_counted_once() {
         let mut estimator = Estimator::default();
         for second in 0..1000 {
             assert_eq!(estimator.observe(5000, Duration::from_secs(second)), 5000);
@@ -242,12 +245,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_total_never_runs_backwards_and_is_never_less_than_the_connections(
+        fn the_total_never_decreases_and_is_never_less_than_the_connections(
             readings in proptest::collection::vec((prop_oneof![0_u64..2000, any::<u64>()], 0_u64..5000), 1..200),
         ) {
             let (mut estimator, mut total) = (Estimator::default(), 0);
             for (connections, at) in readings {
-                // Not even when time does.
+                // Not even when time runs backwards.
                 let next = estimator.observe(connections, Duration::from_millis(at));
                 prop_assert!(next >= total);
                 prop_assert!(next >= connections.min(1 << 50));

@@ -1,4 +1,4 @@
-//! Requests about the addresses of loopback (rtnetlink(7); linux/rtnetlink.h, linux/if_addr.h).
+//! Netlink requests for the addresses of the loopback interface (rtnetlink(7); linux/rtnetlink.h, linux/if_addr.h).
 
 use std::net::IpAddr;
 
@@ -7,50 +7,50 @@ use weir_program::netlink::{Malformed, Message, Request, flags};
 
 /// `IFA_CACHEINFO`.
 const LIFETIMES: u16 = 6;
-/// `NLM_F_EXCL`: it must not be there yet.
+/// `NLM_F_EXCL`: fail if the address exists.
 const EXCLUSIVE: u16 = 0x200;
-/// `IFA_F_NODAD`: nobody is asked whether he has the address, too; the director does.
-const UNASKED: u8 = 0x02;
-/// `LOOPBACK_IFINDEX`: the number of loopback in every network namespace.
+/// `IFA_F_NODAD`: no duplicate address detection, which would find the director.
+const NO_DUPLICATE_DETECTION: u8 = 0x02;
+/// `LOOPBACK_IFINDEX`: the index of the loopback interface in every network namespace.
 const LOOPBACK: u32 = 1;
 /// `AF_INET` and `AF_INET6`.
 const INET: u8 = 2;
 const INET6: u8 = 10;
 
-/// Gives an address to loopback.
+/// Returns the request that adds an address to the loopback interface.
 #[must_use]
 pub fn add(address: IpAddr) -> Request {
     request(NEW, flags::CREATE | EXCLUSIVE, address)
 }
 
-/// Takes an address from loopback.
+/// Returns the request that removes an address from the loopback interface.
 #[must_use]
 pub fn delete(address: IpAddr) -> Request {
     request(DELETE, 0, address)
 }
 
-/// The address that a message says that loopback has.
+/// Parses a message about an address; returns the address if it is one of the loopback interface.
 ///
 /// # Errors
 /// [`Malformed`] when it is no such message.
 pub fn read(message: Message<'_>) -> Result<Option<IpAddr>, Malformed> {
-    let own = addresses::read(message)?.filter(|own| own.interface == LOOPBACK);
-    Ok(own.map(|own| own.address))
+    let on_loopback = addresses::read(message)?.filter(|found| found.interface == LOOPBACK);
+    Ok(on_loopback.map(|found| found.address))
 }
 
 fn request(kind: u16, flags: u16, address: IpAddr) -> Request {
-    let (family, length, own) = match address {
+    let (family, length, address_flags) = match address {
         IpAddr::V4(_) => (INET, 32, 0),
-        IpAddr::V6(_) => (INET6, 128, UNASKED),
+        IpAddr::V6(_) => (INET6, 128, NO_DUPLICATE_DETECTION),
     };
-    let mut request = Request::new(kind, flags).header(&header(family, length, own, LOOPBACK));
+    let mut request = Request::new(kind, flags).header(&header(family, length, address_flags, LOOPBACK));
     match address {
         IpAddr::V4(address) => request.put(LOCAL, &address.octets()).put(ADDRESS, &address.octets()),
         IpAddr::V6(address) => request.put(ADDRESS, &address.octets()),
     };
     if kind == NEW && address.is_ipv6() {
-        // Preferred for 0 s and valid for ever, so that it is never the source of the machine's own packets. What follows
-        // are times that the kernel fills in (`struct ifa_cacheinfo`).
+        // Preferred for 0 s and valid forever, so that the machine never uses it as a source address. The kernel fills in
+        // the other two times (`struct ifa_cacheinfo`).
         let lifetimes = [0, u32::MAX, 0, 0].map(u32::to_ne_bytes);
         request.put(LIFETIMES, lifetimes.as_flattened());
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn an_encoded_address_is_parsed_again() {
         for address in ["192.0.2.10", "2001:db8::10"] {
             let address: IpAddr = address.parse().unwrap();
             let bytes = add(address).encode(1).unwrap();
@@ -82,7 +82,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_too_odd_to_be_read(body in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn no_message_causes_a_panic(body in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = read(Message { kind: NEW, flags: 0, sequence: 1, body: &body });
         }
     }

@@ -1,5 +1,5 @@
-//! Reads what there is, and makes steps. Settings are files below `/proc/sys`, which are those of the network namespace that
-//! they are read in; addresses are told over rtnetlink. To make steps takes CAP_NET_ADMIN.
+//! Reads the current settings, and applies steps. ARP settings are files below `/proc/sys`, of the current network
+//! namespace; addresses are set over rtnetlink. Applying steps requires CAP_NET_ADMIN.
 
 use std::fs;
 use std::io;
@@ -12,25 +12,25 @@ use weir_program::netlink::{Message, Protocol, Socket, addresses};
 use super::address;
 use super::plan::{ALL, Setting, State, Step};
 
-/// The settings of interfaces.
+/// The folder of the ARP settings, with a folder for each interface.
 const SETTINGS: &str = "/proc/sys/net/ipv4/conf";
 
-/// Reads what there is.
+/// Reads the current settings.
 ///
 /// # Errors
-/// What the kernel says, or the file system.
+/// Those of netlink and of the file system.
 pub fn read() -> io::Result<State> {
     let mut state = State::default();
-    let held =
-        Socket::open(Protocol::Route)?.list(addresses::list(), |held: &mut Vec<IpAddr>, message: Message<'_>| {
-            held.extend(address::read(message)?);
+    let found =
+        Socket::open(Protocol::Route)?.list(addresses::list(), |found: &mut Vec<IpAddr>, message: Message<'_>| {
+            found.extend(address::read(message)?);
             Ok(())
         })?;
-    state.held.extend(held);
+    state.addresses.extend(found);
     for interface in fs::read_dir(SETTINGS)? {
         let Ok(interface) = interface?.file_name().into_string() else { continue };
         for setting in Setting::ALL {
-            // An interface may be gone since.
+            // The interface may have been removed meanwhile.
             let Ok(text) = fs::read_to_string(path(&interface, setting)) else { continue };
             if let Ok(value) = text.trim().parse() {
                 state.settings.insert((interface.clone(), setting), value);
@@ -40,18 +40,18 @@ pub fn read() -> io::Result<State> {
     Ok(state)
 }
 
-/// Makes a step. What is made already is well.
+/// Applies a step. It is not an error if it has been applied already.
 ///
 /// # Errors
-/// What the kernel says, or the file system.
-pub fn make(step: &Step) -> io::Result<()> {
-    let (request, made) = match step {
+/// Those of netlink and of the file system, such as a missing CAP_NET_ADMIN.
+pub fn apply(step: &Step) -> io::Result<()> {
+    let (request, applied_already) = match step {
         Step::Set(setting, value) => return fs::write(path(ALL, *setting), value.to_string()),
         Step::Add(address) => (address::add(*address), Errno::EXIST),
         Step::Remove(address) => (address::delete(*address), Errno::ADDRNOTAVAIL),
     };
     match Socket::open(Protocol::Route)?.tell(request) {
-        Err(error) if !error.is_refusal(made) => Err(error.into()),
+        Err(error) if !error.is_refusal(applied_already) => Err(error.into()),
         _ => Ok(()),
     }
 }

@@ -1,12 +1,12 @@
-//! Makes this machine a real server for direct routing: it takes packets for the virtual addresses, and never tells that
-//! it has them, so that the director keeps getting what clients send.
+//! Makes this machine a real server for direct routing (LVS-DR): it accepts packets for the virtual addresses, but does not
+//! announce them on the network, so that clients' packets keep going to the director.
 //!
-//! | module      | what it holds                                                       |
+//! | module      | contents                                                            |
 //! |-------------|---------------------------------------------------------------------|
-//! | [`plan`]    | what there is, what is to be, and the steps between; pure           |
-//! | [`record`]  | what was changed, so that it can be undone; pure                    |
-//! | [`address`] | requests about the addresses of loopback; pure                      |
-//! | [`kernel`]  | reads what there is, and makes steps                                |
+//! | [`plan`]    | the current settings, the required ones, and the steps between; pure |
+//! | [`record`]  | the applied changes, for undoing them; pure                         |
+//! | [`address`] | netlink requests for the addresses of the loopback interface; pure  |
+//! | [`kernel`]  | reads the settings, and applies steps                               |
 
 pub mod address;
 pub mod kernel;

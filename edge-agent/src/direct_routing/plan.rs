@@ -1,24 +1,24 @@
-//! What there is, what is to be, and the steps between.
+//! The current settings, the required ones, and the steps between them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A setting of ARP, which keeps a machine from telling that it has an address. IPv6 needs none: the kernel tells nobody
-/// of loopback's addresses.
+/// An ARP setting that keeps a machine from announcing an address. IPv6 needs none: the kernel does not announce addresses
+/// of the loopback interface there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
-    /// Which requests are answered. 1: those for an address of the interface that they come in on.
+    /// `arp_ignore`: which ARP requests are answered. 1: those for an address of the interface that receives them.
     Ignore,
-    /// Which address stands in the machine's own requests. 2: the best one of the interface that they go out of.
+    /// `arp_announce`: the source address of ARP requests. 2: the best address of the interface that sends them.
     Announce,
 }
 
 impl Setting {
-    /// Both.
+    /// Both settings.
     pub const ALL: [Self; 2] = [Self::Ignore, Self::Announce];
 
-    /// Its name below `net.ipv4.conf.INTERFACE` (ip-sysctl of the kernel's documentation).
+    /// Returns the name below `net.ipv4.conf.INTERFACE` (Documentation/networking/ip-sysctl of the kernel).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -27,23 +27,23 @@ impl Setting {
         }
     }
 
-    /// The setting of this name.
+    /// Returns the setting with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|setting| setting.name() == name)
     }
 
-    /// What it is set to.
+    /// Returns the value to set.
     #[must_use]
-    pub fn wanted(self) -> u8 {
+    pub fn required(self) -> u8 {
         match self {
             Self::Ignore => 1,
             Self::Announce => 2,
         }
     }
 
-    /// Whether loopback's addresses are kept silent by this value. 3 of `arp_ignore` only hides addresses of the scope
-    /// of a host, and 4 to 7 mean nothing.
+    /// Returns whether this value hides the addresses of the loopback interface. `arp_ignore` 3 only hides addresses with
+    /// host scope, and 4 to 7 are reserved.
     #[must_use]
     pub fn hides(self, value: u8) -> bool {
         match self {
@@ -53,34 +53,34 @@ impl Setting {
     }
 }
 
-/// What there is.
+/// The current settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    /// The addresses that loopback has.
-    pub held: BTreeSet<IpAddr>,
-    /// The settings by interface; `all` is one of them.
+    /// The addresses of the loopback interface.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The ARP settings by interface, with [`ALL`] as one of the interfaces.
     pub settings: BTreeMap<(String, Setting), u8>,
 }
 
-/// The interface whose settings hold for all others, too: the kernel goes by the greater one.
+/// The pseudo-interface whose settings apply to all interfaces: the greater value is effective.
 pub const ALL: &str = "all";
 
 impl State {
-    /// What holds for an interface.
+    /// Returns the value that is effective on an interface.
     fn effective(&self, interface: &str, setting: Setting) -> u8 {
         let value = |interface: &str| self.settings.get(&(interface.to_owned(), setting)).copied().unwrap_or_default();
         value(interface).max(value(ALL))
     }
 }
 
-/// A change. It is shown as the command that does the same.
+/// A change of the settings. Its `Display` is the equivalent command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Loopback gets an address.
+    /// Add an address to the loopback interface.
     Add(IpAddr),
-    /// It loses one.
+    /// Remove an address from the loopback interface.
     Remove(IpAddr),
-    /// The setting for all interfaces gets another value.
+    /// Set the value for all interfaces.
     Set(Setting, u8),
 }
 
@@ -88,7 +88,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = |address: &IpAddr| if address.is_ipv4() { 32 } else { 128 };
         match self {
-            // An address that must not be the source of the machine's own packets is one that is no longer preferred.
+            // A deprecated address is never used as a source address.
             Self::Add(address) if address.is_ipv6() => {
                 write!(f, "ip address add {address}/128 dev lo nodad preferred_lft 0")
             }
@@ -99,30 +99,31 @@ impl fmt::Display for Step {
     }
 }
 
-/// The steps that make a real server of a machine: silence first, so that no address is ever told of.
+/// Returns the steps that make the machine a real server for these virtual addresses. ARP settings come first, so that no
+/// address is ever announced.
 #[must_use]
-pub fn prepare(wanted: &BTreeSet<IpAddr>, state: &State) -> Vec<Step> {
+pub fn prepare(virtual_addresses: &BTreeSet<IpAddr>, state: &State) -> Vec<Step> {
     let mut steps = Vec::new();
-    if wanted.iter().any(IpAddr::is_ipv4) {
-        let speaks = |setting: &Setting| !setting.hides(state.effective(ALL, *setting));
-        steps.extend(Setting::ALL.into_iter().filter(speaks).map(|setting| Step::Set(setting, setting.wanted())));
+    if virtual_addresses.iter().any(IpAddr::is_ipv4) {
+        let announces = |setting: &Setting| !setting.hides(state.effective(ALL, *setting));
+        steps.extend(Setting::ALL.into_iter().filter(announces).map(|setting| Step::Set(setting, setting.required())));
     }
-    steps.extend(wanted.difference(&state.held).map(|address| Step::Add(*address)));
+    steps.extend(virtual_addresses.difference(&state.addresses).map(|address| Step::Add(*address)));
     steps
 }
 
-/// Something that keeps the machine from being a real server.
+/// A reason why the machine cannot be a real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// Loopback does not have the address: packets for it are not taken.
-    NotHeld(IpAddr),
-    /// By this setting others are told of the address, on this interface.
-    Told {
+    /// The loopback interface lacks the address, so that packets for it are not accepted.
+    Missing(IpAddr),
+    /// With this setting, addresses of the loopback interface are announced on the interface.
+    Announced {
         /// The interface.
         interface: String,
         /// The setting.
         setting: Setting,
-        /// What holds there: the greater one of the interface's value and that for all.
+        /// The effective value: the greater one of the interface's and that of [`ALL`].
         value: u8,
     },
 }
@@ -130,30 +131,31 @@ pub enum Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotHeld(address) => write!(f, "loopback does not have {address}: run this with `apply`"),
-            Self::Told { interface, setting, value } => {
-                let (name, wanted) = (setting.name(), setting.wanted());
+            Self::Missing(address) => write!(f, "the loopback interface lacks {address}; use `apply` to add it"),
+            Self::Announced { interface, setting, value } => {
+                let (name, required) = (setting.name(), setting.required());
                 write!(
                     f,
-                    "{name} is {value} on {interface}, which tells of loopback's addresses: set \
-                     net.ipv4.conf.{interface}.{name} to {wanted}"
+                    "{name} is {value} on {interface}, which announces addresses of the loopback interface; set \
+                     net.ipv4.conf.{interface}.{name} to {required}"
                 )
             }
         }
     }
 }
 
-/// What keeps the machine from being a real server for these addresses; nothing when all is well.
+/// Returns why the machine cannot be a real server for these virtual addresses; empty when it can.
 #[must_use]
-pub fn verify(wanted: &BTreeSet<IpAddr>, state: &State) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = wanted.difference(&state.held).map(|address| Finding::NotHeld(*address)).collect();
-    if wanted.iter().any(IpAddr::is_ipv4) {
-        // `default` is no interface, and loopback has no neighbours.
+pub fn verify(virtual_addresses: &BTreeSet<IpAddr>, state: &State) -> Vec<Finding> {
+    let missing = virtual_addresses.difference(&state.addresses);
+    let mut findings: Vec<Finding> = missing.map(|address| Finding::Missing(*address)).collect();
+    if virtual_addresses.iter().any(IpAddr::is_ipv4) {
+        // `default` is not an interface, and loopback has no neighbours.
         let interfaces = state.settings.keys().filter(|(name, _)| name != "default" && name != "lo");
         for (interface, setting) in interfaces {
             let value = state.effective(interface, *setting);
             if !setting.hides(value) {
-                findings.push(Finding::Told { interface: interface.clone(), setting: *setting, value });
+                findings.push(Finding::Announced { interface: interface.clone(), setting: *setting, value });
             }
         }
     }
@@ -166,14 +168,14 @@ mod tests {
 
     use super::*;
 
-    fn state(held: &[&str], settings: &[(&str, Setting, u8)]) -> State {
+    fn state(addresses: &[&str], settings: &[(&str, Setting, u8)]) -> State {
         State {
-            held: held.iter().map(|address| address.parse().unwrap()).collect(),
+            addresses: set(addresses),
             settings: settings.iter().map(|(name, setting, value)| (((*name).to_owned(), *setting), *value)).collect(),
         }
     }
 
-    fn wanted(addresses: &[&str]) -> BTreeSet<IpAddr> {
+    fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {
         addresses.iter().map(|address| address.parse().unwrap()).collect()
     }
 
@@ -185,8 +187,8 @@ mod tests {
     ];
 
     #[test]
-    fn silence_comes_ahead_of_the_address() {
-        let steps = prepare(&wanted(&["192.0.2.10", "2001:db8::10"]), &state(&["127.0.0.1"], &FRESH));
+    fn arp_settings_come_before_the_addresses() {
+        let steps = prepare(&set(&["192.0.2.10", "2001:db8::10"]), &state(&["127.0.0.1"], &FRESH));
         let commands: Vec<String> = steps.iter().map(ToString::to_string).collect();
         assert_eq!(
             commands,
@@ -200,41 +202,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_left_as_it_is() {
+    fn existing_settings_that_suffice_are_left_alone() {
         let settings = [(ALL, Setting::Ignore, 2), (ALL, Setting::Announce, 2)];
-        assert_eq!(prepare(&wanted(&["192.0.2.10"]), &state(&["192.0.2.10"], &settings)), []);
-        // IPv6 alone needs no silence.
-        assert_eq!(prepare(&wanted(&["2001:db8::10"]), &state(&["2001:db8::10"], &FRESH)), []);
+        assert_eq!(prepare(&set(&["192.0.2.10"]), &state(&["192.0.2.10"], &settings)), []);
+        // IPv6 needs no ARP settings.
+        assert_eq!(prepare(&set(&["2001:db8::10"]), &state(&["2001:db8::10"], &FRESH)), []);
     }
 
     #[test]
-    fn an_interface_that_tells_is_found() {
+    fn an_interface_that_announces_the_address_is_found() {
         let settings = [(ALL, Setting::Ignore, 1), ("eth0", Setting::Ignore, 3), ("eth1", Setting::Ignore, 0)];
-        let findings = verify(&wanted(&["192.0.2.10"]), &state(&["192.0.2.10"], &settings));
-        let expected = Finding::Told { interface: "eth0".to_owned(), setting: Setting::Ignore, value: 3 };
+        let findings = verify(&set(&["192.0.2.10"]), &state(&["192.0.2.10"], &settings));
+        let expected = Finding::Announced { interface: "eth0".to_owned(), setting: Setting::Ignore, value: 3 };
         assert_eq!(findings, [expected]);
     }
 
     proptest! {
         #[test]
-        fn what_was_prepared_is_well(
-            held in proptest::collection::btree_set(0..4_u8, 0..4),
-            wanted in proptest::collection::btree_set(0..4_u8, 1..4),
+        fn a_prepared_machine_passes_verification(
+            present in proptest::collection::btree_set(0..4_u8, 0..4),
+            required in proptest::collection::btree_set(0..4_u8, 1..4),
             ignore in 0..9_u8,
             announce in 0..3_u8,
         ) {
             let address = |number: &u8| IpAddr::from([192, 0, 2, *number]);
             let mut state = state(&[], &[(ALL, Setting::Ignore, ignore), (ALL, Setting::Announce, announce)]);
-            state.held = held.iter().map(address).collect();
-            let wanted = wanted.iter().map(address).collect();
-            for step in prepare(&wanted, &state) {
+            state.addresses = present.iter().map(address).collect();
+            let required = required.iter().map(address).collect();
+            for step in prepare(&required, &state) {
                 match step {
-                    Step::Add(address) => prop_assert!(state.held.insert(address)),
+                    Step::Add(address) => prop_assert!(state.addresses.insert(address)),
                     Step::Set(setting, value) => _ = state.settings.insert((ALL.to_owned(), setting), value),
-                    Step::Remove(_) => prop_assert!(false, "nothing is taken away"),
+                    Step::Remove(_) => prop_assert!(false, "nothing is removed"),
                 }
             }
-            prop_assert_eq!(verify(&wanted, &state), []);
+            prop_assert_eq!(verify(&required, &state), []);
         }
     }
 }

@@ -1,21 +1,21 @@
-//! What was changed, so that it can be undone: a line for each step, kept in the state folder.
+//! The record of applied changes, for undoing them: a text file with one line for each change. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::plan::{ALL, Setting, State, Step};
 
-/// What this program changed, and what there was before.
+/// The changes that this program has applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
-    /// The addresses that it gave to loopback.
+    /// The addresses added to the loopback interface.
     pub added: BTreeSet<IpAddr>,
-    /// The values that settings had for all interfaces.
+    /// The previous values of changed settings.
     pub before: BTreeMap<Setting, u8>,
 }
 
 impl Record {
-    /// Reads a record. Lines of another form, such as those of a later version, are passed over.
+    /// Parses a record. Lines of unknown form, such as those of a later version, are skipped.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut record = Self::default();
@@ -31,7 +31,7 @@ impl Record {
         record
     }
 
-    /// The record as text.
+    /// Returns the record as text.
     #[must_use]
     pub fn to_text(&self) -> String {
         let added = self.added.iter().map(|address| format!("added {address}\n"));
@@ -39,7 +39,7 @@ impl Record {
         added.chain(before).collect()
     }
 
-    /// Adds a step that is about to be made. What there was before the first one is kept.
+    /// Adds a step that is about to be applied to `state`. Of a setting, the value before the first step is kept.
     pub fn add(&mut self, step: &Step, state: &State) {
         match step {
             Step::Add(address) => _ = self.added.insert(*address),
@@ -51,18 +51,19 @@ impl Record {
         }
     }
 
-    /// The steps that undo what was done for these addresses, and what is recorded after them. Addresses that were there
-    /// before stay; silence ends with the last address, and only after it.
+    /// Returns the steps that undo the changes for these addresses, and the record after them. Addresses that existed
+    /// before are kept. ARP settings are restored with, and after, the last address.
     #[must_use]
     pub fn undo(&self, addresses: &BTreeSet<IpAddr>, state: &State) -> (Vec<Step>, Self) {
-        let taken = self.added.intersection(addresses).copied();
+        let added = self.added.intersection(addresses).copied();
         let mut left = Self { added: &self.added - addresses, before: self.before.clone() };
-        let mut steps: Vec<Step> = taken.filter(|address| state.held.contains(address)).map(Step::Remove).collect();
+        let mut steps: Vec<Step> =
+            added.filter(|address| state.addresses.contains(address)).map(Step::Remove).collect();
         if !left.added.iter().any(IpAddr::is_ipv4) {
             for (setting, before) in std::mem::take(&mut left.before) {
-                // Whoever changed it since knows better.
+                // A value that another program has set since is kept.
                 let now = state.settings.get(&(ALL.to_owned(), setting)).copied();
-                if now == Some(setting.wanted()) && before != setting.wanted() {
+                if now == Some(setting.required()) && before != setting.required() {
                     steps.push(Step::Set(setting, before));
                 }
             }
@@ -77,40 +78,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn undoing_leads_back_to_what_there_was() {
+    fn undo_restores_the_previous_settings() {
         let settings = [(Setting::Ignore, 0), (Setting::Announce, 1)];
         let before = State {
-            held: ["127.0.0.1".parse().unwrap(), "192.0.2.9".parse().unwrap()].into(),
+            addresses: ["127.0.0.1".parse().unwrap(), "192.0.2.9".parse().unwrap()].into(),
             settings: settings.into_iter().map(|(setting, value)| ((ALL.to_owned(), setting), value)).collect(),
         };
-        let wanted: BTreeSet<IpAddr> =
+        let required: BTreeSet<IpAddr> =
             ["192.0.2.9", "192.0.2.10", "2001:db8::10"].iter().map(|address| address.parse().unwrap()).collect();
         let (mut state, mut record) = (before.clone(), Record::default());
-        for step in prepare(&wanted, &state) {
+        for step in prepare(&required, &state) {
             record.add(&step, &state);
-            make(&mut state, &step);
+            apply(&mut state, &step);
         }
         assert_eq!(Record::parse(&record.to_text()), record);
-        let (steps, left) = record.undo(&wanted, &state);
+        let (steps, left) = record.undo(&required, &state);
         assert!(matches!(steps.last(), Some(Step::Set(..))), "{steps:?}");
-        steps.iter().for_each(|step| make(&mut state, step));
+        steps.iter().for_each(|step| apply(&mut state, step));
         assert_eq!((state, left), (before, Record::default()));
     }
 
     #[test]
-    fn silence_lasts_as_long_as_an_address_is_left() {
+    fn arp_settings_stay_while_an_address_is_left() {
         let record = Record::parse("added 192.0.2.10\nadded 192.0.2.11\nbefore arp_ignore 0\nsomething else\n");
-        let state = State { held: record.added.clone(), settings: [((ALL.to_owned(), Setting::Ignore), 1)].into() };
+        let state =
+            State { addresses: record.added.clone(), settings: [((ALL.to_owned(), Setting::Ignore), 1)].into() };
         let first = "192.0.2.10".parse().unwrap();
         let (steps, left) = record.undo(&[first].into(), &state);
         assert_eq!(steps, [Step::Remove(first)]);
         assert_eq!(left.before, record.before);
     }
 
-    fn make(state: &mut State, step: &Step) {
+    fn apply(state: &mut State, step: &Step) {
         match step {
-            Step::Add(address) => assert!(state.held.insert(*address)),
-            Step::Remove(address) => assert!(state.held.remove(address)),
+            Step::Add(address) => assert!(state.addresses.insert(*address)),
+            Step::Remove(address) => assert!(state.addresses.remove(address)),
             Step::Set(setting, value) => _ = state.settings.insert((ALL.to_owned(), *setting), *value),
         }
     }

@@ -1,12 +1,17 @@
-//! Where load comes from: one module for each kind of media server.
+//! Probes: where the load figures come from. Each kind of media server has a file here.
 //!
-//! | module         | what it asks                                                         |
-//! |----------------|----------------------------------------------------------------------|
-//! | [`system`]     | the kernel: connections on given ports, interface rates, CPU          |
-//! | [`nginx_rtmp`] | nginx-rtmp's `/stat` page                                             |
-//! | [`hottest`]    | (of the streams that a probe found, which are reported)              |
+//! | module          | contents                                                                 |
+//! |-----------------|--------------------------------------------------------------------------|
+//! | [`kind`]        | how probes are named on the command line, and created                    |
+//! | [`system`]      | the kernel: connections on the edge's ports, interface rates, CPU        |
+//! | [`nginx_rtmp`]  | the statistics page of nginx-rtmp                                        |
+//! | [`hot_streams`] | helper: the streams with the most clients                                |
+//!
+//! A new probe is a file with a type that implements [`Probe`] and a [`Kind`] for it, and a line in [`KINDS`]. Its name,
+//! syntax and help stand in that file; the command line, its help and its errors are made from the table.
 
-mod hottest;
+mod hot_streams;
+pub mod kind;
 pub mod nginx_rtmp;
 pub mod system;
 
@@ -15,53 +20,58 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use nginx_rtmp::NginxRtmp;
-pub use system::System;
 use weir_protocol::report::HotStreams;
 
-/// Asks one source for the load of the edge.
+pub use kind::{Kind, Options, ProbeSpec};
+pub use nginx_rtmp::NginxRtmp;
+pub use system::System;
+
+/// Every kind of probe, in the order of the help text.
+pub static KINDS: &[&Kind] = &[&system::KIND, &nginx_rtmp::KIND];
+
+/// A source of load figures.
 pub trait Probe: Send + Sync + fmt::Debug {
-    /// What it asks, for the log.
+    /// Returns what is probed, for the log, such as `nginx-rtmp at http://127.0.0.1/stat`.
     fn name(&self) -> String;
 
-    /// Asks once. It is dropped when it takes longer than the agent gives it.
-    fn read(&mut self) -> Outcome<'_>;
+    /// Reads the figures once. The future is dropped when it takes longer than the agent's time limit, 1 s.
+    fn read(&mut self) -> ReadFuture<'_>;
 }
 
-/// What a probe found out, or why it found out nothing.
-pub type Outcome<'p> = Pin<Box<dyn Future<Output = Result<Reading, Failure>> + Send + 'p>>;
+/// A reading in progress.
+pub type ReadFuture<'p> = Pin<Box<dyn Future<Output = Result<Reading, BoxError>> + Send + 'p>>;
 
-/// Why a probe found out nothing: a sentence for the log.
-pub type Failure = Box<dyn Error + Send + Sync>;
+/// Why a probe has no reading, as a sentence for the log.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a probe found out. What it does not know is `None`.
+/// The figures of one reading. A figure that the probe cannot determine is `None`, which is not zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// Client connections now, publishers included.
+    /// Current client connections, publishers included.
     pub connections: Option<u64>,
-    /// Client connections accepted: a running total, from any beginning.
+    /// Client connections accepted so far, as a running total with any start value.
     pub accepted: Option<Accepted>,
-    /// Incoming media, bits per second.
+    /// Incoming media, in bits per second.
     pub in_bits_per_second: Option<u64>,
-    /// Outgoing media, bits per second.
+    /// Outgoing media, in bits per second.
     pub out_bits_per_second: Option<u64>,
-    /// Share of all processors in use, 0 to 1.
+    /// Utilisation of all processors, 0 to 1.
     pub cpu: Option<f32>,
-    /// Hashes of the streams with the most clients ([`weir_protocol::stream`]), the hottest first.
+    /// Hashes of the streams with the most clients ([`weir_protocol::stream`]), the one with the most first.
     pub hot_streams: Option<HotStreams>,
 }
 
-/// How many client connections were accepted.
+/// The number of client connections accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The running total.
     pub total: u64,
-    /// Whether it is the agent's estimate rather than the media server's count.
+    /// Whether the total is an estimate of the agent rather than a count of the media server.
     pub is_estimate: bool,
 }
 
 impl Reading {
-    /// This reading, with what it does not know taken from `other`.
+    /// Returns this reading with its unknown figures taken from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -80,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_probes_the_first_that_knows_a_figure_wins() {
+    fn the_first_probe_that_knows_a_figure_determines_it() {
         let streams = |streams: &[u64]| Some(streams.iter().copied().collect::<HotStreams>());
         let first = Reading { connections: Some(1), hot_streams: streams(&[]), ..Reading::default() };
         let second = Reading { connections: Some(2), cpu: Some(0.5), hot_streams: streams(&[7]), ..Reading::default() };

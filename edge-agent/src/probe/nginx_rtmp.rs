@@ -1,7 +1,7 @@
-//! nginx-rtmp's `/stat` page (`rtmp_stat all`).
+//! The probe `nginx-rtmp=URL`: the statistics page of nginx-rtmp (`rtmp_stat all`).
 //!
-//! With several nginx workers a page has the figures of the one that answered: run nginx-rtmp with `worker_processes 1`,
-//! or use the `system` probe.
+//! With several nginx workers, the page has the figures of the worker that answered. Run nginx-rtmp with
+//! `worker_processes 1`, or use the `system` probe.
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::header::HOST;
@@ -13,28 +13,36 @@ use quick_xml::events::Event;
 use tokio::net::TcpStream;
 use weir_protocol::stream;
 
-use super::hottest::Hottest;
-use super::{Accepted, Failure, Outcome, Probe, Reading};
+use super::hot_streams::StreamClients;
+use super::{Accepted, BoxError, Kind, Probe, ReadFuture, Reading};
 
-/// Longest page that is read, in bytes: some 10,000 streams. A longer one is an error rather than a wrong count.
+/// `--probe nginx-rtmp=URL`.
+pub static KIND: Kind = Kind {
+    name: "nginx-rtmp",
+    argument: Some("URL"),
+    help: "nginx-rtmp's statistics page (rtmp_stat all), such as http://127.0.0.1:8080/stat",
+    create: |url, _| Ok(Box::new(NginxRtmp::new(url)?)),
+};
+
+/// Maximum length of a page, in bytes: some 10,000 streams. A longer page is an error rather than a wrong count.
 const MAX_PAGE_LENGTH: usize = 8 * 1024 * 1024;
 
-/// Deepest nesting that is looked at; `nclients` is on the fifth level.
+/// Maximum nesting of elements; `nclients` is on the fifth level.
 const MAX_DEPTH: usize = 16;
 
-/// Asks nginx-rtmp.
+/// A probe of nginx-rtmp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NginxRtmp {
     uri: Uri,
 }
 
-/// The text is no URL that this probe can ask.
+/// The text is not a URL that this probe can request.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected an http:// URL of nginx-rtmp's statistics, such as http://127.0.0.1:8080/stat")]
+#[error("expected an http:// URL of nginx-rtmp's statistics page, such as http://127.0.0.1:8080/stat")]
 pub struct InvalidUrl;
 
 impl NginxRtmp {
-    /// A probe of the page at `url`.
+    /// Creates a probe of the page at `url`.
     ///
     /// # Errors
     /// [`InvalidUrl`] when it is not an `http://` URL with a host.
@@ -44,7 +52,7 @@ impl NginxRtmp {
         if usable { Ok(Self { uri }) } else { Err(InvalidUrl) }
     }
 
-    async fn page(&self) -> Result<String, Failure> {
+    async fn fetch(&self) -> Result<String, BoxError> {
         let authority = self.uri.authority().ok_or("the URL has no host")?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
@@ -59,7 +67,7 @@ impl NginxRtmp {
             let body = Limited::new(response.into_body(), MAX_PAGE_LENGTH).collect().await?.to_bytes();
             Ok(String::from_utf8_lossy(&body).into_owned())
         };
-        // The connection has to be driven while the exchange waits for it.
+        // The exchange makes progress only while the connection is polled.
         tokio::select! {
             page = exchange => page,
             ended = connection => Err(match ended {
@@ -75,36 +83,36 @@ impl Probe for NginxRtmp {
         format!("nginx-rtmp at {}", self.uri)
     }
 
-    fn read(&mut self) -> Outcome<'_> {
-        Box::pin(async { Ok(parse(&self.page().await?)?) })
+    fn read(&mut self) -> ReadFuture<'_> {
+        Box::pin(async { Ok(parse(&self.fetch().await?)?) })
     }
 }
 
-/// Why a page has no figures.
+/// Why a page cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// Not XML.
+    /// The page is not XML.
     #[error("the page is not XML: {0}")]
     Xml(#[from] quick_xml::Error),
-    /// XML of something else, or nested deeper than any page of nginx-rtmp's.
-    #[error("the page is not nginx-rtmp's: it has no <rtmp>")]
+    /// The page is not one of nginx-rtmp: it has another root element, or is nested too deeply.
+    #[error("not a statistics page of nginx-rtmp: no <rtmp> element")]
     Foreign,
-    /// A figure that is no number.
+    /// A figure is not a number.
     #[error("<{0}> is not a number")]
     Number(&'static str),
 }
 
-/// Reads a page.
+/// Parses a page.
 ///
-/// Connections are the clients of all streams, publishers included: they are load, and the balancer counts a publisher
-/// that it sent here like any other client. Rates are nginx-rtmp's own averages over ten seconds.
+/// Connections are the clients of all streams, including publishers: a publisher is load, and the balancer counts its
+/// assignment like that of any other client. Rates are nginx-rtmp's own averages over ten seconds.
 ///
 /// # Errors
 /// See [`PageError`].
 pub fn parse(page: &str) -> Result<Reading, PageError> {
     let mut reader = Reader::from_str(page);
     let mut path: Vec<String> = Vec::new();
-    // That of the innermost element: what is looked at has no elements in it.
+    // The text of the innermost element. The elements of interest contain no others.
     let mut text = String::new();
     let mut page = Page::default();
     let mut found = false;
@@ -119,13 +127,13 @@ pub fn parse(page: &str) -> Result<Reading, PageError> {
                 text.clear();
             }
             Event::Text(part) => text.push_str(&part),
-            // nginx escapes what HTML would not bear in a name; any other reference is not its own.
+            // nginx escapes only the characters that are special in HTML.
             Event::GeneralRef(reference) => match reference.resolve_char_ref()? {
                 Some(character) => text.push(character),
                 None => text.push_str(resolve_predefined_entity(&reference).unwrap_or_default()),
             },
             Event::End(_) => {
-                page.take_in(&path, &text)?;
+                page.end_element(&path, &text)?;
                 path.pop();
                 text.clear();
             }
@@ -136,19 +144,20 @@ pub fn parse(page: &str) -> Result<Reading, PageError> {
     if found { Ok(page.into_reading()) } else { Err(PageError::Foreign) }
 }
 
-/// What was read of a page.
+/// The part of a page that has been parsed.
 #[derive(Debug, Default)]
 struct Page {
     reading: Reading,
-    /// The names of the application and the stream that are being read.
+    /// The name of the current application.
     application: String,
+    /// The name of the current stream.
     stream: String,
-    streams: Hottest,
+    streams: StreamClients,
 }
 
 impl Page {
-    /// Takes in the text of the element at `path`, if it is one of those looked at.
-    fn take_in(&mut self, path: &[String], text: &str) -> Result<(), PageError> {
+    /// Adds the element at `path` with its text, if it is one of interest.
+    fn end_element(&mut self, path: &[String], text: &str) -> Result<(), PageError> {
         let number = |name| text.trim().parse::<u64>().map_err(|_| PageError::Number(name));
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let reading = &mut self.reading;
@@ -161,13 +170,13 @@ impl Page {
             ["rtmp", "server", "application", "name"] => text.clone_into(&mut self.application),
             ["rtmp", "server", "application", "live" | "play", "stream", "name"] => text.clone_into(&mut self.stream),
             ["rtmp", "server", "application", "live" | "play", "stream", "nclients"] => {
-                // What clients ask for is such a path.
+                // The path that clients request.
                 let stream = stream::of_path(&format!("{}/{}", self.application, self.stream));
                 self.streams.add(stream, number("nclients")?);
             }
             ["rtmp", "server", "application", "live" | "play", "nclients"] => {
                 let clients = number("nclients")?;
-                // A page without any of these (`rtmp_stat global`) leaves the connections unknown, not zero.
+                // A page without this element (`rtmp_stat global`) leaves the connections unknown, not zero.
                 reading.connections = Some(reading.connections.unwrap_or(0).saturating_add(clients));
             }
             _ => {}
@@ -176,7 +185,7 @@ impl Page {
     }
 
     fn into_reading(self) -> Reading {
-        // A page that tells no connections tells no streams either.
+        // A page without connections has no streams either.
         let hot_streams = self.reading.connections.map(|_| self.streams.hottest());
         Reading { hot_streams, ..self.reading }
     }
@@ -189,8 +198,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_of_all_streams_are_counted_publishers_included() {
-        // One publisher and one player, as nginx-rtmp 1.1.4 showed them.
+    fn clients_of_all_streams_are_counted_including_publishers() {
+        // One publisher and one player, from nginx-rtmp 1.1.4.
         let page = include_str!("fixtures/nginx-rtmp-1.1.4-all.xml");
         let expected = Reading {
             connections: Some(2),
@@ -211,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_streams_with_the_most_clients_are_named_as_clients_ask_for_them() {
+    fn the_streams_with_the_most_clients_are_reported_by_the_path_that_clients_request() {
         let stream = |name: &str, clients: u64| {
             format!("<stream><name>{name}</name><client/><nclients>{clients}</nclients></stream>")
         };
@@ -226,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn another_page_is_an_error_and_not_zero_load() {
+    fn a_foreign_page_is_an_error_rather_than_zero_load() {
         for page in ["", "<html><body>nclients</body></html>", "not found", "{}"] {
             assert!(matches!(parse(page), Err(PageError::Foreign)), "{page}");
         }
@@ -236,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn only_http_urls_can_be_asked() {
+    fn only_http_urls_are_accepted() {
         assert!(NginxRtmp::new("http://[::1]:8080/stat").is_ok());
         for url in ["", "127.0.0.1:8080/stat", "https://127.0.0.1/stat", "http:///stat", "rtmp://a/stat"] {
             assert_eq!(NginxRtmp::new(url), Err(InvalidUrl), "{url}");
@@ -245,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_page_makes_it_panic(page in "(<rtmp>|<server>|<application>|<live>|<nclients>|</[a-z]{0,8}>|[<>&/;a-z0-9]|.){0,40}") {
+        fn no_page_causes_a_panic(page in "(<rtmp>|<server>|<application>|<live>|<nclients>|</[a-z]{0,8}>|[<>&/;a-z0-9]|.){0,40}") {
             let _ = parse(&page);
         }
     }

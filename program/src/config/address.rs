@@ -6,31 +6,31 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Where to listen: `HOST:PORT` with a literal address, or `*:PORT` for every address of the machine.
+/// An address to listen on: `HOST:PORT` with an IP address as host, or `*:PORT` for every address of the machine.
 ///
-/// Port 0 lets the system choose a free one.
+/// With port 0 the system chooses a free port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// The address; `None` for all, IPv6 and IPv4 alike.
+    /// `None` for every address of the machine, IPv6 and IPv4.
     host: Option<IpAddr>,
     port: u16,
 }
 
 impl ListenAddress {
-    /// Every address of the machine, at this port.
+    /// Every address of the machine, on this port.
     #[must_use]
     pub const fn any(port: u16) -> Self {
         Self { host: None, port }
     }
 
-    /// Only this machine itself, at this port.
+    /// The loopback address 127.0.0.1, on this port.
     #[must_use]
     pub const fn loopback(port: u16) -> Self {
         Self { host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port }
     }
 
-    /// The socket addresses to try in turn. For every address of the machine that is IPv6's first, which takes IPv4 too,
-    /// and then IPv4's, for a machine whose kernel has no IPv6.
+    /// Returns the socket addresses to try in turn. `*` is `[::]` first, which also accepts IPv4, and then `0.0.0.0`, for
+    /// machines without IPv6.
     #[must_use]
     pub fn candidates(self) -> Vec<SocketAddr> {
         match self.host {
@@ -40,7 +40,7 @@ impl ListenAddress {
     }
 }
 
-/// The text is no address to listen on.
+/// The text is not an address to listen on.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an address: expected HOST:PORT, such as \"127.0.0.1:8086\" or \"*:1935\"")]
 pub struct ParseAddressError(String);

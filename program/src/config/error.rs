@@ -1,11 +1,11 @@
-//! What is wrong with a configuration: where, what, and what to do.
+//! Errors in configuration files: where, what, and what to do.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::keys;
 
-/// One line that names the file, the line in it where there is one, and what is wrong there.
+/// An error in a configuration file, as one line: the file, the line number if it is known, what is wrong and what to do.
 #[derive(Debug)]
 pub struct Error(String);
 
@@ -16,7 +16,7 @@ impl Error {
         Self::in_file(path, format_args!("cannot be read: {error}"))
     }
 
-    /// The text of the file is no configuration.
+    /// The file is not TOML, or has unknown keys or wrong values.
     #[must_use]
     pub fn in_text(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = explain(error.message());
@@ -32,14 +32,14 @@ impl Error {
         Self::at(path, text, error.offset, error)
     }
 
-    /// What stands at this byte of the text is wrong.
+    /// The text is wrong at this byte offset.
     fn at(path: &Path, text: &str, offset: usize, message: impl fmt::Display) -> Self {
         let before = text.as_bytes().iter().take(offset);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
         Self(format!("{}:{line}: {message}", path.display()))
     }
 
-    /// Something else is wrong with the file.
+    /// The file is wrong as a whole.
     #[must_use]
     pub fn in_file(path: &Path, message: impl fmt::Display) -> Self {
         Self(format!("{}: {message}", path.display()))
@@ -60,12 +60,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A section that is wrong by itself, or contradicts another.
+/// A section is wrong, or contradicts another one.
 #[derive(Debug)]
 pub struct SectionError {
-    /// Where what is wrong stands: bytes from the beginning of the text.
+    /// The position of the error, in bytes from the start of the text.
     pub offset: usize,
-    /// What is wrong, and what to do.
+    /// What is wrong and what to do.
     pub message: String,
 }
 
@@ -77,13 +77,13 @@ impl fmt::Display for SectionError {
 
 impl std::error::Error for SectionError {}
 
-/// Makes serde's sentence about an unknown or missing field one about a key, and says which key was probably meant.
+/// Rewords serde's message about an unknown or missing field, and suggests the nearest known key.
 ///
-/// serde hands out the known keys in this sentence only; a sentence of another form is passed on as it is.
+/// serde exposes the known keys only in the text of its message. Messages of another form are returned unchanged.
 fn explain(message: &str) -> String {
     let message = message.lines().next().unwrap_or_default();
     if let Some(missing) = message.strip_prefix("missing field ") {
-        return format!("the key {missing} is missing: add it");
+        return format!("missing key {missing}");
     }
     let Some((unknown, expected)) =
         message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "))
@@ -91,9 +91,9 @@ fn explain(message: &str) -> String {
         return message.to_owned();
     };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    // A slip of the finger changes a letter or two; with more changed, any suggestion would be a guess.
+    // A typing error changes a letter or two. With more of them changed, a suggestion would be a guess.
     match known.iter().map(|key| (strsim::damerau_levenshtein(unknown, key), key)).min() {
         Some((distance, nearest)) if distance <= 2 => format!("unknown key `{unknown}`; did you mean `{nearest}`?"),
-        _ => format!("unknown key `{unknown}`; known here are `{}`", known.join("`, `")),
+        _ => format!("unknown key `{unknown}`; expected one of `{}`", known.join("`, `")),
     }
 }

@@ -1,12 +1,13 @@
-//! Configuration files: values with units and ranges, and errors that name file and line.
+//! Building blocks of configuration files: values with units and ranges, and errors that name the file and the line.
 //!
-//! | module      | what it holds                                                   |
-//! |-------------|-----------------------------------------------------------------|
-//! | [`values`]  | durations, numbers within a range, words, addresses             |
-//! | [`address`] | addresses to listen on                                          |
-//! | [`error`]   | what is wrong with a file, and where                            |
+//! | module      | contents                                                    |
+//! |-------------|-------------------------------------------------------------|
+//! | [`values`]  | durations, numbers with a range, keywords, names, addresses |
+//! | [`address`] | addresses to listen on                                      |
+//! | [`error`]   | what is wrong with a file, and where                        |
 //!
-//! Each section of a file belongs to the crate that uses it; this is what all of them read their keys with.
+//! The sections of a file belong to the crates whose settings they are. Those crates deserialise their keys with the
+//! functions of this module.
 
 pub mod address;
 pub mod error;

@@ -1,4 +1,4 @@
-//! Values with units or ranges, as they stand in a configuration file. Each error is a sentence that says what was expected.
+//! Deserialisers for values with units or ranges. Each error is a sentence that says what was expected.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use weir_protocol::report::MAX_NAME_LENGTH;
 
 use crate::units::parse_duration;
 
-/// Reads a duration such as `"2.5s"`.
+/// Deserialises a duration such as `"2.5s"`; see [`parse_duration`].
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map_err(D::Error::custom)
 }
 
-/// Reads a duration within `LEAST..=MOST` milliseconds.
-pub fn duration_within<'de, D, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<Duration, D::Error>
+/// Deserialises a duration of `MIN` to `MAX` milliseconds, both included.
+pub fn duration_within<'de, D, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<Duration, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let [least, most] = [LEAST, MOST].map(Duration::from_millis);
+    let [min, max] = [MIN, MAX].map(Duration::from_millis);
     let duration = duration(deserializer)?;
-    if (least..=most).contains(&duration) {
+    if (min..=max).contains(&duration) {
         return Ok(duration);
     }
-    let shown = |milliseconds: u64| match milliseconds % 1000 {
+    let format = |milliseconds: u64| match milliseconds % 1000 {
         0 => format!("{}s", milliseconds / 1000),
         _ => format!("{milliseconds}ms"),
     };
-    Err(D::Error::custom(format_args!("out of range: expected {} to {}", shown(LEAST), shown(MOST))))
+    Err(D::Error::custom(format_args!("out of range: expected {} to {}", format(MIN), format(MAX))))
 }
 
-/// Reads a duration, or `"off"` for none.
+/// Deserialises a duration, or `"off"` as `None`.
 pub fn duration_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text == "off" {
@@ -40,42 +40,43 @@ pub fn duration_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     parse_duration(&text).map(Some).map_err(D::Error::custom)
 }
 
-/// Reads a number within `LEAST..=MOST`.
-pub fn within<'de, D, const LEAST: usize, const MOST: usize>(deserializer: D) -> Result<usize, D::Error>
+/// Deserialises an integer of `MIN` to `MAX`, both included.
+pub fn within<'de, D, const MIN: usize, const MAX: usize>(deserializer: D) -> Result<usize, D::Error>
 where
     D: Deserializer<'de>,
 {
     let value = usize::deserialize(deserializer)?;
-    if (LEAST..=MOST).contains(&value) {
+    if (MIN..=MAX).contains(&value) {
         return Ok(value);
     }
-    Err(D::Error::custom(format_args!("out of range: expected {LEAST} to {MOST}")))
+    Err(D::Error::custom(format_args!("out of range: expected {MIN} to {MAX}")))
 }
 
-/// Reads one of the `known` words, which stand for values. `what` says what a word is, with its article.
+/// Deserialises a keyword: one of the `known` words, which stand for values. `what` names the kind of value in the error,
+/// with its article, such as "a policy".
 pub fn named<'de, D, T: Copy>(deserializer: D, what: &str, known: &[(&str, T)]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
 {
     let name = String::deserialize(deserializer)?;
-    let found = known.iter().find(|(word, _)| *word == name);
-    found.map(|(_, value)| *value).ok_or_else(|| {
+    let value = known.iter().find(|(word, _)| *word == name).map(|(_, value)| *value);
+    value.ok_or_else(|| {
         let words: Vec<String> = known.iter().map(|(word, _)| format!("`{word}`")).collect();
         D::Error::custom(format_args!("`{name}` is not {what}: expected one of {}", words.join(", ")))
     })
 }
 
-/// The word for a value that [`named`] reads; all values have one.
+/// Returns the keyword of a value, for a table of keywords as in [`named`]; empty if the value is not in the table.
 pub fn name_of<T: Copy + PartialEq>(value: T, known: &[(&'static str, T)]) -> &'static str {
     known.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
-/// Reads a name: 1 to 64 printable ASCII characters, as the report protocol has them.
+/// Deserialises a name: 1 to 64 printable ASCII characters, as in the report protocol.
 pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     parse_name(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
 }
 
-/// As [`name`]; the error is a sentence that says what is expected.
+/// Parses a name as [`name`] does. The error is a sentence that says what is expected.
 pub fn parse_name(text: &str) -> Result<String, String> {
     let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if text.is_empty() || text.len() > MAX_NAME_LENGTH || !text.bytes().all(printable) {
@@ -84,19 +85,19 @@ pub fn parse_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads a number within `LEAST..=MOST`.
-pub fn within_u32<'de, D, const LEAST: u32, const MOST: u32>(deserializer: D) -> Result<u32, D::Error>
+/// Deserialises an integer of `MIN` to `MAX`, both included.
+pub fn within_u32<'de, D, const MIN: u32, const MAX: u32>(deserializer: D) -> Result<u32, D::Error>
 where
     D: Deserializer<'de>,
 {
     let value = u32::deserialize(deserializer)?;
-    if (LEAST..=MOST).contains(&value) {
+    if (MIN..=MAX).contains(&value) {
         return Ok(value);
     }
-    Err(D::Error::custom(format_args!("out of range: expected {LEAST} to {MOST}")))
+    Err(D::Error::custom(format_args!("out of range: expected {MIN} to {MAX}")))
 }
 
-/// Reads an address, or a list of them.
+/// Deserialises an IP address, or a list of them; see [`is_forwardable`] for those that are accepted.
 pub fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
     struct Visitor;
     impl<'de> serde::de::Visitor<'de> for Visitor {
@@ -122,29 +123,30 @@ pub fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAdd
     texts.iter().map(|text| parse_address(text).map_err(D::Error::custom)).collect()
 }
 
-/// Reads one address.
+/// Deserialises one IP address; see [`is_forwardable`] for those that are accepted.
 pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     parse_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr = text.parse().map_err(|_| {
-        format!("`{text}` is no address: expected one of IPv4 or IPv6, without port or prefix, such as \"192.0.2.10\"")
+        format!("`{text}` is not an IP address: expected IPv4 or IPv6 without port or prefix, such as \"192.0.2.10\"")
     })?;
-    if is_of_one_machine(address) {
+    if is_forwardable(address) {
         Ok(address)
     } else {
-        Err(format!("`{text}` is no address that clients or servers can have"))
+        Err(format!("`{text}` is not a unicast address of another machine"))
     }
 }
 
-/// Whether this is the address of one other machine that packets can be sent on to. Not so: addresses of many and of
-/// none, loopback's, which would be this machine itself, and those that mean another machine on each interface
-/// (`fe80::1`). The broadcast address of a network it knows alone.
+/// Returns whether packets can be forwarded to this address: a unicast address of one other machine.
+///
+/// Unspecified, multicast, broadcast and loopback addresses are not, nor are IPv6 link-local ones, which stand for another
+/// machine on each interface, and IPv4-mapped ones. The broadcast address of a single network cannot be told apart.
 #[must_use]
-pub fn is_of_one_machine(address: IpAddr) -> bool {
-    let is_of_one = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
-    is_of_one
+pub fn is_forwardable(address: IpAddr) -> bool {
+    let is_unicast = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
+    is_unicast
         && match address {
             IpAddr::V4(four) => !four.is_broadcast() && four.octets()[0] != 0,
             IpAddr::V6(six) => !six.is_unicast_link_local() && six.to_ipv4_mapped().is_none(),

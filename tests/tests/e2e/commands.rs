@@ -105,7 +105,7 @@ fn commands_can_be_given_on_the_edge_itself() {
     setup.await_everywhere("paused", &["operator"]);
 
     let output = setup.edge.cli(&["drain", "--deadline", "10m"]).expect_success().stdout;
-    assert!(output.starts_with(&format!("edge {}: draining (operator), empty within ", setup.guid)), "{output}");
+    assert!(output.starts_with(&format!("edge {}: draining (operator), deadline in ", setup.guid)), "{output}");
     setup.await_everywhere("draining", &["operator"]);
 
     let output = setup.edge.cli(&["unpause"]).expect_success().stdout;

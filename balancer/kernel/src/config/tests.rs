@@ -49,8 +49,8 @@ fn a_service_needs_a_name_an_address_a_port_and_a_server() {
     assert_eq!(group.method.to([10, 0, 0, 1].into()), Forwarding::DirectRoute);
     assert_eq!(group.services[&Family::V4].scheduler.as_str(), "wlc");
     for (line, message) in [
-        ("name = \"web\"\n", "the key `name` is missing: add it"),
-        ("addresses = [\"192.0.2.10\"]\n", "the key `addresses` is missing: add it"),
+        ("name = \"web\"\n", "missing key `name`"),
+        ("addresses = [\"192.0.2.10\"]\n", "missing key `addresses`"),
         ("tcp = [\"80\"]\n", "service `web`: it has no ports: add some to `tcp` or `udp`"),
         ("edges = true\n", "service `web`: it has no servers: add a [[kernel.service.server]], or `edges = true`"),
     ] {
@@ -165,7 +165,7 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
         ("persistence = \"745h\"", "6: out of range: expected whole seconds, 1s to 744h"),
         ("scheduler = \"none\"", "6: `none` is no scheduler: take the key out for the usual one"),
-        ("sorry_server = \"fe80::1\"", "6: `fe80::1` is no address that clients or servers can have"),
+        ("sorry_server = \"fe80::1\"", "6: `fe80::1` is not a unicast address of another machine"),
         (
             "sorry_server = \"192.0.2.10\"",
             "1: service `web`: sorry server 192.0.2.10 is a virtual address: take it out",
@@ -177,7 +177,7 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ("quorum = 0", "6: out of range: expected 1 to 65535"),
         (
             "sorry_server = \"192.0.2.99:80\"",
-            "6: `192.0.2.99:80` is no address: expected one of IPv4 or IPv6, without port or prefix, such as \"192.0.2.10\"",
+            "6: `192.0.2.99:80` is not an IP address: expected IPv4 or IPv6 without port or prefix, such as \"192.0.2.10\"",
         ),
         (
             "sorry_server = \"2001:db8::1\"",
@@ -212,7 +212,7 @@ fn an_address_that_no_server_can_have_is_refused() {
     for address in
         ["255.255.255.255", "0.1.2.3", "224.0.0.1", "127.0.0.1", "fe80::1", "::ffff:10.0.0.1", "ff02::1", "::1"]
     {
-        let expected = format!("weir.toml:7: `{address}` is no address that clients or servers can have");
+        let expected = format!("weir.toml:7: `{address}` is not a unicast address of another machine");
         assert_eq!(with(address).unwrap_err(), expected);
     }
     for address in ["10.0.0.255", "169.254.0.1", "2001:db8::1", "fd00::1"] {

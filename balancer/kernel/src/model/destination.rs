@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use weir_program::config::values::is_of_one_machine;
+use weir_program::config::values::is_forwardable;
 
 use super::Family;
 
@@ -28,7 +28,7 @@ impl Server {
     /// interface (`fe80::1`). The broadcast address of a network it knows alone.
     #[must_use]
     pub fn can_be_at(address: IpAddr) -> bool {
-        is_of_one_machine(address)
+        is_forwardable(address)
     }
 
     /// The family of its address, which a tunnel lets differ from its service's.

@@ -1,10 +1,10 @@
-//! What the kernel knows, for every media server: connections on given ports, interface rates, CPU.
+//! The probe `system`: figures of the kernel, for any media server: connections on given ports, interface rates, CPU.
 //!
-//! | module        | what it reads                                     |
+//! | module        | contents                                          |
 //! |---------------|---------------------------------------------------|
 //! | [`sock_diag`] | established TCP connections, over netlink         |
 //! | [`proc`]      | `/proc/net/dev` and `/proc/stat`                  |
-//! | [`rates`]     | (what is computed from these)                     |
+//! | [`rates`]     | rates and CPU utilisation, computed from those    |
 
 pub mod proc;
 mod rates;
@@ -12,43 +12,52 @@ pub mod sock_diag;
 
 use std::time::Instant;
 
-use super::{Accepted, Failure, Outcome, Probe};
+use super::{Accepted, BoxError, Kind, Options, Probe, ReadFuture};
 use crate::accepted::Tally;
 use rates::{Rates, Sample};
 
+/// `--probe system`.
+pub static KIND: Kind = Kind {
+    name: "system",
+    argument: None,
+    help: "the kernel: TCP connections on the edge's ports, interface rates, CPU",
+    create: |_, Options { ports, interface }| Ok(Box::new(System::new(ports.clone(), interface.clone())?)),
+};
+
 const INTERFACES: &str = "/proc/net/dev";
 
-/// Asks the kernel.
+/// A probe of the kernel.
 #[derive(Debug)]
 pub struct System {
-    /// Local ports whose connections are counted; none leaves the connections unknown.
+    /// Local ports whose connections are counted; without any, the connections are unknown.
     ports: Vec<u16>,
     /// The interface whose rates are reported; all but the loopback when `None`.
     interface: Option<String>,
-    /// When this began; what time is counted from.
-    began: Instant,
+    /// The origin of time.
+    started: Instant,
     rates: Rates,
     tally: Tally,
 }
 
 impl System {
-    /// A probe that counts connections on `ports`, and reports the rates of `interface`, or of all but the loopback.
+    /// Creates a probe that counts connections on `ports`, and reports the rates of `interface`, or of all interfaces but
+    /// the loopback.
     ///
     /// # Errors
-    /// One line, when there is no such interface, or `/proc` cannot be read.
+    /// One line that says that the interface does not exist, or that `/proc` cannot be read.
     pub fn new(ports: Vec<u16>, interface: Option<String>) -> Result<Self, String> {
         let interfaces = std::fs::read_to_string(INTERFACES).map_err(|error| format!("{INTERFACES}: {error}"))?;
         if let Some(name) = interface.as_deref().filter(|name| proc::bytes_of(&interfaces, name).is_none()) {
-            return Err(format!("{INTERFACES} has no interface {name}; `ip link` shows which there are"));
+            return Err(format!("interface {name} does not exist; `ip link` lists the interfaces"));
         }
-        Ok(Self { ports, interface, began: Instant::now(), rates: Rates::default(), tally: Tally::default() })
+        Ok(Self { ports, interface, started: Instant::now(), rates: Rates::default(), tally: Tally::default() })
     }
 
-    /// What is counted now.
-    fn sample(&self) -> Result<Sample, Failure> {
-        let at = self.began.elapsed();
+    /// Reads the counters of interfaces and processors.
+    fn sample(&self) -> Result<Sample, BoxError> {
+        let at = self.started.elapsed();
         let interfaces = std::fs::read_to_string(INTERFACES)?;
-        // An interface that has gone leaves its rates unknown; the connections can be counted all the same.
+        // An interface that has been removed leaves its rates unknown; connections are counted nevertheless.
         let bytes = match &self.interface {
             Some(name) => proc::bytes_of(&interfaces, name),
             None => Some(proc::bytes_of_all(&interfaces)),
@@ -63,17 +72,17 @@ impl Probe for System {
         "system".to_owned()
     }
 
-    fn read(&mut self) -> Outcome<'_> {
+    fn read(&mut self) -> ReadFuture<'_> {
         Box::pin(async {
             let sample = self.sample()?;
             let mut reading = self.rates.observe(sample);
             if !self.ports.is_empty() {
                 let ports = self.ports.clone();
-                // The dump blocks for as long as the kernel walks its tables.
+                // The call blocks while the kernel walks its tables.
                 let established = tokio::task::spawn_blocking(move || sock_diag::established(&ports)).await??;
                 reading.connections = Some(established.count);
-                let total = self.tally.observe(established.count, established.cookies, self.began.elapsed());
-                // Those that come and go between two looks are missed.
+                let total = self.tally.observe(established.count, established.cookies, self.started.elapsed());
+                // Connections that are opened and closed between two samples are missed.
                 reading.accepted = Some(Accepted { total, is_estimate: true });
             }
             Ok(reading)
@@ -88,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connections_on_the_given_ports_are_counted_and_no_others() {
+    async fn only_connections_on_the_given_ports_are_counted() {
         let [counted, also_counted, not_counted] =
             ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0"].map(|address| TcpListener::bind(address).unwrap());
         let connect = |listener: &TcpListener| {
@@ -106,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_takes_the_place_of_another_is_one_more_accepted() {
+    async fn a_connection_that_replaces_another_counts_as_accepted() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connect = || (TcpStream::connect(address).unwrap(), listener.accept().unwrap());
@@ -131,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_is_not_there_is_named() {
+    fn a_missing_interface_is_named_in_the_error() {
         let error = System::new(Vec::new(), Some("eth99".to_owned())).unwrap_err();
-        assert_eq!(error, "/proc/net/dev has no interface eth99; `ip link` shows which there are");
+        assert_eq!(error, "interface eth99 does not exist; `ip link` lists the interfaces");
     }
 }

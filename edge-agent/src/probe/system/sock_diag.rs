@@ -1,12 +1,12 @@
 //! Established TCP connections on given ports, counted over netlink (sock_diag(7)).
 //!
-//! The kernel is asked once, with a filter that it runs itself: of 100,000 connections only those on the ports come back,
-//! and nothing in `/proc` has to be formatted and parsed. Each comes with a cookie, a number that the kernel gives to no
-//! other socket.
+//! One request carries a filter that the kernel runs: of 100,000 connections only those on the ports are returned, and
+//! nothing in `/proc` has to be formatted and parsed. Each connection comes with a cookie, a number that no other socket
+//! has.
 //!
-//! The kernel walks its table of all TCP sockets for that, those in TIME_WAIT included, whatever the filter. The request
-//! is therefore the older of the two kinds that there are, `TCPDIAG_GETSOCK`: it is for every family of addresses, where
-//! the newer, `SOCK_DIAG_BY_FAMILY`, takes a walk for IPv4 and another for IPv6.
+//! For this the kernel walks its table of all TCP sockets, including those in TIME_WAIT, whatever the filter. The request
+//! is therefore the older one of two kinds, `TCPDIAG_GETSOCK`, which covers every address family. The newer one,
+//! `SOCK_DIAG_BY_FAMILY`, needs one walk for IPv4 and another for IPv6.
 
 use std::io;
 
@@ -18,32 +18,32 @@ const GET_SOCKETS: u16 = 18;
 const ATTRIBUTE_FILTER: u16 = 1;
 const OPERATION_JUMP: u8 = 1;
 const OPERATION_SOURCE_EQUALS: u8 = 11;
-/// Bytes of an operation.
+/// Length of an operation, in bytes.
 const OPERATION_LENGTH: u16 = 4;
 
-/// The bit of `TCP_ESTABLISHED`.
+/// The bit of the state `TCP_ESTABLISHED`.
 const ESTABLISHED: u32 = 1 << 1;
 
-/// Most connections whose cookies are kept: 8 MiB for each of the two looks that are compared. An edge with more is rare,
-/// and its connections are still counted.
+/// Maximum number of connections whose cookies are kept: 8 MiB for each of the two samples that are compared. Edges with
+/// more are rare, and their connections are still counted.
 const MAX_COOKIES: usize = 1 << 20;
 
-/// Where in a socket's message its cookie is (`struct inet_diag_msg`, linux/inet_diag.h).
+/// The position of the cookie in the message of a socket (`struct inet_diag_msg`, linux/inet_diag.h).
 const COOKIE: std::ops::Range<usize> = 44..52;
 
 /// Established connections.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Established {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// Their cookies, sorted; `None` when there are more than are kept.
+    /// Their cookies, sorted; `None` when there are too many to keep.
     pub cookies: Option<Vec<u64>>,
 }
 
-/// The established TCP connections, IPv4 and IPv6, whose local port is one of `ports`.
+/// Returns the established TCP connections, IPv4 and IPv6, whose local port is one of `ports`.
 ///
 /// # Errors
-/// What the kernel says, such as that it has no `inet_diag` module.
+/// Those of the kernel, such as that its module `inet_diag` is missing.
 pub fn established(ports: &[u16]) -> io::Result<Established> {
     if ports.is_empty() {
         return Ok(Found::default().into());
@@ -55,7 +55,7 @@ pub fn established(ports: &[u16]) -> io::Result<Established> {
     Ok(found.into())
 }
 
-/// The request for all established connections on any of `ports`: `struct inet_diag_req` and the filter.
+/// Builds the request for all established connections on any of `ports`: `struct inet_diag_req` and the filter.
 fn request(ports: &[u16]) -> Request {
     let any_socket = [0; 52]; // of any family
     let any_table = [0; 4];
@@ -65,27 +65,27 @@ fn request(ports: &[u16]) -> Request {
     request
 }
 
-/// A program for the kernel that accepts a connection whose local port is one of `ports`.
+/// Builds a program for the kernel that accepts a connection whose local port is one of `ports`.
 ///
-/// Each operation says how far to go on when it holds and when it does not. To come out at the very end is to accept,
-/// beyond it to reject. So for each port: if it is that port go on to a jump to the end, else to the next port; the last
-/// has no jump behind it, and goes beyond the end if it is another port.
+/// Each operation has one offset for when it is true and one for when it is false. Reaching exactly the end of the program
+/// accepts, going beyond it rejects. So each port has a comparison that continues at a jump to the end if it is true, and
+/// at the next port otherwise. The last port has no jump, and goes beyond the end if it is false.
 fn filter(ports: &[u16]) -> Vec<u8> {
     let ports = &ports[..ports.len().min(MAX_PORTS)];
     let compare = |port: u16| {
         let code = [OPERATION_SOURCE_EQUALS, 2 * OPERATION_LENGTH as u8];
         let otherwise = (3 * OPERATION_LENGTH).to_ne_bytes();
-        // The port stands in an operation of its own behind the comparison.
+        // The port takes the place of an operation after the comparison.
         [&code[..], &otherwise, &[0, 0], &port.to_ne_bytes()].concat()
     };
     let mut program = Vec::new();
     for (index, port) in ports.iter().enumerate() {
         program.extend(compare(*port));
-        let behind = ports.len() - 1 - index;
-        if behind > 0 {
-            // From this jump over all that follows: itself, and each port behind it with its jump, but for the last's.
+        let following = ports.len() - 1 - index;
+        if following > 0 {
+            // From this jump to the end: the jump itself, and all following ports with their jumps, which the last lacks.
             #[expect(clippy::cast_possible_truncation, reason = "at most MAX_PORTS")]
-            let to_end = OPERATION_LENGTH * (3 * behind as u16);
+            let to_end = OPERATION_LENGTH * (3 * following as u16);
             program.extend([OPERATION_JUMP, OPERATION_LENGTH as u8]);
             program.extend(to_end.to_ne_bytes());
         }
@@ -93,10 +93,10 @@ fn filter(ports: &[u16]) -> Vec<u8> {
     program
 }
 
-/// Most ports that a filter is made for: its jumps and its length have 16 bits. An edge serves a handful.
+/// Maximum number of ports in a filter, whose jumps and length have 16 bits. Edges serve a handful of ports.
 pub const MAX_PORTS: usize = 1000;
 
-/// Connections found so far, with the cookies of as many as are kept.
+/// Connections found so far, with up to [`MAX_COOKIES`] of their cookies.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     count: u64,
@@ -111,7 +111,7 @@ impl Found {
         self.count += 1;
         let cookie = message.body.get(COOKIE).and_then(|cookie| cookie.try_into().ok());
         if let Some(cookie) = cookie.filter(|_| self.cookies.len() < MAX_COOKIES) {
-            // Two numbers of 32 bits in the kernel; which half is which matters to nobody.
+            // Two numbers of 32 bits in the kernel, in any order: only their equality matters.
             self.cookies.push(u64::from_ne_bytes(cookie));
         }
     }
@@ -121,7 +121,7 @@ impl From<Found> for Established {
     fn from(Found { count, mut cookies }: Found) -> Self {
         let are_complete = cookies.len() as u64 == count;
         cookies.sort_unstable();
-        // The walk over the kernel's table may meet a socket twice while the table changes.
+        // The kernel may list a socket twice when its table changes meanwhile.
         cookies.dedup();
         Self { count, cookies: are_complete.then_some(cookies) }
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_counted_and_told_apart() {
+    fn sockets_are_counted_with_their_cookies() {
         let mut found = Found::default();
         for cookie in [9_u64, 7] {
             found.add(message(&[&[0; 44][..], &cookie.to_ne_bytes(), &[0; 20]].concat()));
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn with_more_connections_than_are_kept_only_their_number_is_known() {
+    fn with_too_many_connections_only_their_number_is_known() {
         let mut found = Found { count: MAX_COOKIES as u64, cookies: vec![1; MAX_COOKIES] };
         found.add(message(&[0; 72]));
         assert_eq!(Established::from(found), Established { count: MAX_COOKIES as u64 + 1, cookies: None });
     }
 
     #[test]
-    fn the_filter_ends_where_each_jump_goes() {
+    fn the_filter_accepts_exactly_its_ports() {
         for count in 1..5_u16 {
             let ports: Vec<u16> = (1..=count).collect();
             let program = filter(&ports);

@@ -1,27 +1,28 @@
-//! Which of the streams that a probe found are reported.
+//! The streams with the most clients, which are those that a report has room for.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use weir_protocol::report::{HotStreams, MAX_HOT_STREAMS};
 
-/// Streams by their hashes, with their clients.
+/// Clients per stream, by the hash of the stream.
 #[derive(Debug, Default)]
-pub(crate) struct Hottest {
+pub(crate) struct StreamClients {
     clients: HashMap<u64, u64>,
 }
 
-impl Hottest {
-    /// Adds clients of a stream. A stream that is there under several names, or in several places, has them all.
+impl StreamClients {
+    /// Adds clients of a stream. Counts of the same stream, under several names or in several applications, add up.
     pub(crate) fn add(&mut self, stream: Option<u64>, clients: u64) {
-        // One that has no name that a client could ask for, or no clients, is not hot.
+        // A stream without clients is not hot, nor is one without a name that clients could request.
         if let Some(stream) = stream.filter(|_| clients > 0) {
             let sum = self.clients.entry(stream).or_default();
             *sum = sum.saturating_add(clients);
         }
     }
 
-    /// Those with the most clients, most first, by their hash where they have as many: the same list for the same load.
+    /// Returns the streams with the most clients, the one with the most first. Streams with equally many clients are
+    /// ordered by their hash, so that the same load always gives the same list.
     pub(crate) fn hottest(self) -> HotStreams {
         let mut streams: Vec<(u64, u64)> = self.clients.into_iter().collect();
         streams.sort_unstable_by_key(|(stream, clients)| (Reverse(*clients), *stream));
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     fn hottest(streams: impl IntoIterator<Item = (u64, u64)>) -> Vec<u64> {
-        let mut all = Hottest::default();
+        let mut all = StreamClients::default();
         for (stream, clients) in streams {
             all.add(Some(stream), clients);
         }
@@ -42,26 +43,26 @@ mod tests {
     }
 
     #[test]
-    fn the_hottest_stream_is_first_and_of_equals_the_one_with_the_lower_hash() {
+    fn the_stream_with_the_most_clients_comes_first_and_ties_go_by_hash() {
         assert_eq!(hottest([(3, 10), (2, 7), (9, 12), (1, 10)]), [9, 1, 3, 2]);
     }
 
     #[test]
-    fn a_stream_in_several_places_has_the_clients_of_all() {
+    fn clients_of_the_same_stream_add_up() {
         assert_eq!(hottest([(1, 4), (2, 5), (1, 2)]), [1, 2]);
         assert_eq!(hottest([(1, u64::MAX), (2, 5), (1, 2)]), [1, 2]);
     }
 
     #[test]
-    fn a_stream_without_clients_or_without_a_name_is_not_hot() {
-        let mut all = Hottest::default();
+    fn streams_without_clients_or_without_a_name_are_left_out() {
+        let mut all = StreamClients::default();
         all.add(None, 7);
         all.add(Some(1), 0);
         assert!(all.hottest().is_empty());
     }
 
     #[test]
-    fn only_as_many_are_reported_as_fit() {
+    fn no_more_streams_are_reported_than_fit() {
         let streams = hottest((0..100).map(|stream| (stream, stream)));
         assert_eq!(streams, (68..100).rev().collect::<Vec<_>>());
     }
