@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use weir_admin::{CountedView, FamilyView, KernelMode, KernelView, ServerView, ServiceView, SysctlView};
+use weir_admin::{FamilyView, KernelMode, KernelView, ServerCounters, ServerView, ServiceView, SysctlView};
 use weir_kernel::model::Role;
 use weir_kernel::netlink::ipvs::ListedDestination;
 use weir_kernel::status::{GroupStatus, ServerStatus, State, Status};
@@ -67,13 +67,13 @@ fn server(address: String, status: &ServerStatus) -> ServerView {
         weight: status.listed.map(|listed| listed.destination.weight),
         base_weight: decided.map(|decided| decided.base).filter(|base| *base > 0),
         headroom: decided.and_then(|decided| decided.weighed).and_then(|weighed| weighed.headroom),
-        why: status.reason(),
-        counted: status.listed.as_ref().map(counted),
+        reason: status.reason(),
+        counters: status.listed.as_ref().map(counters),
     }
 }
 
-fn counted(listed: &ListedDestination) -> CountedView {
-    CountedView {
+fn counters(listed: &ListedDestination) -> ServerCounters {
+    ServerCounters {
         active_connections: listed.active,
         inactive_connections: listed.inactive,
         persistent_clients: listed.persistent,
@@ -88,9 +88,9 @@ fn counted(listed: &ListedDestination) -> CountedView {
 fn sysctl(finding: &Finding) -> SysctlView {
     SysctlView {
         name: finding.variable.name.replace('/', "."),
-        wanted: finding.variable.value,
-        found: finding.found.clone().unwrap_or_else(|error| error),
-        right: finding.is_right(),
+        expected: finding.variable.value,
+        actual: finding.found.clone().unwrap_or_else(|error| error),
+        ok: finding.is_right(),
         reason: finding.variable.reason,
     }
 }
@@ -107,8 +107,8 @@ mod tests {
         assert_eq!((shown.state, shown.role), ("running", Some("master")));
         let server = &shown.services[0].servers[0];
         assert_eq!((server.address.as_str(), server.weight, server.base_weight), ("10.0.0.1", Some(40), Some(100)));
-        assert_eq!((server.condition, server.why.as_str()), ("measured", "forecast utilisation 60 %"));
-        let counted = server.counted.unwrap();
-        assert_eq!((counted.active_connections, counted.bytes_out), (3, 7));
+        assert_eq!((server.condition, server.reason.as_str()), ("measured", "forecast utilisation 60 %"));
+        let counters = server.counters.unwrap();
+        assert_eq!((counters.active_connections, counters.bytes_out), (3, 7));
     }
 }

@@ -1,7 +1,7 @@
 //! Weir's balancer: tracks the load and liveness of edges, and sends each client to the least loaded one.
 //!
-//! Data flows one way: a report changes the fleet, the fleet publishes a snapshot, fronts, kernel mode and the administration
-//! read snapshots.
+//! Data flows in one direction. A report of an edge updates the fleet. The fleet publishes an immutable snapshot whose load
+//! figures are live atomics. The fronts for clients, kernel mode and the administration read snapshots.
 //!
 //! ```text
 //! edge agent ──sealed UDP report──▶ control ──▶ fleet ──snapshot──▶ fronts ──▶ clients
@@ -9,17 +9,28 @@
 //!                                                             └──▶ admin  ──▶ operators
 //! ```
 //!
-//! The layers are crates: [`weir_fleet`] is the domain, and pure; [`weir_fronts`], [`weir_kernel`] and [`weir_admin`] know it,
-//! and not each other. This one wires them.
+//! Only two things flow back: a front counts an assignment on its edge, and an operator's command goes to the edge with the
+//! next ack. An edge owns its state and repeats it in every report, so a balancer keeps none: it can be restarted at any
+//! time, and any number of them can run side by side.
 //!
-//! | module         | what it holds                                            |
-//! |----------------|----------------------------------------------------------|
-//! | [`config`]     | TOML in, the settings of each crate out; keys            |
-//! | [`control`]    | reports from the socket into the fleet                   |
-//! | [`geoip`]      | the zones of countries, out of a database                |
-//! | [`reload`]     | what is read again while the balancer runs               |
-//! | [`server`]     | all of it wired together and run                         |
-//! | [`open_files`] | how many files may be open, and how many clients         |
+//! The layers are crates, which the compiler keeps apart. [`weir_fleet`] is the domain, without I/O. [`weir_fronts`],
+//! [`weir_kernel`] and [`weir_admin`] depend on it, but not on each other. This crate wires them:
+//!
+//! * [`Config`] is the configuration file, validated and converted to the settings of each crate.
+//! * [`Server::bind`] binds all sockets, so that errors show at the start. [`Server::run`] starts the threads.
+//! * Worker threads, by default one per core, accept and serve clients. The control thread receives reports.
+//! * [`Reload`](reload::Reload) reads keys, certificates and the GeoIP database again on SIGHUP.
+//!
+//! | module          | contents                                                  |
+//! |-----------------|-----------------------------------------------------------|
+//! | [`config`]      | the configuration file, key files and the token           |
+//! | [`control`]     | the control thread: reports, acks and commands            |
+//! | [`geoip`]       | the networks of countries, from a GeoIP database          |
+//! | [`reload`]      | files that are read again while the balancer runs         |
+//! | [`server`]      | all parts wired together                                  |
+//! | [`worker`]      | the threads that serve clients                            |
+//! | [`kernel_mode`] | kernel mode as the administration sees it                 |
+//! | [`open_files`]  | the limit of open files, and the clients that it allows   |
 #![forbid(unsafe_code)]
 
 pub mod config;

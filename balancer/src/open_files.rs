@@ -1,43 +1,43 @@
-//! How many files this process may have open, and how many clients that admits.
+//! The limit of open files, and the number of clients that it allows.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::info;
 
 use crate::config::Config;
 
-/// Lets this process have as many open files as it may, since each client is one and each that is relayed takes more, and
-/// admits no more clients than that.
+/// Raises the limit of open files to the hard limit, and lowers the limits of clients and relayed sessions to what it allows.
+/// Each client takes a file descriptor, and a relayed one takes more.
 pub fn fit(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
-    // The hard limit is there for the taking; when it is refused all the same, the soft one holds.
+    // Raising the soft limit needs no privilege. If it fails nevertheless, the soft limit applies.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_ok();
     let Some(allowed) = (if raised { limit.maximum } else { limit.current }) else { return };
     fit_to(config, allowed);
 }
 
-/// Admits no more clients than so many files allow.
+/// Lowers the limits to what `allowed` open files permit.
 fn fit_to(config: &mut Config, allowed: u64) {
-    /// Files besides clients: sockets for listening, reports, the kernel, runtimes and logs.
+    /// Files other than those of clients: listening sockets, reports, netlink, runtimes, logs.
     const OTHERS: u64 = 64;
 
-    // A check without a file says nothing of its server: those that fail would stay in the kernel when it is needed most.
+    // A health check that gets no file descriptor has no result: failed servers would stay in the kernel under high load.
     let free = allowed.saturating_sub(
         OTHERS + (config.admin.connections + config.kernel.as_ref().map_or(0, weir_kernel::Settings::files)) as u64,
     );
     let sessions = config.fronts.relay.sessions;
-    // Relaying is for the few that cannot be redirected: where files are scarce it gets three in eight of them.
+    // Relaying is for the few clients that cannot be redirected. Where files are scarce, it gets three eighths of them.
     if free < (config.fronts.limits.connections + config.fronts.relay.files()) as u64 && free / 4 < sessions as u64 {
         config.fronts.relay.sessions = usize::try_from(free / 4).unwrap_or(sessions);
         info!(
             sessions = config.fronts.relay.sessions,
-            "relaying fewer clients at a time than [relay] sessions: fewer open files are allowed (LimitNOFILE, ulimit -n)"
+            "[relay] sessions lowered to fit the limit of open files; raise LimitNOFILE or ulimit -n"
         );
     }
     let clients = free.saturating_sub(config.fronts.relay.files() as u64).max(1);
     if config.fronts.limits.connections as u64 > clients {
         info!(
-            clients,
-            "serving fewer clients at a time than [limits] connections: fewer open files are allowed (LimitNOFILE, ulimit -n)"
+            connections = clients,
+            "[limits] connections lowered to fit the limit of open files; raise LimitNOFILE or ulimit -n"
         );
         config.fronts.limits.connections = usize::try_from(clients).unwrap_or(usize::MAX);
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_checks_are_none_of_clients() {
+    fn files_for_health_checks_are_not_available_to_clients() {
         let service =
             "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
         assert_eq!(clients(""), 1000);

@@ -1,4 +1,4 @@
-//! What is read again while the balancer runs: on SIGHUP, and a certificate whenever it is written.
+//! Files that are read again while the balancer runs: all of them on SIGHUP, and certificates whenever they change.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,74 +13,74 @@ use weir_protocol::KeyRing;
 use crate::config::keys;
 use crate::geoip::CurrentZones;
 
-/// How often it is looked whether a certificate was written, as programs do that renew certificates. They do so weeks
-/// before it expires: a minute sooner or later is nothing.
+/// Time between two checks whether a certificate has changed. Certificates are renewed weeks before they expire, so that a
+/// minute does not matter.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is read again.
+/// The files that are read again.
 #[derive(Debug)]
 pub struct Reload {
-    /// Where the secrets are.
+    /// The key file.
     pub key_file: PathBuf,
-    /// Takes the secrets.
+    /// Takes the reloaded keys.
     pub rings: mpsc::Sender<KeyRing>,
-    /// The zones, and the database that they are from.
+    /// The zones, with the GeoIP database of their countries.
     pub zones: CurrentZones,
-    /// The certificate that clients are shown, if they are.
+    /// The certificate for clients, if TLS is configured.
     pub certificate: Option<Certificate>,
 }
 
 impl Reload {
-    /// Reads again whenever it is time to.
-    pub async fn run(self, mut asked: Signal) {
+    /// Reloads the files at every `hangup` signal, and the certificate when it has changed. Never returns.
+    pub async fn run(self, mut hangup: Signal) {
         let Self { key_file, rings, zones, certificate } = self;
         let zones = Arc::new(zones);
         let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
         loop {
-            let is_asked = tokio::select! {
-                asked = asked.recv() => asked.is_some(),
+            let is_hangup = tokio::select! {
+                signal = hangup.recv() => signal.is_some(),
                 _ = interval.tick() => false,
             };
-            if is_asked {
-                exchange_keys(&key_file, &rings).await;
-                renew_zones(&zones).await;
+            if is_hangup {
+                reload_keys(&key_file, &rings).await;
+                reload_zones(&zones).await;
             }
-            if let Some(certificate) = certificate.as_ref().filter(|certificate| is_asked || certificate.has_changed())
+            if let Some(certificate) = certificate.as_ref().filter(|certificate| is_hangup || certificate.has_changed())
             {
-                renew_certificate(certificate);
+                reload_certificate(certificate);
             }
         }
     }
 }
 
-/// Reads the key file again. A file that is wrong changes nothing.
-async fn exchange_keys(file: &Path, rings: &mpsc::Sender<KeyRing>) {
+/// Reads the key file again. A malformed file changes nothing.
+async fn reload_keys(file: &Path, rings: &mpsc::Sender<KeyRing>) {
     let file = file.to_owned();
-    // A passphrase takes its time on purpose, and reports must not wait for it.
+    // Deriving a key from a passphrase is slow on purpose, and must not delay reports.
     match tokio::task::spawn_blocking(move || keys::read_ring(&file)).await {
-        // Without an intake the balancer is stopping.
+        // Fails only when the balancer is stopping. The control thread logs the reload.
         Ok(Ok(ring)) => drop(rings.send(ring).await),
-        Ok(Err(error)) => error!(%error, "the keys stay as they were"),
-        Err(error) => error!(%error, "the keys cannot be read"),
+        Ok(Err(error)) => error!(%error, "key reload failed; keeping current keys"),
+        Err(error) => error!(%error, "key reload failed; keeping current keys"),
     }
 }
 
-/// Reads the database of countries again. A file that is wrong changes nothing.
-async fn renew_zones(zones: &Arc<CurrentZones>) {
+/// Reads the GeoIP database again. A damaged file changes nothing.
+async fn reload_zones(zones: &Arc<CurrentZones>) {
     let zones = Arc::clone(zones);
-    // A large database takes its time, and reports must not wait for it.
-    match tokio::task::spawn_blocking(move || zones.renew()).await {
-        Ok(Ok(Some(ranges))) => info!(ranges, "countries read again"),
+    // Reading a large database takes a while, and must not delay reports.
+    match tokio::task::spawn_blocking(move || zones.reload()).await {
+        Ok(Ok(Some(ranges))) => info!(ranges, "GeoIP database reloaded"),
         Ok(Ok(None)) => {}
-        Ok(Err(error)) => error!(%error, "the countries stay as they were"),
-        Err(error) => error!(%error, "the countries cannot be read"),
+        Ok(Err(error)) => error!(%error, "GeoIP reload failed; keeping current database"),
+        Err(error) => error!(%error, "GeoIP reload failed; keeping current database"),
     }
 }
 
-/// Reads the certificate again. Files that are wrong change nothing.
-fn renew_certificate(certificate: &Certificate) {
+/// Reads the certificate again. Malformed files change nothing.
+fn reload_certificate(certificate: &Certificate) {
     match certificate.renew() {
-        Ok(()) => info!("certificate read again"),
-        Err(error) => error!(%error, "the certificate stays as it was"),
+        Ok(()) => info!("certificate reloaded"),
+        Err(error) => error!(%error, "certificate reload failed; keeping current certificate"),
     }
 }

@@ -1,7 +1,7 @@
-//! A balancer: everything wired together and run.
+//! The balancer: its parts wired together.
 //!
-//! Worker threads serve clients, each with a runtime and sockets of its own. The thread that calls [`Server::run`] is
-//! the control thread: it takes in reports, lets time pass over the fleet, and serves the administration.
+//! Worker threads serve clients, each with its own runtime and sockets. The thread that calls [`Server::run`] is the control
+//! thread: it receives reports, times out edges, and serves the administration.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -37,80 +37,80 @@ use crate::control::{self, Control};
 use crate::kernel_mode::Published;
 use crate::worker;
 
-/// A balancer whose sockets are bound, and which does not serve anybody yet.
+/// A balancer whose sockets are bound, but which does not serve clients yet.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    files: FromFiles,
+    files: Files,
     workers: usize,
     clients: Vec<Bound>,
     reports: StdUdpSocket,
     admin: StdTcpListener,
-    /// Opened, when services are configured and the kernel has them.
+    /// Open if kernel mode is configured and available.
     kernel: Option<Kernel>,
     fleet: Arc<ArcSwap<Snapshot>>,
     commands: (mpsc::Sender<CommandRequest>, mpsc::Receiver<CommandRequest>),
     rings: (mpsc::Sender<KeyRing>, mpsc::Receiver<KeyRing>),
 }
 
-/// What a balancer reads from files besides its configuration. What is published may be exchanged while it runs.
+/// The contents of files other than the configuration. Those behind an [`ArcSwap`] may be reloaded while the balancer runs.
 #[derive(Debug)]
-pub struct FromFiles {
-    /// The secrets that reports are sealed with.
+pub struct Files {
+    /// The keys of the cluster.
     pub ring: KeyRing,
-    /// What opens the API.
+    /// The operators' token.
     pub token: Token,
-    /// The zones of the configuration, with whatever else tells where clients are.
+    /// The zones of clients, from the configuration and the GeoIP database.
     pub zones: Arc<ArcSwap<ClientZones>>,
-    /// With what TLS is accepted from clients, if it is.
+    /// TLS settings for clients, if TLS is configured.
     pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
-    /// With what edges are connected to over TLS.
+    /// TLS settings for connections to edges.
     pub edge_tls: Arc<ClientConfig>,
 }
 
-/// Requests that may wait for the control thread; it takes them at once.
+/// Maximum number of requests that wait for the control thread, which handles them at once.
 const QUEUE: usize = 64;
 
-/// Why a balancer does not start, or does not go on.
+/// Why a balancer does not start, or stops early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A socket cannot be bound.
     #[error("cannot listen on {address} for {purpose}: {cause}; {}", remedy(.cause))]
     Bind {
-        /// As it was configured.
+        /// The configured address.
         address: ListenAddress,
-        /// What the socket is for.
+        /// The purpose of the socket.
         purpose: &'static str,
-        /// What the system says.
+        /// The error of the system.
         cause: io::Error,
     },
-    /// The kernel has no services, and they are all that was asked for.
+    /// Kernel mode is unavailable, and nothing else is configured.
     #[error("{0}")]
     Kernel(#[from] controller::Unavailable),
-    /// A thread or a runtime cannot be started, or the socket for reports failed.
+    /// A thread or runtime cannot be started, or the socket for reports has failed.
     #[error("{0}")]
     System(#[from] io::Error),
 }
 
 fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => "stop the program that has this port, or choose another address",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrInUse => "stop the program that uses this port, or choose another address",
+        io::ErrorKind::PermissionDenied => "ports below 1024 require root or CAP_NET_BIND_SERVICE",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address",
         _ => "choose another address",
     }
 }
 
-/// Bytes of reports that may wait for the control thread: those of some 10,000 edges that report in one moment, as when
-/// a switch comes back. What is lost for want of room comes again with the next report.
+/// Receive buffer for reports, in bytes: those of some 10,000 edges that report at the same moment, as after the failure of a
+/// switch. Reports that do not fit are lost, and replaced by the next ones.
 const REPORT_BUFFER: usize = 4 * 1024 * 1024;
 
 impl Server {
-    /// Binds every socket that `config` names. Nothing is served before [`Server::run`].
+    /// Binds every configured socket. Nothing is served before [`Server::run`].
     ///
     /// # Errors
-    /// [`Error::Bind`], which names the address; all other sockets are closed again.
-    pub fn bind(config: Config, files: FromFiles) -> Result<Self, Error> {
+    /// [`Error::Bind`], which names the address, and [`Error::Kernel`].
+    pub fn bind(config: Config, files: Files) -> Result<Self, Error> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = config.fronts.limits.workers.unwrap_or_else(cores);
         let bind_clients =
@@ -124,13 +124,13 @@ impl Server {
         Ok(Self { config, files, workers, clients, reports, admin, kernel, fleet: Arc::default(), commands, rings })
     }
 
-    /// The TCP listeners for clients.
+    /// Returns the TCP listeners for clients.
     #[must_use]
     pub fn clients(&self) -> &[Bound] {
         &self.clients
     }
 
-    /// Where reports arrive.
+    /// Returns the UDP address for reports.
     ///
     /// # Errors
     /// Those of `getsockname(2)`.
@@ -138,7 +138,7 @@ impl Server {
         self.reports.local_addr()
     }
 
-    /// Where the administration is.
+    /// Returns the TCP address of the administration.
     ///
     /// # Errors
     /// Those of `getsockname(2)`.
@@ -146,25 +146,25 @@ impl Server {
         self.admin.local_addr()
     }
 
-    /// Where the fleet is published.
+    /// Returns where the fleet is published.
     #[must_use]
     pub fn fleet(&self) -> Arc<ArcSwap<Snapshot>> {
         Arc::clone(&self.fleet)
     }
 
-    /// Where new secrets go.
+    /// Returns the channel for reloaded keys.
     #[must_use]
     pub fn rings(&self) -> mpsc::Sender<KeyRing> {
         self.rings.0.clone()
     }
 
-    /// Serves until `shutdown` is done; the connections that are open then are closed.
+    /// Serves until `shutdown` resolves. Connections that are open then are closed.
     ///
     /// # Errors
     /// [`Error::System`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { config, files, workers, clients, reports, admin, kernel, fleet, commands, rings } = self;
-        let FromFiles { ring, token, zones, tls, edge_tls } = files;
+        let Files { ring, token, zones, tls, edge_tls } = files;
         let is_kernel_only = config.is_kernel_only();
         let (clock, registry) = (Clock::start(), Registry::new());
         let ramp = config.rules.ramp;
@@ -177,16 +177,16 @@ impl Server {
             Selector::new(fleet_settings, config.fronts.overflow.iter().filter_map(OverflowTarget::protocol));
         let selector = Arc::new(selector);
         let relayed = Arc::new(RelaySessions::new(config.fronts.relay.sessions));
-        collect(&registry, RelayMetrics::new(Arc::clone(&relayed)));
+        register(&registry, RelayMetrics::new(Arc::clone(&relayed)));
 
         let kernel_status = config.kernel.is_some().then(Arc::<ArcSwap<weir_kernel::status::Status>>::default);
         let controller = config.kernel.zip(kernel_status.clone()).map(|(settings, status)| {
-            collect(&registry, weir_kernel::metrics::Metrics::new(Arc::clone(&status)));
+            register(&registry, weir_kernel::metrics::Metrics::new(Arc::clone(&status)));
             let environment = controller::Environment {
                 fleet: Arc::clone(&fleet),
                 clock,
                 ramp,
-                // Edges that were silent for as long are not believed any more.
+                // By then, edges that do not report have timed out.
                 settled_after: 2 * config.reports.timeout,
                 status,
             };
@@ -211,7 +211,7 @@ impl Server {
             clock,
             metrics,
         };
-        let admin_page = Admin {
+        let administration = Admin {
             fleet: Arc::clone(&fleet),
             selector: Arc::clone(&selector),
             zones: Arc::clone(&zones),
@@ -247,7 +247,7 @@ impl Server {
         let controller = controller.map(|controller| controller.start(stopped.clone())).transpose()?;
         let drained = until_closed(stopped.clone());
         let drains = tokio::spawn(async move { relayed.run(&drains, clock, drained).await });
-        let admin = tokio::spawn(admin_page.run(TcpListener::from_std(admin)?, until_closed(stopped)));
+        let admin = tokio::spawn(administration.run(TcpListener::from_std(admin)?, until_closed(stopped)));
         let outcome = control.run(shutdown).await;
 
         drop(stop);
@@ -255,23 +255,23 @@ impl Server {
         let _ = drains.await;
         for thread in threads.into_iter().chain(controller) {
             if thread.join().is_err() {
-                error!("a worker thread panicked");
+                error!("thread panicked");
             }
         }
         Ok(outcome?)
     }
 }
 
-/// Has `registry` show what `collector` reads.
+/// Registers a collector of metrics.
 ///
 /// # Panics
-/// Never: each has names of its own, which the test of the whole finds out.
+/// When one of its names is taken. Names are constants, so every end-to-end test would find this.
 #[expect(clippy::expect_used, reason = "see the documentation")]
-fn collect(registry: &Registry, collector: impl Collector + 'static) {
-    registry.register(Box::new(collector)).expect("names of its own");
+fn register(registry: &Registry, collector: impl Collector + 'static) {
+    registry.register(Box::new(collector)).expect("unique names");
 }
 
-/// What is relayed, as the administration shows it.
+/// Relayed sessions, as the administration sees them.
 #[derive(Debug)]
 struct RelayedSessions(Arc<RelaySessions>);
 
@@ -281,17 +281,17 @@ impl RelaySource for RelayedSessions {
     }
 }
 
-/// Opens the kernel of the services.
+/// Opens the kernel's services. Only a balancer without listeners fails when they are unavailable.
 fn open_kernel(settings: &weir_kernel::Settings) -> Result<Option<Kernel>, controller::Unavailable> {
     match controller::open(settings) {
         Ok(kernel) => Ok(Some(kernel)),
         Err(error) if settings.only => Err(error),
-        // The controller says so, tries again, and has everybody know who asks.
+        // The controller logs this, tries again, and reports it in metrics and health.
         Err(_) => Ok(None),
     }
 }
 
-/// The machine's name, if it can stand in an ack.
+/// Returns the host name of the machine, if it is valid in an ack.
 fn machine_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let fits = (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -302,7 +302,7 @@ fn failed(address: ListenAddress, purpose: &'static str) -> impl FnOnce(io::Erro
     move |cause| Error::Bind { address, purpose, cause }
 }
 
-/// Done when the sender is dropped; nothing is ever sent.
+/// Resolves when the sender is dropped; nothing is ever sent.
 pub(crate) async fn until_closed(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }

@@ -1,4 +1,4 @@
-//! The threads that serve clients, each with a runtime and sockets of its own.
+//! Worker threads, which serve clients. Each has its own runtime and sockets.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use weir_program::random;
 
 use crate::server::until_closed;
 
-/// Starts a thread that accepts on `ports` until `stopped`.
+/// Starts a thread that serves clients on `ports` until the other end of `stopped` is dropped.
 pub(crate) fn start(
     index: usize,
     ports: Vec<Port>,
@@ -27,27 +27,27 @@ pub(crate) fn start(
         runtime.block_on(async {
             for port in ports {
                 let front = Arc::clone(&front);
-                // A task of its own: what block_on polls itself is woken for every event of the runtime.
+                // A separate task: a future within block_on itself is polled at every event of the runtime.
                 tokio::spawn(async move {
                     if let Err(error) = accept(port, front).await {
-                        error!(%error, "a worker cannot serve clients");
+                        error!(worker = index, %error, "worker cannot serve clients");
                     }
                 });
             }
-            tokio::spawn(beat());
+            tokio::spawn(keep_timer());
             until_closed(stopped).await;
         });
     };
     std::thread::Builder::new().name(format!("weir-worker-{index}")).spawn(serve)
 }
 
-/// Sooner than the time limits of clients, by default and in every sensible configuration.
-const BEAT: Duration = Duration::from_millis(500);
+/// Shorter than the time limits of clients, by default and in every sensible configuration.
+const TIMER: Duration = Duration::from_millis(500);
 
-/// Keeps a timer running that is due before those of clients. The runtime wakes itself, which takes two system calls, for
-/// each timer that is to be the next, and would do so for nearly every client that has to be waited for.
-async fn beat() {
+/// Keeps a timer pending that expires before those of clients. Each new timer that becomes the next one to expire costs two
+/// system calls, since the runtime wakes itself. Without this, that would be nearly every client that the worker waits for.
+async fn keep_timer() {
     loop {
-        tokio::time::sleep(BEAT).await;
+        tokio::time::sleep(TIMER).await;
     }
 }

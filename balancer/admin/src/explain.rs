@@ -1,57 +1,66 @@
-//! `/api/v1/explain`: what a client would get now, why, and what speaks against the other edges.
+//! `/api/v1/explain`: the edge that a client would get now, why, and why not the others.
 
 use std::net::IpAddr;
 
-use hyper::StatusCode;
 use serde::Serialize;
 use weir_fleet::explain::Verdict;
 use weir_fleet::{Choice, ClientZones, Exclusion, Protocol, SelectionQuery, Selector, Snapshot, Time};
 use weir_protocol::stream;
 
-use crate::error::{ApiError, parameters};
+use crate::query::parameters;
+use crate::response::ApiError;
 
-/// Which client is meant.
+/// The parameters of the request, which describe a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Question {
+pub(crate) struct ExplainParameters {
     client: Option<IpAddr>,
     protocol: Option<Protocol>,
     /// `APPLICATION/STREAM`, as in the path of a URL.
     stream: Option<String>,
 }
 
-impl Question {
-    /// Reads the query of a request.
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
-        let wrong = |sentence: String| (StatusCode::BAD_REQUEST, sentence);
-        let mut question = Self::default();
-        for pair in parameters(query) {
-            match pair.split_once('=') {
+impl ExplainParameters {
+    /// Parses the query of a request.
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut parsed = Self::default();
+        for parameter in parameters(query) {
+            match parameter.split_once('=') {
                 Some(("client", address)) => {
-                    let address =
-                        address.parse().map_err(|_| wrong(format!("client: `{address}` is no IP address")))?;
-                    question.client = Some(address);
+                    let error = |_| ApiError::bad_request(format!("client: `{address}` is not an IP address"));
+                    parsed.client = Some(address.parse().map_err(error)?);
                 }
                 Some(("protocol", name)) => {
-                    let unknown = || wrong(format!("protocol: `{name}` is none of http, rtmp, rtsp"));
-                    question.protocol = Some(Protocol::named(name).ok_or_else(unknown)?);
+                    let error = || {
+                        ApiError::bad_request(format!(
+                            "protocol: unknown protocol `{name}`; expected http, rtmp or rtsp"
+                        ))
+                    };
+                    parsed.protocol = Some(Protocol::named(name).ok_or_else(error)?);
                 }
-                Some(("stream", path)) if stream::of_path(path).is_some() => question.stream = Some(path.to_owned()),
-                Some(("stream", path)) => return Err(wrong(format!("stream: `{path}` is not APPLICATION/STREAM"))),
-                _ => return Err(wrong(format!("unknown parameter `{pair}`: expected client, protocol or stream"))),
+                Some(("stream", path)) if stream::of_path(path).is_some() => parsed.stream = Some(path.to_owned()),
+                Some(("stream", path)) => {
+                    return Err(ApiError::bad_request(format!("stream: `{path}` is not APPLICATION/STREAM")));
+                }
+                _ => {
+                    return Err(ApiError::bad_request(format!(
+                        "unknown parameter `{parameter}`; expected client, protocol or stream"
+                    )));
+                }
             }
         }
-        Ok(question)
+        Ok(parsed)
     }
 }
 
-/// The answer.
+/// The response.
 #[derive(Debug, Serialize)]
-pub(super) struct Explained {
+pub(crate) struct Explanation {
+    /// The reason for the choice, or for the refusal.
     reason: &'static str,
-    /// Why nobody was chosen, as a sentence.
+    /// Why no edge was chosen, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<String>,
-    /// The chosen edge.
+    /// The GUID of the chosen edge.
     #[serde(skip_serializing_if = "Option::is_none")]
     edge: Option<String>,
     policy: &'static str,
@@ -60,19 +69,22 @@ pub(super) struct Explained {
     zone: Option<String>,
     arrival_ratio: f32,
     session_end_rate: f32,
-    edges: Vec<Considered>,
+    /// Every edge, by GUID.
+    edges: Vec<Candidate>,
 }
 
-/// One edge.
+/// An edge.
 #[derive(Debug, Serialize)]
-struct Considered {
+struct Candidate {
     id: String,
     redirect: String,
+    /// Why the edge was not considered.
     #[serde(skip_serializing_if = "Option::is_none")]
     excluded: Option<&'static str>,
-    /// With this client.
+    /// Forecast of the utilisation with this client.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_utilisation: Option<f32>,
+    /// Forecast of the sessions with this client.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_sessions: Option<f32>,
     ramping: bool,
@@ -80,23 +92,24 @@ struct Considered {
     zone: Option<String>,
 }
 
-impl Explained {
-    pub(super) fn new(
-        question: &Question,
+impl Explanation {
+    /// Previews the choice for a client at `now`. The client is not counted as an assignment. `random` is any number.
+    pub(crate) fn new(
+        parameters: &ExplainParameters,
         selector: &Selector,
         snapshot: &Snapshot,
         zones: &ClientZones,
         now: Time,
         random: u64,
     ) -> Self {
-        let request = SelectionQuery {
-            protocol: question.protocol,
-            zone: question.client.and_then(|client| zones.of(client)),
-            stream: question.stream.as_deref().and_then(stream::of_path),
-            client: question.client.map_or(0, SelectionQuery::client_hash),
+        let query = SelectionQuery {
+            protocol: parameters.protocol,
+            zone: parameters.client.and_then(|client| zones.of(client)),
+            stream: parameters.stream.as_deref().and_then(stream::of_path),
+            client: parameters.client.map_or(0, SelectionQuery::client_hash),
             not: &[],
         };
-        let explanation = selector.explain(snapshot, &request, now, random);
+        let explanation = selector.explain(snapshot, &query, now, random);
         let forecast = snapshot.forecast(now);
         let edge = match &explanation.choice {
             Ok(Choice::Edge(edge, _)) => Some(edge.id.to_string()),
@@ -107,15 +120,15 @@ impl Explained {
             refusal: explanation.choice.as_ref().err().map(ToString::to_string),
             edge,
             policy: selector.settings().rules.policy.name(),
-            zone: request.zone.map(|zone| zones.zones().name(zone).to_owned()),
+            zone: query.zone.map(|zone| zones.zones().name(zone).to_owned()),
             arrival_ratio: forecast.arrival_ratio,
             session_end_rate: forecast.session_end_rate,
-            edges: explanation.verdicts.iter().map(Considered::new).collect(),
+            edges: explanation.verdicts.iter().map(Candidate::new).collect(),
         }
     }
 }
 
-impl Considered {
+impl Candidate {
     fn new(verdict: &Verdict<'_>) -> Self {
         let expected = verdict.expected.ok();
         Self {
@@ -139,29 +152,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_says_what_is_wrong_with_it() {
-        assert!(Question::parse(Some("client=192.0.2.1&protocol=rtsp&stream=live/cam1")).is_ok());
-        assert_eq!(Question::parse(None), Ok(Question::default()));
-        for (query, sentence) in [
-            ("client=here", "client: `here` is no IP address"),
-            ("protocol=ftp", "protocol: `ftp` is none of http, rtmp, rtsp"),
+    fn a_wrong_parameter_is_rejected_with_what_was_expected() {
+        assert!(ExplainParameters::parse(Some("client=192.0.2.1&protocol=rtsp&stream=live/cam1")).is_ok());
+        assert_eq!(ExplainParameters::parse(None), Ok(ExplainParameters::default()));
+        for (query, message) in [
+            ("client=here", "client: `here` is not an IP address"),
+            ("protocol=ftp", "protocol: unknown protocol `ftp`; expected http, rtmp or rtsp"),
             ("stream=live", "stream: `live` is not APPLICATION/STREAM"),
-            ("stram=live", "unknown parameter `stram=live`: expected client, protocol or stream"),
+            ("stram=live", "unknown parameter `stram=live`; expected client, protocol or stream"),
         ] {
-            assert_eq!(Question::parse(Some(query)), Err((StatusCode::BAD_REQUEST, sentence.to_owned())), "{query}");
+            assert_eq!(ExplainParameters::parse(Some(query)), Err(ApiError::bad_request(message)), "{query}");
         }
     }
 
     #[test]
-    fn the_answer_names_the_choice_and_what_speaks_against_the_others_and_hands_nothing_out() {
+    fn the_response_has_the_choice_and_why_not_the_others_and_counts_no_assignment() {
         let mut paused = report();
         paused.status = Status::Paused;
         let fleet_settings = FleetSettings::default();
         let snapshot = snapshot_on(&fleet_settings, &[report(), paused]);
         let selector = Selector::new(fleet_settings, []);
-        let question = Question::default();
-        let explained = Explained::new(&question, &selector, &snapshot, &ClientZones::default(), at(0), 1);
-        let json = serde_json::to_value(&explained).unwrap();
+        let parameters = ExplainParameters::default();
+        let explanation = Explanation::new(&parameters, &selector, &snapshot, &ClientZones::default(), at(0), 1);
+        let json = serde_json::to_value(&explanation).unwrap();
         assert_eq!(json["reason"], "policy");
         assert_eq!(json["edge"], snapshot.edges[0].id.to_string());
         assert_eq!(json["edges"][0]["expected_sessions"], 1.0);

@@ -1,29 +1,29 @@
-//! Whether the balancer can do its work.
+//! Whether the balancer can serve clients.
 
 use weir_fleet::{DISCOVERY_INTERVALS, Snapshot, Time};
 
-/// One line for people: how many edges take clients.
+/// Returns a line that says how many edges accept clients.
 ///
 /// # Errors
-/// One line that says why no client should be sent here.
-pub(super) fn ready(snapshot: &Snapshot, now: Time) -> Result<String, String> {
-    let known = snapshot.edges.len();
+/// A line that says why this balancer should get no clients.
+pub(crate) fn readiness(snapshot: &Snapshot, now: Time) -> Result<String, String> {
+    let edges = snapshot.edges.len();
     let forecast = snapshot.forecast(now);
     let available = snapshot.edges.iter().filter(|edge| edge.load.expect(&forecast).is_ok()).count();
-    // An edge that reports less often than it is believed does not keep the others' clients waiting.
+    // An edge whose interval exceeds the timeout must not delay readiness.
     let longest =
         snapshot.edges.iter().map(|edge| edge.load.interval()).max().unwrap_or_default().min(forecast.timeout());
-    match (known, available) {
+    match (edges, available) {
         (0, _) => Err("not ready: no edge has reported yet\n".to_owned()),
-        (_, 0) => Err(format!("not ready: none of {known} edges takes clients\n")),
-        // Clients who came before every edge is known would all go to the first edges heard.
+        (_, 0) => Err(format!("not ready: 0 of {edges} edges accept clients\n")),
+        // Earlier clients would all be sent to the edges that happened to report first.
         _ if now - Time::ORIGIN < DISCOVERY_INTERVALS * longest => {
-            Err(format!("not ready: started just now, {known} edges are known so far\n"))
+            Err(format!("not ready: discovering edges, {edges} so far\n"))
         }
         _ if forecast.is_isolated() => Ok(format!(
-            "ready: {available} of {known} edges take clients, but none is heard: is this machine cut off?\n"
+            "ready: {available} of {edges} edges accept clients, but no reports arrive; is this machine isolated?\n"
         )),
-        _ => Ok(format!("ready: {available} of {known} edges take clients\n")),
+        _ => Ok(format!("ready: {available} of {edges} edges accept clients\n")),
     }
 }
 
@@ -35,11 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_is_that_some_edge_takes_clients_once_all_can_be_known() {
-        assert_eq!(ready(&Snapshot::default(), at(0)), Err("not ready: no edge has reported yet\n".to_owned()));
+    fn a_balancer_is_ready_once_it_has_discovered_the_edges_and_one_accepts_clients() {
+        assert_eq!(readiness(&Snapshot::default(), at(0)), Err("not ready: no edge has reported yet\n".to_owned()));
         let one = snapshot_on(&FleetSettings::default(), &[report()]);
-        assert_eq!(ready(&one, at(4999)), Err("not ready: started just now, 1 edges are known so far\n".to_owned()));
-        assert_eq!(ready(&one, at(5000)), Ok("ready: 1 of 1 edges take clients\n".to_owned()));
-        assert_eq!(ready(&one, at(5001)), Err("not ready: none of 1 edges takes clients\n".to_owned()));
+        assert_eq!(readiness(&one, at(4999)), Err("not ready: discovering edges, 1 so far\n".to_owned()));
+        assert_eq!(readiness(&one, at(5000)), Ok("ready: 1 of 1 edges accept clients\n".to_owned()));
+        assert_eq!(readiness(&one, at(5001)), Err("not ready: 0 of 1 edges accept clients\n".to_owned()));
     }
 }

@@ -1,52 +1,52 @@
-//! Kernel mode for operators and monitoring: `/api/v1/kernel`, and its lines of `/healthz` and `/readyz`.
+//! Kernel mode for operators and monitoring: `/api/v1/kernel`, and its part of `/healthz` and `/readyz`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Kernel mode, as the administration asks for it.
+/// Kernel mode, as the administration sees it.
 pub trait KernelMode: fmt::Debug + Send + Sync {
-    /// Whether the kernel is as it should be.
+    /// Returns whether the kernel's state is as configured.
     ///
     /// # Errors
     /// What is wrong.
     fn health(&self) -> Result<(), String>;
 
-    /// How many services the kernel has, when it can serve the clients of all.
+    /// Returns the number of services in the kernel when all of them can serve clients.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// Why they cannot.
     fn readiness(&self) -> Result<usize, String>;
 
-    /// How it is doing, in full.
+    /// Returns the whole status.
     fn view(&self) -> KernelView;
 }
 
-/// What `/api/v1/kernel` answers.
+/// The response of `/api/v1/kernel`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct KernelView {
     /// `off`, `running` or `failed`.
     pub state: &'static str,
-    /// Why it failed.
+    /// Why kernel mode failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `master` or `backup`, of one of two directors.
+    /// `master` or `backup`, with two directors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<&'static str>,
-    /// Changes that were made in the kernel.
+    /// The number of changes made in the kernel.
     pub changes: u64,
-    /// Those of them that put right what others had changed.
+    /// The number of these that reverted changes of other programs.
     pub drift_repaired: u64,
-    /// Changes that the kernel refused, and times that it could not be read.
+    /// The number of changes that the kernel refused, and of failures to read its state.
     pub failures: u64,
     /// The virtual services.
     pub services: Vec<ServiceView>,
-    /// Variables of `/proc/sys`.
+    /// Kernel parameters below `/proc/sys`.
     pub sysctls: Vec<SysctlView>,
 }
 
 impl KernelView {
-    /// Of a balancer without kernel mode.
+    /// The response of a balancer without kernel mode.
     pub(crate) fn off() -> Self {
         Self { state: "off", ..Self::default() }
     }
@@ -55,86 +55,86 @@ impl KernelView {
 /// A virtual service.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServiceView {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Under which mark the kernel knows it.
+    /// Its firewall mark.
     pub mark: u32,
-    /// How the kernel chooses a server.
+    /// The scheduler of IPVS.
     pub scheduler: String,
-    /// Servers that must be up, in each family.
+    /// The number of servers that must be up, in each address family.
     pub quorum: usize,
-    /// How it stands in each family of addresses that it has.
+    /// Its state in each of its address families.
     pub families: Vec<FamilyView>,
-    /// Its servers.
+    /// Its real servers.
     pub servers: Vec<ServerView>,
 }
 
-/// How a service stands in one family of addresses.
+/// The state of a service in one address family.
 #[derive(Clone, Debug, Serialize)]
 pub struct FamilyView {
     /// `IPv4` or `IPv6`.
     pub family: &'static str,
-    /// Servers that are up.
+    /// The number of servers that are up.
     pub up: usize,
-    /// Whether the sorry server has taken over.
+    /// Whether the sorry server serves the clients.
     pub sorry: bool,
 }
 
-/// A server of a service.
+/// A real server of a service.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerView {
     /// Its address.
     pub address: String,
-    /// What is known of it, in a word.
+    /// Its condition, in a word.
     pub condition: &'static str,
-    /// In the kernel; missing when it is not there.
+    /// Its weight in the kernel; absent while it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// The weight that load is measured against.
+    /// Its weight without load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_weight: Option<u32>,
-    /// The share of it that the weight takes to be free, 0 to 1.
+    /// Spare capacity, 0 to 1, assumed when the weight was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headroom: Option<f32>,
-    /// Why it has this weight.
-    pub why: String,
-    /// What the kernel counts of it; missing when it is not there.
+    /// The reason for its weight.
+    pub reason: String,
+    /// Its counters in the kernel; absent while it is not there.
     #[serde(flatten)]
-    pub counted: Option<CountedView>,
+    pub counters: Option<ServerCounters>,
 }
 
-/// What the kernel counts of a server.
+/// The kernel's counters of a real server.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct CountedView {
-    /// Connections that are open.
+pub struct ServerCounters {
+    /// Active connections.
     pub active_connections: u32,
-    /// Connections that the kernel still remembers.
+    /// Inactive connections, which IPVS still tracks.
     pub inactive_connections: u32,
-    /// Clients that stay with the server.
+    /// Clients bound to the server by persistence.
     pub persistent_clients: u32,
-    /// Connections ever.
+    /// Connections scheduled so far.
     pub connections: u64,
     /// Packets from clients.
     pub packets_in: u64,
-    /// Packets to clients, where they come by the director.
+    /// Packets to clients, if they pass through the director.
     pub packets_out: u64,
     /// Bytes from clients.
     pub bytes_in: u64,
-    /// Bytes to clients, where they come by the director.
+    /// Bytes to clients, if they pass through the director.
     pub bytes_out: u64,
 }
 
-/// A variable of `/proc/sys`.
+/// A kernel parameter below `/proc/sys`.
 #[derive(Clone, Debug, Serialize)]
 pub struct SysctlView {
     /// Its name, with dots.
     pub name: String,
-    /// What it should be.
-    pub wanted: &'static str,
-    /// What it is, or why that is not known.
-    pub found: String,
-    /// Whether it is as it should be.
-    pub right: bool,
-    /// What it is needed for.
+    /// The required value.
+    pub expected: &'static str,
+    /// The current value, or why it cannot be read.
+    pub actual: String,
+    /// Whether the current value is the required one.
+    pub ok: bool,
+    /// What the value is required for.
     pub reason: &'static str,
 }

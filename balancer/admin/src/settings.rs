@@ -1,20 +1,23 @@
-//! `[admin]`: where operators and monitoring come in.
+//! `[admin]`: the address for operators and monitoring.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use weir_program::config::{ListenAddress, values};
 
-/// Where operators and monitoring come in.
+/// The address for operators and monitoring: API, metrics and health checks.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The TCP address for health and metrics. Default: `"127.0.0.1:8086"`, this machine only.
+    /// TCP address to listen on, `HOST:PORT` or `*:PORT`. Health and metrics are served there without authentication, and
+    /// the API without TLS: listen on other interfaces than the loopback only in a trusted network.
+    /// Default: `"127.0.0.1:8086"`.
     pub address: ListenAddress,
-    /// The file with the token that operators show for the API, at least 16 characters. Default: `token` in the state
-    /// folder, made on the first start.
+    /// File with the operators' token for the API: one line of at least 16 characters without spaces. Default: `token` in
+    /// the state folder, which is created with a random token at the first start.
     pub token_file: Option<PathBuf>,
-    /// Connections at a time, 1 to 100000; operators and monitoring need a handful. Default: 128.
+    /// Maximum number of concurrent connections, 1 to 100000. Further connections are closed at once. Operators and
+    /// monitoring need a handful; each takes a file descriptor that no client can have. Default: 128.
     #[serde(deserialize_with = "values::within::<_, 1, 100_000>")]
     pub connections: usize,
 }

@@ -1,4 +1,4 @@
-//! The token that operators show.
+//! The operators' token.
 
 use std::fmt;
 
@@ -11,10 +11,11 @@ use subtle::ConstantTimeEq as _;
 pub struct Token(String);
 
 impl Token {
-    /// Fewest characters: a shorter one can be guessed over the network.
+    /// Minimum number of characters: a shorter token can be guessed over the network.
     pub const MIN_LENGTH: usize = 16;
 
-    /// Reads the text of a token file: its first line.
+    /// Parses a token file, whose first line is the token; `None` if that is too short or has other characters than visible
+    /// ASCII.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let token = text.lines().next().unwrap_or_default().trim();
@@ -22,17 +23,17 @@ impl Token {
         is_token.then(|| Self(token.to_owned()))
     }
 
-    /// Whether a request shows it.
+    /// Returns whether a request has this token in its header `Authorization`.
     #[must_use]
     pub fn is_shown(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (scheme, token) = shown.split_once(' ').unwrap_or_default();
-        // In constant time, so that it cannot be found out character by character.
+        // In constant time, so that the token cannot be guessed character by character.
         scheme.eq_ignore_ascii_case("bearer") && token.trim().as_bytes().ct_eq(self.0.as_bytes()).into()
     }
 }
 
-/// Never shows the token.
+/// Does not reveal the token.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_token_will_do() {
+    fn only_the_exact_token_is_accepted() {
         let token = Token::parse("0123456789abcdef\nsecond line\n").unwrap();
         let shown = |value: &str| {
             let mut headers = HeaderMap::new();
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_can_be_guessed_is_refused() {
+    fn a_short_token_and_one_with_spaces_are_rejected() {
         assert!(
             Token::parse("short").is_none()
                 && Token::parse("").is_none()

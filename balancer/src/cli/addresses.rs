@@ -1,4 +1,4 @@
-//! The addresses of a balancer, as commands take them.
+//! The options for the addresses of a balancer.
 
 use clap::Args;
 use weir_balancer::Config;
@@ -7,19 +7,19 @@ use weir_program::config::ListenAddress;
 
 #[derive(Args, Debug)]
 pub(super) struct Addresses {
-    /// Where clients come in, over TCP; may be repeated. `*:PORT` is every address of this machine.
+    /// TCP address for clients; may be repeated. `*:PORT` is every address of this machine.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<ListenAddress>,
-    /// Where edges report to, over UDP.
+    /// UDP address for reports of edges.
     #[arg(long, value_name = "HOST:PORT")]
     reports: Option<ListenAddress>,
-    /// Where health and metrics are, over TCP.
+    /// TCP address for API, metrics and health checks.
     #[arg(long, value_name = "HOST:PORT")]
     admin: Option<ListenAddress>,
 }
 
 impl Addresses {
-    /// Writes what was given into `config`.
+    /// Applies the given options to `config`.
     pub(super) fn apply(self, config: &mut Config) {
         if !self.listen.is_empty() {
             config.listeners = self.listen.into_iter().map(Listener::at).collect();

@@ -8,11 +8,11 @@ use weir_program::{Failure, Outcome, say};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckConfig {
-    /// The configuration file.
+    /// Configuration file.
     file: PathBuf,
 }
 
-/// Says whether a configuration file is right.
+/// Checks a configuration file.
 pub(super) fn run(arguments: &CheckConfig) -> Outcome {
     let file = &arguments.file;
     Config::read(file).map_err(Failure::configuration)?;

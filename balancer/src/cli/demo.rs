@@ -1,6 +1,6 @@
-//! `weir-balancer demo`: a balancer and three edges in one process, over real sockets and with a real key.
+//! `weir-balancer demo`: a balancer and three edges in one process, with real sockets and a real key.
 //!
-//! Only the media servers are missing: the load of the edges is made up, and moves so that there is something to see.
+//! Only the media servers are missing. The load of the edges is simulated, and rises and falls.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::time::Instant;
 use weir_admin::Token;
 use weir_balancer::Config;
-use weir_balancer::server::FromFiles;
+use weir_balancer::server::Files;
 use weir_edge_agent::Target;
 use weir_edge_agent::probe::{Probe, ReadFuture, Reading};
 use weir_edge_agent::targets::TargetAddress;
@@ -32,16 +32,16 @@ pub(super) struct Demo {
     addresses: Addresses,
 }
 
-/// The edges' addresses: loopback's, which nobody else has, so that following a redirect does no harm.
+/// The redirect addresses of the edges: on the loopback interface, so that following a redirect does no harm.
 const EDGES: [&str; 3] = ["127.0.0.11", "127.0.0.12", "127.0.0.13"];
-/// Most clients of an edge.
+/// Maximum number of clients of an edge.
 const CAPACITY: u64 = 200;
-/// How long its load takes to rise and fall. The edges are a third of it apart.
+/// The period of the load. The edges are a third of it apart.
 const PERIOD: Duration = Duration::from_secs(60);
-/// How often it is looked whether all edges have reported.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Time between two checks whether all edges have reported.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Runs until it is told to stop.
+/// Runs the demonstration until it is terminated.
 pub(super) async fn run(arguments: Demo) -> start::Outcome {
     let shutdown = shutdown_signal()?;
     let mut config = Config { listeners: vec![Listener::at(ListenAddress::loopback(1935))], ..Config::default() };
@@ -51,9 +51,9 @@ pub(super) async fn run(arguments: Demo) -> start::Outcome {
     let secret = keys::generate();
     let ring = [secret.clone()].into_iter().collect();
     let token = keys::generate().to_base64();
-    let token_shown = Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?;
+    let parsed_token = Token::parse(&token).ok_or_else(|| Failure::unavailable("no token"))?;
     let edge_tls = edge_tls::client_config(None).map_err(Failure::unavailable)?;
-    let server = bind(config, FromFiles { ring, token: token_shown, zones: Arc::default(), tls: None, edge_tls })?;
+    let server = bind(config, Files { ring, token: parsed_token, zones: Arc::default(), tls: None, edge_tls })?;
     let reports = server.reports_address().map_err(Failure::unavailable)?;
     let admin = server.admin_address().map_err(Failure::unavailable)?;
     let clients = server.clients().first().map(|listener| listener.address);
@@ -65,11 +65,11 @@ pub(super) async fn run(arguments: Demo) -> start::Outcome {
         agents.map(|config| tokio::spawn(weir_edge_agent::run(config, std::future::pending()))).collect();
     tokio::spawn(async move {
         while fleet.load().count(State::Running) < EDGES.len() {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         say("ready");
         if let Some(clients) = clients {
-            what_to_try(clients, admin, &token).lines().for_each(say);
+            instructions(clients, admin, &token).lines().for_each(say);
         }
     });
     let outcome = server.run(shutdown).await.map_err(Failure::unavailable);
@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: Demo) -> start::Outcome {
 
 fn agent(index: u32, redirect: &str, reports: SocketAddr, secret: &Secret, start: Instant) -> weir_edge_agent::Config {
     let edge = EdgeId::from_random(random::bytes());
-    // A balancer that listens on every address is reached on the loopback's.
+    // A balancer that listens on every address is reached on the loopback address.
     let host = if reports.ip().is_unspecified() { "127.0.0.1".to_owned() } else { reports.ip().to_string() };
     weir_edge_agent::Config {
         edge,
@@ -96,11 +96,11 @@ fn agent(index: u32, redirect: &str, reports: SocketAddr, secret: &Secret, start
     }
 }
 
-/// Load that rises and falls like the tide.
+/// A probe of simulated load, which rises and falls like the tide.
 #[derive(Debug)]
 struct Tide {
     start: Instant,
-    /// Where in the period it starts, 0 to 1.
+    /// The start within the period, 0 to 1.
     phase: f64,
 }
 
@@ -125,29 +125,29 @@ impl Probe for Tide {
 
     fn read(&mut self) -> ReadFuture<'_> {
         let connections = self.connections(self.start.elapsed());
-        // Each client of these edges watches 4 Mbit/s.
+        // Each client receives 4 Mbit/s.
         let out_bits_per_second = Some(connections * 4_000_000);
         let reading = Reading { connections: Some(connections), out_bits_per_second, ..Reading::default() };
         Box::pin(std::future::ready(Ok(reading)))
     }
 }
 
-fn what_to_try(clients: SocketAddr, admin: SocketAddr, token: &str) -> String {
+fn instructions(clients: SocketAddr, admin: SocketAddr, token: &str) -> String {
     format!(
         "
 Three edges report to this balancer; their load rises and falls. Try, in another terminal:
 
-  curl http://{clients}/loadbalancer                         which edge is the least loaded?
-  curl 'http://{clients}/loadbalancer?serverInfoXML'         all of them
-  curl -i http://{clients}/redirect/live/stream.m3u8         an HLS player is sent on
+  curl http://{clients}/loadbalancer                         the least loaded edge
+  curl 'http://{clients}/loadbalancer?serverInfoXML'         all edges
+  curl -i http://{clients}/redirect/live/stream.m3u8         redirect an HLS player
   printf 'DESCRIBE rtsp://{clients}/live/stream RTSP/1.0\\r\\nCSeq: 1\\r\\n\\r\\n' | curl -s telnet://{clients}
-                                                             an RTSP player is sent on
-  curl http://{admin}/metrics                               what has been counted
+                                                             redirect an RTSP player
+  curl http://{admin}/metrics                               metrics
   curl -H 'Authorization: Bearer {token}' \\
-       http://{admin}/api/v1/edges                          the edges, for operators
-  … -X POST http://{admin}/api/v1/edges/GUID/pause          one of them takes no more clients
+       http://{admin}/api/v1/edges                          all edges, with their state and load
+  … -X POST http://{admin}/api/v1/edges/GUID/pause          pause an edge
 
-Ctrl-C stops it."
+Press Ctrl-C to stop."
     )
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_edges_load_rises_and_falls_each_at_its_own_time() {
+    fn the_load_of_each_edge_rises_and_falls_in_its_own_phase() {
         let at = |phase, seconds| Tide { start: Instant::now(), phase }.connections(Duration::from_secs(seconds));
         assert_eq!((at(0.0, 0), at(0.0, 30), at(0.0, 60)), (0, 200, 0));
         assert_eq!(at(0.5, 0), 200);

@@ -9,19 +9,19 @@ use weir_protocol::key::WrittenKey;
 
 #[derive(Args, Debug)]
 pub(super) struct Keygen {
-    /// Print the key of the edge with this GUID: with it the edge cannot speak for another.
+    /// Print a per-edge key for the edge with this GUID, which cannot be used to impersonate other edges.
     #[arg(long, value_name = "GUID")]
     edge: Option<EdgeId>,
-    /// The file with the cluster's key that it follows from. Default: key in the state folder.
+    /// File with the key of the cluster, from which the per-edge key is derived [default: key in the state folder].
     #[arg(long, value_name = "FILE", requires = "edge")]
     key_file: Option<PathBuf>,
-    /// The balancer's state folder.
+    /// State folder of the balancer.
     #[arg(long, value_name = "FOLDER", requires = "edge")]
     state: Option<PathBuf>,
 }
 
 impl Keygen {
-    /// The file with the cluster's key.
+    /// Returns the file with the key of the cluster.
     fn key_file(&self) -> PathBuf {
         let in_state = || self.state.clone().unwrap_or_else(weir_program::state::default_folder).join("key");
         self.key_file.clone().unwrap_or_else(in_state)
@@ -36,14 +36,14 @@ pub(super) fn run(keygen: &Keygen) -> Outcome {
     };
     let file = keygen.key_file();
     let written = keys::read(&file).map_err(Failure::configuration)?;
-    // The first key of the file is the one that edges are to use.
+    // Edges use the first key of the file.
     match written.first() {
         Some(WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret)) => {
             say(secret.edge_key(edge).to_line(edge));
             Ok(())
         }
         _ => Err(Failure::configuration(format_args!(
-            "{}: the key of an edge is made of the cluster's, and this is one of an edge",
+            "{}: holds the key of an edge; name the file with the key of the cluster",
             file.display()
         ))),
     }

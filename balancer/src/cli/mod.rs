@@ -28,10 +28,11 @@ use keepalived_conf::KeepalivedConf;
 use keygen::Keygen;
 use run::Run;
 
-/// Sends each streaming client to the least loaded edge.
+/// Send each streaming client to the least loaded edge.
 ///
-/// Without a command it runs: clients on TCP port 1935 (HTTP, RTMP and RTSP), reports of edges on UDP port 1934,
-/// health and metrics on 127.0.0.1:8086. Nothing needs to be configured.
+/// Without a command, weir-balancer runs a balancer. It serves clients on TCP port 1935 (HTTP, RTMP and RTSP), receives
+/// reports of edges on UDP port 1934, and serves API, metrics and health checks on 127.0.0.1:8086. No configuration is
+/// required.
 #[derive(Debug, Parser)]
 #[command(name = "weir-balancer", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -43,28 +44,30 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a balancer and three edges with simulated load in one process, to see what it does.
+    /// Run a demonstration: a balancer and three edges with simulated load in one process.
     Demo(Demo),
-    /// Check a configuration file and say what is wrong with it.
+    /// Check a configuration file.
     CheckConfig(CheckConfig),
-    /// Print a new key for a cluster, or the key of one edge.
+    /// Print a new key for a cluster, or a per-edge key.
     Keygen(Keygen),
-    /// Read a multivariant HLS playlist from standard input, and print it with the tag that has players ask this balancer
-    /// from where to play.
+    /// Add content steering to an HLS playlist.
+    ///
+    /// Reads a multivariant playlist from standard input, and prints it with the tag EXT-X-CONTENT-STEERING, which makes
+    /// players request the edge to play from at this balancer.
     AddSteering(AddSteering),
-    /// Ask one server once whether it works, as the checks of kernel mode do. Exit code 0 when it does, 1 when not.
+    /// Run one health check against a server; exit code 1 if it fails.
     CheckServer(CheckServer),
-    /// Print the sections of kernel mode that say what a configuration of ldirectord says.
+    /// Convert an ldirectord configuration to [[kernel.service]] sections.
     ImportLdirectord(Import),
-    /// Print the sections of kernel mode that say what the virtual servers of keepalived's configuration say.
+    /// Convert the virtual servers of a keepalived configuration to [[kernel.service]] sections.
     ImportKeepalived(Import),
-    /// Print keepalived's configuration for one of two directors, which moves the virtual addresses of all services.
+    /// Print the keepalived configuration for one of two directors, which moves the virtual addresses between them.
     KeepalivedConf(KeepalivedConf),
-    /// Look for what keeps kernel mode from working on this machine, and say what to do; exit code 1 when there is something.
+    /// Diagnose kernel mode on this machine, and print what to change; exit code 1 if there are findings.
     Doctor(Doctor),
 }
 
-/// Does what the command line says.
+/// Executes the command line.
 pub(crate) fn execute(arguments: Arguments) -> Outcome {
     match arguments.command {
         None => match arguments.run.dry_run {

@@ -1,4 +1,4 @@
-//! The cluster's secrets and the operators' token: read from the configured files, or made on the first start.
+//! The keys of the cluster and the operators' token: read from the configured files, or created at the first start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,19 @@ use weir_program::keys;
 use weir_protocol::key::WrittenKey;
 use weir_protocol::{KeyRing, Secret};
 
-/// The cluster's secrets, and where they came from.
+/// The keys of the cluster.
 #[derive(Debug)]
 pub struct Keys {
-    /// The secrets.
+    /// The keys.
     pub ring: KeyRing,
-    /// The file that they were read from.
+    /// The file that holds them.
     pub file: PathBuf,
-    /// The secret that was made on this start, if there was none before.
+    /// The key that was created at this start, if the file did not exist.
     pub generated: Option<Secret>,
 }
 
-/// Reads the secrets from `configured`, or from the file `key` in the folder `state`, which is made if it is not there.
+/// Reads the keys from the `configured` file, or from `key` in the folder `state`. The latter is created with a random key if
+/// it does not exist.
 ///
 /// # Errors
 /// [`Error`], which names the file, and the line where a key is malformed.
@@ -36,7 +37,7 @@ pub fn load(configured: Option<&Path>, state: &Path) -> Result<Keys, Error> {
     Ok(Keys { ring, file, generated: None })
 }
 
-/// Reads the secrets of a key file.
+/// Reads the keys of a key file.
 ///
 /// # Errors
 /// As [`load`].
@@ -47,15 +48,16 @@ pub fn read_ring(file: &Path) -> Result<KeyRing, Error> {
     }
     let secrets = keys.into_iter().map(|key| match key {
         WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret) => Ok(secret),
-        WrittenKey::Edge(edge, _) => {
-            Err(Error::in_file(file, format_args!("has the key of edge {edge}; a balancer needs the cluster's")))
-        }
+        WrittenKey::Edge(edge, _) => Err(Error::in_file(
+            file,
+            format_args!("holds the key of edge {edge}; a balancer needs the key of the cluster"),
+        )),
     });
     secrets.collect()
 }
 
-/// Reads the operators' token from `configured`, or from the file `token` in the folder `state`, which is made if it is
-/// not there.
+/// Reads the operators' token from the `configured` file, or from `token` in the folder `state`. The latter is created with a
+/// random token if it does not exist.
 ///
 /// # Errors
 /// [`Error`], which names the file.
@@ -69,7 +71,7 @@ pub fn load_token(configured: Option<&Path>, state: &Path) -> Result<Token, Erro
         let least = Token::MIN_LENGTH;
         Error::in_file(
             &file,
-            format_args!("holds no token: expected a line of at least {least} characters without spaces"),
+            format_args!("holds no token; expected a line of at least {least} characters without spaces"),
         )
     })
 }
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_start_makes_a_key_and_the_second_reads_it() {
+    fn the_first_start_creates_a_key_and_the_second_reads_it() {
         let state = tempfile::tempdir().unwrap();
         let first = load(None, state.path()).unwrap();
         let secret = first.generated.unwrap();
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_file_is_never_made() {
+    fn a_configured_file_is_never_created() {
         let state = tempfile::tempdir().unwrap();
         let file = state.path().join("other");
         assert!(load(Some(&file), state.path()).is_err() && load_token(Some(&file), state.path()).is_err());
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_an_edge_is_none_for_a_balancer() {
+    fn a_balancer_rejects_the_key_of_an_edge() {
         let state = tempfile::tempdir().unwrap();
         let edge = weir_protocol::EdgeId([7; 16]);
         let file = state.path().join("key");
@@ -111,7 +113,7 @@ mod tests {
         let error = load(None, state.path()).unwrap_err().to_string();
         assert!(
             error.ends_with(
-                "key: has the key of edge 07070707-0707-0707-0707-070707070707; a balancer needs the cluster's"
+                "key: holds the key of edge 07070707-0707-0707-0707-070707070707; a balancer needs the key of the cluster"
             ),
             "{error}"
         );

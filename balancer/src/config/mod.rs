@@ -1,10 +1,12 @@
-//! The configuration: a TOML file in, what each part of the balancer takes out.
+//! The configuration: a TOML file in, the settings of each part of the balancer out.
 //!
-//! The file is read once, into [`File`]; what is checked of it, and what it leaves open, is settled then. Keys that are one
-//! crate's settings as they stand are read by that crate. Sections that say it in another form have a file here. Every key
-//! has a default, so that an empty file, or none, is a working configuration.
+//! The file is parsed once, into [`File`], and converted to a [`Config`], which is validated and complete. Sections whose keys
+//! are the settings of one crate are defined by that crate. The others are defined here. Every key has a default, so that a
+//! balancer works with an empty file, or without any.
 //!
-//! | section           | read by                                                   |
+//! The comments on the fields of the sections are the reference of all keys: meaning, range, default and advice.
+//!
+//! | section           | defined in                                                |
 //! |-------------------|-----------------------------------------------------------|
 //! | `[[listener]]`    | [`weir_fronts::settings::listener`]                       |
 //! | `[[application]]` | [`weir_fronts::settings::application`]                    |
@@ -41,69 +43,72 @@ pub use reports::Reports;
 pub use selection::Selection;
 pub use zone::Zone;
 
-/// Everything that is configured, checked.
+/// The validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the balancer keeps what must survive a restart.
+    /// The state folder, for the key and the token.
     pub state: PathBuf,
-    /// What the balancer calls itself to agents; the machine's name, if nothing is given.
+    /// The balancer's name in its acks; the host name of the machine when `None`.
     pub name: Option<String>,
-    /// Where clients come in. None when the kernel's services are all there is.
+    /// Listeners for clients. Empty for a balancer that serves kernel services only.
     pub listeners: Vec<Listener>,
-    /// What is done for them.
+    /// Settings of the fronts.
     pub fronts: weir_fronts::Settings,
-    /// The certificate that they are shown.
+    /// The certificate for clients, if TLS is configured.
     pub tls: Option<Files>,
-    /// Where edges report to, and how long they are believed.
+    /// How edges report, and how long they are tracked.
     pub reports: Reports,
-    /// Where operators and monitoring come in.
+    /// Settings of the administration.
     pub admin: weir_admin::Settings,
-    /// By which policy an edge is chosen.
+    /// How an edge is chosen.
     pub rules: Rules,
-    /// Where clients may be sent.
+    /// The hosts that clients may be sent to.
     pub redirect_limits: RedirectLimits,
-    /// Where clients and edges are.
+    /// The locations of clients and edges.
     pub zones: Zones,
-    /// The file that tells the country of a client.
-    pub countries: Option<PathBuf>,
-    /// Virtual services that the kernel forwards, if there are any.
+    /// The GeoIP database.
+    pub geoip_file: Option<PathBuf>,
+    /// Kernel mode, if there are virtual services.
     pub kernel: Option<weir_kernel::Settings>,
 }
 
-/// The configuration file as it is written.
+/// The configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    /// Where the balancer keeps what must survive a restart: its key. Default: see [`weir_program::state::default_folder`].
+    /// State folder, for the key of the cluster and the operators' token. Created if it does not exist. Default: the folder
+    /// of systemd's `StateDirectory=`, `/var/lib/weir` for root, or `~/.local/state/weir`; see
+    /// [`weir_program::state::default_folder`].
     pub state: Option<PathBuf>,
-    /// What the balancer calls itself to agents, 1 to 64 printable ASCII characters. Default: the machine's name.
+    /// Name of the balancer, 1 to 64 printable ASCII characters. `weir-agent status` shows it. Default: the host name of the
+    /// machine.
     #[serde(deserialize_with = "values::name")]
     pub name: Option<String>,
-    /// Where clients come in.
+    /// Listeners for clients.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,
-    /// What holds for the clients of each application.
+    /// Settings per application.
     #[serde(rename = "application")]
     pub applications: Vec<Application>,
-    /// Where edges report to, and how long they are believed.
+    /// How edges report, and how long they are tracked.
     pub reports: Reports,
-    /// Where operators and monitoring come in.
+    /// The address for operators and monitoring.
     pub admin: weir_admin::Settings,
-    /// What is answered over HTTP.
+    /// HTTP.
     pub http: Http,
-    /// Where clients may be sent.
+    /// The hosts that clients may be sent to.
     pub redirect: Redirect,
-    /// Clients whose bytes are carried to their edge.
+    /// Relayed sessions.
     pub relay: Relay,
-    /// Which edge a client gets.
+    /// How an edge is chosen for a client.
     pub selection: Selection,
-    /// What one client may cost.
+    /// Limits per client and overall.
     pub limits: Limits,
-    /// The certificate that clients are shown.
+    /// TLS for clients.
     pub tls: Tls,
-    /// What tells the country of a client.
+    /// The database of countries.
     pub geoip: Geoip,
-    /// Where clients and edges are.
+    /// The locations of clients and edges.
     #[serde(rename = "zone")]
     pub zones: Vec<Zone>,
     /// Virtual services that the kernel forwards.
@@ -111,7 +116,7 @@ pub struct File {
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and validates a file.
     ///
     /// # Errors
     /// [`Error`], which names the file and the line.
@@ -120,7 +125,7 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Checks a text; `path` is for messages.
+    /// Validates the text of a file; `path` is used in errors.
     ///
     /// # Errors
     /// [`Error`], which names the file and the line.
@@ -133,11 +138,11 @@ impl Config {
         let only = kernel.only;
         let kernel = kernel.settings().map_err(in_section)?;
         if only && kernel.is_none() {
-            let message = "`only` in [kernel], but no [[kernel.service]]: add one, or take `only` out";
+            let message = "`only` is set in [kernel], but there is no [[kernel.service]]; add one, or remove `only`";
             return Err(Error::in_file(path, message));
         }
         if only && !listeners.is_empty() {
-            let message = "`only` in [kernel] and [[listener]] contradict: take one of them out";
+            let message = "`only` in [kernel] conflicts with [[listener]]; remove one of them";
             return Err(Error::in_file(path, message));
         }
         let is_default = listeners.is_empty() && !only;
@@ -160,19 +165,19 @@ impl Config {
             admin,
             rules,
             zones,
-            countries: geoip.file,
+            geoip_file: geoip.file,
             kernel,
         })
     }
 
-    /// Whether the kernel's services are all that this balancer is for: it listens for no clients.
+    /// Returns whether this balancer serves kernel services only, and has no listeners.
     #[must_use]
     pub fn is_kernel_only(&self) -> bool {
         self.kernel.as_ref().is_some_and(|kernel| kernel.only)
     }
 }
 
-/// What holds when nothing is configured.
+/// The configuration of an empty file.
 impl Default for Config {
     #[expect(clippy::expect_used, reason = "every key has a default; a test parses an empty file")]
     fn default() -> Self {
@@ -239,8 +244,8 @@ mod tests {
             max_clock_skew = "off"
             max_edges = 10
             command_timeout = "2m"
-            unknown_salts_per_source = 5
-            unknown_salts = 50
+            new_sender_rate_per_source = 5
+            new_sender_rate = 50
             [redirect]
             hosts = [".Example.com"]
             networks = ["10.0.0.0/8", "2001:db8::/32"]
@@ -332,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_by_line_and_the_nearest_one_is_named() {
+    fn an_unknown_key_is_rejected_with_the_line_number_and_the_nearest_key() {
         assert_eq!(
             parse("[reports]\naddress = \"*:1934\"\ntimeot = \"5s\"\n").unwrap_err(),
             "weir.toml:3: unknown key `timeot`; did you mean `timeout`?"
@@ -345,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
+    fn a_wrong_value_is_rejected_with_the_line_number_and_what_was_expected() {
         for (text, message) in [
             (
                 "[reports]\ntimeout = \"soon\"",
@@ -415,24 +420,24 @@ max = 0",
     }
 
     #[test]
-    fn text_that_is_not_toml_is_refused_by_line() {
+    fn text_that_is_not_toml_is_rejected_with_the_line_number() {
         let message = parse("[reports]\ntimeout 5").unwrap_err();
         assert!(message.starts_with("weir.toml:2: "), "{message}");
     }
 
     #[test]
-    fn a_balancer_for_the_kernel_alone_has_services_and_no_listeners() {
+    fn a_balancer_for_kernel_services_only_has_no_listeners() {
         let service =
             "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
         let config = parse(&format!("[kernel]\nonly = true\n{service}")).unwrap();
         assert!(config.is_kernel_only() && config.listeners.is_empty());
         assert_eq!(
             parse("[kernel]\nonly = true\n").unwrap_err(),
-            "weir.toml: `only` in [kernel], but no [[kernel.service]]: add one, or take `only` out"
+            "weir.toml: `only` is set in [kernel], but there is no [[kernel.service]]; add one, or remove `only`"
         );
         assert_eq!(
             parse(&format!("[kernel]\nonly = true\n[[listener]]\n{service}")).unwrap_err(),
-            "weir.toml: `only` in [kernel] and [[listener]] contradict: take one of them out"
+            "weir.toml: `only` in [kernel] conflicts with [[listener]]; remove one of them"
         );
     }
 }

@@ -1,22 +1,26 @@
-//! `[redirect]`: where clients may be sent.
+//! `[redirect]`: the hosts that clients may be sent to.
 
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use weir_fleet::RedirectLimits;
 
-/// Where clients may be sent. An edge that names another host gets no clients, so that one stolen key makes no open
-/// redirector of the balancer. Without any limit every host will do.
+/// The hosts that clients may be sent to.
+///
+/// An edge that advertises another host, as redirect address or in an endpoint, is listed but gets no clients. So a stolen key
+/// does not turn the balancer into an open redirector. Without `hosts` and `networks`, every host is allowed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Redirect {
-    /// Names that hosts must be, or end in after a dot, such as `"edge.example.com"`. Default: none.
+    /// Allowed host names, such as `"edge.example.com"`. Each also allows its subdomains, such as `a.edge.example.com`.
+    /// Default: none.
     pub hosts: Vec<String>,
-    /// Networks that addresses must be in, such as `"10.0.0.0/8"`. Default: none.
+    /// Networks of allowed addresses, such as `"10.0.0.0/8"`. Default: none.
     pub networks: Vec<IpNet>,
-    /// A parameter that HTTP redirects add to the query, such as `"weir-hop"`: letters, digits, `-` and `_`. A request
-    /// that has it already comes from a redirect that led back here, and is refused with 508 instead of going round
-    /// again. Not for edges that check signatures of whole URLs, nor where an edge is a balancer itself. Default: none.
+    /// Name of a parameter that HTTP redirects add to the query, such as `"weir-hop"`: 1 to 64 letters, digits, `-` and `_`.
+    /// A request that has the parameter comes from a redirect that led back to this balancer, and is answered with 508
+    /// instead of another redirect. Do not use it with edges that verify signatures of whole URLs, or where an edge is itself
+    /// a balancer. See also `[limits.repeats]`, which detects loops without changing URLs. Default: none.
     #[serde(deserialize_with = "hop_mark")]
     pub hop_mark: Option<String>,
 }
@@ -31,7 +35,7 @@ fn hop_mark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 impl Redirect {
-    /// As the fleet takes them.
+    /// Returns the limits as the fleet applies them.
     #[must_use]
     pub fn limits(&self) -> RedirectLimits {
         let name = |host: &String| host.trim_matches('.').to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! `[reports]`: where edges report to, and how long they are believed.
+//! `[reports]`: how edges report, and how long they are tracked.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,40 +7,53 @@ use serde::Deserialize;
 use weir_program::config::{ListenAddress, values};
 use weir_protocol::receiver::{self, SaltLimits};
 
-/// Where edges report to, and how long they are believed.
+/// How edges report, and how long they are tracked.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reports {
-    /// The UDP address for reports. Default: `"*:1934"`.
+    /// UDP address for reports, `HOST:PORT` or `*:PORT`. Agents must be able to reach it from every edge. Default:
+    /// `"*:1934"`.
     pub address: ListenAddress,
-    /// The file with the cluster's secrets, one a line. Default: `key` in the state folder, made on the first start.
+    /// File with the keys of the cluster, one per line; lines that start with `#` are comments. Every key in it is accepted,
+    /// so that keys can be replaced without interruption. Read again on SIGHUP. All balancers of a cluster need the same
+    /// keys. Default: `key` in the state folder, which is created with a random key at the first start.
     pub key_file: Option<PathBuf>,
-    /// An edge that has been silent for this long gets no clients. At least two intervals of the agents, or one lost
-    /// datagram takes an edge out. Default: `"5s"`.
+    /// Time without a report after which an edge is considered down and gets no clients. It should be at least two intervals
+    /// of the agents (2.5 s by default), or a single lost datagram takes an edge out of service. A shorter timeout detects
+    /// failures sooner, a longer one tolerates more packet loss. Default: `"5s"`.
     #[serde(deserialize_with = "values::duration")]
     pub timeout: Duration,
-    /// An edge that has been silent for this long is no longer listed. Default: `"24h"`.
+    /// Time without a report after which an edge is removed from the API, the metrics and `?serverInfoXML`. If it reports
+    /// again later, it joins as a new edge. Default: `"24h"`.
     #[serde(deserialize_with = "values::duration")]
     pub forget_after: Duration,
-    /// How far the clock of an edge may be off when it is first met, or `"off"` for any; wider lets older recordings be
-    /// played back to a balancer that has just started. Default: `"60s"`.
+    /// Maximum difference between the clock of an edge and that of this balancer when the edge joins, or `"off"` for no
+    /// limit. It protects a balancer that has just started against the replay of recorded reports; a larger value admits
+    /// older recordings. Once an edge has joined, clocks do not matter. Edges beyond it are rejected with the reason `skew`:
+    /// prefer to synchronise their clocks (NTP). Default: `"60s"`.
     #[serde(deserialize_with = "values::duration_or_off")]
     pub max_clock_skew: Option<Duration>,
-    /// How many edges may be known at a time, 1 to 1000000; each takes less than 1 KiB. Default: 100000.
+    /// Maximum number of edges that are tracked, 1 to 1000000. Each takes less than 1 KiB of memory. Further edges are
+    /// rejected with the reason `edges`. Default: 100000.
     #[serde(deserialize_with = "values::within::<_, 1, 1_000_000>")]
     pub max_edges: usize,
-    /// How long an edge may take to obey an operator's command before it is given up: an edge that comes back after an
-    /// hour must not be surprised. Default: `"60s"`.
+    /// Time within which an edge must confirm an operator's command; after that the command is dropped. It should be longer
+    /// than the interval of the agents. An edge that returns after hours must not be paused by a command long forgotten.
+    /// Default: `"60s"`.
     #[serde(deserialize_with = "values::duration")]
     pub command_timeout: Duration,
-    /// How many unknown boot salts of one source (an IPv4 address, or a /64 of IPv6) are looked at per second, 1 to
-    /// 1000000: keys must be derived for each. Edges behind one address share it while they join. Default: 100.
+    /// Maximum number of reports from new senders per second and source, 1 to 1000000. A source is an IPv4 address or an
+    /// IPv6 /64 network. A sender is new after each start of an agent, and keys must be derived to verify its first report,
+    /// which is the most expensive work that an attacker can cause. Edges behind one NAT address share the limit while they
+    /// join: raise it if hundreds of them start at the same moment. Rejected reports have the reason `rate`.
+    /// Default: 100.
     #[serde(deserialize_with = "values::within::<_, 1, 1_000_000>")]
-    pub unknown_salts_per_source: usize,
-    /// How many of all sources together, 1 to 1000000; each takes some microseconds of the control thread. Edges that
-    /// are known do not suffer when it is reached. Default: 20000.
+    pub new_sender_rate_per_source: usize,
+    /// Maximum number of reports from new senders per second, from all sources together, 1 to 1000000. Each takes some
+    /// microseconds of the control thread. Edges that have joined are not affected when the limit is reached. Rejected
+    /// reports have the reason `rate`. Default: 20000.
     #[serde(deserialize_with = "values::within::<_, 1, 1_000_000>")]
-    pub unknown_salts: usize,
+    pub new_sender_rate: usize,
 }
 
 impl Default for Reports {
@@ -53,14 +66,14 @@ impl Default for Reports {
             max_clock_skew: Some(Duration::from_secs(60)),
             max_edges: 100_000,
             command_timeout: Duration::from_secs(60),
-            unknown_salts_per_source: 100,
-            unknown_salts: 20_000,
+            new_sender_rate_per_source: 100,
+            new_sender_rate: 20_000,
         }
     }
 }
 
 impl Reports {
-    /// As the receiver takes them.
+    /// Returns the limits of the receiver.
     #[must_use]
     pub fn receiver_limits(&self) -> receiver::Limits {
         // Both are at most a million.
@@ -68,7 +81,7 @@ impl Reports {
         receiver::Limits {
             max_clock_skew: self.max_clock_skew,
             max_edges: self.max_edges,
-            salts: SaltLimits { per_source: rate(self.unknown_salts_per_source), total: rate(self.unknown_salts) },
+            salts: SaltLimits { per_source: rate(self.new_sender_rate_per_source), total: rate(self.new_sender_rate) },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[selection]`: which edge a client gets.
+//! `[selection]`: how an edge is chosen for a client.
 
 use std::time::Duration;
 
@@ -8,34 +8,40 @@ use weir_fleet::{Policy, Rules, WhenFull};
 use weir_fronts::redirect::OverflowTarget;
 use weir_program::config::values;
 
-/// Which edge a client gets.
+/// How an edge is chosen for a client. docs/selection.md describes the algorithms.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Selection {
-    /// By what edges are chosen. `"least-utilised"`: the lowest share of what an edge can carry, whichever of its limits
-    /// is nearest; `"least-connections"` and `"least-bandwidth"`: the lowest for its weight; `"round-robin"`: one after
-    /// the other by weight; `"random"`: any by capacity; `"hash"`: always the same for a stream, or for a client when no
-    /// stream is named; `"wowza"`: the order of the Wowza Load Balancer AddOn. Default: `"least-utilised"`.
+    /// Policy by which an edge is chosen. Default: `"least-utilised"`.
+    ///
+    /// * `"least-utilised"`: the lowest utilisation, which is the highest of sessions, bandwidth, CPU and what else the edge
+    ///   reports, relative to its limits. Suits unequal edges.
+    /// * `"least-connections"`, `"least-bandwidth"`: the fewest sessions or the lowest bandwidth, relative to the weight.
+    /// * `"round-robin"`: in turn, by weight.
+    /// * `"random"`: at random, by capacity.
+    /// * `"hash"`: always the same edge for a stream, or for a client if the request names no stream.
+    /// * `"wowza"`: the order of the Wowza Load Balancer AddOn.
     #[serde(deserialize_with = "policy")]
     pub policy: Policy,
-    /// Whether clients of one stream are sent to few edges, as far as that leaves the load balanced: each edge fetches a
-    /// stream from its origin once. Default: false.
+    /// Whether clients of the same stream are sent to few edges, as far as the load stays balanced: each edge fetches a
+    /// stream only once from its origin. Use it where origins or caches are the bottleneck. Default: false.
     pub affinity: bool,
-    /// How long an edge that joins, or comes back, takes to get its full share: a cold cache must fill, and a crowd must
-    /// not fall upon an empty machine. Edges that are there when the balancer starts are not new. Default: `"30s"`.
+    /// Time over which a new edge, or one that returns, gets an increasing share of clients (slow start): its cache must
+    /// fill, and a crowd must not rush to an empty machine. Edges that report while the balancer starts are not new.
+    /// `"0s"` disables it. Default: `"30s"`.
     #[serde(deserialize_with = "values::duration")]
     pub ramp: Duration,
-    /// The share of all processors at which an edge is full, above 0 to 1, such as 0.9; or `"off"`, for CPU to play no
-    /// part: media servers that transcode are busy and well. Default: `"off"`.
+    /// CPU utilisation at which an edge is full, above 0 to 1, such as 0.9; or `"off"` to ignore CPU. Media servers that
+    /// transcode use all processors and work well. Default: `"off"`.
     #[serde(deserialize_with = "share_or_off")]
     pub cpu_limit: Option<f32>,
-    /// What happens to a client when every edge is full and `overflow` has no place for it: `"refuse"`, or `"best-effort"`
-    /// for the least utilised of the full edges. Default: `"refuse"`, since limits are there to be kept.
+    /// What happens when every edge is full and no `overflow` target fits: `"refuse"` refuses the client, `"best-effort"`
+    /// sends it to the least utilised of the full edges. Default: `"refuse"`, which protects the clients that are connected.
     #[serde(deserialize_with = "when_full")]
     pub when_full: WhenFull,
-    /// Where clients go that no edge can take, as URLs: the first with a scheme of the client's protocol, such as
-    /// `"https://cdn.example.com"` or `"rtmp://backup.example.com:1936"`. The client's path is put behind it. Default:
-    /// none.
+    /// Overflow targets: URLs outside the fleet for clients that no edge can take, such as `"https://cdn.example.com"` or
+    /// `"rtmp://backup.example.com:1936"`. The first one with a scheme of the client's protocol is used, and the client's
+    /// path is appended to it. Default: none.
     #[serde(deserialize_with = "urls")]
     pub overflow: Vec<OverflowTarget>,
 }
@@ -48,7 +54,7 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// As the fleet takes it.
+    /// Returns the rules as the fleet applies them.
     #[must_use]
     pub fn rules(&self) -> Rules {
         let Self { policy, affinity, ramp, cpu_limit, when_full, overflow: _ } = *self;

@@ -1,4 +1,4 @@
-//! `[[zone]]`: where clients and edges are.
+//! `[[zone]]`: the locations of clients and edges.
 
 use std::fmt;
 
@@ -11,29 +11,35 @@ use weir_program::config::values::parse_name;
 
 use super::Geoip;
 
-/// A zone (site, region): its edges, by name, and its clients, by address. May be repeated, up to 65536 times. Without
-/// any, where a client is plays no part. The values are kept with where they stand, since what is wrong with one may be
-/// seen only beside others; [`Config::parse`](crate::Config::parse) checks them.
+/// A zone, which is a site or region: its edges, by name, and its clients, by address. May be repeated, up to 65536 times.
+///
+/// A client gets an edge of its own zone if there is one. Without any zone, the location of clients does not matter. A
+/// client's zone is that of the smallest network around its address, else that of its country, else that of its continent.
+/// Each network, country and continent can be in one zone only.
+///
+/// The values are kept with their position, since some errors show only beside other zones;
+/// [`Config::parse`](crate::Config::parse) validates them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
-    /// What edges report as theirs (`weir-agent --zone`), 1 to 64 printable ASCII characters but not `"*"`. Required.
+    /// Name of the zone, as edges report it (`weir-agent --zone`): 1 to 64 printable ASCII characters, but not `"*"`.
+    /// Required.
     pub name: Spanned<String>,
-    /// Networks of clients, such as `"192.0.2.0/24"` or `"2001:db8::/32"`. Of networks inside each other the smallest
-    /// counts, in whichever zone it is; the same one cannot be in two zones. Default: none.
+    /// Networks of clients, such as `"192.0.2.0/24"` or `"2001:db8::/32"`. Networks of different zones may contain each
+    /// other: the smallest one counts. Default: none.
     #[serde(default)]
     pub networks: Vec<Spanned<String>>,
-    /// Countries of clients that are in no network of any zone, by their ISO 3166-1 alpha-2 codes, such as `"DE"`, and
-    /// `"XK"` for Kosovo; each in one zone at most. They need `[geoip]` file. Default: none.
+    /// Countries of clients: ISO 3166-1 alpha-2 codes such as `"DE"`, and `"XK"` for Kosovo. Requires `file` in `[geoip]`.
+    /// Default: none.
     #[serde(default)]
     pub countries: Vec<Spanned<String>>,
-    /// Continents of clients that are in no network and no country of any zone: `"AF"`, `"AN"`, `"AS"`, `"EU"`, `"NA"`,
-    /// `"OC"`, `"SA"`; each in one zone at most. They need `[geoip]` file. Default: none.
+    /// Continents of clients: `"AF"`, `"AN"`, `"AS"`, `"EU"`, `"NA"`, `"OC"`, `"SA"`. Requires `file` in `[geoip]`. Default:
+    /// none.
     #[serde(default)]
     pub continents: Vec<Spanned<String>>,
-    /// The zones that clients of this one are sent to when it has no edge for them: the first of these that has one. `"*"`
-    /// stands for every other edge, in whatever zone or in none, and can only be the last. `[]` sends them nowhere else.
-    /// Default: `["*"]`, since a distant edge is better than none.
+    /// Zones for clients of this one when it has no edge that can take them, in the order of preference. `"*"` stands for
+    /// every other edge, in any zone or in none, and must be the last. With `[]` clients get no other edge. Default:
+    /// `["*"]`, since a distant edge is better than none.
     #[serde(default = "anywhere")]
     pub spill: Vec<Spanned<String>>,
 }
@@ -42,17 +48,17 @@ fn anywhere() -> Vec<Spanned<String>> {
     vec![Spanned::new(0..0, ANY.to_owned())]
 }
 
-/// The sections as the fleet takes them.
+/// Converts the sections to the zones of the fleet.
 pub(super) fn zones(sections: &[Zone], geoip: &Geoip) -> Result<Zones, SectionError> {
     let definitions = sections.iter().map(Zone::definition).collect::<Result<_, _>>()?;
     let territories = sections.iter().flat_map(|zone| zone.countries.iter().chain(&zone.continents));
     if let (None, Some(offset)) = (&geoip.file, territories.map(|code| code.span().start).min()) {
-        let message = "countries and continents need a database: name one as `file` in [geoip]".to_owned();
+        let message = "countries and continents require a database; set `file` in [geoip]".to_owned();
         return Err(SectionError { offset, message });
     }
     Zones::new(definitions).map_err(|error| {
-        let place = sections[error.definition].written(error.location);
-        SectionError { offset: place.span().start, message: error.to_string() }
+        let value = sections[error.definition].value(error.location);
+        SectionError { offset: value.span().start, message: error.to_string() }
     })
 }
 
@@ -67,8 +73,8 @@ impl Zone {
         })
     }
 
-    /// What is written there.
-    fn written(&self, location: Location) -> &Spanned<String> {
+    /// Returns the value at a location.
+    fn value(&self, location: Location) -> &Spanned<String> {
         match location {
             Location::Name => &self.name,
             Location::Network(index) => &self.networks[index],
@@ -79,23 +85,20 @@ impl Zone {
     }
 }
 
-fn read<T, E: fmt::Display>(
-    written: &Spanned<String>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, SectionError> {
-    let offset = written.span().start;
-    parse(written.get_ref()).map_err(|error| SectionError { offset, message: error.to_string() })
+fn read<T, E: fmt::Display>(value: &Spanned<String>, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, SectionError> {
+    let offset = value.span().start;
+    parse(value.get_ref()).map_err(|error| SectionError { offset, message: error.to_string() })
 }
 
 fn read_all<T, E: fmt::Display>(
     list: &[Spanned<String>],
     parse: fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, SectionError> {
-    list.iter().map(|written| read(written, parse)).collect()
+    list.iter().map(|value| read(value, parse)).collect()
 }
 
 fn parse_network(text: &str) -> Result<IpNet, String> {
-    let expected = "expected an address and the length of its prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"";
+    let expected = "expected an address and a prefix length, such as \"192.0.2.0/24\" or \"2001:db8::/32\"";
     text.parse().map_err(|_| format!("`{text}` is not a network: {expected}"))
 }
 
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_needs_a_name_only_and_spills_anywhere() {
+    fn a_zone_needs_only_a_name_and_spills_anywhere_by_default() {
         let zones = parse("[[zone]]\nname = \"eu\"\n[[zone]]\nname = \"us\"\nspill = []").unwrap().zones;
         let spill = |name| zones.spill(zones.id(name).unwrap());
         assert_eq!(spill("eu"), Spill { first: &[], then_any: true });
@@ -121,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_refused_by_its_own_line_in_a_list_of_many() {
+    fn a_wrong_value_in_a_list_is_rejected_with_its_own_line_number() {
         for (key, value, message) in [
             (
                 "networks",
                 "192.0.2.1",
-                "`192.0.2.1` is not a network: expected an address and the length of its prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"",
+                "`192.0.2.1` is not a network: expected an address and a prefix length, such as \"192.0.2.0/24\" or \"2001:db8::/32\"",
             ),
             ("countries", "UK", "`UK` is not a country: the United Kingdom's code is `GB`"),
             ("continents", "XX", "`XX` is not a continent: expected one of `AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`"),
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
+    fn conflicting_zones_are_rejected_with_the_line_number_of_the_second() {
         for (second, message) in [
             ("name = \"eu\"", "7: zone `eu` is there twice: make one of the two, or give them different names"),
             ("name = \"*\"", "7: `*` stands for all zones: give this one another name"),
@@ -162,10 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn countries_without_a_database_are_refused() {
+    fn countries_without_a_database_are_rejected() {
         assert_eq!(
             parse("[[zone]]\nname = \"eu\"\ncontinents = [\"EU\"]\n").unwrap_err(),
-            "weir.toml:3: countries and continents need a database: name one as `file` in [geoip]"
+            "weir.toml:3: countries and continents require a database; set `file` in [geoip]"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the control thread counts, and what the fleet is like when metrics are scraped.
+//! Metrics of the control thread, and of the fleet when they are scraped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,29 +17,26 @@ use weir_protocol::key::KeyId;
 /// Counters of the control thread.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Reports that were believed.
+    /// Reports accepted.
     pub(super) reports: IntCounter,
-    /// Reports that were not, in the order of [`Rejection::ALL`].
+    /// Reports rejected, in the order of [`Rejection::ALL`].
     rejected_reports: Vec<IntCounter>,
     /// Acks sent.
     pub(super) acks: IntCounter,
     keys: Keys,
 }
 
-/// The secrets that are accepted: one that no edge uses must show as 0.
+/// The accepted keys. One that no edge uses must be exposed as 0.
 type Keys = Arc<Mutex<Vec<KeyId>>>;
 
 impl Metrics {
-    /// Metrics at zero, and those of the fleet that is published, shown by `registry`.
+    /// Registers the counters of the control thread, and the metrics of the published fleet.
     #[must_use]
     pub fn new(registry: &Registry, fleet: Arc<ArcSwap<Snapshot>>, clock: Clock) -> Self {
         let rejected_reports = register(
             registry,
             IntCounterVec::new(
-                Opts::new(
-                    "weir_reports_rejected_total",
-                    "Report datagrams that were not believed, by the check that failed.",
-                ),
+                Opts::new("weir_reports_rejected_total", "Total number of report datagrams rejected, by reason."),
                 &["reason"],
             ),
         );
@@ -47,28 +44,28 @@ impl Metrics {
         let keys = Keys::default();
         register(registry, Ok(FleetMetrics::new(fleet, clock, Arc::clone(&keys))));
         Self {
-            reports: register(registry, IntCounter::new("weir_reports_total", "Report datagrams that were believed.")),
+            reports: register(registry, IntCounter::new("weir_reports_total", "Total number of reports accepted.")),
             rejected_reports: Rejection::ALL.iter().map(counter).collect(),
-            acks: register(registry, IntCounter::new("weir_acks_total", "Reports that were answered.")),
+            acks: register(registry, IntCounter::new("weir_acks_total", "Total number of acks sent.")),
             keys,
         }
     }
 
-    /// Counts a report that was not believed.
+    /// Counts a rejected report.
     pub(super) fn reject_report(&self, rejection: Rejection) {
-        // The order of the vector is that of the enumeration, which is that of the checks.
+        // The vector is in the order of the enumeration.
         if let Some(counter) = self.rejected_reports.get(rejection as usize) {
             counter.inc();
         }
     }
 
-    /// These secrets are accepted from now on.
+    /// Sets the accepted keys.
     pub fn set_keys(&self, keys: Vec<KeyId>) {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 }
 
-/// The fleet as it is when it is asked for.
+/// Metrics of the fleet, read when they are scraped.
 #[derive(Clone, Debug)]
 struct FleetMetrics {
     fleet: Arc<ArcSwap<Snapshot>>,
@@ -80,12 +77,12 @@ struct FleetMetrics {
 #[derive(Debug)]
 struct Families {
     edges: Family<1>,
-    connections: Family<0>,
+    sessions: Family<0>,
     utilisation: Family<1>,
     full: Family<0>,
     arrival_ratio: Family<0>,
     session_end_rate: Family<0>,
-    cut_off: Family<0>,
+    isolated: Family<0>,
     key_edges: Family<1>,
     clock_skew: Family<0>,
 }
@@ -93,49 +90,49 @@ struct Families {
 impl FleetMetrics {
     fn new(fleet: Arc<ArcSwap<Snapshot>>, clock: Clock, keys: Keys) -> Self {
         let families = Families {
-            edges: Family::gauge("weir_edges", "Known edges by state.", ["state"]),
-            connections: Family::gauge(
+            edges: Family::gauge("weir_edges", "Number of edges by state.", ["state"]),
+            sessions: Family::gauge(
                 "weir_sessions",
-                "Client connections of all running edges, as they reported.",
+                "Number of client connections of all running edges, as reported.",
                 [],
             ),
             utilisation: Family::gauge(
                 "weir_utilisation_ratio",
-                "Expected utilisation of the edges that take clients, for their weight.",
+                "Forecast utilisation of the edges that accept clients, divided by their weight: mean and highest.",
                 ["of"],
             ),
-            full: Family::gauge("weir_edges_full", "Edges that are at one of their limits.", []),
+            full: Family::gauge("weir_edges_full", "Number of edges that have reached a limit.", []),
             arrival_ratio: Family::gauge(
                 "weir_arrival_ratio",
-                "Clients that arrive at edges for each that this balancer hands out.",
+                "Ratio of observed arrivals to this balancer's assignments.",
                 [],
             ),
-            session_end_rate: Family::gauge("weir_session_end_rate", "Share of the sessions that ends per second.", []),
-            cut_off: Family::gauge(
+            session_end_rate: Family::gauge("weir_session_end_rate", "Share of the sessions that end per second.", []),
+            isolated: Family::gauge(
                 "weir_isolated",
-                "1 while most edges have fallen silent at once and nothing arrives: the last state is kept.",
+                "Whether most edges fell silent at once and no reports arrive (1), so that their last state is kept, or not (0).",
                 [],
             ),
             key_edges: Family::gauge(
                 "weir_key_edges",
-                "Edges that report, by the id of the key that they use.",
+                "Number of reporting edges, by the id of the key that seals their reports.",
                 ["key"],
             ),
             clock_skew: Family::gauge(
                 "weir_clock_skew_seconds",
-                "Largest difference between the clock of a running edge and this balancer's.",
+                "Largest difference between the clock of a running edge and that of this balancer.",
                 [],
             ),
         };
         Self { fleet, clock, keys, families: Arc::new(families) }
     }
 
-    /// How many edges use each key, by its id.
-    fn edges_of_keys(&self, snapshot: &Snapshot) -> BTreeMap<String, f64> {
-        let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut edges: BTreeMap<_, _> = known.into_iter().map(|key| (key.to_string(), 0.0)).collect();
-        let is_gone = |state| matches!(state, State::TimedOut | State::Stopping);
-        for edge in snapshot.edges.iter().filter(|edge| !is_gone(edge.load.state())) {
+    /// Returns the number of reporting edges for each key id.
+    fn edges_by_key(&self, snapshot: &Snapshot) -> BTreeMap<String, f64> {
+        let accepted = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut edges: BTreeMap<_, _> = accepted.into_iter().map(|key| (key.to_string(), 0.0)).collect();
+        let is_silent = |state| matches!(state, State::TimedOut | State::Stopping);
+        for edge in snapshot.edges.iter().filter(|edge| !is_silent(edge.load.state())) {
             *edges.entry(edge.origin().key_id.to_string()).or_default() += 1.0;
         }
         edges
@@ -146,23 +143,23 @@ impl Collector for FleetMetrics {
     fn desc(&self) -> Vec<&Desc> {
         let Families {
             edges,
-            connections,
+            sessions,
             utilisation,
             full,
             arrival_ratio,
             session_end_rate,
-            cut_off,
+            isolated,
             key_edges,
             clock_skew,
         } = &*self.families;
         vec![
             edges.desc(),
-            connections.desc(),
+            sessions.desc(),
             utilisation.desc(),
             full.desc(),
             arrival_ratio.desc(),
             session_end_rate.desc(),
-            cut_off.desc(),
+            isolated.desc(),
             key_edges.desc(),
             clock_skew.desc(),
         ]
@@ -180,18 +177,18 @@ impl Collector for FleetMetrics {
         let mean = expected.iter().sum::<f64>() / (expected.len().max(1) as f64);
         let highest = expected.into_iter().fold(0.0, f64::max);
         let running = || snapshot.edges.iter().filter(|edge| edge.load.state() == State::Running);
-        let connections = running().filter_map(|edge| edge.load.connections()).fold(0, u64::saturating_add);
+        let sessions = running().filter_map(|edge| edge.load.connections()).fold(0, u64::saturating_add);
         let skew = running().map(|edge| edge.load.clock_skew_milliseconds().unsigned_abs()).max().unwrap_or(0);
         let full = snapshot.edges.iter().filter(|edge| edge.load.is_full()).count();
-        let keys = self.edges_of_keys(&snapshot);
+        let keys = self.edges_by_key(&snapshot);
         vec![
             families.edges.with(State::ALL.map(|state| ([state.name()], snapshot.count(state) as f64))),
-            families.connections.with_value(connections as f64),
+            families.sessions.with_value(sessions as f64),
             families.utilisation.with([(["mean"], mean), (["highest"], highest)]),
             families.full.with_value(full as f64),
             families.arrival_ratio.with_value(forecast.arrival_ratio.into()),
             families.session_end_rate.with_value(forecast.session_end_rate.into()),
-            families.cut_off.with_value(f64::from(u8::from(forecast.is_isolated()))),
+            families.isolated.with_value(f64::from(u8::from(forecast.is_isolated()))),
             families.key_edges.with(keys.iter().map(|(key, edges)| ([key.as_str()], *edges))),
             families.clock_skew.with_value(Duration::from_millis(skew).as_secs_f64()),
         ]
@@ -203,23 +200,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rejection_counts_under_its_own_name() {
+    fn every_rejection_is_counted_under_its_own_reason() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
         for rejection in Rejection::ALL {
             metrics.reject_report(rejection);
             let line = format!("weir_reports_rejected_total{{reason=\"{}\"}} 1\n", rejection.reason());
-            let shown = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-            assert!(shown.contains(&line), "{line}");
+            let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            assert!(exposed.contains(&line), "{line}");
         }
     }
 
     #[test]
-    fn a_key_that_no_edge_uses_shows_as_zero() {
+    fn a_key_that_no_edge_uses_is_exposed_as_zero() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
         metrics.set_keys(vec![KeyId([0xab; 4])]);
-        let shown = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-        assert!(shown.contains("weir_key_edges{key=\"abababab\"} 0\n"), "{shown}");
+        let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(exposed.contains("weir_key_edges{key=\"abababab\"} 0\n"), "{exposed}");
     }
 }

@@ -1,10 +1,16 @@
-//! Reports from the UDP socket into the fleet, acks back, and the fleet's snapshot to whoever reads it.
+//! The control thread: reports from the UDP socket into the fleet, acks back, and published snapshots of the fleet.
+//!
+//! | module      | contents                          |
+//! |-------------|-----------------------------------|
+//! | [`metrics`] | metrics of reports and the fleet  |
+//! | [`log`]     | log lines about edges             |
 
+mod log;
 mod metrics;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,52 +20,54 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 use weir_admin::CommandRequest;
-use weir_fleet::{Change, Commands, Fleet, Moment, Origin, Snapshot, State, Time};
+use weir_fleet::{Change, Commands, Fleet, Moment, Origin, Snapshot, Time};
 use weir_program::clock::{Clock, unix_milliseconds};
 use weir_program::random;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::key::KeyId;
 use weir_protocol::{Arrival, EdgeId, KeyRing, Receiver};
 
+use log::LoggedEdge;
 pub use metrics::Metrics;
 
-/// How often time is let pass over the fleet, and the least time between two snapshots: fifty times shorter than the
-/// timeout, so that it adds nothing to it that anybody would notice, and so rare that 100,000 edges cost nothing to speak of.
+/// Time between two sweeps over the fleet, and minimum time between two snapshots. It is fifty times shorter than the
+/// default timeout of edges, so that it adds little to that, and long enough for a sweep over 100,000 edges to cost next to
+/// nothing.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many datagrams are taken in before the sweep gets a turn: a flood of them must not stop time.
+/// Maximum number of datagrams received between two chances for a sweep: a flood of them must not delay timeouts.
 const BATCH: usize = 256;
 
-/// Takes in reports, and operators' commands, until it is told to stop.
+/// The control thread's work: receives reports, and delivers operators' commands.
 #[derive(Debug)]
 pub struct Control {
-    /// Where reports arrive.
+    /// Receives reports.
     pub socket: UdpSocket,
-    /// Decides which are believed.
+    /// Opens and verifies reports.
     pub receiver: Receiver,
-    /// What they change.
+    /// The fleet, which the reports update.
     pub fleet: Fleet,
-    /// What operators want of edges.
+    /// Commands that wait for their confirmation.
     pub commands: Commands,
-    /// What this balancer calls itself in its acks.
+    /// The balancer's name in its acks.
     pub name: Option<String>,
-    /// Where readers find the fleet.
+    /// Where the snapshots of the fleet are published.
     pub published: Arc<ArcSwap<Snapshot>>,
-    /// Where operators' commands come in.
+    /// Receives operators' commands.
     pub command_requests: mpsc::Receiver<CommandRequest>,
-    /// Where new secrets come in.
+    /// Receives reloaded keys.
     pub rings: mpsc::Receiver<KeyRing>,
-    /// For the time of arrival.
+    /// The clock of the fleet.
     pub clock: Clock,
-    /// For counting.
+    /// Metrics of the control thread.
     pub metrics: Metrics,
 }
 
 impl Control {
-    /// Takes in reports until `shutdown` is done.
+    /// Receives reports until `shutdown` resolves.
     ///
     /// # Errors
-    /// When the socket fails for good. An error that one packet caused is logged and passed over.
+    /// When the socket fails for good. Errors that a single datagram causes are logged and ignored.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
@@ -74,7 +82,7 @@ impl Control {
                 Some(ring) = self.rings.recv() => self.set_keys(ring),
                 readable = self.socket.readable() => {
                     readable?;
-                    self.take_in_batch();
+                    self.receive_batch();
                 }
             }
             let now = self.now();
@@ -84,21 +92,21 @@ impl Control {
         }
     }
 
-    /// Takes in what has arrived, up to [`BATCH`] datagrams.
-    fn take_in_batch(&mut self) {
-        // One byte more than the longest report, so that a longer one is seen to be too long rather than cut.
+    /// Receives the waiting datagrams, up to [`BATCH`] of them.
+    fn receive_batch(&mut self) {
+        // One byte more than the longest report, so that a longer one is rejected for its length rather than cut.
         let mut buffer = [0; MAX_LENGTH + 1];
         for _ in 0..BATCH {
             match self.socket.try_recv_from(&mut buffer) {
-                Ok((length, source)) => self.take_in(&mut buffer[..length], source),
+                Ok((length, source)) => self.receive(&mut buffer[..length], source),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // ICMP errors of earlier acks and the like: they say nothing of this socket.
-                Err(error) => debug!(%error, "a report could not be received"),
+                // Such as ICMP errors of earlier acks; the socket still works.
+                Err(error) => debug!(%error, "report cannot be received"),
             }
         }
     }
 
-    fn take_in(&mut self, datagram: &mut [u8], source: SocketAddr) {
+    fn receive(&mut self, datagram: &mut [u8], source: SocketAddr) {
         let length = datagram.len();
         let now = Moment { monotonic: self.now(), unix: unix_milliseconds() };
         let monotonic = Duration::from_micros(now.monotonic.as_micros());
@@ -117,16 +125,22 @@ impl Control {
             duplicate: accepted.duplicate.map(|other| other.ip().to_canonical()),
         };
         if self.fleet.is_isolated() {
-            info!("edges are heard again");
+            info!("reports arrive again; no longer isolated");
         }
+        let pending = self.commands.next(edge, now.monotonic);
+        let confirmed = pending.filter(|_| self.commands.confirm(edge, accepted.report.last_command));
         let change = self.fleet.apply(edge, &accepted.report, origin, now);
-        if self.commands.confirm(edge, accepted.report.last_command) {
-            info!(%edge, "edge obeyed");
-        }
-        if let Some(change) = change {
-            log(edge, change, Some(origin.source));
-        } else if accepted.booted {
-            info!(%edge, source = %origin.source, "edge started again");
+        if confirmed.is_some() || change.is_some() || accepted.booted {
+            let address = log::redirect_address(&accepted.report, origin.source);
+            let logged = LoggedEdge { id: edge, address: Some(&address), source: Some(origin.source) };
+            if let Some(command) = confirmed {
+                log::confirmed(logged, command);
+            }
+            match change {
+                Some(change) => log::change(logged, change),
+                None if accepted.booted => log::restarted(logged),
+                None => {}
+            }
         }
         self.acknowledge(edge, source, length, now);
     }
@@ -136,27 +150,36 @@ impl Control {
         let mut output = [0; MAX_LENGTH];
         let name = self.name.as_deref();
         if let Some(ack) = self.receiver.acknowledge(edge, name, command, report_length, &mut output) {
-            // When the socket's buffer is full the ack is lost, as it may be on its way: the next report gets another.
+            // When the send buffer is full, the ack is lost, as it may be in the network. The next report gets another.
             match self.socket.try_send_to(ack, source) {
                 Ok(_) => self.metrics.acks.inc(),
-                Err(error) => debug!(%edge, %error, "an ack could not be sent"),
+                Err(error) => debug!(%edge, %error, "ack cannot be sent"),
             }
         }
     }
 
     fn queue_command(&mut self, request: CommandRequest) {
         let CommandRequest { edge, action, reply } = request;
-        let random = u64::from_ne_bytes(random::bytes());
-        let known = self.fleet.knows(edge);
-        let id = known.then(|| self.commands.give(edge, action, self.now(), random));
-        info!(%edge, ?action, known, "an operator's order");
-        // Who asked may have gone; the command stands.
+        let now = self.now();
+        let id = if self.fleet.knows(edge) {
+            let id = self.commands.give(edge, action, now, u64::from_ne_bytes(random::bytes()));
+            let published = self.published.load();
+            let address = published.edge(edge).map(|edge| edge.redirect());
+            if let Some(command) = self.commands.next(edge, now) {
+                log::queued(LoggedEdge { id: edge, address, source: None }, command);
+            }
+            Some(id)
+        } else {
+            log::rejected(edge, action);
+            None
+        };
+        // Fails only when the client has disconnected. The command stands.
         let _ = reply.send(id);
     }
 
     fn set_keys(&mut self, ring: KeyRing) {
         let ids: Vec<String> = ring.ids().map(|id: KeyId| id.to_string()).collect();
-        info!(keys = ids.join(" "), "keys exchanged");
+        info!(keys = ids.join(" "), "keys reloaded");
         self.metrics.set_keys(ring.ids().collect());
         self.receiver.set_ring(ring);
     }
@@ -165,25 +188,32 @@ impl Control {
         Time::after_origin(self.clock.elapsed())
     }
 
+    /// Times out edges and commands.
     fn sweep(&mut self) {
         let now = self.now();
-        let was_cut_off = self.fleet.is_isolated();
+        let was_isolated = self.fleet.is_isolated();
+        let published = self.published.load();
+        let logged = |edge: EdgeId| LoggedEdge {
+            id: edge,
+            address: published.edge(edge).map(|edge| edge.redirect()),
+            source: None,
+        };
         let receiver = &mut self.receiver;
         self.fleet.sweep(now, |edge, change| {
             if change == Change::Forgotten {
                 receiver.forget(edge);
             }
-            log(edge, change, None);
+            log::change(logged(edge), change);
         });
-        if self.fleet.is_isolated() && !was_cut_off {
+        if self.fleet.is_isolated() && !was_isolated {
             warn!(
-                "most edges fell silent at once and nothing arrives: is this machine cut off? The last state is kept"
+                "most edges fell silent at once and no reports arrive; isolated, keeping their last state; check the network of this machine"
             );
         }
-        self.commands.expire(now, |edge, action| warn!(%edge, ?action, "edge does not obey: the order is given up"));
+        self.commands.expire(now, |edge, action| log::expired(logged(edge), action));
     }
 
-    /// Shows readers the fleet, if the set of edges or a description has changed; whether it has.
+    /// Publishes a snapshot if the fleet has changed since the last one; returns whether it has.
     fn publish(&mut self) -> bool {
         let snapshot = self.fleet.take_snapshot();
         let changed = snapshot.is_some();
@@ -191,22 +221,5 @@ impl Control {
             self.published.store(Arc::new(snapshot));
         }
         changed
-    }
-}
-
-fn log(edge: EdgeId, change: Change, source: Option<IpAddr>) {
-    let source = source.map(tracing::field::display);
-    match change {
-        Change::Joined => info!(%edge, source, "edge joined"),
-        Change::Disallowed => {
-            warn!(%edge, source, "edge names a host outside [redirect] hosts and networks: it gets no clients");
-        }
-        Change::Duplicate(other) => warn!(
-            %edge, source, %other,
-            "two senders report under one GUID, and the first is kept: remove the GUID file of the copied installation"
-        ),
-        Change::State(State::TimedOut) => warn!(%edge, "edge timed out: no report for too long"),
-        Change::State(state) => info!(%edge, state = state.name(), "edge changed state"),
-        Change::Forgotten => info!(%edge, "edge forgotten: silent for so long that it is no longer listed"),
     }
 }

@@ -1,16 +1,15 @@
-//! The zones of clients as they are now: the database is exchanged while the balancer runs.
+//! The current zones of clients, whose GeoIP database can be reloaded while the balancer runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use weir_fleet::NetworkTable;
-use weir_fleet::{ClientZones, Zones};
+use weir_fleet::{ClientZones, NetworkTable, Zones};
 use weir_program::config::Error;
 
 use crate::geoip;
 
-/// What finds the zones of clients, and the file that it was read from.
+/// The published zones of clients, and the database that they were read from.
 #[derive(Debug)]
 pub struct CurrentZones {
     file: Option<PathBuf>,
@@ -18,7 +17,7 @@ pub struct CurrentZones {
 }
 
 impl CurrentZones {
-    /// Reads `file`, if there is one, for the countries of `zones`.
+    /// Creates the zones of clients, with the countries and continents of `zones` from `file`, if there is one.
     ///
     /// # Errors
     /// As [`geoip::read`].
@@ -28,17 +27,17 @@ impl CurrentZones {
         Ok(Self { file, published: Arc::new(ArcSwap::from_pointee(zones)) })
     }
 
-    /// Where readers find the zones.
+    /// Returns where the current zones are published.
     #[must_use]
     pub fn published(&self) -> Arc<ArcSwap<ClientZones>> {
         Arc::clone(&self.published)
     }
 
-    /// Reads the file again; how many ranges of addresses it gave, or nothing when there is no file.
+    /// Reads the file again; returns the number of address ranges found, or `None` without a file.
     ///
     /// # Errors
-    /// As [`geoip::read`]; what was read before stays.
-    pub fn renew(&self) -> Result<Option<usize>, Error> {
+    /// As [`geoip::read`]. The current zones are kept.
+    pub fn reload(&self) -> Result<Option<usize>, Error> {
         let Some(file) = &self.file else { return Ok(None) };
         let zones = Arc::clone(self.published.load().zones());
         let territories: NetworkTable = geoip::read(file, &zones)?;
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_counts_once_it_is_read_and_a_damaged_one_changes_nothing() {
+    fn a_new_database_is_used_after_a_reload_and_a_damaged_one_changes_nothing() {
         let zone = |name: &str, country: &str| ZoneDefinition {
             name: name.to_owned(),
             countries: vec![country.parse().unwrap()],
@@ -83,17 +82,17 @@ mod tests {
         assert_eq!(name().as_deref(), Some("north"));
 
         fs::write(&file, database("IT")).unwrap();
-        assert_eq!(current.renew().unwrap(), Some(2));
+        assert_eq!(current.reload().unwrap(), Some(2));
         assert_eq!(name().as_deref(), Some("south"));
 
         fs::write(&file, &database("SE")[..40]).unwrap();
-        let message = current.renew().unwrap_err().to_string();
-        assert!(message.contains("countries.mmdb: is no MaxMind DB file, or is damaged"), "{message}");
+        let message = current.reload().unwrap_err().to_string();
+        assert!(message.contains("countries.mmdb: not a MaxMind DB file, or damaged"), "{message}");
         assert_eq!(name().as_deref(), Some("south"));
     }
 
     #[test]
-    fn without_a_file_there_is_nothing_to_renew() {
-        assert_eq!(CurrentZones::load(Zones::default(), None).unwrap().renew().unwrap(), None);
+    fn without_a_file_there_is_nothing_to_reload() {
+        assert_eq!(CurrentZones::load(Zones::default(), None).unwrap().reload().unwrap(), None);
     }
 }

@@ -1,8 +1,13 @@
-//! The zones of countries and continents, out of a MaxMind DB file.
+//! The networks of countries and continents, from a MaxMind DB file.
 //!
-//! The whole file is gone through once, when it is read, and only the networks of configured zones are kept, in the same
-//! table that holds the configured ones. So a look-up costs the same for both, memory is taken for the zones rather than for
-//! the database, and a damaged file is found out while the old table still serves.
+//! The whole file is read once, and only the networks of configured zones are kept, in the same kind of table as the
+//! configured networks. So both have the same cost per look-up, memory use depends on the zones rather than the database,
+//! and a damaged file is detected while the previous table is still in use.
+//!
+//! | module      | contents                                                                       |
+//! |-------------|--------------------------------------------------------------------------------|
+//! | [`current`] | the current zones of clients, which can be reloaded                            |
+//! | `writer`    | writes small databases, for tests                                              |
 
 mod current;
 #[cfg(any(test, feature = "testing"))]
@@ -18,13 +23,12 @@ use serde::Deserialize;
 
 pub use current::CurrentZones;
 
-use weir_fleet::NetworkTable;
-use weir_fleet::{ZoneId, Zones};
+use weir_fleet::{NetworkTable, ZoneId, Zones};
 use weir_program::config::Error;
 
-/// Reads the file, and finds the networks of the countries and continents of `zones`.
+/// Reads a database, and returns the networks of the countries and continents of `zones`.
 ///
-/// Takes a second or so for a large database: not for a thread that others wait for.
+/// Takes about a second for a large database, and must not block a thread that serves clients.
 ///
 /// # Errors
 /// [`Error`], which names the file.
@@ -33,21 +37,21 @@ pub fn read(file: &Path, zones: &Zones) -> Result<NetworkTable, Error> {
     networks(&bytes, zones).map_err(|fault| Error::in_file(file, fault))
 }
 
-/// What is wrong with a database.
+/// Why a database is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It is none, is cut off, or damaged.
-    #[error("is no MaxMind DB file, or is damaged: {0}; get it anew")]
+    /// The file has another format, is truncated or damaged.
+    #[error("not a MaxMind DB file, or damaged: {0}; download it again")]
     Malformed(#[from] MaxMindDbError),
-    /// Its search tree has far more leaves than nodes: parts of it are reached in more than one way.
-    #[error("is damaged: its search tree is no tree; get it anew")]
+    /// The search tree has far more leaves than nodes: it has cycles or shared branches.
+    #[error("damaged: the search tree is not a tree; download it again")]
     NoTree,
-    /// It is a database of something else.
-    #[error("has no countries, it is of the type `{0}`: get one with countries, such as GeoLite2-Country")]
+    /// The database has no countries.
+    #[error("no countries in a database of type `{0}`; use one with countries, such as GeoLite2-Country")]
     NoCountries(String),
 }
 
-/// As [`read`], of a file's bytes.
+/// As [`read`], from the bytes of a file.
 ///
 /// # Errors
 /// [`Fault`].
@@ -55,18 +59,18 @@ pub fn networks(bytes: &[u8], zones: &Zones) -> Result<NetworkTable, Fault> {
     let reader = Reader::from_source(bytes)?;
     let mut territories = Territories { zones, known: HashMap::new(), any: false };
     let mut found: Vec<(IpNet, ZoneId)> = Vec::new();
-    // A tree has one leaf more than nodes, and a writer that lets branches meet again a few; a damaged one can have as many
-    // paths as there are addresses. The factor is that of the reader's own verification.
+    // A tree has one leaf more than nodes, or a few more if the writer shares branches. A damaged one can have as many paths
+    // as there are addresses. The factor is that of the reader's own verification.
     let mut leaves_left = u64::from(reader.metadata().node_count) * 3;
-    // Leaves without data are counted too, or a damaged tree could be searched for ever without any. Aliases, ranges of
-    // IPv6 that stand for all of IPv4 (6to4, Teredo), are left out: the client's own address is another.
+    // Leaves without data count as well, or the search of a damaged tree without any data might never end. Aliases, IPv6
+    // ranges that stand for all of IPv4 (6to4, Teredo), are skipped: clients there have another address of their own.
     for leaf in reader.networks(WithinOptions::default().include_networks_without_data())? {
         leaves_left = leaves_left.checked_sub(1).ok_or(Fault::NoTree)?;
         let leaf = leaf?;
         let Some(offset) = leaf.offset() else { continue };
         if let Some(zone) = territories.zone(offset, || leaf.decode())? {
             let network = leaf.network()?;
-            // The lengths are right in a network of the reader's.
+            // The reader's networks always have valid prefix lengths.
             found.extend(IpNet::new(network.ip(), network.prefix()).ok().map(|network| (network, zone)));
         }
     }
@@ -76,17 +80,17 @@ pub fn networks(bytes: &[u8], zones: &Zones) -> Result<NetworkTable, Fault> {
     Ok(NetworkTable::new(found))
 }
 
-/// The zones of a database's records.
+/// The zones of the records of a database.
 struct Territories<'a> {
     zones: &'a Zones,
-    /// By the record's offset: millions of networks share some hundreds of records.
+    /// The zones found so far, by the offset of the record: millions of networks share some hundreds of records.
     known: HashMap<usize, Option<ZoneId>>,
-    /// Whether any record said where it is.
+    /// Whether any record has a country or continent.
     any: bool,
 }
 
 impl Territories<'_> {
-    /// The zone of the record at `offset`.
+    /// Returns the zone of the record at `offset`.
     fn zone<'r>(
         &mut self,
         offset: usize,
@@ -97,7 +101,7 @@ impl Territories<'_> {
         }
         let record = decode()?.unwrap_or_default();
         self.any |= record.country.iso_code.is_some() || record.continent.code.is_some();
-        // A code that is not known, of an anonymising proxy for instance, is none.
+        // Unknown codes, such as those of anonymising proxies, are ignored.
         let country = record.country.iso_code.and_then(|code| code.parse().ok());
         let continent = record.continent.code.and_then(|code| code.parse().ok());
         let zone = self.zones.of_territory(country, continent);
@@ -106,8 +110,8 @@ impl Territories<'_> {
     }
 }
 
-/// What is read of a record of GeoIP2 and GeoLite2 databases (<https://dev.maxmind.com/geoip/docs/databases>): where the
-/// address is used, rather than where it is registered.
+/// The relevant part of a record of GeoIP2 and GeoLite2 databases (<https://dev.maxmind.com/geoip/docs/databases>): where
+/// the address is used, rather than where it is registered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Record<'a> {
@@ -188,18 +192,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_or_of_something_else_is_refused_with_what_to_do() {
-        let refused = |bytes: &[u8]| networks(bytes, &zones()).unwrap_err().to_string();
-        let message = refused(b"<html>please log in</html>");
-        assert!(message.starts_with("is no MaxMind DB file, or is damaged: "), "{message}");
+    fn a_file_of_another_kind_is_rejected_with_what_to_do() {
+        let rejected = |bytes: &[u8]| networks(bytes, &zones()).unwrap_err().to_string();
+        let message = rejected(b"<html>please log in</html>");
+        assert!(message.starts_with("not a MaxMind DB file, or damaged: "), "{message}");
         assert_eq!(
-            refused(&Database::default().to_bytes(24)),
-            "has no countries, it is of the type `Test`: get one with countries, such as GeoLite2-Country"
+            rejected(&Database::default().to_bytes(24)),
+            "no countries in a database of type `Test`; use one with countries, such as GeoLite2-Country"
         );
     }
 
     #[test]
-    fn a_tree_that_runs_in_circles_is_refused_rather_than_searched_for_ever() {
+    fn a_tree_with_shared_branches_is_rejected_rather_than_searched_forever() {
         let mut bytes = database().to_bytes(32);
         // Both branches of the root lead to the next node, and so on down for 64 levels: 2^64 paths.
         for node in 0..64_usize {
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named() {
+    fn an_unreadable_file_is_named_in_the_error() {
         let message = read(Path::new("/nonexistent/GeoIP.mmdb"), &zones()).unwrap_err().to_string();
         assert!(message.starts_with("/nonexistent/GeoIP.mmdb: cannot be read: "), "{message}");
     }
@@ -219,27 +223,27 @@ mod tests {
         let Ok(table) = networks(bytes, zones) else { return };
         for address in ["0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "2001:db8::1"] {
             let zone = table.of(address.parse::<IpAddr>().unwrap());
-            // Whatever the file says, what is found is a zone that there is.
+            // Whatever the contents of the file, the zone exists.
             let _ = zone.map(|id| zones.name(id));
         }
     }
 
     proptest! {
         #[test]
-        fn a_file_that_is_cut_off_never_panics(length in any::<prop::sample::Index>(), record in 0..3_usize) {
+        fn a_truncated_file_never_causes_a_panic(length in any::<prop::sample::Index>(), record in 0..3_usize) {
             let bytes = database().to_bytes([24, 28, 32][record]);
             look_up_anywhere(&bytes[..length.index(bytes.len())], &zones());
         }
 
         #[test]
-        fn a_damaged_file_never_panics(
+        fn a_damaged_file_never_causes_a_panic(
             record in 0..3_usize,
             damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         ) {
             let mut bytes = database().to_bytes([24, 28, 32][record]);
-            for (place, byte) in damage {
-                let place = place.index(bytes.len());
-                bytes[place] = byte;
+            for (index, byte) in damage {
+                let index = index.index(bytes.len());
+                bytes[index] = byte;
             }
             look_up_anywhere(&bytes, &zones());
         }

@@ -1,22 +1,22 @@
-//! Writes small MaxMind DB files, for tests: behind the feature `testing`. <https://maxmind.github.io/MaxMind-DB/>.
+//! Writes small MaxMind DB files (<https://maxmind.github.io/MaxMind-DB/>), for tests: behind the feature `testing`.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a test that fails")]
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be created is a failed test")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// What a branch of the search tree leads to.
+/// The destination of a branch of the search tree.
 #[derive(Clone, Copy)]
 enum Branch {
     Nothing,
     Node(usize),
-    /// The record at this offset of the data section.
+    /// The record at this offset in the data section.
     Record(usize),
 }
 
-/// A database of countries, for IPv6 and IPv4.
+/// A database of countries, for IPv4 and IPv6.
 pub struct Database {
     nodes: Vec<[Branch; 2]>,
     data: Vec<u8>,
@@ -30,7 +30,7 @@ impl Default for Database {
 }
 
 impl Database {
-    /// Says where a network is. No network may be inside another.
+    /// Adds a network. Networks must not overlap.
     pub fn add(&mut self, network: IpNet, country: &str, continent: &str) {
         let record = self.record(country, continent);
         // IPv4 is at ::/96 of the tree.
@@ -53,7 +53,7 @@ impl Database {
         self.nodes[node][turn(length - 1)] = Branch::Record(record);
     }
 
-    /// The file, with records of 24, 28 or 32 bits.
+    /// Returns the contents of the file, with records of 24, 28 or 32 bits.
     pub fn to_bytes(&self, record_size: u16) -> Vec<u8> {
         let count = self.nodes.len();
         let number = |branch: Branch| match branch {
@@ -87,7 +87,7 @@ impl Database {
         bytes
     }
 
-    /// The offset of the record that says so.
+    /// Returns the offset of the record for this country and continent.
     fn record(&mut self, country: &str, continent: &str) -> usize {
         *self.records.entry((country.to_owned(), continent.to_owned())).or_insert_with(|| {
             let offset = self.data.len();
@@ -100,10 +100,10 @@ impl Database {
     }
 }
 
-/// The first byte of a value: type and size. Types beyond 7 (arrays and 64-bit numbers here) have a second one.
+/// Encodes type and size of a value. Types above 7 (arrays and 64-bit numbers here) take a second byte.
 fn control(kind: u8, size: usize) -> Vec<u8> {
     let size = u8::try_from(size).unwrap();
-    // Sizes from 29 on are written in another way, and not needed.
+    // Sizes from 29 on have another encoding, which is not needed here.
     assert!(size < 29);
     if kind > 7 { vec![size, kind - 7] } else { vec![kind << 5 | size] }
 }
@@ -112,7 +112,7 @@ fn text(text: &str) -> Vec<u8> {
     [control(2, text.len()), text.into()].concat()
 }
 
-/// An unsigned number: of 16 (5), 32 (6) or 64 bits (9).
+/// Encodes an unsigned number of 16 (kind 5), 32 (6) or 64 bits (9).
 fn unsigned(kind: u8, value: u32) -> Vec<u8> {
     let size = if kind == 5 { 2 } else { 4 };
     [control(kind, size), value.to_be_bytes()[4 - size..].into()].concat()

@@ -30,7 +30,7 @@ impl Balancer {
             "[limits]\nworkers = 1\n[[listener]]\naddress = \"127.0.0.1:0\"\n[reports]\naddress = \"127.0.0.1:0\"\ntimeout = \"10m\"\n"
                 .to_owned();
         if strangers {
-            configuration.push_str("unknown_salts = 1000000\nunknown_salts_per_source = 1000000\n");
+            configuration.push_str("new_sender_rate = 1000000\nnew_sender_rate_per_source = 1000000\n");
         }
         let folder = empty_folder("reports").expect("a folder");
         Self(balancer::start(None, &folder, &configuration).expect("a balancer"))

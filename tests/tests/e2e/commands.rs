@@ -250,7 +250,7 @@ fn a_command_that_is_not_confirmed_in_time_expires() {
     let _ = agent.terminate().expect_success();
     balancer.command(&agent.guid(), "pause");
     balancer.process.await_output(&balancer.process.stderr, "that the order is given up", |log| {
-        log.contains("given up").then_some(())
+        log.contains("command not confirmed within command_timeout; dropped").then_some(())
     });
     // The edge does not receive the command when it comes back later.
     agent.restart();

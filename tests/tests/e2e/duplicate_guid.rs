@@ -38,7 +38,7 @@ fn the_first_of_two_agents_with_the_same_guid_is_kept_until_it_stops() {
     });
     assert_eq!(ask(&balancer), first.address.to_string());
     let log = balancer.process.stderr.text();
-    assert_eq!(log.matches("two senders").count(), 1, "said once, not with each report: {log}");
+    assert_eq!(log.matches("duplicate GUID").count(), 1, "logged once, not with each report: {log}");
 
     let _ = first.terminate().expect_success();
     balancer.await_fleet("the copy takes over", |fleet| {

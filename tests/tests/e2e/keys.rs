@@ -125,7 +125,7 @@ fn a_key_can_be_rotated_while_the_cluster_runs() {
     await_edges_with_key(&balancer, &key_id, 2.0);
     let new = keygen(&[]);
     balancer.set_keys(&[&new, &key]);
-    await_log(&balancer.process, "keys exchanged", 1);
+    await_log(&balancer.process, "keys reloaded", 1);
     await_edges_with_key(&balancer, &key_id, 2.0);
 
     let _ = agents[0].terminate().expect_success();
@@ -141,7 +141,7 @@ fn a_key_can_be_rotated_while_the_cluster_runs() {
 
     // The edge that still uses the old key is locked out.
     balancer.set_keys(&[&new]);
-    await_log(&balancer.process, "keys exchanged", 2);
+    await_log(&balancer.process, "keys reloaded", 2);
     until("the old key is rejected", PATIENCE, || balancer.reports_rejected("key-id") >= 2.0);
     let late = agents[1].address.to_string();
     balancer.await_fleet("its edge times out", |fleet| {
@@ -163,13 +163,13 @@ fn a_key_can_be_rotated_while_the_cluster_runs() {
 fn an_invalid_key_file_changes_nothing() {
     let Cluster { balancer, agents, key, key_id } = Cluster::start();
     balancer.set_keys(&[&key, "AAAA023D4FB4IS83="]);
-    await_log(&balancer.process, "the keys stay as they were", 1);
+    await_log(&balancer.process, "key reload failed; keeping current keys", 1);
     let log = balancer.process.stderr.text();
     assert!(log.contains(&format!("{}:2: ", balancer.key_file().display())), "the line is named: {log}");
     assert!(!log.contains("023D4FB4IS83"), "a key is not repeated: {log}");
     fs::remove_file(balancer.key_file()).unwrap();
     balancer.process.send_sighup();
-    await_log(&balancer.process, "the keys stay as they were", 2);
+    await_log(&balancer.process, "key reload failed; keeping current keys", 2);
 
     // Existing edges continue to report, and new ones can join.
     let accepted = balancer.metrics().sum("weir_reports_total", &[]);

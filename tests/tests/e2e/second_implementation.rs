@@ -60,7 +60,7 @@ fn its_agent_reports_to_weir_balancer_and_executes_commands() {
         balancer.await_edge(PATIENCE, command, GUID, |edge| edge.state == state);
     }
     // Confirmed, so that it is not sent again.
-    let obeyed = |log: &str| (log.matches("edge obeyed").count() == 3).then_some(());
+    let obeyed = |log: &str| (log.matches("command confirmed").count() == 3).then_some(());
     balancer.process.await_output(&balancer.process.stderr, "that each order was obeyed", obeyed);
 
     let _ = agent.terminate().expect_success();

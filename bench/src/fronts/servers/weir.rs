@@ -30,7 +30,7 @@ fn relaying_to(port: u16) -> String {
 const COMMON: &str = r#"
 [reports]
 address = "127.0.0.1:0"
-unknown_salts_per_source = 1000000
+new_sender_rate_per_source = 1000000
 
 [limits]
 workers = 1
