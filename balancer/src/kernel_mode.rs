@@ -1,4 +1,4 @@
-//! Kernel mode as the administration shows it: neither of the two crates knows the other.
+//! Kernel mode as the administration sees it. Neither of the two crates depends on the other.
 
 use std::sync::Arc;
 

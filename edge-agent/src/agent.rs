@@ -186,7 +186,7 @@ impl Agent {
 
     /// Handles a request over the control socket.
     fn answer(&mut self, (request, reply): PendingRequest) {
-        let applied = request.action().map_or(Ok(()), |action| self.apply(action, &"control socket", None));
+        let applied = request.action().map_or(Ok(()), |action| self.apply(action, &"control-socket", None));
         let answer = applied
             .map(|()| self.status())
             .map_err(|error| format!("{error}; the command is in effect, but will be lost when the agent restarts"));
@@ -211,7 +211,7 @@ impl Agent {
     /// sent it.
     fn apply(&mut self, action: Action, source: &dyn fmt::Display, id: Option<u64>) -> Result<(), NotSaved> {
         let id = id.map(|id| tracing::field::display(format!("{id:016x}")));
-        info!(source = %source, command = action.name(), id, "command applied");
+        info!(%source, command = %action.name(), id, "command applied");
         self.availability.operator.apply(action, unix_milliseconds());
         self.save()
     }
@@ -237,7 +237,7 @@ fn log(snapshot: &Snapshot) {
         info!("edge accepts clients");
     } else {
         let reasons: Vec<&str> = snapshot.reasons.names().collect();
-        warn!(status = snapshot.status.name(), reasons = reasons.join(", "), "edge accepts no new clients");
+        warn!(status = %snapshot.status.name(), reasons = %reasons.join(","), "edge accepts no new clients");
     }
 }
 

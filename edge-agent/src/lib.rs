@@ -1,4 +1,4 @@
-//! Weir's edge agent: reports the load of one media server to the balancers, and carries out the commands of operators.
+//! Weir's edge agent: reports the load of one media server to the balancers, and applies the commands of operators.
 //!
 //! The agent runs beside the media server. Twice a second each probe reads the load: from the media server itself, or from
 //! the kernel. Every 2.5 s, and at once when something important changes, the agent sends a sealed UDP report to every

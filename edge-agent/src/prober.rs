@@ -145,7 +145,7 @@ async fn read_periodically(
         if outcome.as_ref().err() != last_error.as_ref() {
             last_error = outcome.as_ref().err().cloned();
             match &last_error {
-                Some(error) => warn!(probe = name, error, "probe failed; load unknown"),
+                Some(error) => warn!(probe = name, %error, "probe failed; load unknown"),
                 None => info!(probe = name, "probe succeeded again"),
             }
         }

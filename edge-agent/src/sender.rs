@@ -94,7 +94,9 @@ impl Sender {
         };
         if error != self.last_error {
             match &error {
-                Some(error) => warn!(target = %self.address, error, "report cannot be sent; retrying with each report"),
+                Some(error) => {
+                    warn!(target = %self.address, %error, "report cannot be sent; retrying with each report");
+                }
                 None => info!(target = %self.address, "reports sent again"),
             }
             self.last_error = error;

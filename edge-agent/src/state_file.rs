@@ -41,7 +41,7 @@ impl StateFile {
             Err(error) => Err(error.to_string()),
         };
         state.unwrap_or_else(|error| {
-            warn!(file = %file.display(), error, "state file cannot be read; starting paused, see `weir-agent unpause`");
+            warn!(file = %file.display(), %error, "state file cannot be read; starting paused, see `weir-agent unpause`");
             OperatorState::paused()
         })
     }

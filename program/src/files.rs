@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-/// Who may read a file.
+/// Read permission of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Its owner only: for secrets. Missing folders are created with the same restriction.

@@ -22,7 +22,8 @@
 //!
 //! | module       | contents                                                     |
 //! |--------------|--------------------------------------------------------------|
-//! | [`server`]   | [`Admin`]: accepts connections and answers requests          |
+//! | [`server`]   | [`Admin`]: accepts connections                               |
+//! | [`requests`] | requests and their responses                                 |
 //! | [`routes`]   | the paths, their methods, and what follows for 404 and 405   |
 //! | [`response`] | responses, and the errors of the API                         |
 //! | [`query`]    | parameters in the query of a URL                             |
@@ -39,6 +40,7 @@ mod explain;
 mod health;
 mod kernel;
 mod query;
+mod requests;
 mod response;
 mod routes;
 mod server;

@@ -1,8 +1,8 @@
 //! Log lines about edges. Each has the GUID and the redirect address of the edge, so that either can be searched for.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
+use tracing::field::display;
 use tracing::{info, warn};
 use weir_fleet::{Change, State};
 use weir_protocol::{Action, Command, EdgeId, Report};
@@ -25,7 +25,7 @@ pub(super) fn redirect_address(report: &Report<'_>, source: IpAddr) -> String {
 /// Logs a change of an edge.
 pub(super) fn change(edge: LoggedEdge<'_>, change: Change) {
     let LoggedEdge { id, address, source } = edge;
-    let source = source.map(tracing::field::display);
+    let (address, source) = (address.map(display), source.map(display));
     match change {
         Change::Joined => info!(edge = %id, address, source, "edge joined"),
         Change::Disallowed => {
@@ -36,7 +36,7 @@ pub(super) fn change(edge: LoggedEdge<'_>, change: Change) {
             "duplicate GUID: another sender reports as this edge and is rejected; remove the GUID file of the copied installation"
         ),
         Change::State(State::TimedOut) => warn!(edge = %id, address, "edge timed out"),
-        Change::State(state) => info!(edge = %id, address, state = state.name(), "edge state changed"),
+        Change::State(state) => info!(edge = %id, address, state = %state.name(), "edge state changed"),
         Change::Forgotten => info!(edge = %id, address, "edge forgotten: no report within forget_after"),
     }
 }
@@ -44,42 +44,42 @@ pub(super) fn change(edge: LoggedEdge<'_>, change: Change) {
 /// Logs that the agent of an edge has restarted.
 pub(super) fn restarted(edge: LoggedEdge<'_>) {
     let LoggedEdge { id, address, source } = edge;
-    info!(edge = %id, address, source = source.map(tracing::field::display), "edge restarted");
+    info!(edge = %id, address = address.map(display), source = source.map(display), "edge restarted");
 }
 
 /// Logs that a command was queued, to be delivered with the next acks.
-pub(super) fn queued(edge: LoggedEdge<'_>, command: Command) {
-    let LoggedEdge { id: guid, address, .. } = edge;
-    let (name, deadline) = (command.action.name(), deadline(command.action));
-    info!(edge = %guid, address, command = name, deadline, id = %id(command), "command queued");
+pub(super) fn queued(edge: LoggedEdge<'_>, Command { id, action, .. }: Command) {
+    let (guid, address) = (edge.id, edge.address.map(display));
+    let (command, deadline) = (action.name(), deadline(action).map(display));
+    info!(edge = %guid, address, %command, deadline, id = %hexadecimal(id), "command queued");
 }
 
 /// Logs that a command is for an edge that has not reported.
 pub(super) fn rejected(edge: EdgeId, action: Action) {
-    info!(%edge, command = action.name(), "command rejected: unknown edge");
+    info!(%edge, command = %action.name(), "command rejected: unknown edge");
 }
 
 /// Logs that an edge has confirmed a command.
-pub(super) fn confirmed(edge: LoggedEdge<'_>, command: Command) {
-    let LoggedEdge { id: guid, address, .. } = edge;
-    info!(edge = %guid, address, command = command.action.name(), id = %id(command), "command confirmed");
+pub(super) fn confirmed(edge: LoggedEdge<'_>, Command { id, action, .. }: Command) {
+    let (guid, address) = (edge.id, edge.address.map(display));
+    info!(edge = %guid, address, command = %action.name(), id = %hexadecimal(id), "command confirmed");
 }
 
 /// Logs that an edge has not confirmed a command in time.
 pub(super) fn expired(edge: LoggedEdge<'_>, action: Action) {
-    let LoggedEdge { id, address, .. } = edge;
-    warn!(edge = %id, address, command = action.name(), "command not confirmed within command_timeout; dropped");
+    let (guid, address) = (edge.id, edge.address.map(display));
+    warn!(edge = %guid, address, command = %action.name(), "command not confirmed within command_timeout; dropped");
 }
 
 /// The id of a command, as the API returns it.
-fn id(command: Command) -> String {
-    format!("{:016x}", command.id)
+fn hexadecimal(id: u64) -> String {
+    format!("{id:016x}")
 }
 
-/// The time until the deadline of a drain, in seconds.
-fn deadline(action: Action) -> Option<f64> {
+/// The time until the deadline of a drain, such as `600s`.
+fn deadline(action: Action) -> Option<String> {
     match action {
-        Action::Drain { deadline } => deadline.as_ref().map(Duration::as_secs_f64),
+        Action::Drain { deadline } => deadline.map(|deadline| format!("{deadline:?}")),
         Action::Pause | Action::Unpause => None,
     }
 }

@@ -179,7 +179,7 @@ impl Control {
 
     fn set_keys(&mut self, ring: KeyRing) {
         let ids: Vec<String> = ring.ids().map(|id: KeyId| id.to_string()).collect();
-        info!(keys = ids.join(" "), "keys reloaded");
+        info!(keys = %ids.join(","), "keys reloaded");
         self.metrics.set_keys(ring.ids().collect());
         self.receiver.set_ring(ring);
     }

@@ -77,8 +77,8 @@ pub(super) async fn run(arguments: Run) -> Outcome {
     let targets: Vec<String> = config.targets.iter().map(|target| target.address.to_string()).collect();
     info!(
         edge = %config.edge,
-        address = config.redirect.as_deref().unwrap_or("source address of the reports"),
-        targets = targets.join(" "),
+        address = config.redirect.as_deref().map(tracing::field::display),
+        targets = %targets.join(","),
         "agent started"
     );
     let shutdown = async {

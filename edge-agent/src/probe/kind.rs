@@ -14,9 +14,12 @@ pub struct Kind {
     pub argument: Option<&'static str>,
     /// What the probe measures and where, as one line for `--help`.
     pub help: &'static str,
-    /// Creates a probe from its argument, which is empty for a kind without argument. The error says what was expected.
-    pub create: fn(&str, &Options) -> Result<Box<dyn Probe>, BoxError>,
+    /// Creates a probe from its argument, which is empty for a kind without argument.
+    pub create: fn(&str, &Options) -> Created,
 }
+
+/// A new probe, or what was expected instead of its argument.
+pub type Created = Result<Box<dyn Probe>, BoxError>;
 
 /// Options that probes share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
