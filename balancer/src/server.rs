@@ -169,7 +169,7 @@ impl Server {
         let (clock, registry) = (Clock::start(), Registry::new());
         let ramp = config.rules.ramp;
         let fleet_settings = FleetSettings {
-            limits: config.redirect_limits,
+            redirect_limits: config.redirect_limits,
             rules: config.rules,
             zones: Arc::clone(zones.load().zones()),
         };

@@ -107,7 +107,7 @@ impl Explanation {
             zone: parameters.client.and_then(|client| zones.of(client)),
             stream: parameters.stream.as_deref().and_then(stream::of_path),
             client: parameters.client.map_or(0, SelectionQuery::client_hash),
-            not: &[],
+            excluded: &[],
         };
         let explanation = selector.explain(snapshot, &query, now, random);
         let forecast = snapshot.forecast(now);

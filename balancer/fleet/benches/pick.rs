@@ -1,6 +1,6 @@
-//! What one choice costs: `cargo bench --package weir-balancer`.
+//! The time of one choice: `cargo bench --package weir-fleet`.
 //!
-//! To be reached by the default policy: 100 ns with 100 edges, 200 ns with 100,000.
+//! Target for the default policy: 100 ns with 100 edges, 200 ns with 100,000.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use weir_fleet::{
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
-/// So many edges of different sizes, each with some load.
+/// Returns a snapshot of this number of edges, with different sizes and loads.
 fn fleet(edges: u32, rules: Rules) -> (Snapshot, Arc<Selector>) {
     let selector = Arc::new(Selector::new(FleetSettings { rules, ..FleetSettings::default() }, []));
     let lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };

@@ -1,8 +1,8 @@
-//! A number with a point that is shared between threads.
+//! An atomic floating-point number.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// An `f32` that one thread writes and others read, each value by itself: no order with other atomics is relied upon.
+/// An `f32` that one thread writes and others read. Accesses are relaxed: they are not ordered with other atomics.
 #[derive(Debug, Default)]
 pub(super) struct AtomicF32(AtomicU32);
 

@@ -1,4 +1,4 @@
-//! What operators want of edges, until the edges say that they have obeyed. Pure.
+//! Operators' commands on their way to edges, until they are confirmed or expire.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,66 +7,68 @@ use weir_protocol::{Action, Command, EdgeId};
 
 use crate::time::Time;
 
-/// Commands on their way, one for each edge at most: a later one takes the place of an earlier.
+/// Queued commands, at most one for each edge: a later command replaces an earlier one.
 #[derive(Debug)]
 pub struct Commands {
-    /// How long an edge may take to obey. An edge that comes back after an hour must not be surprised.
-    patience: Duration,
-    waiting: HashMap<EdgeId, Waiting>,
+    /// The time after which an unconfirmed command expires, so that an edge that returns after an hour does not execute
+    /// it.
+    timeout: Duration,
+    pending: HashMap<EdgeId, Pending>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct Pending {
     id: u64,
     action: Action,
-    given_at: Time,
+    queued_at: Time,
 }
 
 impl Commands {
-    /// No commands; each is given up after `patience`.
+    /// Returns an empty queue whose commands expire after `timeout`.
     #[must_use]
-    pub fn new(patience: Duration) -> Self {
-        Self { patience, waiting: HashMap::new() }
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout, pending: HashMap::new() }
     }
 
-    /// An operator wants this of `edge`. `random` is any random number; returns the id of the command.
-    pub fn give(&mut self, edge: EdgeId, action: Action, now: Time, random: u64) -> u64 {
-        // 0 is no id.
+    /// Queues a command for `edge` and returns its id. `random` is any random number.
+    pub fn queue(&mut self, edge: EdgeId, action: Action, now: Time, random: u64) -> u64 {
+        // 0 is not a valid id.
         let id = random.max(1);
-        self.waiting.insert(edge, Waiting { id, action, given_at: now });
+        self.pending.insert(edge, Pending { id, action, queued_at: now });
         id
     }
 
-    /// The command to send to `edge` with its next ack.
+    /// Returns the command to deliver to `edge` with the next ack. It is delivered again until it is confirmed.
     #[must_use]
     pub fn next(&self, edge: EdgeId, now: Time) -> Option<Command> {
-        let Waiting { id, action, given_at } = *self.waiting.get(&edge)?;
+        let Pending { id, action, queued_at } = *self.pending.get(&edge)?;
         let action = match action {
-            // The deadline was counted from when the operator said so.
+            // The deadline is relative to the time at which the command was queued.
             Action::Drain { deadline: Some(deadline) } => {
-                Action::Drain { deadline: Some(deadline.saturating_sub(now - given_at)) }
+                Action::Drain { deadline: Some(deadline.saturating_sub(now - queued_at)) }
             }
             other => other,
         };
         Some(Command { id, action })
     }
 
-    /// `edge` says which command of this balancer it obeyed last; whether that is the one that waits.
-    pub fn confirm(&mut self, edge: EdgeId, obeyed: Option<u64>) -> bool {
-        let is_obeyed = self.waiting.get(&edge).is_some_and(|waiting| Some(waiting.id) == obeyed);
-        if is_obeyed {
-            self.waiting.remove(&edge);
+    /// Removes the queued command of `edge` if its id is `last_command`, the last command that the edge reports to have
+    /// executed. Returns whether it was.
+    pub fn confirm(&mut self, edge: EdgeId, last_command: Option<u64>) -> bool {
+        let is_confirmed = self.pending.get(&edge).is_some_and(|pending| Some(pending.id) == last_command);
+        if is_confirmed {
+            self.pending.remove(&edge);
         }
-        is_obeyed
+        is_confirmed
     }
 
-    /// Gives up what has waited for too long.
-    pub fn expire(&mut self, now: Time, mut given_up: impl FnMut(EdgeId, Action)) {
-        let patience = self.patience;
-        self.waiting.retain(|edge, waiting| {
-            let keep = now - waiting.given_at <= patience;
+    /// Removes the commands that have not been confirmed in time, and calls `expired` for each.
+    pub fn expire(&mut self, now: Time, mut expired: impl FnMut(EdgeId, Action)) {
+        let timeout = self.timeout;
+        self.pending.retain(|edge, pending| {
+            let keep = now - pending.queued_at <= timeout;
             if !keep {
-                given_up(*edge, waiting.action);
+                expired(*edge, pending.action);
             }
             keep
         });
@@ -83,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_sent_until_the_edge_says_that_it_obeyed() {
+    fn a_command_is_delivered_until_the_edge_confirms_it() {
         let mut commands = commands();
-        let pause = commands.give(id(1), Action::Pause, at(0), 7);
+        let pause = commands.queue(id(1), Action::Pause, at(0), 7);
         let sent = Command { id: pause, action: Action::Pause };
         assert_eq!(commands.next(id(1), at(10)), Some(sent));
         assert_eq!(commands.next(id(2), at(10)), None);
@@ -96,38 +98,38 @@ mod tests {
     }
 
     #[test]
-    fn a_later_command_takes_the_place_of_an_earlier_one() {
+    fn a_later_command_replaces_an_earlier_one() {
         let mut commands = commands();
-        commands.give(id(1), Action::Pause, at(0), 7);
-        commands.give(id(1), Action::Unpause, at(1), 8);
+        commands.queue(id(1), Action::Pause, at(0), 7);
+        commands.queue(id(1), Action::Unpause, at(1), 8);
         assert!(!commands.confirm(id(1), Some(7)));
         assert_eq!(commands.next(id(1), at(2)), Some(Command { id: 8, action: Action::Unpause }));
     }
 
     #[test]
-    fn a_deadline_counts_from_when_it_was_given() {
+    fn a_drain_deadline_is_relative_to_the_time_of_the_command() {
         let mut commands = commands();
         let deadline = |seconds| Some(Duration::from_secs(seconds));
-        commands.give(id(1), Action::Drain { deadline: deadline(10) }, at(0), 7);
+        commands.queue(id(1), Action::Drain { deadline: deadline(10) }, at(0), 7);
         let left = |now| commands.next(id(1), at(now)).map(|command| command.action);
         assert_eq!(left(4000), Some(Action::Drain { deadline: deadline(6) }));
         assert_eq!(left(20_000), Some(Action::Drain { deadline: deadline(0) }));
     }
 
     #[test]
-    fn a_command_that_nobody_obeys_is_given_up() {
+    fn an_unconfirmed_command_expires() {
         let mut commands = commands();
-        commands.give(id(1), Action::Pause, at(0), 7);
-        let mut given_up = Vec::new();
-        commands.expire(at(60_000), |edge, action| given_up.push((edge, action)));
-        assert!(given_up.is_empty());
-        commands.expire(at(60_001), |edge, action| given_up.push((edge, action)));
-        assert_eq!(given_up, [(id(1), Action::Pause)]);
+        commands.queue(id(1), Action::Pause, at(0), 7);
+        let mut expired = Vec::new();
+        commands.expire(at(60_000), |edge, action| expired.push((edge, action)));
+        assert!(expired.is_empty());
+        commands.expire(at(60_001), |edge, action| expired.push((edge, action)));
+        assert_eq!(expired, [(id(1), Action::Pause)]);
         assert_eq!(commands.next(id(1), at(60_001)), None);
     }
 
     #[test]
-    fn zero_is_no_id() {
-        assert_eq!(commands().give(id(1), Action::Pause, at(0), 0), 1);
+    fn a_command_id_is_never_zero() {
+        assert_eq!(commands().queue(id(1), Action::Pause, at(0), 0), 1);
     }
 }

@@ -1,36 +1,36 @@
-//! What a client would get now, and what speaks against the other edges.
+//! Explanations for operators: the choice for a client, and the state of every edge.
 
 use std::sync::Arc;
 
-use crate::Snapshot;
 use crate::edge::Edge;
 use crate::load::Expected;
 use crate::query::SelectionQuery;
 use crate::reason::{Exclusion, Reason, Refusal};
 use crate::selector::{Choice, Selector};
+use crate::snapshot::Snapshot;
 use crate::time::Time;
 
-/// A choice that nobody is handed out by.
+/// A choice that was not counted, and a verdict on every edge.
 #[derive(Debug)]
 pub struct Explanation<'s> {
-    /// What the client would get. Choices are random between equals, and on large fleets between few that are drawn: the
-    /// next one may be another.
+    /// The edge that the client would get. Choices are random between equals, and in a large fleet between a few edges
+    /// that are drawn, so that the next choice may differ.
     pub choice: Result<Choice<'s>, Refusal>,
-    /// Every edge, in the order of their ids.
+    /// A verdict on every edge, sorted by id.
     pub verdicts: Vec<Verdict<'s>>,
 }
 
-/// What is thought of one edge.
+/// The verdict on one edge.
 #[derive(Debug)]
 pub struct Verdict<'s> {
     /// The edge.
     pub edge: &'s Arc<Edge>,
-    /// What it is expected to carry with this client, or why it cannot get it.
+    /// The expected load with this client, or the reason why the edge is excluded.
     pub expected: Result<Expected, Exclusion>,
 }
 
 impl Selector {
-    /// What `request` would get at `now`, without handing out.
+    /// Returns what `request` would get at `now`, and a verdict on every edge. Counts nothing.
     #[must_use]
     pub fn explain<'s>(
         &self,
@@ -44,11 +44,11 @@ impl Selector {
         // A client that spills is no longer bound to its zone.
         let spills = choice.as_ref().is_ok_and(|choice| choice.reason() == Reason::SpillZone);
         let verdict = |edge: &'s Arc<Edge>| {
-            let speaks = request.protocol.is_none_or(|protocol| edge.serves(protocol));
-            let is_near = spills || request.zone.is_none_or(|zone| edge.is_in(zone));
+            let serves_protocol = request.protocol.is_none_or(|protocol| edge.serves(protocol));
+            let is_in_zone = spills || request.zone.is_none_or(|zone| edge.is_in(zone));
             let expected = match edge.load.expect(&forecast) {
-                Ok(_) if !speaks => Err(Exclusion::Protocol),
-                Ok(_) if !is_near => Err(Exclusion::Zone),
+                Ok(_) if !serves_protocol => Err(Exclusion::Protocol),
+                Ok(_) if !is_in_zone => Err(Exclusion::Zone),
                 expected => expected,
             };
             Verdict { edge, expected }

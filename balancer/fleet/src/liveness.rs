@@ -1,13 +1,14 @@
-//! How long an edge has been silent, and whether the silence is its own.
+//! How long an edge has been silent, and whether the silence is the balancer's own.
 //!
-//! When most of the fleet falls silent at once and nothing at all arrives, it is more likely that this balancer is cut
-//! off than that all edges died: it keeps the last state. Silence during such a gap is nobody's.
+//! When most of the fleet falls silent at once and no report arrives at all, it is more likely that this balancer is
+//! isolated than that all edges died. It then keeps the last state of every edge, and the gap does not count as silence
+//! of any edge.
 
 use std::time::Duration;
 
 use crate::time::Time;
 
-/// A span in which nothing could be heard. `until` lies in the future while it lasts.
+/// A period in which no report could arrive. `until` lies in the future while the gap is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Gap {
     pub(super) from: Time,
@@ -15,87 +16,89 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// The end of a gap that lasts.
+    /// The end of an open gap.
     const OPEN: Time = Time::from_micros(u64::MAX);
 
-    /// Whether it has not ended yet.
-    pub(super) fn lasts(self) -> bool {
+    /// Returns whether the gap has not ended yet.
+    pub(super) fn is_open(self) -> bool {
         self.until == Self::OPEN
     }
 
-    /// How long an edge that reported at `reported_at` has been silent at `now`, the gap not counted.
+    /// Returns how long an edge that reported at `reported_at` has been silent at `now`, not counting the gap.
     pub(super) fn silence(self, reported_at: Time, now: Time) -> Duration {
         Duration::from_micros(self.silent_micros(reported_at, now))
     }
 
-    /// The same in microseconds, for those who ask for every draw.
+    /// As [`Gap::silence`], in microseconds. Called for every edge that is drawn.
     pub(super) fn silent_micros(self, reported_at: Time, now: Time) -> u64 {
         let silent = now.as_micros().saturating_sub(reported_at.as_micros());
         if reported_at >= self.until {
             return silent;
         }
-        // Without what the two have in common.
+        // Less the overlap of silence and gap.
         let until = self.until.min(now).as_micros();
         silent - until.saturating_sub(self.from.max(reported_at).as_micros()).min(silent)
     }
 }
 
-/// Fewer edges than this may well have died together.
-const LEAST_EDGES: usize = 3;
+/// The smallest number of edges from which isolation is suspected. Fewer may well have died together.
+const MIN_EDGES: usize = 3;
 
-/// Watches for the silence of all.
+/// Detects that this balancer is isolated: that most edges fall silent at once, and no report arrives.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
+pub(super) struct IsolationDetector {
     timeout: Duration,
-    heard_at: Time,
+    /// When the last report of any edge arrived.
+    reported_at: Time,
     gap: Gap,
 }
 
-impl Watch {
+impl IsolationDetector {
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, heard_at: Time::ORIGIN, gap: Gap::default() }
+        Self { timeout, reported_at: Time::ORIGIN, gap: Gap::default() }
     }
 
-    /// A report has come in. Whether that ended a gap.
-    pub(super) fn hear(&mut self, now: Time) -> bool {
-        self.heard_at = now;
-        let ended = self.gap.lasts();
+    /// Records that a report has arrived. Returns whether it ended a gap.
+    pub(super) fn record_report(&mut self, now: Time) -> bool {
+        self.reported_at = now;
+        let ended = self.gap.is_open();
         if ended {
             self.gap.until = now;
         }
         ended
     }
 
-    /// Looks at when each edge reported last, and how long it may be silent. Whether a gap began.
-    pub(super) fn look(&mut self, edges: impl Iterator<Item = (Time, Duration)>, now: Time) -> bool {
-        if self.gap.lasts() {
+    /// Checks the fleet, given the time of each edge's last report and the silence that it is allowed. Returns whether
+    /// a gap has begun.
+    pub(super) fn check(&mut self, edges: impl Iterator<Item = (Time, Duration)>, now: Time) -> bool {
+        if self.gap.is_open() {
             return false;
         }
         let (mut alive, mut silent) = (0, 0);
         for (reported_at, limit) in edges {
-            // Those that were silent for too long before the others fell silent are not part of it, and while anything
-            // is heard at all, silence is the edges' own.
-            if self.gap.silence(reported_at, self.heard_at) <= limit && now - self.heard_at > limit / 2 {
+            // Edges that had been silent for too long before the others fell silent are not counted. As long as any
+            // report arrives, silence is the edges' own.
+            if self.gap.silence(reported_at, self.reported_at) <= limit && now - self.reported_at > limit / 2 {
                 alive += 1;
                 silent += usize::from(self.gap.silence(reported_at, now) > limit);
             }
         }
-        let begins = alive >= LEAST_EDGES && silent * 2 > alive;
+        let begins = alive >= MIN_EDGES && silent * 2 > alive;
         if begins {
-            // A gap that begins when few were heard since the last one is the same: a link that comes and goes.
-            let same = self.gap.until > Time::ORIGIN && self.heard_at - self.gap.until <= self.timeout;
-            let from = if same { self.gap.from } else { self.heard_at };
+            // When few edges have reported since the last gap, this one continues it: the link is flapping.
+            let continues = self.gap.until > Time::ORIGIN && self.reported_at - self.gap.until <= self.timeout;
+            let from = if continues { self.gap.from } else { self.reported_at };
             self.gap = Gap { from, until: Gap::OPEN };
         }
         begins
     }
 
-    /// Whether this balancer suspects itself.
+    /// Returns whether a gap is open.
     pub(super) fn is_isolated(&self) -> bool {
-        self.gap.lasts()
+        self.gap.is_open()
     }
 
-    /// The last gap, or the one that lasts.
+    /// Returns the open gap, or else the last one.
     pub(super) fn gap(&self) -> Gap {
         self.gap
     }
@@ -108,7 +111,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Edges that report every 2.5 s, all heard for the last time at most that long before 10 s.
+    /// Edges that report every 2.5 s, and whose last reports arrived within that time before 10 s.
     fn reported() -> impl Iterator<Item = (Time, Duration)> {
         each([7_600, 8_000, 8_500, 9_000, 10_000])
     }
@@ -117,62 +120,66 @@ mod tests {
         milliseconds.map(|milliseconds| (at(milliseconds), TIMEOUT)).into_iter()
     }
 
-    fn watch() -> Watch {
-        let mut watch = Watch::new(TIMEOUT);
-        watch.hear(at(10_000));
-        watch
+    fn detector() -> IsolationDetector {
+        let mut detector = IsolationDetector::new(TIMEOUT);
+        detector.record_report(at(10_000));
+        detector
     }
 
     #[test]
-    fn when_most_fall_silent_and_nothing_is_heard_the_balancer_suspects_itself() {
-        let mut watch = watch();
-        assert!(!watch.look(reported(), at(12_600)), "one of five is silent for too long");
-        assert!(!watch.look(reported(), at(13_400)), "two of five");
-        assert!(watch.look(reported(), at(13_501)));
-        assert!(watch.is_isolated());
-        assert_eq!(watch.gap().silence(at(7_600), at(60_000)), Duration::from_millis(2400), "the clock stands still");
+    fn the_balancer_suspects_isolation_when_most_edges_fall_silent_and_no_report_arrives() {
+        let mut detector = detector();
+        assert!(!detector.check(reported(), at(12_600)), "one of five edges is silent for too long");
+        assert!(!detector.check(reported(), at(13_400)), "two of five");
+        assert!(detector.check(reported(), at(13_501)));
+        assert!(detector.is_isolated());
+        assert_eq!(
+            detector.gap().silence(at(7_600), at(60_000)),
+            Duration::from_millis(2400),
+            "the clock stands still"
+        );
     }
 
     #[test]
-    fn after_the_gap_every_edge_gets_the_rest_of_its_time() {
-        let mut watch = watch();
-        watch.look(reported(), at(14_000));
-        assert!(watch.hear(at(20_000)));
-        assert!(!watch.is_isolated());
-        assert_eq!(watch.gap().silence(at(9_000), at(21_000)), Duration::from_secs(2));
-        assert_eq!(watch.gap().silence(at(20_000), at(21_000)), Duration::from_secs(1));
+    fn after_a_gap_every_edge_gets_the_rest_of_its_timeout() {
+        let mut detector = detector();
+        detector.check(reported(), at(14_000));
+        assert!(detector.record_report(at(20_000)));
+        assert!(!detector.is_isolated());
+        assert_eq!(detector.gap().silence(at(9_000), at(21_000)), Duration::from_secs(2));
+        assert_eq!(detector.gap().silence(at(20_000), at(21_000)), Duration::from_secs(1));
     }
 
     #[test]
-    fn while_one_edge_is_heard_the_others_are_dead() {
-        let mut watch = watch();
-        watch.hear(at(15_000));
-        assert!(!watch.look(reported(), at(16_000)));
+    fn while_one_edge_reports_the_silence_of_the_others_is_their_own() {
+        let mut detector = detector();
+        detector.record_report(at(15_000));
+        assert!(!detector.check(reported(), at(16_000)));
     }
 
     #[test]
-    fn two_edges_may_die_together() {
-        assert!(!watch().look(each([9_000, 10_000]), at(16_000)));
+    fn two_edges_that_die_together_are_no_sign_of_isolation() {
+        assert!(!detector().check(each([9_000, 10_000]), at(16_000)));
     }
 
     #[test]
-    fn edges_that_were_dead_before_do_not_count() {
-        assert!(!watch().look(each([0, 0, 0, 0, 0, 0, 9_000, 10_000]), at(16_000)));
+    fn edges_that_were_already_dead_do_not_count() {
+        assert!(!detector().check(each([0, 0, 0, 0, 0, 0, 9_000, 10_000]), at(16_000)));
     }
 
     #[test]
-    fn a_link_that_comes_and_goes_is_cut_off_all_the_while() {
-        let mut watch = watch();
-        watch.look(reported(), at(14_000));
-        watch.hear(at(60_000));
-        let heard_once = || each([7_600, 8_000, 8_500, 9_000, 60_000]);
-        assert!(watch.look(heard_once(), at(64_500)));
-        assert_eq!(watch.gap().silence(at(7_600), at(64_500)), Duration::from_millis(2400));
+    fn a_flapping_link_makes_one_gap() {
+        let mut detector = detector();
+        detector.check(reported(), at(14_000));
+        detector.record_report(at(60_000));
+        let reported_once = || each([7_600, 8_000, 8_500, 9_000, 60_000]);
+        assert!(detector.check(reported_once(), at(64_500)));
+        assert_eq!(detector.gap().silence(at(7_600), at(64_500)), Duration::from_millis(2400));
     }
 
     #[test]
-    fn edges_that_report_often_are_missed_sooner() {
+    fn isolation_is_detected_sooner_when_edges_report_more_often() {
         let often = || [9_000, 9_500, 10_000].map(|milliseconds| (at(milliseconds), TIMEOUT / 5)).into_iter();
-        assert!(watch().look(often(), at(10_501)));
+        assert!(detector().check(often(), at(10_501)));
     }
 }

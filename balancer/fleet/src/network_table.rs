@@ -1,9 +1,9 @@
-//! Which zone a network is in, by longest prefix match.
+//! The zone of an address, by longest prefix match.
 //!
-//! Networks nest or are apart, they never overlap otherwise, so any set of them cuts the addresses into ranges that
-//! have one answer each. Those are laid out once, in order, and a look-up is a binary search in one array of numbers: 17
-//! comparisons for 100,000 networks, in 4 bytes an IPv4 range. A trie would compare bit by bit, follow a pointer for
-//! each, and take several times the memory; what it is better at, changing single networks, is never asked for here.
+//! Two networks are nested or disjoint, so that any set of networks divides the addresses into ranges with one zone
+//! each. The ranges are computed once, in order, and a lookup is a binary search in one array of numbers: 17
+//! comparisons for 100,000 networks, in 4 bytes per IPv4 range. A trie would compare bit by bit, follow a pointer for
+//! each bit, and take several times the memory. Its advantage, changing single networks, is not needed here.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::zone_id::ZoneId;
 
-/// Networks and their zones. IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2) count as IPv4.
+/// Networks and their zones. IPv4-mapped IPv6 addresses (RFC 4291 section 2.5.5.2) are treated as IPv4.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkTable {
     v4: Ranges,
@@ -20,7 +20,8 @@ pub struct NetworkTable {
 }
 
 impl NetworkTable {
-    /// A table of these networks. Of a network inside another the inner one counts, of the same network twice the later.
+    /// Returns a table of these networks. A network inside another takes precedence; of the same network twice, the
+    /// later.
     #[must_use]
     pub fn new(networks: impl IntoIterator<Item = (IpNet, ZoneId)>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -33,7 +34,7 @@ impl NetworkTable {
         Self { v4: Ranges::new(v4), v6: WideRanges::new(v6) }
     }
 
-    /// The zone of the smallest network that holds `address`. Allocates nothing, takes no lock.
+    /// Returns the zone of the smallest network that contains `address`. Allocates nothing and takes no lock.
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Option<ZoneId> {
         match address.to_canonical() {
@@ -42,14 +43,14 @@ impl NetworkTable {
         }
     }
 
-    /// How many ranges were laid out: what the table takes is 8 bytes for each of IPv4, and 20 of IPv6.
+    /// Returns the number of ranges. An IPv4 range takes 8 bytes of memory, and an IPv6 range 20.
     #[must_use]
     pub fn ranges(&self) -> usize {
         self.v4.starts.len() + self.v6.highs.len()
     }
 }
 
-/// The network without bits beyond its prefix, and as IPv4 if it holds nothing but IPv4-mapped addresses.
+/// Returns the network without bits beyond its prefix, and as IPv4 if it contains only IPv4-mapped addresses.
 #[must_use]
 pub(super) fn canonical(network: IpNet) -> IpNet {
     let network = network.trunc();
@@ -61,29 +62,31 @@ pub(super) fn canonical(network: IpNet) -> IpNet {
     as_v4().unwrap_or(network)
 }
 
-/// The addresses of IPv4, cut into ranges.
+/// The IPv4 addresses, divided into ranges.
 #[derive(Clone, Debug, Default)]
 struct Ranges {
-    /// Where each range begins, in order; it reaches to where the next one begins. Before the first there is no zone.
+    /// The first address of each range, in order. A range extends to the start of the next one. There is no zone before
+    /// the first.
     starts: Box<[u32]>,
-    /// The zone of each range; an array of its own, so that the search touches as little memory as can be.
+    /// The zone of each range. A separate array, so that the search touches as little memory as possible.
     zones: Box<[Option<ZoneId>]>,
 }
 
 impl Ranges {
     fn new(networks: Vec<(u32, u32, ZoneId)>) -> Self {
-        let (starts, zones): (Vec<_>, Vec<_>) = cut_up(networks, |last| last.checked_add(1)).into_iter().unzip();
+        let (starts, zones): (Vec<_>, Vec<_>) = divide(networks, |last| last.checked_add(1)).into_iter().unzip();
         Self { starts: starts.into(), zones: zones.into() }
     }
 
     fn of(&self, address: u32) -> Option<ZoneId> {
-        let begun = self.starts.partition_point(|start| *start <= address);
-        *self.zones.get(begun.checked_sub(1)?)?
+        let count = self.starts.partition_point(|start| *start <= address);
+        *self.zones.get(count.checked_sub(1)?)?
     }
 }
 
-/// The same of IPv6, in halves: hardly any range begins within a /64, and to search numbers of 64 bits was measured to be
-/// five times as fast as to search those of 128, which no processor compares in one step.
+/// The IPv6 addresses, divided into ranges. Addresses are kept in halves: hardly any range starts within a /64, and a
+/// search of 64-bit numbers was measured to be five times as fast as one of 128-bit numbers, which no processor
+/// compares in one step.
 #[derive(Clone, Debug, Default)]
 struct WideRanges {
     highs: Box<[u64]>,
@@ -93,7 +96,7 @@ struct WideRanges {
 
 impl WideRanges {
     fn new(networks: Vec<(u128, u128, ZoneId)>) -> Self {
-        let cuts = cut_up(networks, |last| last.checked_add(1));
+        let cuts = divide(networks, |last| last.checked_add(1));
         Self {
             highs: cuts.iter().map(|(start, _)| halves(*start).0).collect(),
             lows: cuts.iter().map(|(start, _)| halves(*start).1).collect(),
@@ -107,28 +110,28 @@ impl WideRanges {
         if self.highs[last] < high || self.lows[last] <= low {
             return self.zones[last];
         }
-        // Ranges begin within the /64 of the address, and the last of them behind it.
+        // Some ranges start within the /64 of the address, and the last of them after the address.
         let first = self.highs[..last].partition_point(|start| *start < high);
-        let begun = first + self.lows[first..last].partition_point(|start| *start <= low);
-        self.zones[begun.checked_sub(1)?]
+        let count = first + self.lows[first..last].partition_point(|start| *start <= low);
+        self.zones[count.checked_sub(1)?]
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "halves are meant")]
+#[expect(clippy::cast_possible_truncation, reason = "each half has 64 bits")]
 const fn halves(bits: u128) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)
 }
 
-/// Lays out networks, given by first and last address: where ranges begin, in order, and their zones. `after` is the
-/// address after another.
-fn cut_up<A: Copy + Ord>(
+/// Divides addresses into ranges by networks, given by their first and last addresses. Returns the start of each range,
+/// in order, and its zone. `after` returns the next address.
+fn divide<A: Copy + Ord>(
     mut networks: Vec<(A, A, ZoneId)>,
     after: impl Fn(A) -> Option<A>,
 ) -> Vec<(A, Option<ZoneId>)> {
-    // An outer network comes before those inside it.
+    // An outer network sorts before those inside it.
     networks.sort_by_key(|&(first, last, _)| (first, Reverse(last)));
     let mut cuts = Cuts(Vec::new());
-    // The networks around the place that was reached, the innermost last.
+    // The networks around the current address, the innermost last.
     let mut around: Vec<(A, ZoneId)> = Vec::new();
     for (first, last, zone) in networks {
         cuts.leave(&mut around, &after, |end| end < first);
@@ -139,21 +142,21 @@ fn cut_up<A: Copy + Ord>(
     cuts.0
 }
 
-/// Where the answer changes, and to what.
+/// The addresses at which the zone changes, and the zone from there on.
 struct Cuts<A>(Vec<(A, Option<ZoneId>)>);
 
 impl<A: Copy + Ord> Cuts<A> {
-    /// Leaves those of the networks `around` whose last address `is_behind`, the innermost first.
-    fn leave(&mut self, around: &mut Vec<(A, ZoneId)>, after: &impl Fn(A) -> Option<A>, is_behind: impl Fn(A) -> bool) {
-        while let Some((last, _)) = around.pop_if(|(last, _)| is_behind(*last)) {
-            // After the last address of all there is nothing to cut.
+    /// Leaves the networks of `around` whose last address is passed, the innermost first.
+    fn leave(&mut self, around: &mut Vec<(A, ZoneId)>, after: &impl Fn(A) -> Option<A>, is_passed: impl Fn(A) -> bool) {
+        while let Some((last, _)) = around.pop_if(|(last, _)| is_passed(*last)) {
+            // Nothing follows the last address of all.
             if let Some(next) = after(last) {
                 self.cut(next, around.last().map(|&(_, zone)| zone));
             }
         }
     }
 
-    /// From `start` on the answer is `zone`. Neighbours with one answer become one range.
+    /// Starts a range with `zone` at `start`. Adjacent ranges with the same zone are merged.
     fn cut(&mut self, start: A, zone: Option<ZoneId>) {
         self.0.pop_if(|(other, _)| *other == start);
         if self.0.last().and_then(|(_, before)| *before) != zone {
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_network_around_an_address_counts() {
+    fn the_smallest_network_around_an_address_is_found() {
         let table = table(&[("10.1.0.0/16", 1), ("10.0.0.0/8", 0), ("10.1.2.3/32", 2), ("2001:db8::/32", 3)]);
         assert_eq!(of(&table, "10.0.0.1"), Some(0));
         assert_eq!(of(&table, "10.1.2.2"), Some(1));
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_the_same_however_it_is_written() {
+    fn an_ipv4_mapped_address_is_the_same_as_an_ipv4_address() {
         let table = table(&[("192.0.2.0/24", 0), ("::ffff:198.51.100.0/120", 1), ("::/0", 2)]);
         assert_eq!(of(&table, "::ffff:192.0.2.1"), Some(0));
         assert_eq!(of(&table, "198.51.100.1"), Some(1));
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_the_last_address_of_all_have_a_zone_too() {
+    fn the_first_and_the_last_address_of_all_have_a_zone() {
         let table = table(&[("0.0.0.0/0", 0), ("255.255.255.255/32", 1), ("::/0", 0), ("ff00::/8", 1)]);
         assert_eq!(of(&table, "0.0.0.0"), Some(0));
         assert_eq!(of(&table, "255.255.255.254"), Some(0));
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_within_one_64_are_told_apart() {
+    fn networks_within_one_64_are_distinguished() {
         let table = table(&[("2001:db8::/32", 0), ("2001:db8::10/124", 1), ("2001:db8::30/124", 2)]);
         for (address, zone) in
             [("::1", 0), ("::10", 1), ("::1f", 1), ("::20", 0), ("::30", 2), ("::40", 0), (":1::", 0)]
@@ -223,19 +226,19 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_one_zone_take_one_range() {
+    fn adjacent_networks_of_one_zone_share_a_range() {
         let halves = table(&[("10.0.0.0/9", 0), ("10.128.0.0/9", 0), ("10.3.0.0/16", 0)]);
-        // One begins, and one ends.
+        // One range with the zone, and one after it.
         assert_eq!(halves.ranges(), 2);
     }
 
-    /// What the table must find, by looking at every network.
+    /// The expected result, found by looking at every network.
     fn scan(networks: &[(IpNet, ZoneId)], address: IpAddr) -> Option<ZoneId> {
         let around = networks.iter().filter(|(network, _)| canonical(*network).contains(&address.to_canonical()));
         around.max_by_key(|(network, _)| canonical(*network).prefix_len()).map(|(_, zone)| *zone)
     }
 
-    /// Addresses near to each other, so that networks nest and addresses hit them.
+    /// Addresses close to each other, so that networks are nested and contain some of them.
     fn address() -> impl Strategy<Value = IpAddr> {
         let near = prop_oneof![0..4_u32, 0..0x0003_0000_u32, (u32::MAX - 0x0003_0000)..=u32::MAX, any::<u32>()];
         let wide = |(high, low): (u32, u32)| u128::from(high) << 96 | u128::from(high % 4) << 64 | u128::from(low);
@@ -255,14 +258,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_table_finds_what_a_look_at_every_network_finds(
+        fn the_table_finds_the_same_zone_as_a_scan_of_every_network(
             networks in proptest::collection::vec(network(), 0..40),
             addresses in proptest::collection::vec(address(), 1..40),
         ) {
             let table = NetworkTable::new(networks.iter().copied());
-            // The edges of networks are where a table goes wrong.
-            let edges = networks.iter().flat_map(|(network, _)| [network.network(), network.broadcast()]);
-            for address in addresses.into_iter().chain(edges) {
+            // Errors are most likely at the bounds of networks.
+            let bounds = networks.iter().flat_map(|(network, _)| [network.network(), network.broadcast()]);
+            for address in addresses.into_iter().chain(bounds) {
                 prop_assert_eq!(table.of(address), scan(&networks, address), "{}", address);
             }
         }

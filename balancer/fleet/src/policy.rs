@@ -1,64 +1,68 @@
-//! Policies: how edges are compared, and how one of a pool is taken. Each is one item, which choosing and ranking both use.
+//! Policies: how edges are compared, and how one is taken from a pool. Each policy is defined once, for choosing and
+//! ranking alike.
 
-/// By what the edge for a client is chosen.
+/// A policy by which an edge is chosen for a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// The lowest share of what the edge can carry: sessions, bandwidth, CPU and what else it reports.
+    /// The edge of the lowest utilisation: the nearest limit of sessions, bandwidth, CPU and whatever else it reports.
     #[default]
     LeastUtilised,
-    /// The fewest sessions for its weight.
+    /// The edge with the fewest sessions in proportion to its weight.
     LeastConnections,
-    /// The fewest outgoing bits per second for its weight.
+    /// The edge with the lowest outgoing bandwidth in proportion to its weight.
     LeastBandwidth,
-    /// One after the other, each as often as its weight says.
+    /// Each edge in turn, with a frequency proportional to its weight.
     RoundRobin,
-    /// Any, as often as its capacity says.
+    /// A random edge, with a probability proportional to its capacity.
     Random,
-    /// The same for the same stream, or for the same client when no stream is named.
+    /// Always the same edge for a stream, or for a client that requests none.
     Hash,
-    /// As the Wowza Load Balancer AddOn: the fewest connections, with the assignments since its last report added.
+    /// As the Wowza Load Balancer AddOn: the edge with the fewest connections, plus the assignments since its last
+    /// report.
     Wowza,
 }
 
-/// By what edges are compared; the least comes first.
+/// The cost by which edges are compared. The lowest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cost {
     /// The expected utilisation.
     Utilisation,
-    /// The expected sessions, for the weight.
+    /// The expected sessions, divided by the weight.
     SessionsPerWeight,
-    /// The expected outgoing bits per second, for the weight.
+    /// The expected outgoing bits per second, divided by the weight.
     BitsPerWeight,
-    /// The sessions that were reported, and the assignments since.
+    /// The reported sessions, and the assignments since.
     ReportedSessions,
-    /// The place in the order of edges that a stream has, or a client whose stream is not known.
+    /// The position in the order of edges for the stream, or for the client if no stream is requested.
     StreamOrder,
 }
 
-/// How an edge of a pool is taken.
+/// How an edge is taken from a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Draw {
-    /// Some are drawn, and the one of the least cost is taken; of equals any.
+    /// Draw some edges and take the one of the lowest cost. Of equals each is equally likely.
     Sample,
-    /// The one of the least cost of all; of equals the first by GUID.
+    /// Take the edge of the lowest cost of all. Of equals the first by GUID.
     First,
-    /// The next one that has its turn.
+    /// Take the next edge in turn.
     Turn,
-    /// Any.
+    /// Take any edge.
     Any,
 }
 
-/// What makes edges more likely to be drawn.
+/// What the probability of being drawn is proportional to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// Their capacity and their weight.
+    /// Capacity × weight.
     Capacity,
-    /// Their weight alone.
+    /// The weight alone.
     Weight,
 }
 
 struct Definition {
     name: &'static str,
+    /// Other spellings of the name that the configuration accepts.
+    aliases: &'static [&'static str],
     cost: Cost,
     draw: Draw,
     share: Share,
@@ -78,13 +82,16 @@ impl Policy {
 
     const fn definition(self) -> Definition {
         const fn define(name: &'static str, cost: Cost, draw: Draw, share: Share) -> Definition {
-            Definition { name, cost, draw, share }
+            Definition { name, aliases: &[], cost, draw, share }
         }
 
-        // Those that go by turns or at random compare edges by their utilisation where some must come first, as in a list of
-        // alternatives.
+        // Policies that take edges in turn or at random compare them by utilisation where an order is needed, as in a
+        // list of alternatives.
         match self {
-            Self::LeastUtilised => define("least-utilised", Cost::Utilisation, Draw::Sample, Share::Capacity),
+            Self::LeastUtilised => Definition {
+                aliases: &["least-utilized"],
+                ..define("least-utilised", Cost::Utilisation, Draw::Sample, Share::Capacity)
+            },
             Self::LeastConnections => define("least-connections", Cost::SessionsPerWeight, Draw::Sample, Share::Weight),
             Self::LeastBandwidth => define("least-bandwidth", Cost::BitsPerWeight, Draw::Sample, Share::Weight),
             Self::RoundRobin => define("round-robin", Cost::Utilisation, Draw::Turn, Share::Weight),
@@ -94,10 +101,19 @@ impl Policy {
         }
     }
 
-    /// Its name in the configuration.
+    /// Returns the name of the policy in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.definition().name
+    }
+
+    /// Returns the policy of this name. Accepts other spellings besides [`Policy::name`].
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| {
+            let Definition { name: own, aliases, .. } = policy.definition();
+            own == name || aliases.contains(&name)
+        })
     }
 
     pub(crate) fn cost(self) -> Cost {
@@ -110,5 +126,20 @@ impl Policy {
 
     pub(crate) fn share(self) -> Share {
         self.definition().share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_found_by_its_name_and_by_its_american_spelling() {
+        for policy in Policy::ALL {
+            assert_eq!(Policy::named(policy.name()), Some(policy));
+        }
+        assert_eq!(Policy::named("least-utilized"), Some(Policy::LeastUtilised));
+        assert_eq!(Policy::named("Random"), None);
+        assert_eq!(Policy::named(""), None);
     }
 }

@@ -1,6 +1,6 @@
-//! What a client speaks, and how URLs say so.
+//! Protocols of clients, and their URL schemes.
 
-/// What a client speaks.
+/// The protocol of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP: HLS, DASH and anything else behind a URL.
@@ -15,7 +15,7 @@ impl Protocol {
     /// Every protocol.
     pub const ALL: [Self; 3] = [Self::Http, Self::Rtmp, Self::Rtsp];
 
-    /// Its name in the configuration, metrics and logs.
+    /// Returns the name of the protocol in the configuration, metrics and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -25,13 +25,13 @@ impl Protocol {
         }
     }
 
-    /// The one of this name.
+    /// Returns the protocol of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.name() == name)
     }
 
-    /// The schemes of URLs that speak it, over whatever transport.
+    /// Returns the URL schemes of the protocol over any transport.
     #[must_use]
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
@@ -41,7 +41,7 @@ impl Protocol {
         }
     }
 
-    /// Those that speak it over TCP or TLS, and nothing between.
+    /// Returns the URL schemes of the protocol directly over TCP or TLS.
     #[must_use]
     pub fn plain_schemes(self) -> &'static [&'static str] {
         match self {
@@ -51,7 +51,7 @@ impl Protocol {
         }
     }
 
-    /// Whether URLs with this scheme speak it.
+    /// Returns whether URLs with this scheme use the protocol.
     #[must_use]
     pub fn has_scheme(self, scheme: &str) -> bool {
         self.schemes().contains(&scheme)
@@ -62,19 +62,19 @@ impl Protocol {
     }
 }
 
-/// The scheme of a URL that speaks one of the protocols: in lower case, without a colon.
+/// The URL scheme of one of the protocols, in lower case and without a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheme(&'static str);
 
 impl Scheme {
-    /// The one of this name, in whatever case (RFC 3986 section 3.1).
+    /// Returns the scheme of this name, ignoring case (RFC 3986 section 3.1).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let mut known = Protocol::ALL.iter().flat_map(|protocol| protocol.schemes());
         known.find(|scheme| scheme.eq_ignore_ascii_case(name)).map(|scheme| Self(scheme))
     }
 
-    /// Its name.
+    /// Returns the name of the scheme.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0

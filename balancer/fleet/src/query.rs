@@ -1,4 +1,4 @@
-//! What a client asks the selector for.
+//! The query that a choice answers.
 
 use std::net::IpAddr;
 
@@ -8,23 +8,24 @@ use crate::protocol::Protocol;
 use crate::random::mix_wide;
 use crate::zone_id::ZoneId;
 
-/// What a client wants.
+/// A client that needs an edge.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SelectionQuery<'a> {
-    /// What it will speak to the edge; any, when that is not known.
+    /// The protocol that the edge must serve. `None` when it is unknown: every edge is eligible then.
     pub protocol: Option<Protocol>,
-    /// Where it is.
+    /// The client's zone. `None` when no zone is configured for its address: edges of all zones are eligible then.
     pub zone: Option<ZoneId>,
-    /// The stream that it names, hashed as [`weir_protocol::stream`] does.
+    /// A hash of the requested stream, as [`weir_protocol::stream`] computes it.
     pub stream: Option<u64>,
-    /// A hash of its address, for [`Policy::Hash`](crate::Policy::Hash).
+    /// A hash of the client's address, for [`Policy::Hash`](crate::Policy::Hash).
     pub client: u64,
-    /// Edges that it could not be brought to, and that are passed over now. Only a few: each edge is compared with all.
-    pub not: &'a [EdgeId],
+    /// Edges that must not be chosen, because the client could not be sent there. A few at most: each candidate is
+    /// compared with all of them.
+    pub excluded: &'a [EdgeId],
 }
 
 impl SelectionQuery<'_> {
-    /// What [`SelectionQuery::client`] is for a client at this address.
+    /// Returns [`SelectionQuery::client`] for a client at this address.
     #[must_use]
     pub fn client_hash(address: IpAddr) -> u64 {
         let bits = match address {

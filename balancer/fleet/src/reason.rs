@@ -1,19 +1,20 @@
-//! Why a client got the edge that it got, or none: the codes that stand in logs, metrics and answers.
+//! Reason codes in logs, metrics and responses: why a client got an edge, or none.
 
-/// Why this edge, or this other place.
+/// Why a client got this edge, or the overflow target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The policy chose it.
     Policy,
-    /// It has the client's stream already.
+    /// The edge already has the client's stream.
     AffinityWarm,
-    /// Nobody has the stream, or who has it is busier than the others: the first of the stream's own order of edges.
+    /// No edge has the stream, or those that have it are busier than the others: the first edge in the order of the
+    /// stream.
     AffinityHash,
-    /// The client's zone has no edge for it; another zone has.
+    /// The client's zone has no edge for the client, but another zone has.
     SpillZone,
-    /// No edge takes it: the configured place elsewhere.
+    /// No edge accepts the client, which gets the configured overflow target.
     Overflow,
-    /// Every edge is full, and the configuration says that full edges are better than none.
+    /// Every edge is full, and the configuration prefers a full edge to none.
     BestEffort,
 }
 
@@ -22,7 +23,7 @@ impl Reason {
     pub const ALL: [Self; 6] =
         [Self::Policy, Self::AffinityWarm, Self::AffinityHash, Self::SpillZone, Self::Overflow, Self::BestEffort];
 
-    /// A stable name for metrics, logs and answers.
+    /// Returns a stable name for metrics, logs and responses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -36,32 +37,32 @@ impl Reason {
     }
 }
 
-/// Why a client got nothing.
+/// Why a client was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No edge is known.
+    /// No edge is tracked.
     #[error("no edge has reported yet")]
     NoEdge,
-    /// Every known edge is paused, draining, stopping, silent or not allowed.
-    #[error("no edge takes clients now")]
+    /// Every tracked edge is paused, draining, stopping, timed out, stale or disallowed.
+    #[error("no edge is accepting clients")]
     NoneAvailable,
-    /// Edges take clients, but none of them in this protocol.
+    /// Edges accept clients, but none of them serves the protocol.
     #[error("no edge serves this protocol")]
     ProtocolNotServed,
-    /// Edges take clients, but none in the client's zone, nor in a zone that it may spill to.
+    /// Edges accept clients, but none in the client's zone or in a zone that it may spill to.
     #[error("no edge serves this zone")]
     ZoneNotServed,
-    /// Every edge that could take the client is at its limits.
+    /// Every edge that could accept the client has reached a limit.
     #[error("every edge is full")]
     Full,
-    /// The client has been here before, and would be again.
-    #[error("redirected in a circle")]
+    /// The client was redirected from here and would return, or requests one URL too often.
+    #[error("redirect loop")]
     Loop,
-    /// The client was to be relayed, and none of the edges that were tried could be reached.
-    #[error("no edge could be reached")]
+    /// The client had to be relayed, and none of the edges that were tried could be reached.
+    #[error("no edge is reachable")]
     Unreachable,
-    /// The client was to be relayed, and this balancer relays as many as it may.
-    #[error("as many clients are relayed as may be")]
+    /// The client had to be relayed, and this balancer has reached its limit of relayed sessions.
+    #[error("relay session limit reached")]
     RelayFull,
 }
 
@@ -78,7 +79,7 @@ impl Refusal {
         Self::RelayFull,
     ];
 
-    /// A stable name for metrics, logs and answers.
+    /// Returns a stable name for metrics, logs and responses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -94,31 +95,31 @@ impl Refusal {
     }
 }
 
-/// Why an edge is not considered for a client.
+/// Why an edge is excluded from a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exclusion {
-    /// It reports that it takes none.
+    /// The edge reports that it is paused.
     Paused,
-    /// It reports that it is being emptied.
+    /// The edge reports that it is draining.
     Draining,
-    /// It said goodbye.
+    /// The edge reports that it is shutting down.
     Stopping,
-    /// It has been silent for longer than the timeout.
+    /// The edge has been silent for longer than the timeout.
     TimedOut,
-    /// It has been silent for more than four of its intervals.
+    /// The edge has been silent for more than four of its intervals.
     Stale,
-    /// It names a host that clients may not be sent to.
+    /// The edge names a host that clients may not be redirected to.
     Disallowed,
-    /// It is at one of its limits.
+    /// The edge has reached a limit.
     Full,
-    /// It does not serve the client's protocol.
+    /// The edge does not serve the client's protocol.
     Protocol,
-    /// It is in a zone that the client is not sent to.
+    /// The edge is in a zone that the client is not sent to.
     Zone,
 }
 
 impl Exclusion {
-    /// A stable name for the explanation of a choice.
+    /// Returns a stable name for the explanation of a choice.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

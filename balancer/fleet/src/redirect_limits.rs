@@ -1,20 +1,21 @@
-//! Where clients may be sent: so that one stolen key makes no open redirector of a balancer.
+//! Limits on redirects, so that a stolen key does not turn a balancer into an open redirector.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The hosts and networks that an edge's redirect address must be in. Without any, every address will do.
+/// The hosts and networks that the redirect address of an edge must be in. Without any, every address is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct RedirectLimits {
-    /// Names: a host is in one when it is the name itself or ends in a dot and the name. Lower case, without a leading dot.
+    /// Domain names, in lower case and without a leading dot. A host matches if it is the name itself, or ends in a dot
+    /// and the name.
     pub hosts: Vec<String>,
-    /// Networks.
+    /// Networks, for hosts that are addresses.
     pub networks: Vec<IpNet>,
 }
 
 impl RedirectLimits {
-    /// Whether clients may be sent to `host`: a name, or an address, IPv6 with or without brackets.
+    /// Returns whether clients may be redirected to `host`: a name or an address, IPv6 with or without brackets.
     #[must_use]
     pub fn allow(&self, host: &str) -> bool {
         if self.hosts.is_empty() && self.networks.is_empty() {
@@ -24,9 +25,10 @@ impl RedirectLimits {
         if let Ok(address) = bare.parse::<IpAddr>() {
             return self.networks.iter().any(|network| network.contains(&address.to_canonical()));
         }
-        // A name with a dot at its end is the same name (RFC 1034 section 3.1).
+        // A trailing dot does not change a name (RFC 1034 section 3.1).
         let name = host.trim_end_matches('.').to_ascii_lowercase();
-        // Clients take `2130706433` and `0x7f.1` for addresses: what ends in a number is no name (WHATWG URL, host parsing).
+        // Clients parse `2130706433` and `0x7f.1` as addresses: a host whose last label starts with a digit is not a
+        // name (WHATWG URL, host parsing).
         let last = name.rsplit('.').next().unwrap_or_default();
         let is_name = !last.starts_with(|first: char| first.is_ascii_digit());
         let is_in = |host: &String| {
@@ -48,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_given_hosts_and_networks_are_allowed() {
+    fn only_the_configured_hosts_and_networks_are_allowed() {
         for host in [
             "edge.example.com",
             "a.edge.example.com",

@@ -1,17 +1,17 @@
-//! What is relayed to an edge: counted by the fronts, shown by the administration.
+//! Traffic relayed to an edge, counted by the fronts and shown by the administration.
 
 use std::ops::AddAssign;
 
-/// What was relayed.
+/// Counters of the traffic that is relayed to an edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayCounters {
-    /// Sessions that are open now, those included whose edge is being connected to.
+    /// Open sessions, including those whose connection to the edge is being established.
     pub sessions: usize,
-    /// Sessions that were opened, ever.
+    /// Sessions opened since the start of the balancer.
     pub sessions_total: u64,
-    /// Bytes that went from clients to the edge.
+    /// Bytes relayed from clients to the edge.
     pub bytes_to_edge: u64,
-    /// Bytes that went from the edge to clients.
+    /// Bytes relayed from the edge to clients.
     pub bytes_to_client: u64,
 }
 

@@ -1,37 +1,37 @@
-//! How edges are chosen: the policy, and what goes with it.
+//! Rules of selection: the policy, and the options beside it.
 
 use std::time::Duration;
 
 use crate::policy::{Cost, Policy};
 
-/// What happens to a client when every edge is full, and there is no place elsewhere.
+/// What happens to a client when every edge is full and its protocol has no overflow target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// It is refused, and told when to come again.
+    /// The client is refused, and told when to retry.
     #[default]
     Refuse,
-    /// It gets the least utilised of the full edges.
+    /// The client gets the least utilised of the full edges.
     BestEffort,
 }
 
-/// How edges are chosen.
+/// How edges are selected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// By what.
+    /// The policy.
     pub policy: Policy,
-    /// Whether clients of one stream are kept together as far as the load allows.
+    /// Whether clients of a stream are sent to few edges, as far as the load stays balanced.
     pub affinity: bool,
-    /// How long a new edge takes to get its full share.
+    /// The time that a new edge takes to get its full share of clients.
     pub ramp: Duration,
-    /// The share of all processors at which an edge is full, above 0 to 1. Without it CPU does not count.
+    /// The share of all processors at which an edge is full: above 0, up to 1. `None` ignores CPU load.
     pub cpu_limit: Option<f32>,
-    /// When every edge is full.
+    /// What happens to a client when every edge is full.
     pub when_full: WhenFull,
 }
 
 impl Rules {
-    /// Whether edges stand in an order that is each stream's own.
-    pub(super) fn needs_order(&self) -> bool {
+    /// Returns whether choices depend on the order of edges for a stream.
+    pub(super) fn needs_stream_order(&self) -> bool {
         self.affinity || self.policy.cost() == Cost::StreamOrder
     }
 }

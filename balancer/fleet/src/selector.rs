@@ -1,37 +1,46 @@
-//! Which edge gets this client: filter, affinity, policy, fallback.
+//! The choice of an edge for a client: filter, affinity, policy, fallback.
 //!
-//! A choice reads a snapshot, allocates nothing and takes no lock. The edges of a pool have passed the filter when the
-//! snapshot was made; what can change since then is looked at again for each edge that is drawn.
+//! | file       | contents                                                                   |
+//! |------------|----------------------------------------------------------------------------|
+//! | this one   | the selector, and the fallbacks                                            |
+//! | [`search`] | the search for one client: its zone, other zones, affinity, policy         |
+//! | [`draw`]   | how a policy takes an edge from a pool                                     |
+//! | [`best`]   | the edge of the lowest cost                                                |
+//! | [`rank`]   | several edges for one client, in the order of preference                   |
+//!
+//! A choice reads a snapshot, allocates nothing and takes no lock. The edges of a pool passed the filter when the
+//! snapshot was made; what may have changed since is checked again for each edge that is drawn.
 
-mod attempt;
+mod best;
+mod draw;
 mod rank;
+mod search;
 
 use std::sync::Arc;
 
-pub use rank::MOST_RANKED;
-
-use crate::Snapshot;
+pub use self::rank::MAX_RANKED;
+use self::search::Search;
 use crate::affinity::Affinity;
 use crate::edge::Edge;
 use crate::protocol::Protocol;
 use crate::query::SelectionQuery;
 use crate::random::Random;
 use crate::reason::{Reason, Refusal};
-use crate::selector::attempt::Attempt;
 use crate::settings::FleetSettings;
+use crate::snapshot::Snapshot;
 use crate::time::Time;
 
-/// Where a client goes.
+/// The destination that was chosen for a client.
 #[derive(Clone, Copy, Debug)]
 pub enum Choice<'s> {
-    /// To this edge.
+    /// This edge.
     Edge(&'s Arc<Edge>, Reason),
-    /// To the configured place elsewhere.
+    /// The configured overflow target.
     Overflow,
 }
 
 impl Choice<'_> {
-    /// Why.
+    /// Returns the reason of the choice.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -41,33 +50,33 @@ impl Choice<'_> {
     }
 }
 
-/// Chooses edges for clients.
+/// Chooses edges for clients. Shared by all threads.
 #[derive(Debug)]
 pub struct Selector {
     settings: FleetSettings,
     affinity: Option<Affinity>,
-    /// The protocols whose clients can go elsewhere when no edge takes them; any, for those whose protocol is not known.
+    /// The protocols that have an overflow target. If any has, so have clients of unknown protocol.
     overflow: Box<[Protocol]>,
 }
 
 impl Selector {
-    /// A selector on these settings; clients of the protocols in `overflow` have a place elsewhere.
+    /// Returns a selector with these settings. The protocols in `overflow` have an overflow target.
     #[must_use]
     pub fn new(settings: FleetSettings, overflow: impl IntoIterator<Item = Protocol>) -> Self {
         let affinity = settings.rules.affinity.then(Affinity::new);
         Self { settings, affinity, overflow: overflow.into_iter().collect() }
     }
 
-    /// The settings that it chooses on.
+    /// Returns the settings of the selector.
     #[must_use]
     pub fn settings(&self) -> &FleetSettings {
         &self.settings
     }
 
-    /// Chooses, and counts the hand-out. `random` is any random number.
+    /// Chooses an edge and counts the assignment. `random` is any random number.
     ///
     /// # Errors
-    /// [`Refusal`] when there is nobody; nothing is counted then.
+    /// [`Refusal`] when there is no edge for the client. Nothing is counted then.
     pub fn assign<'s>(
         &self,
         snapshot: &'s Snapshot,
@@ -75,20 +84,20 @@ impl Selector {
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        let choice = self.attempt(snapshot, request, now, random, true)?;
+        let choice = self.choose(snapshot, request, now, random, true)?;
         if let Choice::Edge(edge, _) = choice {
             edge.load.assign(now);
             if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
-                affinity.note(stream, edge.slot(), now);
+                affinity.record(stream, edge.slot(), now);
             }
         }
         Ok(choice)
     }
 
-    /// Chooses, and counts nothing.
+    /// Chooses an edge and counts nothing.
     ///
     /// # Errors
-    /// [`Refusal`] when there is nobody.
+    /// [`Refusal`] when there is no edge for the client.
     pub fn preview<'s>(
         &self,
         snapshot: &'s Snapshot,
@@ -96,49 +105,49 @@ impl Selector {
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        self.attempt(snapshot, request, now, random, false)
+        self.choose(snapshot, request, now, random, false)
     }
 
-    fn attempt<'s>(
+    fn choose<'s>(
         &self,
         snapshot: &'s Snapshot,
         request: &SelectionQuery<'_>,
         now: Time,
         random: u64,
-        is_meant: bool,
+        counts: bool,
     ) -> Result<Choice<'s>, Refusal> {
         let forecast = snapshot.forecast(now);
-        let mut attempt =
-            Attempt { selector: self, snapshot, request, forecast, random: Random::new(random), is_meant };
+        let mut search = Search { selector: self, snapshot, request, forecast, random: Random::new(random), counts };
         let found = match request.zone {
-            None => attempt.in_pool(snapshot.pools.anywhere(request.protocol), None),
-            Some(zone) => attempt.in_zone_of_client(zone),
+            None => search.search_pool(snapshot.pools.any_zone(request.protocol), None),
+            Some(zone) => search.search_zones(zone),
         };
-        if let Some((place, reason)) = found {
-            return Ok(Choice::Edge(&snapshot.edges[place as usize], reason));
+        if let Some((index, reason)) = found {
+            return Ok(Choice::Edge(&snapshot.edges[index as usize], reason));
         }
         if request.protocol.map_or(!self.overflow.is_empty(), |protocol| self.overflow.contains(&protocol)) {
             return Ok(Choice::Overflow);
         }
-        if let Some(place) = snapshot.pools.last_resort(request.protocol).and_then(|pool| attempt.beyond_limits(pool)) {
-            return Ok(Choice::Edge(&snapshot.edges[place as usize], Reason::BestEffort));
+        let last_resort = snapshot.pools.last_resort(request.protocol);
+        if let Some(index) = last_resort.and_then(|pool| search.search_beyond_limits(pool)) {
+            return Ok(Choice::Edge(&snapshot.edges[index as usize], Reason::BestEffort));
         }
         Err(snapshot.refusal(request))
     }
 
-    /// The edge in this slot reports the stream.
-    pub(super) fn note_stream(&self, stream: u64, slot: u32, now: Time) {
+    /// Records that the edge in this slot reports the stream.
+    pub(super) fn record_stream(&self, stream: u64, slot: u32, now: Time) {
         if let Some(affinity) = &self.affinity {
-            affinity.note(stream, slot, now);
+            affinity.record(stream, slot, now);
         }
     }
 
-    /// Whether choices look at [`SelectionQuery::stream`].
+    /// Returns whether choices depend on [`SelectionQuery::stream`].
     pub fn needs_streams(&self) -> bool {
-        self.settings.rules.needs_order()
+        self.settings.rules.needs_stream_order()
     }
 
-    /// Whether [`Pool::utilisation`](crate::pool::Pool::utilisation) must be kept up.
+    /// Returns whether choices depend on [`Pool::utilisation`](crate::pool::Pool::utilisation).
     pub(super) fn needs_utilisation(&self) -> bool {
         self.affinity.is_some()
     }

@@ -1,81 +1,85 @@
-//! The fleet as those see it who choose from it.
+//! A snapshot: the fleet at one moment, for the threads that choose from it.
 
 use std::sync::Arc;
 
 use weir_protocol::EdgeId;
 
-use crate::affinity::Ticket;
 use crate::edge::Edge;
-use crate::forecast::{Forecast, Learned};
+use crate::forecast::{Forecast, SharedEstimates};
 use crate::load::Load;
-use crate::pool::Pools;
+use crate::pools::Pools;
 use crate::query::SelectionQuery;
 use crate::reason::Refusal;
 use crate::settings::FleetSettings;
 use crate::state::State;
+use crate::stream_order::Ticket;
 use crate::time::Time;
 
-/// The fleet at one moment; load and liveness in it go on changing.
+/// The fleet at one moment. The set of edges and their descriptions are fixed; load and liveness stay current, since
+/// they are shared with the fleet.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// Every known edge, in the order of their ids.
+    /// Every tracked edge, sorted by id. An edge's position is its index in this crate.
     pub edges: Box<[Arc<Edge>]>,
-    /// Their loads, so that a draw has one pointer less to follow.
+    /// The loads of the edges by index: a draw has one pointer less to follow.
     pub(super) loads: Box<[Arc<Load>]>,
-    /// What their places in the orders of streams depend on; empty when nobody asks for an order.
+    /// The tickets of the edges by index. Empty when no choice depends on the order of edges for a stream.
     pub(super) tickets: Box<[Ticket]>,
-    /// Which of them is in which slot.
-    pub(super) places: Box<[u32]>,
+    /// The index of the edge in each slot.
+    indices: Box<[u32]>,
     pub(super) pools: Arc<Pools>,
-    pub(super) learned: Arc<Learned>,
+    estimates: Arc<SharedEstimates>,
 }
 
+/// Stands for a slot without an edge.
+const NO_INDEX: u32 = u32::MAX;
+
 impl Snapshot {
-    pub(super) fn new(edges: Box<[Arc<Edge>]>, settings: &FleetSettings, learned: Arc<Learned>) -> Self {
+    pub(super) fn new(edges: Box<[Arc<Edge>]>, settings: &FleetSettings, estimates: Arc<SharedEstimates>) -> Self {
         let slots = edges.iter().map(|edge| edge.slot() as usize + 1).max().unwrap_or(0);
-        let mut places = vec![u32::MAX; slots].into_boxed_slice();
-        for (place, edge) in (0..).zip(&edges) {
-            places[edge.slot() as usize] = place;
+        let mut indices = vec![NO_INDEX; slots].into_boxed_slice();
+        for (index, edge) in (0..).zip(&edges) {
+            indices[edge.slot() as usize] = index;
         }
         Self {
             loads: edges.iter().map(|edge| Arc::clone(&edge.load)).collect(),
-            tickets: if settings.rules.needs_order() {
+            tickets: if settings.rules.needs_stream_order() {
                 edges.iter().map(|edge| edge.ticket()).collect()
             } else {
                 Box::default()
             },
             pools: Arc::new(Pools::new(&edges, &settings.rules, &settings.zones)),
-            places,
+            indices,
             edges,
-            learned,
+            estimates,
         }
     }
 
-    /// The edge with this id.
+    /// Returns the edge with this id.
     #[must_use]
     pub fn edge(&self, id: EdgeId) -> Option<&Arc<Edge>> {
-        let place = self.edges.binary_search_by_key(&id, |edge| edge.id).ok()?;
-        self.edges.get(place)
+        let index = self.edges.binary_search_by_key(&id, |edge| edge.id).ok()?;
+        self.edges.get(index)
     }
 
-    /// How many edges are in this state.
+    /// Returns the number of edges in this state.
     #[must_use]
     pub fn count(&self, state: State) -> usize {
         self.edges.iter().filter(|edge| edge.load.state() == state).count()
     }
 
-    /// What holds for all edges at this moment.
+    /// Returns the estimates for the whole fleet, for choices at `now`.
     #[must_use]
     pub fn forecast(&self, now: Time) -> Forecast {
-        self.learned.forecast(now)
+        self.estimates.forecast(now)
     }
 
-    /// Where the edge in this slot is, if it is here.
-    pub(super) fn place(&self, slot: u32) -> Option<u32> {
-        self.places.get(slot as usize).copied().filter(|place| *place != u32::MAX)
+    /// Returns the index of the edge in this slot, if the snapshot has it.
+    pub(super) fn index_of_slot(&self, slot: u32) -> Option<u32> {
+        self.indices.get(slot as usize).copied().filter(|index| *index != NO_INDEX)
     }
 
-    /// Why nobody could be chosen.
+    /// Returns why no edge could be chosen.
     pub(super) fn refusal(&self, request: &SelectionQuery<'_>) -> Refusal {
         if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(request) }
     }

@@ -1,20 +1,20 @@
-//! Whether an edge takes clients.
+//! The state of an edge.
 
 use weir_protocol::report::Status;
 
-/// Whether an edge gets clients.
+/// The state of an edge: reported, or timed out. Only a running edge gets clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// It does.
+    /// The edge accepts clients.
     Running = 0,
-    /// It reports that it takes none.
+    /// The edge reports that it accepts no clients.
     Paused = 1,
-    /// It reports that it is being emptied.
+    /// The edge reports that it accepts no clients and waits for its sessions to end.
     Draining = 2,
-    /// Its last report said that it shuts down.
+    /// The edge has reported that it is shutting down.
     Stopping = 3,
-    /// It has not reported for too long.
+    /// The edge has been silent for longer than the timeout.
     TimedOut = 4,
 }
 
@@ -22,7 +22,7 @@ impl State {
     /// Every state.
     pub const ALL: [Self; 5] = [Self::Running, Self::Paused, Self::Draining, Self::Stopping, Self::TimedOut];
 
-    /// A stable name for metrics and logs.
+    /// Returns a stable name for metrics and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl State {
     }
 
     pub(super) fn from_u8(value: u8) -> Self {
-        // Only `State as u8` is ever stored; an edge in a state that nobody knows would get no clients.
+        // Only `State as u8` is ever stored. An edge with any other value would get no clients.
         Self::ALL.get(usize::from(value)).copied().unwrap_or(Self::TimedOut)
     }
 }

@@ -1,4 +1,4 @@
-//! Countries and continents, by the codes that geographical databases use.
+//! Countries and continents, by the codes that geolocation databases use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,11 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Country([u8; 2]);
 
-/// A continent, by the code that GeoNames and MaxMind give it.
+/// A continent, by the code that GeoNames and MaxMind use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Continent([u8; 2]);
 
-/// The codes of ISO 3166-1 that are officially assigned, and `XK`, which that leaves to its users, and which databases
-/// use for Kosovo.
+/// The officially assigned codes of ISO 3166-1, and `XK`, a user-assigned code that databases use for Kosovo.
 const COUNTRIES: &str = "\
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
     CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR \
@@ -25,7 +24,7 @@ const COUNTRIES: &str = "\
 /// Africa, Antarctica, Asia, Europe, North America, Oceania, South America.
 const CONTINENTS: &str = "AF AN AS EU NA OC SA";
 
-/// The text is no code of a country.
+/// The text is not a country code.
 #[derive(Debug, thiserror::Error)]
 #[error("`{written}` is not a country: {}", self.remedy())]
 pub struct ParseCountryError {
@@ -42,7 +41,7 @@ impl ParseCountryError {
     }
 }
 
-/// The text is no code of a continent.
+/// The text is not a continent code.
 #[derive(Debug, thiserror::Error)]
 #[error("`{written}` is not a continent: expected one of `{}`", CONTINENTS.replace(' ', "`, `"))]
 pub struct ParseContinentError {
@@ -88,7 +87,7 @@ mod tests {
     #[test]
     fn every_assigned_code_is_listed_once_and_in_order() {
         let codes: Vec<&str> = COUNTRIES.split(' ').collect();
-        // 249 are assigned, and one is Kosovo's.
+        // 249 assigned codes, and Kosovo's.
         assert_eq!(codes.len(), 250);
         assert!(codes.is_sorted_by(|code, next| code < next));
         for code in codes {
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_none_is_refused_with_what_was_meant() {
+    fn an_invalid_code_is_rejected_with_the_expected_one() {
         for (text, message) in [
             ("UK", "`UK` is not a country: the United Kingdom's code is `GB`"),
             ("EU", "`EU` is not a country: Europe is a continent: name it in `continents`"),

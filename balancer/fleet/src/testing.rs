@@ -1,5 +1,4 @@
-//! Fixtures for tests: reports, moments, snapshots and fleets. Behind the feature `testing`, for the crates that use this
-//! one.
+//! Fixtures for tests: reports, moments and snapshots. Behind the feature `testing`, for the tests of other crates.
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a test that fails")]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,19 +8,19 @@ use std::time::Duration;
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
-use crate::forecast::Learned;
+use crate::forecast::SharedEstimates;
 use crate::{Edge, FleetSettings, Lifetimes, Origin, Snapshot, Time};
 
-/// Where reports come from: loopback, sealed with a key of id `01010101`.
+/// The sender of reports: the loopback address, with a key of id `01010101`.
 pub const SOURCE: Origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([1; 4]), duplicate: None };
 
-/// FleetSettings without any limit.
+/// The default settings, which allow redirects to any host.
 pub static ANYWHERE: LazyLock<FleetSettings> = LazyLock::new(FleetSettings::default);
 
-/// A timeout of five seconds; edges are forgotten after an hour.
+/// A timeout of five seconds, and an hour until an edge is forgotten.
 pub const LIFETIMES: Lifetimes = Lifetimes { timeout: Duration::from_secs(5), forget_after: Duration::from_secs(3600) };
 
-/// A report of an idle edge.
+/// Returns a report of an idle edge.
 #[must_use]
 pub fn report() -> Report<'static> {
     let mut report = Report::new(1, 1, Duration::from_millis(2500));
@@ -29,25 +28,25 @@ pub fn report() -> Report<'static> {
     report
 }
 
-/// A moment, in milliseconds after the start.
+/// Returns the moment this number of milliseconds after the origin.
 #[must_use]
 pub fn at(milliseconds: u64) -> Time {
     Time::after_origin(Duration::from_millis(milliseconds))
 }
 
-/// An edge id made of one byte.
+/// Returns an edge id that consists of one byte, repeated.
 #[must_use]
 pub fn id(byte: u8) -> EdgeId {
     EdgeId([byte; 16])
 }
 
-/// A snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
+/// Returns a snapshot of edges that sent these reports at the origin of time, with the ids 1, 2, ….
 #[must_use]
 pub fn snapshot_on(settings: &FleetSettings, reports: &[Report<'_>]) -> Snapshot {
     snapshot_at(settings, reports.iter().map(|report| (report, at(0))))
 }
 
-/// As [`snapshot_on`], but the edges sent their reports at these times.
+/// As [`snapshot_on`], with reports sent at these times.
 pub fn snapshot_at<'a>(
     settings: &FleetSettings,
     reports: impl IntoIterator<Item = (&'a Report<'a>, Time)>,
@@ -56,10 +55,14 @@ pub fn snapshot_at<'a>(
         let id = id(u8::try_from(slot + 1).unwrap());
         Arc::new(Edge::in_slot(slot, id, report, SOURCE, settings, time.into()))
     });
-    Snapshot::new(edges.collect(), settings, Arc::new(Learned::new(LIFETIMES.timeout)))
+    Snapshot::new(edges.collect(), settings, Arc::new(SharedEstimates::new(LIFETIMES.timeout)))
 }
 
-/// A snapshot of these edges.
+/// Returns a snapshot of these edges.
 pub fn snapshot_of(edges: impl IntoIterator<Item = Edge>) -> Snapshot {
-    Snapshot::new(edges.into_iter().map(Arc::new).collect(), &ANYWHERE, Arc::new(Learned::new(LIFETIMES.timeout)))
+    Snapshot::new(
+        edges.into_iter().map(Arc::new).collect(),
+        &ANYWHERE,
+        Arc::new(SharedEstimates::new(LIFETIMES.timeout)),
+    )
 }

@@ -1,11 +1,11 @@
-//! Time as an argument.
+//! Moments, which are arguments in this crate.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A moment on a monotonic clock whose origin is its owner's affair: the balancer's start, or that of a simulation.
+/// A moment on a monotonic clock, in microseconds. Its origin is the start of the balancer, or of a simulation.
 ///
-/// It is a plain number so that it can be kept in an atomic.
+/// A plain number, so that it fits into an atomic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time(u64);
 
@@ -13,14 +13,14 @@ impl Time {
     /// The origin of the clock.
     pub const ORIGIN: Self = Self(0);
 
-    /// The moment this long after the origin.
+    /// Returns the moment `elapsed` after the origin.
     #[must_use]
     pub fn after_origin(elapsed: Duration) -> Self {
         // 2^64 microseconds are 584,000 years.
         Self(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// Microseconds since the origin.
+    /// Returns the microseconds since the origin.
     #[must_use]
     pub fn as_micros(self) -> u64 {
         self.0
@@ -33,7 +33,7 @@ impl Time {
     }
 }
 
-/// The time from `earlier` to `self`; zero when it is the other way round.
+/// The time from `earlier` to `self`, or zero if `earlier` is later.
 impl Sub for Time {
     type Output = Duration;
 
@@ -50,16 +50,16 @@ impl Add<Duration> for Time {
     }
 }
 
-/// A moment on both clocks: the monotonic one, and the time of day.
+/// A moment on the monotonic clock and on the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// What ages and timeouts are counted in.
+    /// The moment on the monotonic clock, for ages and timeouts.
     pub monotonic: Time,
-    /// Milliseconds since the Unix epoch, to compare the clocks of edges with.
+    /// Milliseconds since the Unix epoch, for the clock skew of edges.
     pub unix: u64,
 }
 
-/// At the Unix epoch, for where the time of day does not matter.
+/// With the Unix epoch as wall-clock time, where that does not matter.
 impl From<Time> for Moment {
     fn from(monotonic: Time) -> Self {
         Self { monotonic, unix: 0 }

@@ -1,11 +1,11 @@
-//! Zones by number.
+//! The number of a zone.
 
-/// One of the zones that are configured, by its index in [`Zones`](crate::Zones).
+/// The number of a configured zone: its index in [`Zones`](crate::Zones).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(u16);
 
 impl ZoneId {
-    /// Its place among the zones, from 0: for whoever keeps something for each zone in an array.
+    /// Returns the index of the zone, from 0, for arrays with an entry for each zone.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -1,44 +1,47 @@
-//! Zones (sites, regions): which one a client is in, and where its clients go when it has no edge for them.
+//! Zones (sites, regions): which one a client is in, and where its clients spill to.
+
+mod error;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub use self::error::{Error, Fault, Location};
 use crate::network_table::{NetworkTable, canonical};
 use crate::territory::{Continent, Country};
 use crate::zone_id::ZoneId;
 
-/// What is said of one zone.
+/// The definition of a zone.
 #[derive(Clone, Debug, Default)]
 pub struct ZoneDefinition {
-    /// As edges report it.
+    /// The name, as edges report it.
     pub name: String,
-    /// Networks of clients.
+    /// The networks of clients.
     pub networks: Vec<IpNet>,
-    /// Countries of clients that are in no network of any zone.
+    /// The countries of clients that are in no network of any zone.
     pub countries: Vec<Country>,
-    /// Continents of clients that are in no network and no country of any zone.
+    /// The continents of clients that are in no network and no country of any zone.
     pub continents: Vec<Continent>,
-    /// The zones that clients go to when this one has no edge for them, the first that has one; [`ANY`] for all others.
+    /// The zones that clients are sent to when this one has no edge for them: the first that has one. [`ANY`] stands
+    /// for all others.
     pub spill: Vec<String>,
 }
 
 /// In [`ZoneDefinition::spill`], every other edge.
 pub const ANY: &str = "*";
 
-/// Where clients of a zone go when it has no edge for them.
+/// Where clients of a zone are sent when it has no edge for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spill<'a> {
     /// These zones, in this order.
     pub first: &'a [ZoneId],
-    /// And then any other edge, those in zones that are not configured and those in none included.
+    /// Whether any other edge follows, including edges in zones that are not configured, and edges without a zone.
     pub then_any: bool,
 }
 
-/// Every zone that is configured.
+/// The configured zones.
 #[derive(Clone, Debug, Default)]
 pub struct Zones {
     zones: Vec<Zone>,
@@ -56,10 +59,10 @@ struct Zone {
 }
 
 impl Zones {
-    /// Makes zones of what is said of them.
+    /// Returns zones with these definitions.
     ///
     /// # Errors
-    /// [`Error`], when that contradicts itself.
+    /// [`Error`] when the definitions contradict each other.
     pub fn new(definitions: Vec<ZoneDefinition>) -> Result<Self, Error> {
         let mut ids = HashMap::new();
         for (index, definition) in definitions.iter().enumerate() {
@@ -69,7 +72,7 @@ impl Zones {
             }
             let id = ZoneId::at(u16::try_from(index).map_err(|_| fault(Fault::TooMany))?);
             if ids.insert(definition.name.clone(), id).is_some() {
-                return Err(fault(Fault::NameTwice(definition.name.clone())));
+                return Err(fault(Fault::DuplicateName(definition.name.clone())));
             }
         }
         let networks = owners(&definitions, Location::Network, |zone| zone.networks.iter().copied().map(canonical))?;
@@ -82,45 +85,51 @@ impl Zones {
         })
     }
 
-    /// The zone of this name.
+    /// Returns the zone of this name.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<ZoneId> {
         self.ids.get(name).copied()
     }
 
-    /// What the zone is called. `id` must be of these zones.
+    /// Returns the name of a zone.
+    ///
+    /// # Panics
+    /// When `id` is not one of these zones.
     #[must_use]
     pub fn name(&self, id: ZoneId) -> &str {
         &self.zones[id.index()].name
     }
 
-    /// Where clients of the zone go when it has no edge for them. `id` must be of these zones.
+    /// Returns where clients of a zone are sent when it has no edge for them.
+    ///
+    /// # Panics
+    /// When `id` is not one of these zones.
     #[must_use]
     pub fn spill(&self, id: ZoneId) -> Spill<'_> {
         let zone = &self.zones[id.index()];
         Spill { first: &zone.spill, then_any: zone.spills_anywhere }
     }
 
-    /// The zone that has the smallest network around `address`. Allocates nothing, takes no lock.
+    /// Returns the zone with the smallest network that contains `address`. Allocates nothing and takes no lock.
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Option<ZoneId> {
         self.networks.of(address)
     }
 
-    /// The zone that has this country, or else this continent: the smaller counts.
+    /// Returns the zone with this country, or else with this continent.
     #[must_use]
     pub fn of_territory(&self, country: Option<Country>, continent: Option<Continent>) -> Option<ZoneId> {
         let by_country = country.and_then(|country| self.countries.get(&country));
         by_country.or_else(|| self.continents.get(&continent?)).copied()
     }
 
-    /// How many zones there are.
+    /// Returns the number of zones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.zones.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no zones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty()
@@ -134,14 +143,14 @@ impl Zone {
                 Some((last, before)) if last == ANY => (before, true),
                 _ => (definition.spill.as_slice(), false),
             };
-            let resolve = |(place, name): (usize, &String)| {
+            let resolve = |(position, name): (usize, &String)| {
                 let fault = match ids.get(name) {
-                    Some(&id) if id.index() == index => Fault::SpillIntoItself,
+                    Some(&id) if id.index() == index => Fault::SpillsIntoItself,
                     Some(&id) => return Ok(id),
                     None if name == ANY => Fault::AnyBeforeOthers,
-                    None => Fault::SpillUnknown(name.clone()),
+                    None => Fault::UnknownSpill(name.clone()),
                 };
-                Err(Error { definition: index, location: Location::Spill(place), fault })
+                Err(Error { definition: index, location: Location::Spill(position), fault })
             };
             let spill = spill.iter().enumerate().map(resolve).collect::<Result<_, _>>()?;
             Ok(Self { name: definition.name, spill, spills_anywhere })
@@ -150,110 +159,25 @@ impl Zone {
     }
 }
 
-/// Who has what, when nobody has what another has. To say the same twice of one zone does no harm.
+/// Returns the zone that has each value, given that no two zones have the same. A zone may name a value twice.
 fn owners<'a, T: Copy + Ord + fmt::Display, I: Iterator<Item = T>>(
     definitions: &'a [ZoneDefinition],
-    place: fn(usize) -> Location,
-    things: impl Fn(&'a ZoneDefinition) -> I,
+    location: fn(usize) -> Location,
+    values: impl Fn(&'a ZoneDefinition) -> I,
 ) -> Result<BTreeMap<T, ZoneId>, Error> {
     let mut owners = BTreeMap::new();
-    // There are no more definitions than numbers: that was checked with the names.
+    // There are at most 65,536 definitions, as was checked with the names.
     for (id, definition) in (0..=u16::MAX).map(ZoneId::at).zip(definitions) {
-        for (index, thing) in things(definition).enumerate() {
-            let owner: ZoneId = *owners.entry(thing).or_insert(id);
+        for (index, value) in values(definition).enumerate() {
+            let owner: ZoneId = *owners.entry(value).or_insert(id);
             if owner != id {
-                let fault = Fault::Shared { what: thing.to_string(), other: definitions[owner.index()].name.clone() };
-                return Err(Error { definition: id.index(), location: place(index), fault });
+                let other = definitions[owner.index()].name.clone();
+                let fault = Fault::Shared { value: value.to_string(), other };
+                return Err(Error { definition: id.index(), location: location(index), fault });
             }
         }
     }
     Ok(owners)
-}
-
-/// What is said of the zones contradicts itself.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{fault}")]
-pub struct Error {
-    /// Of which definition, from 0.
-    pub definition: usize,
-    /// Where in it.
-    pub location: Location,
-    /// What is wrong there.
-    pub fault: Fault,
-}
-
-/// A part of a [`ZoneDefinition`]: its name, or one in its lists, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// The name.
-    Name,
-    /// A network.
-    Network(usize),
-    /// A country.
-    Country(usize),
-    /// A continent.
-    Continent(usize),
-    /// A zone to spill into.
-    Spill(usize),
-}
-
-/// What is wrong with a zone.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// There are more than [`ZoneId`] can number.
-    #[error("there are more than 65536 zones: leave some out")]
-    TooMany,
-    /// It is called [`ANY`].
-    #[error("`*` stands for all zones: give this one another name")]
-    NameIsAny,
-    /// Two have the same name.
-    #[error("zone `{0}` is there twice: make one of the two, or give them different names")]
-    NameTwice(String),
-    /// Two have the same network, country or continent.
-    #[error("`{what}` is in zone `{other}` already: take it out of one of the two")]
-    Shared {
-        /// What they both have.
-        what: String,
-        /// The name of the zone that had it first.
-        other: String,
-    },
-    /// There is no zone of this name to spill into.
-    #[error("there is no zone `{0}` to spill into: add a [[zone]] of this name, or take it out")]
-    SpillUnknown(String),
-    /// The zone itself is where its clients were to go when it has no edge.
-    #[error("a zone cannot spill into itself: take it out")]
-    SpillIntoItself,
-    /// Something follows [`ANY`], where nothing is left.
-    #[error("`*` stands for all other zones: it must be the last")]
-    AnyBeforeOthers,
-}
-
-/// The zones, and what finds a client's: its network, or else its country or continent.
-#[derive(Clone, Debug, Default)]
-pub struct ClientZones {
-    zones: Arc<Zones>,
-    territories: NetworkTable,
-}
-
-impl ClientZones {
-    /// Clients' zones by the networks of `zones`, and then by `territories`: the networks of their countries and continents.
-    #[must_use]
-    pub fn new(zones: Arc<Zones>, territories: NetworkTable) -> Self {
-        Self { zones, territories }
-    }
-
-    /// The zone of the client at `address`. A configured network is more exact than any country, however large it is.
-    /// Allocates nothing, takes no lock.
-    #[must_use]
-    pub fn of(&self, address: IpAddr) -> Option<ZoneId> {
-        self.zones.of(address).or_else(|| self.territories.of(address))
-    }
-
-    /// The zones themselves.
-    #[must_use]
-    pub fn zones(&self) -> &Arc<Zones> {
-        &self.zones
-    }
 }
 
 #[cfg(test)]
@@ -285,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_spill_into_the_given_zones_in_order_and_then_anywhere_or_nowhere() {
+    fn clients_spill_into_the_configured_zones_in_order_and_then_anywhere_or_nowhere() {
         let zones =
             Zones::new(vec![zone("eu", &[], &["us", "asia", "*"]), zone("us", &[], &[]), zone("asia", &[], &["*"])])
                 .unwrap();
@@ -297,52 +221,43 @@ mod tests {
     }
 
     #[test]
-    fn a_country_counts_before_its_continent_and_a_network_before_both() {
-        let france =
-            ZoneDefinition { countries: vec!["FR".parse().unwrap()], ..zone("france", &["192.0.2.0/24"], &[]) };
+    fn a_country_takes_precedence_over_its_continent() {
+        let france = ZoneDefinition { countries: vec!["FR".parse().unwrap()], ..zone("france", &[], &[]) };
         let europe = ZoneDefinition { continents: vec!["EU".parse().unwrap()], ..zone("europe", &[], &[]) };
-        let zones = Arc::new(Zones::new(vec![france, europe]).unwrap());
+        let zones = Zones::new(vec![france, europe]).unwrap();
         let [fr, de, eu] = ["FR", "DE", "EU"];
         let of = |country: &str, continent: &str| zones.of_territory(country.parse().ok(), continent.parse().ok());
         assert_eq!(of(fr, eu), zones.id("france"));
         assert_eq!(of(de, eu), zones.id("europe"));
         assert_eq!(of(de, ""), None);
-        // The database says of a single address that it is elsewhere; the network around it was configured.
-        let exact = NetworkTable::new([("192.0.2.1/32".parse().unwrap(), zones.id("europe").unwrap())]);
-        let clients = ClientZones::new(Arc::clone(&zones), exact);
-        assert_eq!(clients.of("192.0.2.1".parse().unwrap()), zones.id("france"));
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused_where_it_does() {
+    fn a_contradiction_is_rejected_with_its_location() {
         assert_eq!(
             fault(vec![zone("eu", &[], &[]), zone("eu", &[], &[])]),
-            (
-                1,
-                Location::Name,
-                "zone `eu` is there twice: make one of the two, or give them different names".to_owned()
-            )
+            (1, Location::Name, "duplicate zone name `eu`; give each [[zone]] its own name".to_owned())
         );
         assert_eq!(
             fault(vec![zone("eu", &["192.0.2.0/24"], &[]), zone("us", &["10.0.0.0/8", "::ffff:192.0.2.7/120"], &[])]),
             (
                 1,
                 Location::Network(1),
-                "`192.0.2.0/24` is in zone `eu` already: take it out of one of the two".to_owned()
+                "`192.0.2.0/24` already belongs to zone `eu`; remove it from one of the two".to_owned()
             )
         );
-        for (spill, place, message) in [
-            (["*", "us"], 0, "`*` stands for all other zones: it must be the last"),
-            (["us", "eu"], 1, "a zone cannot spill into itself: take it out"),
-            (["asia", "*"], 0, "there is no zone `asia` to spill into: add a [[zone]] of this name, or take it out"),
+        for (spill, position, message) in [
+            (["*", "us"], 0, "`*` stands for all other zones; it must come last"),
+            (["us", "eu"], 1, "a zone cannot spill into itself; remove it from `spill`"),
+            (["asia", "*"], 0, "unknown zone `asia`; add a [[zone]] of this name, or remove it from `spill`"),
         ] {
             let found = fault(vec![zone("eu", &[], &spill), zone("us", &[], &[])]);
-            assert_eq!(found, (0, Location::Spill(place), message.to_owned()));
+            assert_eq!(found, (0, Location::Spill(position), message.to_owned()));
         }
     }
 
     #[test]
-    fn the_same_network_twice_in_one_zone_does_no_harm() {
+    fn a_zone_may_have_the_same_network_twice() {
         assert!(Zones::new(vec![zone("eu", &["192.0.2.0/24", "192.0.2.0/24"], &[])]).is_ok());
     }
 }

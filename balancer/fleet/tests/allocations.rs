@@ -1,4 +1,4 @@
-//! A choice allocates nothing: not with any policy, not with affinity, not when nobody can be chosen.
+//! A choice allocates nothing: with any policy, with and without affinity, and when no edge can be chosen.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -38,8 +38,8 @@ fn a_choice_allocates_nothing() {
                         stream: Some(random % 10),
                         ..SelectionQuery::default()
                     };
-                    let picked = selector.assign(&snapshot, &request, Time::from_micros(random), random);
-                    assert_eq!(picked.is_ok(), status == Status::Running);
+                    let assigned = selector.assign(&snapshot, &request, Time::from_micros(random), random);
+                    assert_eq!(assigned.is_ok(), status == Status::Running);
                 }
             });
             assert_eq!(allocated.count_total, 0, "{policy:?}, affinity {affinity}, {edges} edges {status:?}");

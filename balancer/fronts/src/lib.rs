@@ -325,7 +325,7 @@ impl Front {
             // A path may be long, and only some choices depend on the stream.
             stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
             client: SelectionQuery::client_hash(client.address.ip()),
-            not,
+            excluded: not,
         }
     }
 

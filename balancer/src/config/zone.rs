@@ -143,18 +143,21 @@ mod tests {
     #[test]
     fn conflicting_zones_are_rejected_with_the_line_number_of_the_second() {
         for (second, message) in [
-            ("name = \"eu\"", "7: zone `eu` is there twice: make one of the two, or give them different names"),
-            ("name = \"*\"", "7: `*` stands for all zones: give this one another name"),
+            ("name = \"eu\"", "7: duplicate zone name `eu`; give each [[zone]] its own name"),
+            ("name = \"*\"", "7: `*` stands for all zones and cannot be a name; choose another one"),
             (
                 "name = \"us\"\nnetworks = [\n  \"10.0.0.0/8\",\n  \"192.0.2.0/24\",\n]",
-                "10: `192.0.2.0/24` is in zone `eu` already: take it out of one of the two",
+                "10: `192.0.2.0/24` already belongs to zone `eu`; remove it from one of the two",
             ),
-            ("name = \"us\"\ncountries = [\"FR\"]", "8: `FR` is in zone `eu` already: take it out of one of the two"),
-            ("name = \"us\"\nspill = [\"us\"]", "8: a zone cannot spill into itself: take it out"),
-            ("name = \"us\"\nspill = [\"*\", \"eu\"]", "8: `*` stands for all other zones: it must be the last"),
+            (
+                "name = \"us\"\ncountries = [\"FR\"]",
+                "8: `FR` already belongs to zone `eu`; remove it from one of the two",
+            ),
+            ("name = \"us\"\nspill = [\"us\"]", "8: a zone cannot spill into itself; remove it from `spill`"),
+            ("name = \"us\"\nspill = [\"*\", \"eu\"]", "8: `*` stands for all other zones; it must come last"),
             (
                 "name = \"us\"\nspill = [\n  \"asia\"\n]",
-                "9: there is no zone `asia` to spill into: add a [[zone]] of this name, or take it out",
+                "9: unknown zone `asia`; add a [[zone]] of this name, or remove it from `spill`",
             ),
         ] {
             let first =

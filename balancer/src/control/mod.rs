@@ -161,8 +161,8 @@ impl Control {
     fn queue_command(&mut self, request: CommandRequest) {
         let CommandRequest { edge, action, reply } = request;
         let now = self.now();
-        let id = if self.fleet.knows(edge) {
-            let id = self.commands.give(edge, action, now, u64::from_ne_bytes(random::bytes()));
+        let id = if self.fleet.contains(edge) {
+            let id = self.commands.queue(edge, action, now, u64::from_ne_bytes(random::bytes()));
             let published = self.published.load();
             let address = published.edge(edge).map(|edge| edge.redirect());
             if let Some(command) = self.commands.next(edge, now) {

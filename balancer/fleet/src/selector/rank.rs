@@ -1,34 +1,34 @@
-//! Which edges a client would get, one after the other.
+//! Several edges for one client, in the order of preference.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::Snapshot;
+use super::search::Search;
+use super::{Choice, Selector};
 use crate::edge::Edge;
 use crate::policy::{Cost, Draw};
 use crate::pool::Pool;
 use crate::query::SelectionQuery;
 use crate::random::{Random, mix};
-use crate::selector::attempt::Attempt;
-use crate::selector::{Choice, Selector};
+use crate::snapshot::Snapshot;
 use crate::time::Time;
 
-/// So many edges are named at most: a player that could not play from eight edges will not from the ninth.
-pub const MOST_RANKED: usize = 8;
+/// The maximum number of ranked edges: a player that failed to play from eight edges will fail with the ninth.
+pub const MAX_RANKED: usize = 8;
 
-/// Of larger pools so many are drawn, and the best of them are taken.
-const SAMPLE: usize = 4 * MOST_RANKED;
+/// The number of edges that are drawn from a larger pool, and of which the best are ranked.
+const SAMPLE: usize = 4 * MAX_RANKED;
 
-/// Places with what speaks against them, the least first.
-type Best = SmallVec<[(u32, f32); MOST_RANKED]>;
+/// Indices of edges with their costs, the lowest first.
+type Lowest = SmallVec<[(u32, f32); MAX_RANKED]>;
 
 impl Selector {
-    /// The edges that a client could get at `now`, in the order in which they would be chosen, at most [`MOST_RANKED`].
-    /// Nothing is counted.
+    /// Returns the edges that a client could get at `now`, in the order in which they would be chosen, up to
+    /// [`MAX_RANKED`]. Counts nothing.
     ///
-    /// Edges of the client's zone come before those that it may spill to. Of large pools some are drawn, so that the cost
-    /// does not grow with the fleet, but for the policies that look at every edge in any case.
+    /// Edges of the client's zone come before those of the zones that it may spill to. From a large pool some edges are
+    /// drawn, so that the cost does not grow with the fleet; except with policies that consider every edge in any case.
     #[must_use]
     pub fn rank<'s>(
         &self,
@@ -37,17 +37,17 @@ impl Selector {
         now: Time,
         random: u64,
     ) -> Vec<&'s Arc<Edge>> {
-        let mut ranked: Vec<&Arc<Edge>> = Vec::with_capacity(MOST_RANKED);
+        let mut ranked: Vec<&Arc<Edge>> = Vec::with_capacity(MAX_RANKED);
         if let Ok(Choice::Edge(first, _)) = self.preview(snapshot, request, now, random) {
             ranked.push(first);
         }
         let forecast = snapshot.forecast(now);
         let random = Random::new(mix(random));
-        let mut attempt = Attempt { selector: self, snapshot, request, forecast, random, is_meant: false };
+        let mut search = Search { selector: self, snapshot, request, forecast, random, counts: false };
         for pool in self.pools(snapshot, request).filter(|pool| !pool.is_empty()) {
-            for (place, _) in attempt.best(pool) {
-                let edge = &snapshot.edges[place as usize];
-                if ranked.len() == MOST_RANKED {
+            for (index, _) in search.lowest_costs(pool) {
+                let edge = &snapshot.edges[index as usize];
+                if ranked.len() == MAX_RANKED {
                     return ranked;
                 }
                 if ranked.iter().all(|other| other.id != edge.id) {
@@ -58,46 +58,46 @@ impl Selector {
         ranked
     }
 
-    /// The pools that the client may get an edge of, the nearest first.
+    /// Returns the pools from which the client may get an edge, the client's own zone first.
     fn pools<'s>(&'s self, snapshot: &'s Snapshot, request: &SelectionQuery) -> impl Iterator<Item = &'s Pool> {
         let (pools, protocol) = (&snapshot.pools, request.protocol);
         let spill = request.zone.map(|zone| self.settings.zones.spill(zone));
         let (spill_first, spill_any) = spill.map_or((&[][..], true), |spill| (spill.first, spill.then_any));
         let zones = request.zone.into_iter().chain(spill_first.iter().copied());
-        let near = zones.filter_map(move |zone| pools.in_zone(zone, protocol));
-        near.chain(spill_any.then(|| pools.anywhere(protocol)))
+        let in_zones = zones.filter_map(move |zone| pools.in_zone(zone, protocol));
+        in_zones.chain(spill_any.then(|| pools.any_zone(protocol)))
     }
 }
 
-impl Attempt<'_> {
-    /// The best of a pool, or of some of it.
-    fn best(&mut self, pool: &Pool) -> Best {
+impl Search<'_> {
+    /// Returns the edges of the lowest costs, of a pool or of a sample of it.
+    fn lowest_costs(&mut self, pool: &Pool) -> Lowest {
         let rules = &self.selector.settings.rules;
         let is_by_stream = rules.affinity && self.request.stream.is_some();
         let cost = if is_by_stream { Cost::StreamOrder } else { rules.policy.cost() };
-        let looks_at_all = is_by_stream || rules.policy.draw() == Draw::First;
-        let mut best = Best::new();
-        if looks_at_all || pool.len() <= SAMPLE {
-            pool.places().for_each(|place| self.offer(&mut best, place, cost));
+        let considers_all = is_by_stream || rules.policy.draw() == Draw::First;
+        let mut lowest = Lowest::new();
+        if considers_all || pool.len() <= SAMPLE {
+            pool.indices().for_each(|index| self.insert(&mut lowest, index, cost));
         } else {
             for _ in 0..SAMPLE {
-                let place = pool.draw(&mut self.random);
-                self.offer(&mut best, place, cost);
+                let index = pool.draw(&mut self.random);
+                self.insert(&mut lowest, index, cost);
             }
         }
-        best
+        lowest
     }
 
-    /// Puts an edge in its place among the best, if it takes clients and is one of them.
-    fn offer(&self, best: &mut Best, place: u32, cost: Cost) {
-        let Some(expected) = self.expect(place) else { return };
-        let cost = self.cost(cost, place, &expected);
-        let position = best.iter().position(|(_, other)| cost < *other).unwrap_or(best.len());
-        if position == MOST_RANKED || best.iter().any(|(other, _)| *other == place) {
+    /// Inserts an edge by its cost, if it accepts clients and its cost is among the lowest.
+    fn insert(&self, lowest: &mut Lowest, index: u32, cost: Cost) {
+        let Some(expected) = self.expected(index) else { return };
+        let cost = self.cost(cost, index, &expected);
+        let position = lowest.iter().position(|(_, other)| cost < *other).unwrap_or(lowest.len());
+        if position == MAX_RANKED || lowest.iter().any(|(other, _)| *other == index) {
             return;
         }
-        best.truncate(MOST_RANKED - 1);
-        best.insert(position, (place, cost));
+        lowest.truncate(MAX_RANKED - 1);
+        lowest.insert(position, (index, cost));
     }
 }
 
@@ -123,19 +123,19 @@ mod tests {
         let snapshot = snapshot_on(settings, reports);
         let selector = Selector::new(settings.clone(), []);
         let ids = selector.rank(&snapshot, request, at(0), 7).into_iter().map(|edge| edge.id).collect();
-        assert_eq!(snapshot.edges.iter().map(|edge| edge.load.assignments()).sum::<u64>(), 0, "nobody is counted");
+        assert_eq!(snapshot.edges.iter().map(|edge| edge.load.assignments()).sum::<u64>(), 0, "nothing is counted");
         ids
     }
 
     #[test]
-    fn edges_are_ranked_as_they_would_be_chosen() {
+    fn edges_are_ranked_in_the_order_in_which_they_would_be_chosen() {
         let reports = [300, 100, 200].map(loaded);
         for policy in [Policy::LeastUtilised, Policy::LeastConnections, Policy::Wowza] {
             let settings = FleetSettings { rules: Rules { policy, ..Rules::default() }, ..FleetSettings::default() };
-            let anybody = SelectionQuery::default();
-            assert_eq!(ranked(&settings, &reports, &anybody), [id(2), id(3), id(1)], "{policy:?}");
+            let any_client = SelectionQuery::default();
+            assert_eq!(ranked(&settings, &reports, &any_client), [id(2), id(3), id(1)], "{policy:?}");
             assert_eq!(
-                ranked(&settings, &reports, &SelectionQuery { not: &[id(2)], ..anybody }),
+                ranked(&settings, &reports, &SelectionQuery { excluded: &[id(2)], ..any_client }),
                 [id(3), id(1)],
                 "{policy:?}"
             );
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ranking_is_short_whatever_the_fleet_and_names_nobody_twice() {
+    fn a_ranking_of_any_fleet_is_short_and_has_no_edge_twice() {
         let reports: Vec<Report<'_>> = (0..200).map(loaded).collect();
         for policy in Policy::ALL {
             for affinity in [false, true] {
@@ -153,13 +153,13 @@ mod tests {
                 let mut ids = ranked(&settings, &reports, &request);
                 ids.sort_unstable();
                 ids.dedup();
-                assert_eq!(ids.len(), MOST_RANKED, "{policy:?}, affinity {affinity}");
+                assert_eq!(ids.len(), MAX_RANKED, "{policy:?}, affinity {affinity}");
             }
         }
     }
 
     #[test]
-    fn the_client_s_zone_comes_first_and_then_those_that_it_may_spill_to() {
+    fn the_zone_of_the_client_comes_before_those_that_it_may_spill_to() {
         let zone = |name: &str, spill: &[&str]| ZoneDefinition {
             name: name.to_owned(),
             spill: spill.iter().map(|zone| (*zone).to_owned()).collect(),
