@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, IntoDeserializer};
 use weir_fleet::{Policy, Rules, WhenFull};
 use weir_fronts::redirect::OverflowTarget;
 use weir_program::config::values;
@@ -63,7 +63,12 @@ impl Selection {
 }
 
 fn policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
-    values::named(deserializer, "a policy", &Policy::ALL.map(|policy| (policy.name(), policy)))
+    let name = String::deserialize(deserializer)?;
+    match Policy::named(&name) {
+        Some(policy) => Ok(policy),
+        // For the error, which lists the names.
+        None => values::named(name.into_deserializer(), "a policy", &Policy::ALL.map(|policy| (policy.name(), policy))),
+    }
 }
 
 fn when_full<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WhenFull, D::Error> {
@@ -88,4 +93,28 @@ fn share_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32
 fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OverflowTarget>, D::Error> {
     let urls = Vec::<String>::deserialize(deserializer)?;
     urls.iter().map(|url| url.parse().map_err(D::Error::custom)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use weir_fleet::Policy;
+
+    use crate::config::Config;
+
+    #[test]
+    fn the_policy_may_have_the_american_spelling() {
+        let policy = |name: &str| {
+            let text = format!("[selection]\npolicy = \"{name}\"");
+            Config::parse(&text, Path::new("weir.toml")).map(|config| config.rules.policy)
+        };
+        assert_eq!(policy("least-utilized").unwrap(), Policy::LeastUtilised);
+        assert_eq!(policy("least-utilised").unwrap(), Policy::LeastUtilised);
+        assert_eq!(
+            policy("least-used").unwrap_err().to_string(),
+            "weir.toml:2: `least-used` is not a policy: expected one of `least-utilised`, `least-connections`, \
+             `least-bandwidth`, `round-robin`, `random`, `hash`, `wowza`"
+        );
+    }
 }
