@@ -66,8 +66,8 @@ fn pick(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("affinity", edges), |bencher| {
             bencher.iter(|| {
                 random += 1;
-                let request = SelectionQuery { stream: Some(random % 1000), ..SelectionQuery::default() };
-                black_box(selector.assign(&snapshot, &request, Time::from_micros(random / 16), random))
+                let query = SelectionQuery { stream: Some(random % 1000), ..SelectionQuery::default() };
+                black_box(selector.assign(&snapshot, &query, Time::from_micros(random / 16), random))
             });
         });
     }

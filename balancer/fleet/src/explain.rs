@@ -30,22 +30,22 @@ pub struct Verdict<'s> {
 }
 
 impl Selector {
-    /// Returns what `request` would get at `now`, and a verdict on every edge. Counts nothing.
+    /// Returns what `query` would get at `now`, and a verdict on every edge. Counts nothing.
     #[must_use]
     pub fn explain<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &SelectionQuery<'_>,
+        query: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Explanation<'s> {
-        let choice = self.preview(snapshot, request, now, random);
+        let choice = self.preview(snapshot, query, now, random);
         let forecast = snapshot.forecast(now);
         // A client that spills is no longer bound to its zone.
         let spills = choice.as_ref().is_ok_and(|choice| choice.reason() == Reason::SpillZone);
         let verdict = |edge: &'s Arc<Edge>| {
-            let serves_protocol = request.protocol.is_none_or(|protocol| edge.serves(protocol));
-            let is_in_zone = spills || request.zone.is_none_or(|zone| edge.is_in(zone));
+            let serves_protocol = query.protocol.is_none_or(|protocol| edge.serves(protocol));
+            let is_in_zone = spills || query.zone.is_none_or(|zone| edge.is_in(zone));
             let expected = match edge.load.expect(&forecast) {
                 Ok(_) if !serves_protocol => Err(Exclusion::Protocol),
                 Ok(_) if !is_in_zone => Err(Exclusion::Zone),

@@ -67,10 +67,10 @@ impl Pools {
     }
 
     /// Returns why no edge could be chosen.
-    pub(super) fn refusal(&self, request: &SelectionQuery<'_>) -> Refusal {
-        let index = index_of(request.protocol);
+    pub(super) fn refusal(&self, query: &SelectionQuery<'_>) -> Refusal {
+        let index = index_of(query.protocol);
         let any_zone = &self.any_zone[index];
-        if let Some(zone) = request.zone
+        if let Some(zone) = query.zone
             && !any_zone.is_empty()
         {
             let is_full = self.full_by_zone.get(zone.index()).is_some_and(|full| full[index]);

@@ -80,14 +80,14 @@ impl Selector {
     pub fn assign<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &SelectionQuery<'_>,
+        query: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        let choice = self.choose(snapshot, request, now, random, true)?;
+        let choice = self.choose(snapshot, query, now, random, true)?;
         if let Choice::Edge(edge, _) = choice {
             edge.load.assign(now);
-            if let (Some(affinity), Some(stream)) = (&self.affinity, request.stream) {
+            if let (Some(affinity), Some(stream)) = (&self.affinity, query.stream) {
                 affinity.record(stream, edge.slot(), now);
             }
         }
@@ -101,38 +101,38 @@ impl Selector {
     pub fn preview<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &SelectionQuery<'_>,
+        query: &SelectionQuery<'_>,
         now: Time,
         random: u64,
     ) -> Result<Choice<'s>, Refusal> {
-        self.choose(snapshot, request, now, random, false)
+        self.choose(snapshot, query, now, random, false)
     }
 
     fn choose<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &SelectionQuery<'_>,
+        query: &SelectionQuery<'_>,
         now: Time,
         random: u64,
         counts: bool,
     ) -> Result<Choice<'s>, Refusal> {
         let forecast = snapshot.forecast(now);
-        let mut search = Search { selector: self, snapshot, request, forecast, random: Random::new(random), counts };
-        let found = match request.zone {
-            None => search.search_pool(snapshot.pools.any_zone(request.protocol), None),
+        let mut search = Search { selector: self, snapshot, query, forecast, random: Random::new(random), counts };
+        let found = match query.zone {
+            None => search.search_pool(snapshot.pools.any_zone(query.protocol), None),
             Some(zone) => search.search_zones(zone),
         };
         if let Some((index, reason)) = found {
             return Ok(Choice::Edge(&snapshot.edges[index as usize], reason));
         }
-        if request.protocol.map_or(!self.overflow.is_empty(), |protocol| self.overflow.contains(&protocol)) {
+        if query.protocol.map_or(!self.overflow.is_empty(), |protocol| self.overflow.contains(&protocol)) {
             return Ok(Choice::Overflow);
         }
-        let last_resort = snapshot.pools.last_resort(request.protocol);
+        let last_resort = snapshot.pools.last_resort(query.protocol);
         if let Some(index) = last_resort.and_then(|pool| search.search_beyond_limits(pool)) {
             return Ok(Choice::Edge(&snapshot.edges[index as usize], Reason::BestEffort));
         }
-        Err(snapshot.refusal(request))
+        Err(snapshot.refusal(query))
     }
 
     /// Records that the edge in this slot reports the stream.

@@ -80,7 +80,7 @@ impl Snapshot {
     }
 
     /// Returns why no edge could be chosen.
-    pub(super) fn refusal(&self, request: &SelectionQuery<'_>) -> Refusal {
-        if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(request) }
+    pub(super) fn refusal(&self, query: &SelectionQuery<'_>) -> Refusal {
+        if self.edges.is_empty() { Refusal::NoEdge } else { self.pools.refusal(query) }
     }
 }

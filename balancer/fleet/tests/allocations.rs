@@ -33,12 +33,12 @@ fn a_choice_allocates_nothing() {
             let (snapshot, selector) = fleet(edges, status, Rules { policy, affinity, ..Rules::default() });
             let allocated = allocation_counter::measure(|| {
                 for random in 0..1000 {
-                    let request = SelectionQuery {
+                    let query = SelectionQuery {
                         protocol: Some(Protocol::Http),
                         stream: Some(random % 10),
                         ..SelectionQuery::default()
                     };
-                    let assigned = selector.assign(&snapshot, &request, Time::from_micros(random), random);
+                    let assigned = selector.assign(&snapshot, &query, Time::from_micros(random), random);
                     assert_eq!(assigned.is_ok(), status == Status::Running);
                 }
             });

@@ -33,18 +33,18 @@ impl Selector {
     pub fn rank<'s>(
         &self,
         snapshot: &'s Snapshot,
-        request: &SelectionQuery,
+        query: &SelectionQuery,
         now: Time,
         random: u64,
     ) -> Vec<&'s Arc<Edge>> {
         let mut ranked: Vec<&Arc<Edge>> = Vec::with_capacity(MAX_RANKED);
-        if let Ok(Choice::Edge(first, _)) = self.preview(snapshot, request, now, random) {
+        if let Ok(Choice::Edge(first, _)) = self.preview(snapshot, query, now, random) {
             ranked.push(first);
         }
         let forecast = snapshot.forecast(now);
         let random = Random::new(mix(random));
-        let mut search = Search { selector: self, snapshot, request, forecast, random, counts: false };
-        for pool in self.pools(snapshot, request).filter(|pool| !pool.is_empty()) {
+        let mut search = Search { selector: self, snapshot, query, forecast, random, counts: false };
+        for pool in self.pools(snapshot, query).filter(|pool| !pool.is_empty()) {
             for (index, _) in search.lowest_costs(pool) {
                 let edge = &snapshot.edges[index as usize];
                 if ranked.len() == MAX_RANKED {
@@ -59,11 +59,11 @@ impl Selector {
     }
 
     /// Returns the pools from which the client may get an edge, the client's own zone first.
-    fn pools<'s>(&'s self, snapshot: &'s Snapshot, request: &SelectionQuery) -> impl Iterator<Item = &'s Pool> {
-        let (pools, protocol) = (&snapshot.pools, request.protocol);
-        let spill = request.zone.map(|zone| self.settings.zones.spill(zone));
+    fn pools<'s>(&'s self, snapshot: &'s Snapshot, query: &SelectionQuery) -> impl Iterator<Item = &'s Pool> {
+        let (pools, protocol) = (&snapshot.pools, query.protocol);
+        let spill = query.zone.map(|zone| self.settings.zones.spill(zone));
         let (spill_first, spill_any) = spill.map_or((&[][..], true), |spill| (spill.first, spill.then_any));
-        let zones = request.zone.into_iter().chain(spill_first.iter().copied());
+        let zones = query.zone.into_iter().chain(spill_first.iter().copied());
         let in_zones = zones.filter_map(move |zone| pools.in_zone(zone, protocol));
         in_zones.chain(spill_any.then(|| pools.any_zone(protocol)))
     }
@@ -73,7 +73,7 @@ impl Search<'_> {
     /// Returns the edges of the lowest costs, of a pool or of a sample of it.
     fn lowest_costs(&mut self, pool: &Pool) -> Lowest {
         let rules = &self.selector.settings.rules;
-        let is_by_stream = rules.affinity && self.request.stream.is_some();
+        let is_by_stream = rules.affinity && self.query.stream.is_some();
         let cost = if is_by_stream { Cost::StreamOrder } else { rules.policy.cost() };
         let considers_all = is_by_stream || rules.policy.draw() == Draw::First;
         let mut lowest = Lowest::new();
@@ -119,10 +119,10 @@ mod tests {
         report
     }
 
-    fn ranked(settings: &FleetSettings, reports: &[Report<'_>], request: &SelectionQuery<'_>) -> Vec<EdgeId> {
+    fn ranked(settings: &FleetSettings, reports: &[Report<'_>], query: &SelectionQuery<'_>) -> Vec<EdgeId> {
         let snapshot = snapshot_on(settings, reports);
         let selector = Selector::new(settings.clone(), []);
-        let ids = selector.rank(&snapshot, request, at(0), 7).into_iter().map(|edge| edge.id).collect();
+        let ids = selector.rank(&snapshot, query, at(0), 7).into_iter().map(|edge| edge.id).collect();
         assert_eq!(snapshot.edges.iter().map(|edge| edge.load.assignments()).sum::<u64>(), 0, "nothing is counted");
         ids
     }
@@ -149,8 +149,8 @@ mod tests {
             for affinity in [false, true] {
                 let settings =
                     FleetSettings { rules: Rules { policy, affinity, ..Rules::default() }, ..FleetSettings::default() };
-                let request = SelectionQuery { stream: Some(5), ..SelectionQuery::default() };
-                let mut ids = ranked(&settings, &reports, &request);
+                let query = SelectionQuery { stream: Some(5), ..SelectionQuery::default() };
+                let mut ids = ranked(&settings, &reports, &query);
                 ids.sort_unstable();
                 ids.dedup();
                 assert_eq!(ids.len(), MAX_RANKED, "{policy:?}, affinity {affinity}");

@@ -17,7 +17,7 @@ use crate::zone_id::ZoneId;
 pub(super) struct Search<'s> {
     pub(super) selector: &'s Selector,
     pub(super) snapshot: &'s Snapshot,
-    pub(super) request: &'s SelectionQuery<'s>,
+    pub(super) query: &'s SelectionQuery<'s>,
     pub(super) forecast: Forecast,
     pub(super) random: Random,
     /// Whether the choice counts, that is whether the client is really sent to the edge. If not, the search takes no
@@ -29,7 +29,7 @@ impl Search<'_> {
     /// Searches the client's zone, and then those that it may spill to.
     pub(super) fn search_zones(&mut self, zone: ZoneId) -> Option<(u32, Reason)> {
         let pools = &self.snapshot.pools;
-        let protocol = self.request.protocol;
+        let protocol = self.query.protocol;
         let spill = self.selector.settings.zones.spill(zone);
         if let Some(found) = pools.in_zone(zone, protocol).and_then(|pool| self.search_pool(pool, Some(zone))) {
             return Some(found);
@@ -44,14 +44,14 @@ impl Search<'_> {
         if pool.is_empty() {
             return None;
         }
-        if let (Some(affinity), Some(stream)) = (&self.selector.affinity, self.request.stream)
+        if let (Some(affinity), Some(stream)) = (&self.selector.affinity, self.query.stream)
             && let Some(found) = self.pick_by_affinity(pool, zone, affinity, stream)
         {
             return Some(found);
         }
         let found = self.pick_by_policy(pool);
         // With excluded edges the search does not show that the pool is exhausted.
-        if found.is_none() && self.counts && self.request.excluded.is_empty() {
+        if found.is_none() && self.counts && self.query.excluded.is_empty() {
             pool.exhaust();
         }
         Some((found?, Reason::Policy))
@@ -63,7 +63,7 @@ impl Search<'_> {
         if pool.is_empty() {
             return None;
         }
-        let spill = self.request.zone.map(|zone| (zone, self.selector.settings.zones.spill(zone)));
+        let spill = self.query.zone.map(|zone| (zone, self.selector.settings.zones.spill(zone)));
         let Some((zone, spill)) = spill.filter(|(_, spill)| !spill.then_any) else {
             return self.pick_from_sample(pool, Load::expect_beyond_limits, Cost::Utilisation);
         };
@@ -128,7 +128,7 @@ impl Search<'_> {
                 load.connections().unwrap_or(0).saturating_add(load.assignments_since_report()) as f32
             }
             Cost::StreamOrder => {
-                let key = mix(self.request.stream.unwrap_or(self.request.client));
+                let key = mix(self.query.stream.unwrap_or(self.query.client));
                 self.snapshot.tickets[index as usize].position(key)
             }
         }
@@ -144,7 +144,7 @@ impl Search<'_> {
 
     /// Returns whether the query excludes the edge. Almost no query excludes any, and then the edge itself is not read.
     pub(super) fn is_excluded(&self, index: u32) -> bool {
-        !self.request.excluded.is_empty() && self.request.excluded.contains(&self.snapshot.edges[index as usize].id)
+        !self.query.excluded.is_empty() && self.query.excluded.contains(&self.snapshot.edges[index as usize].id)
     }
 
     /// Returns whether the client may be sent to an edge that was not found in a pool.
@@ -152,7 +152,7 @@ impl Search<'_> {
         let edge = &self.snapshot.edges[index as usize];
         // The hosts in this snapshot must be allowed, whatever the edge has named since.
         edge.is_allowed()
-            && self.request.protocol.is_none_or(|protocol| edge.serves(protocol))
+            && self.query.protocol.is_none_or(|protocol| edge.serves(protocol))
             && zone.is_none_or(|zone| edge.is_in(zone))
     }
 }

@@ -50,9 +50,9 @@ impl Balancer {
         Self { snapshot: snapshot_on(&settings, reports), selector: Selector::new(settings, []), random: 0 }
     }
 
-    fn assign_for(&mut self, request: &SelectionQuery<'_>, now: Time) -> Result<(u8, Reason), Refusal> {
+    fn assign_for(&mut self, query: &SelectionQuery<'_>, now: Time) -> Result<(u8, Reason), Refusal> {
         self.random += 1;
-        self.selector.assign(&self.snapshot, request, now, self.random).map(|choice| match choice {
+        self.selector.assign(&self.snapshot, query, now, self.random).map(|choice| match choice {
             Choice::Edge(edge, reason) => (edge.id.0[0], reason),
             Choice::Overflow => (0, Reason::Overflow),
         })
@@ -175,10 +175,10 @@ fn an_edge_counts_as_busier_the_older_its_report_is() {
 
 #[test]
 fn a_refusal_says_why_no_edge_could_be_chosen() {
-    let refusal = |reports: &[Report<'_>], request: &SelectionQuery<'_>| {
+    let refusal = |reports: &[Report<'_>], query: &SelectionQuery<'_>| {
         let zones = Zones::new(vec![zone("eu", &[]), zone("us", &[])]).unwrap();
         let settings = FleetSettings { zones: Arc::new(zones), ..FleetSettings::default() };
-        Balancer::new(settings, reports).assign_for(request, at(0)).unwrap_err()
+        Balancer::new(settings, reports).assign_for(query, at(0)).unwrap_err()
     };
     let mut paused = report();
     paused.status = Status::Paused;
@@ -346,14 +346,14 @@ proptest! {
         balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.1));
         balancer.random = random;
         let (protocol, zone) = (Some(Protocol::Http), Some(ZoneId::at(0)));
-        let request = SelectionQuery { protocol, zone, stream, client: random, excluded: &[] };
+        let query = SelectionQuery { protocol, zone, stream, client: random, excluded: &[] };
         let any_is_eligible = fleet.iter().any(|(_, is_eligible)| *is_eligible);
-        let assigned = balancer.assign_for(&request, at(5000));
+        let assigned = balancer.assign_for(&query, at(5000));
         prop_assert_eq!(assigned.is_ok(), any_is_eligible);
         if let Ok((edge, _)) = assigned {
             prop_assert!(fleet[usize::from(edge) - 1].1, "edge {}", edge);
         }
-        prop_assert!(balancer.assign_for(&request, at(5001)).is_err(), "every edge has been silent for too long");
+        prop_assert!(balancer.assign_for(&query, at(5001)).is_err(), "every edge has been silent for too long");
     }
 
     #[test]
@@ -406,18 +406,18 @@ fn excluded_edges_get_no_clients_and_the_others_do() {
         let mut balancer = Balancer::new(settings, &reports);
         let excluded: Vec<EdgeId> = balancer.snapshot.edges.iter().skip(2).map(|edge| edge.id).collect();
         for stream in 0..50 {
-            let request = SelectionQuery {
+            let query = SelectionQuery {
                 stream: Some(stream),
                 client: stream,
                 excluded: &excluded,
                 ..SelectionQuery::default()
             };
-            let (edge, _) = balancer.assign_for(&request, at(0)).unwrap();
+            let (edge, _) = balancer.assign_for(&query, at(0)).unwrap();
             assert!(edge <= 2, "{policy:?}, affinity {affinity}: {edge} of {count}");
         }
         let excluded: Vec<EdgeId> = balancer.snapshot.edges.iter().map(|edge| edge.id).collect();
-        let request = SelectionQuery { stream: Some(1), excluded: &excluded, ..SelectionQuery::default() };
-        assert!(balancer.assign_for(&request, at(0)).is_err(), "{policy:?}, affinity {affinity}");
+        let query = SelectionQuery { stream: Some(1), excluded: &excluded, ..SelectionQuery::default() };
+        assert!(balancer.assign_for(&query, at(0)).is_err(), "{policy:?}, affinity {affinity}");
         // The edges that one client excludes are available to another.
         assert!(balancer.assign_for(&SelectionQuery::default(), at(0)).is_ok(), "{policy:?}, affinity {affinity}");
     }
@@ -428,8 +428,8 @@ fn full_edges_can_be_excluded_too() {
     let rules = Rules { when_full: WhenFull::BestEffort, ..Rules::default() };
     let mut balancer = Balancer::new(settings(rules), &[loaded(100, 100), loaded(150, 100)]);
     let excluded = [balancer.snapshot.edges[0].id];
-    let request = SelectionQuery { excluded: &excluded, ..SelectionQuery::default() };
-    assert_eq!(balancer.assign_for(&request, at(0)), Ok((2, Reason::BestEffort)));
+    let query = SelectionQuery { excluded: &excluded, ..SelectionQuery::default() };
+    assert_eq!(balancer.assign_for(&query, at(0)), Ok((2, Reason::BestEffort)));
 }
 
 #[test]
