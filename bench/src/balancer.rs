@@ -1,4 +1,4 @@
-//! The balancer that is measured: the program, started from a file as operators do.
+//! The measured balancer: the real program, started with a configuration file.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use crate::machine::Cores;
 use crate::program::Program;
 use crate::reports::load;
 
-/// A balancer that runs, and where it listens.
+/// A running balancer, and the addresses on which it listens.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) program: Program,
@@ -18,11 +18,11 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
 }
 
-/// Starts one with this configuration, which has no `[admin]`, and a listener and reports on ports of the system's choice;
-/// its files are in `folder`. It believes what is sealed with the secret of [`load`].
+/// Starts a balancer whose files are in `folder`. The configuration must leave out `[admin]`, and have a listener and
+/// `[reports]` with port 0. The balancer accepts reports that are sealed with the secret of [`load`].
 ///
 /// # Errors
-/// When it does not start: what it complained about.
+/// When it does not start, with its error output.
 pub(crate) fn start(cores: Option<&Cores>, folder: &Path, configuration: &str) -> io::Result<Running> {
     let file = folder.join("weir.toml");
     let state = folder.display();
@@ -35,12 +35,12 @@ pub(crate) fn start(cores: Option<&Cores>, folder: &Path, configuration: &str) -
     Ok(Running { program, clients, reports, admin })
 }
 
-/// `weir-balancer` of the same build, which lies beside this program.
+/// Returns the path of `weir-balancer` of the same build, beside this program.
 fn executable() -> io::Result<PathBuf> {
     let file = std::env::current_exe()?.with_file_name("weir-balancer");
     if file.is_file() {
         return Ok(file);
     }
-    let message = "`cargo xtask bench` builds it, and so does `cargo build --release --package weir-balancer`";
+    let message = "run `cargo xtask bench`, or build it with `cargo build --release --package weir-balancer`";
     Err(io::Error::other(format!("{} does not exist: {message}", file.display())))
 }

@@ -1,12 +1,12 @@
-//! What Weir does to a fleet, simulated: how evenly clients are spread, by Weir and by others, in weather that is fair or
-//! foul.
+//! A simulation of how evenly clients are spread over a fleet, by Weir and by other algorithms, in normal operation and
+//! with faults.
 //!
-//! | module        | what it holds                                                    |
-//! |---------------|------------------------------------------------------------------|
-//! | [`selection`] | the simulator: which edge gets which client, and what comes of it |
+//! | module        | contents                                                              |
+//! |---------------|-----------------------------------------------------------------------|
+//! | [`selection`] | the simulator: which edge each client gets, and the load that results |
 //!
-//! Pure and deterministic: the same seed gives the same figures. What costs are measured, and everything is printed and
-//! written, by the program of this crate.
+//! The simulation is pure and deterministic: the same seed gives the same figures. The program of this crate runs it,
+//! measures the cost of Weir, and prints and writes all results.
 #![forbid(unsafe_code)]
 
 pub mod selection;

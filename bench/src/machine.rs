@@ -1,4 +1,4 @@
-//! The cores, and what a process takes of them and of memory.
+//! CPU affinity, and the processor time and memory of a process.
 
 use std::fs;
 use std::io;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// A core for the server that is measured, and another for what measures.
+/// A core for the measured server, and another for its clients.
 ///
-/// Were they to share one, a server would be charged for the caches that its clients have emptied.
+/// On a shared core, the server would be charged for the cache misses that its clients cause.
 #[derive(Debug)]
 pub(crate) struct Cores {
     server: CpuSet,
     clients: CpuSet,
-    /// Whether they are different ones.
-    pub(crate) apart: bool,
+    /// Whether these are different cores.
+    pub(crate) are_separate: bool,
 }
 
 impl Cores {
-    /// Takes the first and the last that this process may use, and puts the calling thread on the clients'.
+    /// Takes the first and the last core that this process may use, and moves the calling thread to the clients' core.
     ///
     /// # Errors
     /// Those of `sched_setaffinity(2)`.
@@ -33,16 +33,16 @@ impl Cores {
             set.set(core);
             set
         };
-        let cores = Self { server: only(last), clients: only(first), apart: first != last };
+        let cores = Self { server: only(last), clients: only(first), are_separate: first != last };
         sched_setaffinity(None, &cores.clients)?;
         Ok(cores)
     }
 
-    /// Does something on the servers' core: processes that it starts stay there.
+    /// Calls `start` on the server's core. Processes that it starts stay there.
     ///
     /// # Errors
-    /// Those of `sched_setaffinity(2)`, and its own.
-    pub(crate) fn on_servers<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    /// Those of `sched_setaffinity(2)` and of `start`.
+    pub(crate) fn on_server_core<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         sched_setaffinity(None, &self.server)?;
         let started = start();
         sched_setaffinity(None, &self.clients)?;
@@ -50,17 +50,17 @@ impl Cores {
     }
 }
 
-/// Lets this process, and those that it starts, have as many open files as they may.
+/// Raises the limit of open files of this process, and of those that it starts, to the maximum.
 pub(crate) fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // When it is refused, connecting says so.
+    // If that fails, so will connecting, with an error.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// Processor time that all threads of a process have taken so far, to the nanosecond.
+/// Returns the processor time of all threads of a process so far, with nanosecond resolution.
 ///
 /// # Errors
-/// When there is no such process, or the kernel keeps no such account (`CONFIG_SCHED_INFO`).
+/// When the process does not exist, or the kernel does not account for it (`CONFIG_SCHED_INFO`).
 pub(crate) fn processor_time(process: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -71,19 +71,19 @@ pub(crate) fn processor_time(process: u32) -> io::Result<Duration> {
     Ok(total)
 }
 
-/// Bytes of memory.
+/// The memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// All that is resident.
+    /// All resident memory.
     pub(crate) resident: f64,
-    /// What of it is the process's own, and not of a file.
+    /// Resident memory that is not backed by a file.
     pub(crate) anonymous: f64,
 }
 
-/// What a process holds now.
+/// Returns the memory of a process.
 ///
 /// # Errors
-/// When there is no such process.
+/// When the process does not exist.
 pub(crate) fn memory(process: u32) -> io::Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let bytes = |name: &str| {

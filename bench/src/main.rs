@@ -1,7 +1,8 @@
-//! What Weir costs, measured, and what it does, simulated: `cargo xtask bench reports`, `cargo xtask bench fronts`,
-//! `cargo xtask bench selection`.
+//! The benchmarks of Weir, and the simulation of its selection, as run by `cargo xtask bench reports`,
+//! `cargo xtask bench fronts` and `cargo xtask bench selection`.
 //!
-//! Figures go to the terminal and to `target/bench/`. A bound that is missed is marked, and no failure: machines differ.
+//! Results go to the terminal and to `target/bench/`. A missed bound is marked and is not a failure, since machines
+//! differ.
 #![forbid(unsafe_code)]
 
 mod balancer;
@@ -17,35 +18,37 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Measures what Weir costs, and simulates what it does.
+/// Benchmark Weir, and simulate its selection of edges.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// How fast reports are taken in, and what an edge takes.
+enum Command {
+    /// Measure the intake of reports, and the memory per edge.
     Reports,
-    /// What a redirect and a relayed byte cost, beside nginx, HAProxy and a bare loop.
+    /// Measure the cost of redirects and of relayed bytes, compared with nginx, HAProxy and a bare loop.
     Fronts(fronts::Options),
-    /// How evenly clients are spread over edges, in a simulation; with pictures in docs/selection.
+    /// Simulate how evenly clients are spread over edges. Draws the pictures in docs/selection.
     Selection(spread::Options),
-    /// Holds so many edges, and prints the bytes that each takes. A process of its own, so that nothing else is counted.
+    /// Print the bytes of memory per edge. Run in a separate process, so that nothing else is counted.
     #[command(hide = true)]
     Memory {
-        /// How many.
+        /// Number of edges.
         edges: u32,
     },
 }
 
 fn main() -> ExitCode {
-    let written = match Arguments::parse().what {
-        What::Reports => outcome::write("reports", &reports::run()),
-        What::Fronts(options) => fronts::run(&options).and_then(|results| outcome::write(options.results(), &results)),
-        What::Selection(options) => spread::run(&options).and_then(|results| outcome::write("selection", &results)),
-        What::Memory { edges } => {
+    let written = match Arguments::parse().command {
+        Command::Reports => outcome::write("reports", &reports::run()),
+        Command::Fronts(options) => {
+            fronts::run(&options).and_then(|results| outcome::write(options.results(), &results))
+        }
+        Command::Selection(options) => spread::run(&options).and_then(|results| outcome::write("selection", &results)),
+        Command::Memory { edges } => {
             weir_program::say(reports::memory::bytes_per_edge(edges));
             Ok(())
         }
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            weir_program::say(format_args!("there are no results: {error}"));
+            weir_program::say(format_args!("benchmark failed: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -1,9 +1,9 @@
-//! What a balancer counts.
+//! Metrics of a balancer.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-/// The value of a metric now, at a balancer's admin address; not a number while it has none of that name.
+/// Returns the value of a metric, read from the administration of a balancer. NaN when it has no such metric.
 pub(crate) fn metric(admin: SocketAddr, name: &str) -> f64 {
     let page = (|| {
         let mut stream = TcpStream::connect(admin)?;

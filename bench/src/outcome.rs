@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! Results, for people and for programs.
 
 use std::fs;
 use std::io;
@@ -7,33 +7,33 @@ use std::path::Path;
 use serde::Serialize;
 use weir_program::say;
 
-/// One figure.
+/// One result.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
-    /// What it is to reach, if anything.
+    /// The bound that it should keep, if any.
     pub(crate) bound: Option<f64>,
-    /// Which way is better: `higher` or `lower`.
+    /// Whether `higher` or `lower` is better.
     pub(crate) better: &'static str,
-    /// The lowest and the highest of the rounds, if there were any.
+    /// The lowest and the highest value of several rounds, if there were any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spread: Option<[f64; 2]>,
 }
 
 impl Outcome {
-    /// A figure of which more is better.
+    /// Returns and prints a result of which higher is better.
     pub(crate) fn higher(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name: name.to_owned(), value, unit, bound, better: "higher", spread: None }.shown()
+        Self { name: name.to_owned(), value, unit, bound, better: "higher", spread: None }.print()
     }
 
-    /// A figure of which less is better.
+    /// Returns and prints a result of which lower is better.
     pub(crate) fn lower(name: &str, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
-        Self { name: name.to_owned(), value, unit, bound, better: "lower", spread: None }.shown()
+        Self { name: name.to_owned(), value, unit, bound, better: "lower", spread: None }.print()
     }
 
-    /// The same, from several rounds: the median, and the lowest and the highest.
+    /// Returns and prints the median of several rounds, and the lowest and the highest value. Lower is better.
     pub(crate) fn of_rounds(
         name: &str,
         median: f64,
@@ -41,21 +41,21 @@ impl Outcome {
         unit: &'static str,
         bound: Option<f64>,
     ) -> Self {
-        Self { name: name.to_owned(), value: median, unit, bound, better: "lower", spread }.shown()
+        Self { name: name.to_owned(), value: median, unit, bound, better: "lower", spread }.print()
     }
 
-    /// The same, which is shown in another way.
-    pub(crate) fn in_table(name: String, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
+    /// Returns a result of which lower is better, without printing it.
+    pub(crate) fn silent(name: String, value: f64, unit: &'static str, bound: Option<f64>) -> Self {
         Self { name, value, unit, bound, better: "lower", spread: None }
     }
 
-    /// Shows the figure at once: who measures for a minute wants to see that something happens.
-    fn shown(self) -> Self {
+    /// Prints the result at once, as a sign of progress: a benchmark takes minutes.
+    fn print(self) -> Self {
         let verdict = match (self.bound, self.better) {
             (None, _) => String::new(),
             (Some(bound), "higher") if self.value >= bound => format!("at least {bound}"),
             (Some(bound), "lower") if self.value <= bound => format!("at most {bound}"),
-            (Some(bound), _) => format!("MISSED: {bound} is to be reached"),
+            (Some(bound), _) => format!("MISSED: the bound is {bound}"),
         };
         let digits = if self.value < 100.0 { 2 } else { 0 };
         let spread = self.spread.map(|[lowest, highest]| format!("{lowest:.digits$} to {highest:.digits$}"));

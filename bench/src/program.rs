@@ -1,4 +1,4 @@
-//! Programs that are measured.
+//! The measured programs.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -13,25 +13,26 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::Cores;
 
-/// How often a program that chooses no port of its own is given another.
+/// How often a program that cannot choose a free port itself is started with another one.
 const ATTEMPTS: usize = 5;
-/// How often, and how far apart, it is looked whether it listens.
-const LOOKS: usize = 250;
-const PAUSE: Duration = Duration::from_millis(20);
+/// How often it is checked whether a program listens, and the time between two checks.
+const CHECKS: usize = 250;
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The exit code of a program that does not understand its configuration (`EX_USAGE` of sysexits.h).
-const CONFIGURATION_REFUSED: i32 = 64;
+/// The exit code of a program that rejects its configuration (`EX_USAGE` of sysexits.h).
+const CONFIGURATION_REJECTED: i32 = 64;
 
-/// A running program, which ends when this is dropped, and with this process at the latest.
+/// A running program. It is killed when this is dropped, and at the latest with this process.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
     output: BufReader<ChildStdout>,
-    complaints: PathBuf,
+    /// The file with its error output.
+    stderr: PathBuf,
 }
 
 impl Program {
-    /// Starts one, on the servers' core if there are `cores`; `folder` takes what it complains about.
+    /// Starts a program, on the server's core if there are `cores`. Its error output goes to a file in `folder`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -41,27 +42,28 @@ impl Program {
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
     ) -> io::Result<Self> {
-        let complaints = folder.join("stderr");
+        let stderr = folder.join("stderr");
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
-        command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&complaints)?);
+        command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&stderr)?);
         let mut child = match cores {
-            Some(cores) => cores.on_servers(|| command.spawn()),
+            Some(cores) => cores.on_server_core(|| command.spawn()),
             None => command.spawn(),
         }?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Self { child, output: BufReader::new(output), complaints })
+        Ok(Self { child, output: BufReader::new(output), stderr })
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The address that it prints behind these words.
+    /// Waits until it prints a line that starts with `words`, and returns the address that follows.
     ///
     /// # Errors
-    /// When it ends instead: what it complained about; [`io::ErrorKind::Unsupported`] when that was its configuration.
+    /// When it exits before that, with its error output. [`io::ErrorKind::Unsupported`] when it rejected its
+    /// configuration.
     pub(crate) fn address_after(&mut self, words: &str) -> io::Result<SocketAddr> {
         let mut line = String::new();
         while self.output.read_line(&mut line)? > 0 {
@@ -71,75 +73,75 @@ impl Program {
             }
             line.clear();
         }
-        let refused = self.child.wait()?.code() == Some(CONFIGURATION_REFUSED);
-        let kind = if refused { io::ErrorKind::Unsupported } else { io::ErrorKind::Other };
-        Err(io::Error::new(kind, self.complaints()))
+        let rejected = self.child.wait()?.code() == Some(CONFIGURATION_REJECTED);
+        let kind = if rejected { io::ErrorKind::Unsupported } else { io::ErrorKind::Other };
+        Err(io::Error::new(kind, self.error_output()))
     }
 
-    /// Stops it where it stands, until it is resumed.
+    /// Stops it until it is resumed.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has exited.
     pub(crate) fn suspend(&self) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has exited.
     pub(crate) fn resume(&self) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
-    /// What it has complained about so far.
-    fn complaints(&self) -> String {
-        fs::read_to_string(&self.complaints).unwrap_or_default().trim().to_owned()
+    /// Returns its error output so far.
+    fn error_output(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default().trim().to_owned()
     }
 
-    fn has_ended(&mut self) -> bool {
+    fn has_exited(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Either fails only when it has ended.
+        // Both fail only when it has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts a program that cannot say which port it took: with one that is free, and if somebody else was faster, with
-/// another.
+/// Starts a program that cannot choose a free port itself, with a port that is free now. If another process takes that
+/// port first, tries again with another.
 ///
 /// # Errors
-/// When it does not listen in any attempt: what it complained about.
+/// When it does not listen after any attempt, with its error output.
 pub(crate) fn with_free_port(start: impl Fn(SocketAddr) -> io::Result<Program>) -> io::Result<(Program, SocketAddr)> {
-    let mut complaints = String::new();
+    let mut output = String::new();
     for _ in 0..ATTEMPTS {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut program = start(address)?;
-        for _ in 0..LOOKS {
-            if program.has_ended() {
+        for _ in 0..CHECKS {
+            if program.has_exited() {
                 break;
             }
             if TcpStream::connect(address).is_ok() {
                 return Ok((program, address));
             }
-            thread::park_timeout(PAUSE);
+            thread::park_timeout(CHECK_INTERVAL);
         }
-        complaints = program.complaints();
+        output = program.error_output();
     }
-    Err(io::Error::other(format!("it does not listen: {complaints}")))
+    Err(io::Error::other(format!("the program does not listen: {output}")))
 }
 
-/// Where a program of the system is.
+/// Returns the path of a program of the system.
 ///
 /// # Errors
-/// When it is not installed: what to do about it.
+/// When it is not installed, with the command that installs it.
 pub(crate) fn installed(name: &str, package: &str) -> io::Result<PathBuf> {
-    // Debian keeps servers where an ordinary user's PATH does not look.
+    // Debian installs servers in folders that are not in an ordinary user's PATH.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file()).ok_or_else(|| {
@@ -150,7 +152,7 @@ pub(crate) fn installed(name: &str, package: &str) -> io::Result<PathBuf> {
     })
 }
 
-/// An empty folder `target/bench/NAME`.
+/// Returns an empty folder, `target/bench/NAME`.
 ///
 /// # Errors
 /// Those of the file system.

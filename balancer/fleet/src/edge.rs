@@ -23,11 +23,11 @@ use crate::zone_id::ZoneId;
 
 /// A media server that clients are sent to.
 ///
-/// | part        | read by                | changes                                                               |
-/// |-------------|------------------------|-----------------------------------------------------------------------|
-/// | identity    | [`Edge::id`]           | never                                                                 |
-/// | description | the methods of `Edge`  | never: an edge with a new description is a new `Edge` with the same load |
-/// | load, state | [`Edge::load`]         | with every report and every assignment                                |
+/// | part        | read by               | changes                                                                  |
+/// |-------------|-----------------------|--------------------------------------------------------------------------|
+/// | identity    | [`Edge::id`]          | never                                                                    |
+/// | description | the methods of `Edge` | never: an edge with a new description is a new `Edge` with the same load |
+/// | load, state | [`Edge::load`]        | with every report and every assignment                                   |
 ///
 /// The description is kept in a compact form, since there may be 100,000 edges; the methods convert it.
 #[derive(Debug)]

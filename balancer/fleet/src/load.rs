@@ -1,11 +1,11 @@
 //! The load and liveness of one edge, reported and expected.
 //!
-//! | file         | contents                                                              |
-//! |--------------|-----------------------------------------------------------------------|
-//! | this one     | the figures, and what other crates read of them                       |
-//! | [`expected`] | the load that is expected once the edge has one more client           |
-//! | [`observe`]  | how a report changes the figures                                      |
-//! | [`ramp`]     | the ramp of a new edge                                                |
+//! | file         | contents                                                    |
+//! |--------------|-------------------------------------------------------------|
+//! | this one     | the figures, and what other crates read of them             |
+//! | [`expected`] | the load that is expected once the edge has one more client |
+//! | [`observe`]  | how a report changes the figures                            |
+//! | [`ramp`]     | the ramp of a new edge                                      |
 
 mod expected;
 mod observe;

@@ -1,12 +1,12 @@
 //! The choice of an edge for a client: filter, affinity, policy, fallback.
 //!
-//! | file       | contents                                                                   |
-//! |------------|----------------------------------------------------------------------------|
-//! | this one   | the selector, and the fallbacks                                            |
-//! | [`search`] | the search for one client: its zone, other zones, affinity, policy         |
-//! | [`draw`]   | how a policy takes an edge from a pool                                     |
-//! | [`best`]   | the edge of the lowest cost                                                |
-//! | [`rank`]   | several edges for one client, in the order of preference                   |
+//! | file       | contents                                                           |
+//! |------------|--------------------------------------------------------------------|
+//! | this one   | the selector, and the fallbacks                                    |
+//! | [`search`] | the search for one client: its zone, other zones, affinity, policy |
+//! | [`draw`]   | how a policy takes an edge from a pool                             |
+//! | [`best`]   | the edge of the lowest cost                                        |
+//! | [`rank`]   | several edges for one client, in the order of preference           |
 //!
 //! A choice reads a snapshot, allocates nothing and takes no lock. The edges of a pool passed the filter when the
 //! snapshot was made; what may have changed since is checked again for each edge that is drawn.

@@ -1,13 +1,14 @@
 /*
- * The floor: what accepting, reading, writing and closing cost without a server around them.
+ * The lower bound: the cost of accepting, reading, writing and closing without a server around them.
  *
  *   bare_loop close|finish|keep-alive BYTES ANSWER [BYTES ANSWER]
  *
- * Each turn waits for so many bytes of the client (0: whatever comes first) and sends a file's content. After the last
- * turn the connection is closed; with finish only once the client has closed it too; with keep-alive the turns start
- * again. Nothing that is received is looked at.
+ * Each turn waits for BYTES bytes from the client (0: any number) and sends the content of the file ANSWER. After the
+ * last turn the connection is closed; with finish, only once the client has closed it too; with keep-alive, the turns
+ * start again. Received data is not examined.
  *
- * Only the listener is registered with epoll, level-triggered; a connection only if it has to be waited for.
+ * Only the listener is always registered with epoll, level-triggered; a connection is registered only if its client has
+ * to be waited for.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -62,7 +63,7 @@ static void load(struct turn *turn, const char *bytes, const char *file)
 	fclose(answer);
 }
 
-/* Goes on until the client has to be waited for, or is gone. */
+/* Continues until the client has to be waited for, or has closed the connection. */
 static void advance(int file)
 {
 	static char buffer[65536];
@@ -95,7 +96,7 @@ static void advance(int file)
 			close(file);
 			return;
 		}
-		/* The client has yet to read this: there is nothing to receive now. */
+		/* The client has not read this yet: there is nothing to receive now. */
 		break;
 	}
 	if (!connection->registered) {

@@ -1,4 +1,4 @@
-//! Edges that report to the balancer, as agents do.
+//! Edges that report to the balancer as agents do.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,17 +12,17 @@ use weir_protocol::{Host, Report, Sender};
 
 use crate::reports::load;
 
-/// How long an agent waits between two reports.
+/// The time between two reports of an agent.
 const INTERVAL: Duration = Duration::from_millis(2500);
-/// Reports are sent in so many portions per interval, as those of independent agents come all the time.
+/// The portions per interval in which reports are sent, since reports of independent agents arrive all the time.
 const PORTIONS: u32 = 250;
 
-/// What clients are to call the edge with this number. All names are equally long, so that all answers are.
+/// Returns the host name of the edge with this number. All names have the same length, and so have all responses.
 pub(super) fn name(number: u32) -> String {
     format!("edge-{number:04}.eu-west.example.com")
 }
 
-/// Whether this is the name of one of the first so many edges.
+/// Returns whether this is the name of one of the first `edges` edges.
 pub(super) fn is_edge(text: &[u8], edges: u32) -> bool {
     let number = || {
         let digits = text.strip_prefix(b"edge-")?.strip_suffix(b".eu-west.example.com")?;
@@ -32,16 +32,16 @@ pub(super) fn is_edge(text: &[u8], edges: u32) -> bool {
     number().is_some_and(|number| number < edges)
 }
 
-/// One edge: what it says of itself.
+/// The description of an edge.
 #[derive(Clone, Debug)]
-pub(super) struct Described {
+pub(super) struct EdgeDescription {
     pub(super) host: String,
     /// Schemes and ports.
     pub(super) endpoints: Vec<(&'static str, u16)>,
 }
 
-impl Described {
-    /// The edge with this number, which serves every protocol.
+impl EdgeDescription {
+    /// Returns the edge with this number, which serves every protocol.
     pub(super) fn numbered(number: u32) -> Self {
         Self { host: name(number), endpoints: vec![("rtmp", 1935), ("rtsp", 554), ("http", 80)] }
     }
@@ -63,11 +63,11 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Lets them report from now on, from a thread on the calling thread's core.
+    /// Starts a thread, on the core of the calling thread, that sends the reports.
     ///
     /// # Errors
-    /// When there is no socket for it.
-    pub(super) fn report_to(balancer: SocketAddr, edges: Vec<Described>) -> io::Result<Self> {
+    /// When no socket can be opened.
+    pub(super) fn report_to(balancer: SocketAddr, edges: Vec<EdgeDescription>) -> io::Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(balancer)?;
         socket.set_nonblocking(true)?;
@@ -80,12 +80,12 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.stop.take();
-        // It has nothing to say but that it ended.
+        // The thread returns nothing.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn report_all(socket: &UdpSocket, edges: &[Described], stopped: &mpsc::Receiver<()>) {
+fn report_all(socket: &UdpSocket, edges: &[EdgeDescription], stopped: &mpsc::Receiver<()>) {
     let started = unix_milliseconds();
     let mut senders: Vec<Sender> = (0..).map(load::sender).take(edges.len()).collect();
     let portion = edges.len().div_ceil(PORTIONS as usize);
@@ -93,12 +93,12 @@ fn report_all(socket: &UdpSocket, edges: &[Described], stopped: &mpsc::Receiver<
     let mut next = Instant::now();
     loop {
         let portions = edges.chunks(portion).zip(senders.chunks_mut(portion)).map(Some);
-        // Fewer edges than portions: the rest of the interval passes in silence.
+        // With fewer edges than portions, the rest of the interval is silent.
         let silence = std::iter::repeat_with(|| None);
         for portion in portions.chain(silence).take(PORTIONS as usize) {
             for (edge, sender) in portion.into_iter().flat_map(|(edges, senders)| edges.iter().zip(senders)) {
                 let report = Report { boot_time: started, ..edge.report(unix_milliseconds()) };
-                // One that is lost is followed by the next.
+                // A lost report is followed by the next.
                 let _ = sender.seal(&report).map(|datagram| socket.send(datagram));
             }
             while socket.recv(&mut [0; 1500]).is_ok() {}
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_the_fleet_are_edges() {
+    fn only_names_of_the_fleet_are_recognised() {
         assert!(is_edge(name(0).as_bytes(), 1000));
         assert!(is_edge(name(999).as_bytes(), 1000));
         for other in ["edge-1000.eu-west.example.com", "edge-1.eu-west.example.com", "unknown", "edge-0001.", ""] {

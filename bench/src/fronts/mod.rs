@@ -1,18 +1,18 @@
-//! Fronts: what a redirect and a relayed byte cost, beside what others take for the same in the same run.
+//! Fronts: the cost of a redirect and of a relayed byte, compared with other servers in the same run.
 //!
-//! | module        | what it holds                                                       |
-//! |---------------|---------------------------------------------------------------------|
-//! | [`redirects`] | processor time per redirect                                         |
-//! | [`relay`]     | processor time per byte, added latency, and memory of a relay       |
-//! | [`syscalls`]  | what the balancer asks of the kernel for a redirect                 |
-//! | [`exchange`]  | clients: what they say and what they must hear                      |
-//! | [`servers`]   | the balancer, and those that it is compared with                    |
-//! | [`fleet`]     | edges that report to it meanwhile                                   |
-//! | [`compare`]   | Weir beside others                                                  |
-//! | [`rounds`]    | the same figure, measured again and again                           |
+//! | module        | contents                                                      |
+//! |---------------|---------------------------------------------------------------|
+//! | [`redirects`] | processor time per redirect                                   |
+//! | [`relay`]     | processor time per byte, added latency, and memory of a relay |
+//! | [`syscalls`]  | system calls of the balancer per redirect                     |
+//! | [`exchange`]  | clients: their requests, and the responses that they require  |
+//! | [`servers`]   | the balancer, and the servers that it is compared with        |
+//! | [`fleet`]     | edges that report to the balancer during a benchmark          |
+//! | [`compare`]   | comparison of Weir with the other servers                     |
+//! | [`rounds`]    | a figure that is measured in several rounds                   |
 //!
-//! Everything stays on the loopback. A server has a core of its own, and all that it is served with has another.
-//! Contenders are measured in turn, round by round, so that what disturbs the machine disturbs all alike.
+//! Everything stays on the loopback interface. The measured server has one core, and its clients and edges have
+//! another. Servers are measured in turn, round by round, so that a disturbance of the machine affects all of them.
 
 mod compare;
 mod exchange;
@@ -32,31 +32,31 @@ use self::servers::weir;
 use crate::machine::Cores;
 use crate::outcome::Outcome;
 
-/// Rounds of each figure.
+/// The default number of rounds.
 const ROUNDS: usize = 7;
 
-/// What is measured.
+/// Options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Only this: http-close, http-keep-alive, rtsp, rtmp or relay; several times for several.
+    /// Run only this benchmark: http-close, http-keep-alive, rtsp, rtmp or relay. May be repeated.
     #[arg(long = "only", value_name = "NAME")]
     only: Vec<String>,
-    /// How often each figure is measured.
+    /// Number of rounds in which each figure is measured.
     #[arg(long, default_value_t = ROUNDS)]
     rounds: usize,
-    /// Instead, what the balancer asks of the kernel for 1,000 redirects of each kind (needs strace).
+    /// Count the system calls of the balancer for 1,000 redirects of each kind instead (needs strace).
     #[arg(long)]
     syscalls: bool,
 }
 
-/// Measures it.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// When a program is missing, and why one does not start.
+/// When a program is missing or does not start.
 pub(crate) fn run(options: &Options) -> io::Result<Vec<Outcome>> {
     let cores = Cores::take()?;
-    if !cores.apart {
-        say("note: servers and clients share the only core, so that times are too high");
+    if !cores.are_separate {
+        say("note: servers and clients share the only core; times are too high");
     }
     crate::machine::raise_open_files();
     let exchanges: Vec<Exchange> = Exchange::ALL.into_iter().filter(|exchange| options.has(exchange.name())).collect();
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Outcome>> {
             return syscalls::count(&balancer.server, &exchanges);
         }
         say(format_args!(
-            "processor time of a server per request, {EDGES} edges reporting, {} rounds:",
+            "processor time of a server per request, {EDGES} reporting edges, {} rounds:",
             options.rounds
         ));
         for exchange in exchanges {
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Outcome>> {
 }
 
 impl Options {
-    /// What the results are to be called.
+    /// Returns the name of the file of results.
     pub(crate) fn results(&self) -> &'static str {
         if self.syscalls { "fronts-syscalls" } else { "fronts" }
     }

@@ -1,4 +1,4 @@
-//! Processor time per redirect, beside servers that answer with as many bytes.
+//! Processor time per redirect, compared with servers whose responses have the same length.
 
 use std::io;
 use std::thread;
@@ -6,44 +6,45 @@ use std::time::Duration;
 
 use weir_program::say;
 
-use crate::fronts::compare::{Figure, better};
-use crate::fronts::exchange::{Driven, Exchange, drive, drive_crowds, probe};
+use crate::fronts::compare::{Figure, lowest};
+use crate::fronts::exchange::{Exchange, Tally, drive, drive_crowds, probe};
 use crate::fronts::rounds::Series;
 use crate::fronts::servers::{Server, bare_loop, haproxy, nginx};
 use crate::machine::Cores;
 use crate::outcome::Outcome;
 
-/// Redirects in a round, and before the first: half a second of a server's time each.
+/// Redirects in a round (about half a second of a server's time), and before the first.
 const REQUESTS: u32 = 20_000;
-const KEPT_ALIVE: u32 = 80_000;
+const REQUESTS_KEEP_ALIVE: u32 = 80_000;
 const WARM_UP: u32 = 4_000;
 
-/// How long a server is given to close what its clients have closed.
+/// The time in which a server closes the connections that its clients have closed.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// How clients come.
+/// How clients arrive.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
-    /// Some at a time. The server is done before the next comes, and waits for it.
+    /// A limited number of concurrent clients. The server often waits for the next one.
     Steady,
-    /// More than the server can serve: it never waits. What a redirect costs then says how many it can serve.
+    /// More clients than the server can serve, so that it never waits. The cost of a redirect then determines its
+    /// capacity.
     Crowds,
 }
 
-/// What one server took in each round.
-struct Contender<'s> {
+/// The measurements of one server.
+struct Measurements<'s> {
     server: &'s Server,
     /// Microseconds per request.
     time: Figure,
-    /// How much of its core it used.
+    /// The share of its core that it used.
     busy: Series,
     failed: u32,
 }
 
-/// Measures one exchange with Weir, and with those that it is compared with.
+/// Measures one exchange with Weir and with the servers that it is compared with.
 ///
 /// # Errors
-/// When one of them does not start, or ends.
+/// When a server does not start, or exits.
 pub(super) fn measure(weir: &Server, exchange: Exchange, cores: &Cores, rounds: usize) -> io::Result<Vec<Outcome>> {
     let answers = probe(exchange, weir.address)?;
     let length = answers.iter().map(Vec::len).sum();
@@ -55,38 +56,38 @@ pub(super) fn measure(weir: &Server, exchange: Exchange, cores: &Cores, rounds: 
     }
     others.push(bare_loop::answering(cores, exchange, &answers)?);
     for server in [weir].into_iter().chain(&others) {
-        check_length(server, exchange, length)?;
+        note_length(server, exchange, length)?;
         drive(exchange, server.address, WARM_UP);
     }
     let mut outcomes = Vec::new();
     for &pace in Pace::of(exchange) {
-        let mut contenders: Vec<Contender<'_>> = [weir].into_iter().chain(&others).map(Contender::new).collect();
+        let mut measured: Vec<Measurements<'_>> = [weir].into_iter().chain(&others).map(Measurements::new).collect();
         for _ in 0..rounds {
-            for contender in &mut contenders {
-                contender.round(exchange, pace)?;
+            for measurements in &mut measured {
+                measurements.round(exchange, pace)?;
             }
         }
-        outcomes.extend(compared(exchange, pace, &contenders));
+        outcomes.extend(compared(exchange, pace, &measured));
     }
     Ok(outcomes)
 }
 
-/// Says so where another server cannot be made to answer with as many bytes.
-fn check_length(server: &Server, exchange: Exchange, length: usize) -> io::Result<()> {
-    let own: usize = probe(exchange, server.address)?.iter().map(Vec::len).sum();
-    if own != length {
-        say(format_args!("note: {} answers with {own} bytes", server.name));
+/// Prints a note when the responses of a server differ in length from Weir's.
+fn note_length(server: &Server, exchange: Exchange, length: usize) -> io::Result<()> {
+    let actual: usize = probe(exchange, server.address)?.iter().map(Vec::len).sum();
+    if actual != length {
+        say(format_args!("note: {} answers with {actual} bytes", server.name));
     }
     Ok(())
 }
 
 impl Pace {
-    /// Those that are measured. On connections that are open already clients are fast enough for any server.
+    /// Returns the paces to measure. On open connections, clients are fast enough for any server.
     fn of(exchange: Exchange) -> &'static [Self] {
         if exchange == Exchange::HttpKeepAlive { &[Self::Steady] } else { &[Self::Steady, Self::Crowds] }
     }
 
-    /// What is behind the exchange's name in results.
+    /// Returns the suffix of the exchange's name in results.
     fn suffix(self) -> &'static str {
         match self {
             Self::Steady => "",
@@ -95,15 +96,15 @@ impl Pace {
     }
 }
 
-impl<'s> Contender<'s> {
+impl<'s> Measurements<'s> {
     fn new(server: &'s Server) -> Self {
         Self { server, time: Figure::of(server.name), busy: Series::default(), failed: 0 }
     }
 
     fn round(&mut self, exchange: Exchange, pace: Pace) -> io::Result<()> {
-        let requests = if exchange == Exchange::HttpKeepAlive { KEPT_ALIVE } else { REQUESTS };
+        let requests = if exchange == Exchange::HttpKeepAlive { REQUESTS_KEEP_ALIVE } else { REQUESTS };
         let before = self.server.processor_time()?;
-        let Driven { failed, failure, elapsed, .. } = match pace {
+        let Tally { failed, failure, elapsed, .. } = match pace {
             Pace::Steady => drive(exchange, self.server.address, requests),
             Pace::Crowds => drive_crowds(exchange, self.server.address, &self.server.program, requests)?,
         };
@@ -119,34 +120,34 @@ impl<'s> Contender<'s> {
     }
 }
 
-/// The figures of each, and how Weir compares: it comes first, and the bare loop last.
-fn compared(exchange: Exchange, pace: Pace, contenders: &[Contender<'_>]) -> Vec<Outcome> {
+/// Returns the figures of all servers, and the ratios of Weir to the others. Weir comes first, and the bare loop last.
+fn compared(exchange: Exchange, pace: Pace, measured: &[Measurements<'_>]) -> Vec<Outcome> {
     let name = &format!("{}{}", exchange.name(), pace.suffix());
     let mut outcomes = Vec::new();
-    for Contender { server, time, busy, failed } in contenders {
+    for Measurements { server, time, busy, failed } in measured {
         outcomes.push(time.outcome(name, "µs"));
         let name = format!("{name}, {}", server.name);
-        outcomes.push(Outcome::in_table(format!("{name}: share of a core"), busy.median(), "of 1", None));
-        outcomes.push(Outcome::in_table(format!("{name}: failed"), f64::from(*failed), "requests", Some(0.0)));
+        outcomes.push(Outcome::silent(format!("{name}: share of a core"), busy.median(), "of 1", None));
+        outcomes.push(Outcome::silent(format!("{name}: failed"), f64::from(*failed), "requests", Some(0.0)));
     }
-    let times: Vec<Figure> = contenders.iter().map(|contender| contender.time.clone()).collect();
+    let times: Vec<Figure> = measured.iter().map(|measurements| measurements.time.clone()).collect();
     if let [weir, servers @ .., bare_loop] = &times[..] {
         let bounds = bounds(exchange, pace);
-        outcomes.extend(better(servers).map(|server| weir.ratio(name, server, bounds.servers)));
+        outcomes.extend(lowest(servers).map(|server| weir.ratio(name, server, bounds.servers)));
         outcomes.push(weir.ratio(name, bare_loop, bounds.bare_loop));
     }
     outcomes
 }
 
-/// What Weir's time is to be at most, as a multiple of that of others.
+/// The bounds of Weir's time, as a multiple of that of other servers.
 struct Bounds {
-    /// Of the better of nginx and HAProxy.
+    /// Of the faster of nginx and HAProxy.
     servers: Option<f64>,
     bare_loop: Option<f64>,
 }
 
-/// Those of the bare loop are for a server that waits for its clients, as nearly every one does: in a crowd it is shown how
-/// far the loop is away, which then has nothing to do but system calls.
+/// The bound of the bare loop applies to a server that waits for its clients, as nearly every server does. In a crowd,
+/// the distance to the loop, which then does nothing but system calls, is only shown.
 fn bounds(exchange: Exchange, pace: Pace) -> Bounds {
     let (servers, bare_loop) = match exchange {
         Exchange::HttpClose => (Some(1.0), Some(1.15)),

@@ -1,16 +1,16 @@
-//! The same figure, measured again and again.
+//! A figure that is measured in several rounds.
 
-/// One value for each round; the rounds of two series were measured side by side.
+/// One value for each round. The rounds of all series of a benchmark are measured in turn.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series(Vec<f64>);
 
 impl Series {
-    /// Adds a round.
+    /// Adds the value of a round.
     pub(super) fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
-    /// The value in the middle; not a number when a round was invalid, or there was none.
+    /// Returns the median. NaN when a round was invalid, or there was none.
     pub(super) fn median(&self) -> f64 {
         if self.0.is_empty() || self.0.iter().any(|value| value.is_nan()) {
             return f64::NAN;
@@ -21,15 +21,15 @@ impl Series {
         if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
     }
 
-    /// The lowest and the highest, if there was a round.
+    /// Returns the lowest and the highest value, if there was a round.
     pub(super) fn spread(&self) -> Option<[f64; 2]> {
         let lowest = self.0.iter().copied().reduce(f64::min)?;
         let highest = self.0.iter().copied().reduce(f64::max)?;
         Some([lowest, highest])
     }
 
-    /// Round by round, this with the same round of the other.
-    pub(super) fn with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
+    /// Combines each round with the same round of another series.
+    pub(super) fn combined(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(&one, &other)| combine(one, other)).collect())
     }
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invalid_round_and_none_leave_no_median() {
+    fn without_rounds_or_with_an_invalid_one_there_is_no_median() {
         let mut series = Series(vec![3.0, 1.0, 2.0]);
         assert_eq!((series.median(), series.spread()), (2.0, Some([1.0, 3.0])));
         series.push(4.0);

@@ -1,4 +1,4 @@
-//! Redirects, while strangers send forged reports.
+//! Redirects during a flood of forged reports.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -13,46 +13,47 @@ use crate::outcome::Outcome;
 use crate::reports::load;
 use crate::reports::socket::{Balancer, connected};
 
-/// Edges that the balancer knows.
+/// Edges of the balancer.
 const EDGES: u32 = 1000;
 /// Forged reports per second.
 const FLOOD: u64 = 100_000;
-/// How long each measurement takes, and how many there are with the flood and without, in turn.
+/// The duration of each measurement, and the number of measurements with and without the flood, in turn.
 const PERIOD: Duration = Duration::from_millis(1500);
 const TURNS: usize = 5;
 
-/// Measures redirects per second with and without the flood, in turn, so that a machine whose speed drifts does not matter.
+/// Measures redirects per second with and without the flood, in turn, so that a drift of the machine's speed affects
+/// both.
 pub(super) fn measure(bound: f64) -> Vec<Outcome> {
     let balancer = Balancer::start(false);
-    let _senders = balancer.introduce(EDGES);
-    let (mut calm, mut flooded, mut floods) = (Vec::new(), Vec::new(), Vec::new());
+    let _senders = balancer.register(EDGES);
+    let (mut calm, mut flooded, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
         calm.push(redirects_per_second(balancer.clients()));
         let flood = Flood::start(balancer.reports());
         flooded.push(redirects_per_second(balancer.clients()));
-        floods.push(flood.stop());
+        rates.push(flood.stop());
     }
     let ratios = calm.iter().zip(&flooded).map(|(calm, flooded)| flooded / calm).collect();
     vec![
         Outcome::higher("redirects", median(calm), "redirects/s", None),
         Outcome::higher("redirects under the flood", median(flooded), "redirects/s", None),
-        Outcome::higher("forged reports", median(floods), "reports/s", None),
+        Outcome::higher("forged reports", median(rates), "reports/s", None),
         Outcome::higher("redirects: with the flood ÷ without", median(ratios), "ratio", Some(bound)),
     ]
 }
 
-/// Asks for an edge again and again, with a new connection each time.
+/// Requests an edge repeatedly, each time on a new connection.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn redirects_per_second(clients: SocketAddr) -> f64 {
     let start = Instant::now();
     let mut answered = 0_u64;
     while start.elapsed() < PERIOD {
-        answered += u64::from(ask(clients).is_ok());
+        answered += u64::from(request(clients).is_ok());
     }
     answered as f64 / start.elapsed().as_secs_f64()
 }
 
-fn ask(clients: SocketAddr) -> std::io::Result<()> {
+fn request(clients: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(clients)?;
     stream.write_all(b"GET /loadbalancer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
     let mut answer = [0; 512];
@@ -79,11 +80,11 @@ impl Flood {
             let mut forged = forged_report();
             let mut number = 0_u64;
             while !end.load(Ordering::Relaxed) {
-                // As many as are due by now, and then a pause: a flood that used a whole core would be another measurement.
+                // Sends as many as are due, and pauses: a flood that used a whole core would measure something else.
                 let due = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX) * FLOOD / 1_000_000;
                 while number < due {
                     number += 1;
-                    // Another salt each time, so that keys would have to be derived.
+                    // Another salt each time, so that a key would have to be derived.
                     forged[28..36].copy_from_slice(&number.to_be_bytes());
                     let _ = socket.send(&forged);
                 }
@@ -94,7 +95,7 @@ impl Flood {
         Self { ended, sent, start, handle }
     }
 
-    /// Ends it; how many it sent per second.
+    /// Ends the flood. Returns the reports per second.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
     fn stop(self) -> f64 {
         self.ended.store(true, Ordering::Relaxed);
@@ -104,7 +105,7 @@ impl Flood {
     }
 }
 
-/// A report that is right in everything but the signature, which another secret made under the id of the real one.
+/// Returns a report that is correct except for the signature, made with another secret under the id of the real one.
 fn forged_report() -> Vec<u8> {
     let edge = EdgeId([3; 16]);
     let mut sender = Sender::new(Secret::from_random([1; 32]).edge_key(edge), edge, [0; 16]);

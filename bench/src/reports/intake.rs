@@ -1,4 +1,4 @@
-//! What a report costs on one core, without a socket.
+//! The cost of a report on one core, without a socket.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -12,13 +12,13 @@ use weir_protocol::{EdgeId, Receiver, Rejection};
 use crate::outcome::Outcome;
 use crate::reports::{load, rejections};
 
-/// Edges that report in turn: more than a core's caches hold.
+/// Edges that report in turn: more than fit into the caches of a core.
 const EDGES: u32 = 10_000;
-/// Reports of each.
+/// Reports of each edge.
 const ROUNDS: usize = 20;
 const PER_SECOND: &str = "reports/s";
 
-/// Measures sealing, opening, applying, answering, and each way to be rejected.
+/// Measures sealing, opening, applying and acknowledging a report, and each rejection.
 pub(super) fn measure(bound: f64) -> Vec<Outcome> {
     let now = unix_milliseconds();
     let report = load::report(now);
@@ -46,7 +46,7 @@ pub(super) fn measure(bound: f64) -> Vec<Outcome> {
     results.push(timed("open", part(5), |datagram| receiver.open(datagram, &arrival).is_ok()));
 
     let mut intake = Intake { receiver, fleet: fleet(), output: [0; MAX_LENGTH] };
-    // The first time an edge is made.
+    // The first report of each edge creates it.
     for datagram in part(1) {
         intake.take_in(datagram, now);
     }
@@ -64,7 +64,7 @@ fn fleet() -> Fleet {
     Fleet::new(lifetimes, load::selector())
 }
 
-/// The balancer's intake, but for its socket.
+/// The intake of a balancer without its socket.
 struct Intake {
     receiver: Receiver,
     fleet: Fleet,
@@ -85,13 +85,13 @@ impl Intake {
     }
 }
 
-/// The rate at which `work` is done on all of `datagrams`.
+/// Measures the rate at which `work` is done on all of `datagrams`.
 pub(super) fn timed(name: &str, datagrams: &mut [Vec<u8>], work: impl FnMut(&mut Vec<u8>) -> bool) -> Outcome {
     let (count, elapsed) = run(datagrams, work);
     Outcome::higher(name, rate(count, elapsed), PER_SECOND, None)
 }
 
-/// How many `work` succeeded on, which should be all, and how long it took.
+/// Does `work` on all of `datagrams`. Returns the number of successes, which should be all, and the elapsed time.
 fn run(datagrams: &mut [Vec<u8>], mut work: impl FnMut(&mut Vec<u8>) -> bool) -> (usize, Duration) {
     let start = Instant::now();
     let count = datagrams.iter_mut().filter_map(|datagram| work(datagram).then_some(())).count();

@@ -1,4 +1,4 @@
-//! A fleet of agents, as far as a balancer can tell.
+//! A fleet of simulated agents.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use weir_fleet::{FleetSettings, Selector};
 use weir_protocol::report::Endpoint;
 use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
 
-/// A selector without any rules of its own.
+/// Returns a selector with default settings.
 pub(super) fn selector() -> Arc<Selector> {
     Arc::new(Selector::new(FleetSettings::default(), []))
 }
 
-/// The cluster's secret.
+/// Returns the secret of the cluster.
 pub(crate) fn secret() -> Secret {
     Secret::from_random([7; 32])
 }
 
-/// A balancer's receiver that has met nobody, and looks at every salt.
+/// Returns the receiver of a balancer that has not discovered any edge, without limits on salts.
 pub(super) fn receiver(max_edges: usize) -> Receiver {
     use weir_protocol::receiver::{Limits, SaltLimits};
 
@@ -27,7 +27,7 @@ pub(super) fn receiver(max_edges: usize) -> Receiver {
     Receiver::new([secret()].into_iter().collect(), limits, [9; 16])
 }
 
-/// The agent of the edge with this number.
+/// Returns the agent of the edge with this number.
 pub(crate) fn sender(number: u32) -> Sender {
     let edge = edge(number);
     let mut salt = [0; 16];
@@ -35,7 +35,7 @@ pub(crate) fn sender(number: u32) -> Sender {
     Sender::new(secret().edge_key(edge), edge, salt)
 }
 
-/// An earlier start of that agent, or a copy of it.
+/// Returns an earlier start of that agent, or a copy of it.
 pub(super) fn other_sender(number: u32) -> Sender {
     let edge = edge(number);
     let mut salt = [0xff; 16];
@@ -49,7 +49,7 @@ fn edge(number: u32) -> EdgeId {
     EdgeId(id)
 }
 
-/// What such an agent reports: what a real one does, with two endpoints and a zone.
+/// Returns a report as a real agent sends it, with two endpoints and a zone.
 pub(crate) fn report(now: u64) -> Report<'static> {
     let mut report = Report::new(now - 1000, now, Duration::from_millis(2500));
     report.redirect = Host::new("edge-17.eu-west.example.com").ok();
@@ -65,7 +65,7 @@ pub(crate) fn report(now: u64) -> Report<'static> {
     report
 }
 
-/// A datagram that arrives now.
+/// Returns the arrival of a datagram at `now`.
 pub(super) fn arrival(now: u64) -> Arrival {
     let source: SocketAddr = ([127, 0, 0, 1], 5000).into();
     Arrival { source, monotonic: Duration::from_secs(1), unix: now }

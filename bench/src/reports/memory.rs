@@ -1,4 +1,4 @@
-//! What an edge takes of a balancer's memory.
+//! The memory of a balancer per edge.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use weir_program::clock::unix_milliseconds;
 
 use crate::reports::load;
 
-/// The bytes that each of so many edges takes: what is remembered of its sender, the edge, and its place in a snapshot.
+/// Returns the bytes per edge with this number of edges: the state of its sender, the edge, and its share of a
+/// snapshot.
 pub(crate) fn bytes_per_edge(edges: u32) -> f64 {
     let now = unix_milliseconds();
     let report = load::report(now);
@@ -31,12 +32,12 @@ pub(crate) fn bytes_per_edge(edges: u32) -> f64 {
     }
     let snapshot = fleet.take_snapshot();
     let bytes = resident_bytes() - before;
-    // Kept until here, so that they are counted.
+    // All three must live until after the measurement.
     drop((receiver, fleet, snapshot));
     bytes / f64::from(edges)
 }
 
-/// Memory that this process holds of its own.
+/// Returns the anonymous memory of this process, in bytes.
 fn resident_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kibibytes =

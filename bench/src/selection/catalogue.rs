@@ -1,4 +1,4 @@
-//! The scenarios that are looked at, and what is to be reached in each.
+//! The scenarios of the benchmark, and the bounds of each.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use crate::selection::scenario::{Incident, Scenario, Unit, equal, seconds};
 use crate::selection::trace::Figure::{Copies, Lost, Mean, PeakShare, Worst};
 use crate::selection::visits::Crowd;
 
-/// Sessions that an edge of one unit can carry: nobody is ever full.
+/// The capacity of an edge of one unit, in sessions. No edge is ever full.
 const UNIT: u64 = 20_000;
-/// Sessions that it carries at first, in steady scenarios and before a crowd comes.
+/// The initial sessions per unit, in steady scenarios and before a crowd arrives.
 const STEADY: f64 = 1000.0;
 const QUIET: f64 = 100.0;
-/// Units of unequal edges, in turn.
+/// The units of unequal edges, in turn.
 const UNEQUAL: [u64; 5] = [1, 1, 2, 4, 10];
 
-/// When a crowd comes, for how long, how many in a second; in seconds. The scenario ends with it: afterwards so few come
-/// that nobody, whatever they know, can even out what those who leave make uneven.
+/// The start of a crowd in seconds, its duration, and its arrivals per second. The scenario ends with the crowd:
+/// afterwards too few clients arrive for any algorithm to compensate for those that leave.
 const FLASH: u64 = 10;
 const FLASH_LENGTH: Duration = Duration::from_secs(30);
 const FLASH_RATE: f64 = 10_000.0;
 const FLASH_END: u64 = 40;
-/// When something goes wrong in the midst of it.
+/// The time of an incident in the middle of the crowd, in seconds.
 const MID_FLASH: u64 = 25;
-/// What comes cannot be known before the first reports of it: from then on it is measured.
+/// The time until the first reports of the crowd. No algorithm can know of it before, and the measurement starts then.
 const FIRST_REPORTS: Duration = Duration::from_millis(2500);
 
-/// Every scenario, in the order of the table.
+/// Returns every scenario, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
     let mut all = vec![
@@ -76,13 +76,13 @@ pub fn all() -> Vec<Scenario> {
         empty_edge_joins(),
         stress(),
     ];
-    all.extend(that_bite());
+    all.extend(with_faults());
     all.extend([affinity("affinity", true), affinity("no-affinity", false)]);
     all
 }
 
-/// … those in which more goes wrong than reports that are late.
-fn that_bite() -> Vec<Scenario> {
+/// Returns the scenarios with incidents, and the one in which sessions differ in bandwidth.
+fn with_faults() -> Vec<Scenario> {
     let base = || flash(unequal(100), equal(3));
     vec![
         unequal_bit_rates(),
@@ -97,7 +97,7 @@ fn that_bite() -> Vec<Scenario> {
             name: "K",
             title: "as D, one of the largest edges dies",
             incident: Some((seconds(MID_FLASH), Incident::Dies(99))),
-            // A 36th of all clients for the 5 s until it times out, and of those that come back.
+            // A 36th of all clients for the 5 s until the edge times out, and of those that return.
             bounds: vec![(Mean, 1.015), (Worst, 1.05), (Lost, 1600.0)],
             ..base()
         },
@@ -136,7 +136,7 @@ fn flash(capacities: Vec<u64>, shares: Vec<f64>) -> Scenario {
     .with_flash(FLASH_RATE, seconds(FLASH), FLASH_LENGTH)
 }
 
-/// Large edges, so that 2,000 clients come in a second although nothing changes.
+/// The edges are large, so that 2,000 clients arrive per second in a steady state.
 fn empty_edge_joins() -> Scenario {
     let steady = Scenario { capacities: vec![5 * UNIT; 21], level: 0.705, ..steady(Vec::new(), 3) }.steady();
     Scenario {
@@ -171,14 +171,14 @@ fn unequal_bit_rates() -> Scenario {
         title: "as D, sessions of 1 or 8 Mbit/s, bandwidth limits",
         capacities,
         unit: Unit::Bits,
-        // Who is next, one of 1 or of 8 Mbit/s, is known to the oracle only.
+        // Only the oracle knows whether the next session has 1 or 8 Mbit/s.
         bounds: vec![(Mean, 1.04), (Worst, 1.13)],
         crowd,
         ..common
     }
 }
 
-/// From an empty fleet on, so that it is the policy that says where streams are.
+/// The fleet is empty at first, so that the algorithm determines where streams are.
 fn affinity(name: &'static str, affinity: bool) -> Scenario {
     let common = Scenario::default();
     let end = seconds(300);

@@ -1,25 +1,25 @@
-//! The simulator: a discrete-event model of clients, edges, reports and balancers, that drives the real selector with
-//! injected time and randomness, and others beside it.
+//! The simulator: a discrete-event model of clients, edges, reports and balancers. It drives the real selector, and
+//! other algorithms for comparison, with injected time and randomness.
 //!
-//! | module        | what it holds                                                          |
-//! |---------------|------------------------------------------------------------------------|
-//! | [`scenario`]  | what happens: the fleet, its clients, what goes wrong                  |
-//! | [`catalogue`] | … the scenarios that are looked at, and what is to be reached in each  |
-//! | [`visits`]    | who comes when, where to, and for how long                             |
-//! | [`chance`]    | random numbers as the model needs them                                 |
-//! | [`policies`]  | the contenders: who chooses edges, Weir among them                     |
-//! | [`world`]     | what comes of it, event by event                                       |
-//! | [`servers`]   | … at the edges                                                         |
-//! | [`queue`]     | … in order of time                                                     |
-//! | [`trace`]     | what is seen of it every 100 ms, and the figures made of that          |
-//! | [`replay`]    | the same for visits that are given                                     |
-//! | [`table`]     | the figures of all scenarios side by side                              |
-//! | [`plot`]      | the loads over time, as a picture                                      |
+//! | module         | contents                                                               |
+//! |----------------|------------------------------------------------------------------------|
+//! | [`scenario`]   | a scenario: the fleet, its clients, and an incident                    |
+//! | [`catalogue`]  | the scenarios of the benchmark, and the bounds of each                 |
+//! | [`visits`]     | the visits of clients: arrival, balancer, and duration                 |
+//! | [`chance`]     | random numbers of the model                                            |
+//! | [`algorithms`] | the compared algorithms, Weir among them                               |
+//! | [`world`]      | the simulation of a scenario, event by event                           |
+//! | [`servers`]    | the edges in the simulation                                            |
+//! | [`queue`]      | the event queue                                                        |
+//! | [`trace`]      | samples of the loads, every 100 ms, and the figures computed from them |
+//! | [`replay`]     | the simulation of given visits                                         |
+//! | [`table`]      | the figures of all scenarios side by side                              |
+//! | [`plot`]       | the loads over time, as a picture                                      |
 
+pub mod algorithms;
 pub mod catalogue;
 pub mod chance;
 pub mod plot;
-pub mod policies;
 mod queue;
 pub mod replay;
 pub mod scenario;
@@ -29,18 +29,18 @@ pub mod trace;
 pub mod visits;
 pub mod world;
 
-pub use policies::Contender;
+pub use algorithms::Algorithm;
 pub use replay::{Imbalance, Mean, Replay};
 pub use scenario::{Incident, Scenario};
 pub use table::Row;
 pub use trace::Trace;
 pub use visits::Visit;
 
-/// What comes of a scenario with each contender. All of them meet the same clients.
+/// Simulates a scenario with each algorithm, all with the same clients.
 #[must_use]
 pub fn simulate(scenario: &Scenario, seed: u64) -> Row {
-    let run = |contender| world::run(scenario, scenario.crowd.visits(seed, scenario.end), contender, seed);
-    Row { scenario: scenario.clone(), traces: Contender::ALL.map(run).into() }
+    let run = |algorithm| world::run(scenario, scenario.crowd.visits(seed, scenario.end), algorithm, seed);
+    Row { scenario: scenario.clone(), traces: Algorithm::ALL.map(run).into() }
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::selection::scenario::{equal, seconds};
 
-    /// A crowd that comes to ten edges through two balancers, small enough for every test run.
+    /// A crowd that is spread over ten edges by two balancers, small enough for every test run.
     fn crowd() -> Scenario {
         let common = Scenario::default();
         let crowd = visits::Crowd { shares: equal(2), ..common.crowd };
@@ -67,49 +67,49 @@ mod tests {
     }
 
     #[test]
-    fn weir_spreads_a_small_crowd_about_as_evenly_as_who_knows_everything() {
+    fn weir_spreads_a_small_crowd_about_as_evenly_as_the_oracle() {
         let row = simulate(&crowd(), 1);
-        let mean = |contender| row.trace(contender).unwrap().figure(trace::Figure::Mean);
+        let mean = |algorithm| row.trace(algorithm).unwrap().figure(trace::Figure::Mean);
         let table = table::table(std::slice::from_ref(&row));
         assert!(row.missed().is_empty() && !table.contains("MISSED"), "{table}");
-        assert!(mean(Contender::Weir) < mean(Contender::Oracle) + 0.01, "{table}");
-        assert!(mean(Contender::Weir) < mean(Contender::TwoChoices), "{table}");
-        assert!(mean(Contender::TwoChoices) < mean(Contender::Original), "{table}");
-        assert!(mean(Contender::Original) < mean(Contender::Raw), "{table}");
+        assert!(mean(Algorithm::Weir) < mean(Algorithm::Oracle) + 0.01, "{table}");
+        assert!(mean(Algorithm::Weir) < mean(Algorithm::TwoChoices), "{table}");
+        assert!(mean(Algorithm::TwoChoices) < mean(Algorithm::Original), "{table}");
+        assert!(mean(Algorithm::Original) < mean(Algorithm::Raw), "{table}");
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_table_and_another_seed_another() {
+    fn the_same_seed_gives_the_same_table_and_another_seed_a_different_one() {
         let table = |seed| table::table(&[simulate(&crowd(), seed)]);
         assert_eq!(table(1), table(1));
         assert_ne!(table(1), table(2));
     }
 
     #[test]
-    fn a_bound_that_is_missed_is_marked() {
+    fn a_missed_bound_is_marked() {
         let strict = Scenario { bounds: vec![(trace::Figure::Worst, 1.0)], ..crowd() };
         assert!(table::table(&[simulate(&strict, 1)]).contains("MISSED"));
     }
 
     #[test]
-    fn clients_of_a_dead_edge_come_back_and_get_another() {
+    fn clients_of_a_dead_edge_return_and_get_another_edge() {
         let dies = Scenario { incident: Some((seconds(8), Incident::Dies(9))), ..crowd() }.steady();
         let row = simulate(&dies, 1);
-        let trace = row.trace(Contender::Weir).unwrap();
-        // Of the 1000 that it had, and of those who come anew, it gets its share until it times out.
+        let trace = row.trace(Algorithm::Weir).unwrap();
+        // Until it times out, the edge gets its share of the 1000 clients that it had, and of new ones.
         assert!((100..600).contains(&trace.lost), "{}", trace.lost);
-        assert_eq!(row.trace(Contender::Oracle).unwrap().lost, 0);
-        // The mean is over those that live: they carry what it carried, too.
+        assert_eq!(row.trace(Algorithm::Oracle).unwrap().lost, 0);
+        // The mean is over the living edges, which also have the clients of the dead one.
         let mean = |at| trace.samples.iter().find(|sample| sample.at >= seconds(at)).unwrap().mean;
         let risen = mean(20) / mean(7);
         assert!((risen / (36.0 / 26.0) - 1.0).abs() < 0.03, "{risen}");
     }
 
     #[test]
-    fn a_balancer_that_starts_again_leaves_nobody_without_an_edge_and_the_fleet_even() {
+    fn a_restart_of_a_balancer_leaves_no_client_without_an_edge_and_the_load_even() {
         let restarts = Scenario { incident: Some((seconds(8), Incident::Restarts(0))), ..crowd() };
         let row = simulate(&restarts, 1);
-        assert_eq!(row.trace(Contender::Weir).unwrap().refused, 0);
+        assert_eq!(row.trace(Algorithm::Weir).unwrap().refused, 0);
         assert!(row.missed().is_empty(), "{}", table::table(&[row]));
     }
 

@@ -4,37 +4,37 @@ use std::ops::Range;
 
 use plotters::prelude::*;
 
-use crate::selection::policies::Contender;
+use crate::selection::algorithms::Algorithm;
 use crate::selection::table::Row;
 use crate::selection::trace::Sample;
 
 /// A picture could not be drawn.
 #[derive(Debug, thiserror::Error)]
-#[error("the picture cannot be drawn: {0}")]
+#[error("cannot draw the picture: {0}")]
 pub struct Error(String);
 
 /// Width and height, in pixels.
 const SIZE: (u32, u32) = (900, 620);
-/// How much of the height the upper part has.
+/// The height of the upper part.
 const UPPER: u32 = 330;
-/// Of whatever the reader's system has: none is needed to draw.
+/// A font of the reader's system. Drawing needs none.
 const FONT: (&str, u32) = ("sans-serif", 16);
-/// Most points of a line.
-const POINTS: usize = 300;
-/// What the lower part shows of the loads divided by their mean.
+/// The maximum number of points of a line.
+const MAX_POINTS: usize = 300;
+/// The range of load ÷ mean in the lower part.
 const AROUND_MEAN: Range<f64> = 0.9..1.1;
-/// Who is drawn, the one that matters last and so above the others.
-const DRAWN: [(Contender, RGBColor); 3] = [
-    (Contender::Original, RGBColor(214, 112, 24)),
-    (Contender::Oracle, RGBColor(70, 160, 70)),
-    (Contender::Weir, RGBColor(30, 90, 190)),
+/// The algorithms that are drawn. The most important is drawn last, and so above the others.
+const DRAWN: [(Algorithm, RGBColor); 3] = [
+    (Algorithm::Original, RGBColor(214, 112, 24)),
+    (Algorithm::Oracle, RGBColor(70, 160, 70)),
+    (Algorithm::Weir, RGBColor(30, 90, 190)),
 ];
 
-/// The picture of a row: above the utilisation of the most and the least utilised edge, below the same divided by the
-/// mean. The same row gives the same text.
+/// Returns the picture of a row, as SVG. The upper part shows the highest and the lowest utilisation of any edge, the
+/// lower part the same divided by the mean. The same row gives the same text.
 ///
 /// # Errors
-/// [`Error`], when there is nothing to draw.
+/// [`Error`] when there is nothing to draw.
 pub fn svg(row: &Row) -> Result<String, Error> {
     let mut text = String::new();
     draw(row, &mut text).map_err(|error| Error(error.to_string()))?;
@@ -101,16 +101,16 @@ fn draw(row: &Row, text: &mut String) -> Result<(), Box<dyn std::error::Error>> 
     Ok(())
 }
 
-/// From a tenth of the lowest mean to the highest load; what is beyond is drawn at the edge.
+/// Returns the range from a tenth of the lowest mean to the highest load. Values outside are drawn at its bounds.
 fn percent(row: &Row) -> Range<f64> {
-    let samples = || DRAWN.iter().filter_map(|(contender, _)| row.trace(*contender)).flat_map(|trace| &trace.samples);
+    let samples = || DRAWN.iter().filter_map(|(algorithm, _)| row.trace(*algorithm)).flat_map(|trace| &trace.samples);
     let highest = samples().map(|sample| sample.highest).fold(0.0, f64::max).max(1e-6);
     let lowest = samples().map(|sample| sample.mean / 10.0).filter(|mean| *mean > 0.0).fold(highest, f64::min);
     100.0 * lowest.max(highest / 1000.0)..110.0 * highest
 }
 
 struct Line {
-    /// Only for one of the lines of a contender.
+    /// The name in the legend, for one of the lines of an algorithm.
     name: Option<&'static str>,
     colour: RGBColor,
     points: Vec<(f64, f64)>,
@@ -118,22 +118,22 @@ struct Line {
 
 type Utilisation = fn(&Sample) -> f64;
 
-/// The highest and the lowest of each contender, and the mean.
+/// Returns the highest and the lowest load of each algorithm, and the mean.
 fn lines(row: &Row, value: impl Fn(&Sample, Utilisation) -> f64) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (contender, colour) in DRAWN {
-        let Some(trace) = row.trace(contender) else { continue };
+    for (algorithm, colour) in DRAWN {
+        let Some(trace) = row.trace(algorithm) else { continue };
         let line = |name, utilisation: Utilisation, keep: fn(f64, f64) -> f64| {
-            let step = trace.samples.len().div_ceil(POINTS).max(1);
+            let step = trace.samples.len().div_ceil(MAX_POINTS).max(1);
             let point = |samples: &[Sample]| {
                 let values = samples.iter().map(|sample| value(sample, utilisation));
                 Some((samples.first()?.at.as_micros() as f64 / 1e6, values.reduce(keep)?))
             };
             Line { name, colour, points: trace.samples.chunks(step).filter_map(point).collect() }
         };
-        lines.push(line(Some(contender.name()), |sample| sample.highest, f64::max));
+        lines.push(line(Some(algorithm.name()), |sample| sample.highest, f64::max));
         lines.push(line(None, |sample| sample.lowest, f64::min));
-        if contender == Contender::Weir {
+        if algorithm == Algorithm::Weir {
             lines.push(Line { colour: BLACK, ..line(Some("mean"), |sample| sample.mean, f64::max) });
         }
     }
@@ -146,7 +146,7 @@ mod tests {
     use crate::selection::{catalogue, simulate};
 
     #[test]
-    fn a_picture_is_small_and_the_same_each_time() {
+    fn a_picture_is_small_and_reproducible() {
         let scenario = &catalogue::all()[0];
         let picture = svg(&simulate(scenario, 1)).unwrap();
         assert!(picture.starts_with("<svg") && picture.contains(scenario.title));

@@ -1,11 +1,11 @@
-//! Events in order of time.
+//! The event queue.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use weir_fleet::Time;
 
-/// Events in order of time; of those at the same time the first that was put in comes first.
+/// Events in order of time. Events at the same time are in the order of insertion.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
     heap: BinaryHeap<Reverse<Entry<E>>>,
@@ -24,16 +24,16 @@ impl<E> Queue<E> {
         Self { heap: BinaryHeap::new(), count: 0 }
     }
 
-    pub(super) fn put(&mut self, at: Time, event: E) {
+    pub(super) fn push(&mut self, at: Time, event: E) {
         self.count += 1;
         self.heap.push(Reverse(Entry { at, number: self.count, event }));
     }
 
-    pub(super) fn take(&mut self) -> Option<(Time, E)> {
+    pub(super) fn pop(&mut self) -> Option<(Time, E)> {
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 
-    /// When the next event is.
+    /// Returns the time of the next event.
     pub(super) fn next_at(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse(entry)| entry.at)
     }
@@ -64,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_in_order_of_time_and_then_of_arrival() {
+    fn events_are_in_order_of_time_and_then_of_insertion() {
         let mut queue = Queue::new();
         for (at, event) in [(2, 'c'), (1, 'a'), (2, 'd'), (1, 'b')] {
-            queue.put(Time::from_micros(at), event);
+            queue.push(Time::from_micros(at), event);
         }
         assert_eq!(queue.next_at(), Some(Time::from_micros(1)));
-        let events: String = std::iter::from_fn(|| queue.take()).map(|(_, event)| event).collect();
+        let events: String = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
         assert_eq!(events, "abcd");
     }
 }

@@ -1,4 +1,4 @@
-//! The model for visits that are given: what tests with real programs are compared with.
+//! The simulation of given visits, for comparison with tests of the real programs.
 
 use std::time::Duration;
 
@@ -6,41 +6,41 @@ use weir_fleet::Time;
 
 pub use crate::selection::trace::Mean;
 
-use crate::selection::policies::Contender;
+use crate::selection::algorithms::Algorithm;
 use crate::selection::scenario::{Scenario, equal};
 use crate::selection::trace::Figure;
 use crate::selection::visits::Visit;
 use crate::selection::world;
 
-/// A fleet that begins empty, and what is measured of it.
+/// A fleet that is empty at first, and the period of the measurement.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
-    /// Sessions that each edge can carry, as its agent reports.
+    /// The capacity of each edge in sessions, as its agent reports it.
     pub capacities: &'a [u64],
-    /// How many balancers there are; visits name them from 0.
+    /// The number of balancers. Visits number them from 0.
     pub balancers: usize,
-    /// The time between two reports.
+    /// The reporting interval of the edges.
     pub interval: Duration,
-    /// From when on it is measured, since the first visit could have been …
+    /// The start of the measurement, relative to the beginning.
     pub from: Duration,
-    /// … and until when.
+    /// The end of the measurement, relative to the beginning.
     pub to: Duration,
-    /// What the highest load is compared with.
+    /// The mean with which the highest load is compared.
     pub mean: Mean,
 }
 
-/// How uneven it was: the highest load ÷ the mean load, where load is sessions ÷ capacity. 1 is even.
+/// The imbalance: the highest load ÷ the mean load, where load is sessions ÷ capacity. 1 is even.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Imbalance {
-    /// Over all samples, one every 100 ms.
+    /// The mean over all samples, one every 100 ms.
     pub mean: f64,
-    /// Of any sample.
+    /// The highest value of any sample.
     pub worst: f64,
 }
 
 impl Replay<'_> {
-    /// What comes of these visits, in order of time, when Weir chooses. `seed` is the luck of balancers and reports.
-    /// No report is lost.
+    /// Simulates these visits, in order of time, with Weir. `seed` determines the random numbers of balancers and
+    /// reports. No report is lost.
     #[must_use]
     pub fn run(&self, visits: impl IntoIterator<Item = Visit>, seed: u64) -> Imbalance {
         let common = Scenario::default();
@@ -56,7 +56,7 @@ impl Replay<'_> {
             mean: self.mean,
             ..common
         };
-        let trace = world::run(&scenario, visits.into_iter(), Contender::Weir, seed);
+        let trace = world::run(&scenario, visits.into_iter(), Algorithm::Weir, seed);
         Imbalance { mean: trace.figure(Figure::Mean), worst: trace.figure(Figure::Worst) }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens: the fleet, its clients, and what goes wrong.
+//! A scenario: the fleet, its clients, and an incident.
 
 use std::time::Duration;
 
@@ -7,42 +7,42 @@ use weir_fleet::{Rules, Time};
 use crate::selection::trace::{Figure, Mean};
 use crate::selection::visits::Crowd;
 
-/// What happens. The default is the weather that all scenarios have in common; it has no edges and no clients.
+/// A scenario. The default has the conditions that all scenarios have in common, but no edges and no clients.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// A short name, unique.
+    /// A short, unique name.
     pub name: &'static str,
-    /// What it is about.
+    /// A description.
     pub title: &'static str,
-    /// Of each edge.
+    /// The capacity of each edge.
     pub capacities: Vec<u64>,
-    /// Of the capacities.
+    /// The unit of the capacities.
     pub unit: Unit,
-    /// The share of its capacity that each edge carries at first. Such sessions have been there for any time.
+    /// The initial load of each edge, as a share of its capacity. These sessions have existed for a random time.
     pub level: f64,
     /// The clients.
     pub crowd: Crowd,
-    /// The time between two reports of an edge, as it says.
+    /// The reporting interval of the edges.
     pub interval: Duration,
-    /// The share by which that varies up and down.
+    /// The share by which the interval varies up and down.
     pub jitter: f64,
-    /// The share of datagrams that is lost on the way to each balancer.
+    /// The share of reports that is lost on the way to each balancer.
     pub loss: f64,
-    /// How balancers choose that are Weir's.
+    /// The rules of Weir's selector.
     pub rules: Rules,
-    /// What goes wrong, and when.
+    /// An incident, and its time.
     pub incident: Option<(Time, Incident)>,
-    /// From when on it is measured.
+    /// The time at which the measurement starts.
     pub measured_from: Time,
-    /// When it is over.
+    /// The end of the scenario.
     pub end: Time,
-    /// What the highest load is compared with.
+    /// The mean with which the highest load is compared.
     pub mean: Mean,
-    /// What Weir is to reach.
+    /// The bounds for Weir: the maximum of each figure.
     pub bounds: Vec<(Figure, f64)>,
 }
 
-/// What capacities are in.
+/// The unit of capacities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Sessions.
@@ -51,21 +51,21 @@ pub enum Unit {
     Bits,
 }
 
-/// What goes wrong.
+/// An incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// This edge is new, and empty.
+    /// This edge joins, empty.
     Joins(usize),
-    /// This edge dies without a word. Its clients notice a little later, and come back as new ones.
+    /// This edge dies without a last report. Its clients notice a little later, and return as new ones.
     Dies(usize),
-    /// This balancer starts again: it has forgotten everything, and is asked for nothing before it is ready.
+    /// This balancer restarts without any state, and gets no clients before it is ready.
     Restarts(usize),
     /// Half of all sessions end within two seconds.
     HalfLeave,
 }
 
 impl Incident {
-    /// The edge that it is about.
+    /// Returns the edge that the incident is about.
     #[must_use]
     pub fn edge(self) -> Option<usize> {
         match self {
@@ -75,7 +75,7 @@ impl Incident {
     }
 }
 
-/// Some look in, some watch an episode, some stay for the match.
+/// The durations of visits: a short look, an episode, a match.
 const STAYS: &[(f64, Duration)] =
     &[(0.2, Duration::from_secs(30)), (0.5, Duration::from_secs(300)), (0.3, Duration::from_secs(1800))];
 
@@ -110,7 +110,7 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// The rate of arrivals that keeps it at its level: as many come as leave.
+    /// Returns the arrivals per second that keep the load at its initial level.
     #[must_use]
     pub fn steady_rate(&self) -> f64 {
         let load = self.level * self.capacities.iter().sum::<u64>() as f64;
@@ -121,15 +121,15 @@ impl Scenario {
         sessions / self.crowd.mean_stay().as_secs_f64()
     }
 
-    /// The same with as many arrivals as keep it at its level …
+    /// Returns the scenario with arrivals that keep the load at its initial level.
     #[must_use]
     pub fn steady(mut self) -> Self {
-        // The absent never come; as many come in their stead.
+        // Some clients never connect, and are replaced.
         self.crowd.rates = vec![(self.end, self.steady_rate() / (1.0 - self.crowd.absent))];
         self
     }
 
-    /// … and a crowd of `per_second` more that begins at `from` and lasts for `length`.
+    /// Returns the scenario with these arrivals, and a crowd of `per_second` more from `from` on, for `length`.
     #[must_use]
     pub fn with_flash(self, per_second: f64, from: Time, length: Duration) -> Self {
         let mut flash = self.steady();
@@ -139,13 +139,13 @@ impl Scenario {
     }
 }
 
-/// So many balancers with as many clients each.
+/// Returns equal shares of the clients for this number of balancers.
 #[must_use]
 pub fn equal(balancers: usize) -> Vec<f64> {
     vec![1.0 / balancers as f64; balancers]
 }
 
-/// So many seconds after the beginning.
+/// Returns the moment this number of seconds after the beginning.
 #[must_use]
 pub fn seconds(seconds: u64) -> Time {
     Time::after_origin(Duration::from_secs(seconds))

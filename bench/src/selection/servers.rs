@@ -1,4 +1,4 @@
-//! The edges as they really are: what a balancer learns of them a little later.
+//! The edges in the simulation. Balancers learn of their loads by reports.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::selection::scenario::Unit;
 /// One media server.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
-    /// In sessions or in bits per second.
+    /// In the unit below.
     pub(super) capacity: u64,
     pub(super) unit: Unit,
     pub(super) sessions: u64,
     pub(super) accepted: u64,
     pub(super) bits_per_second: u64,
-    /// Load of clients that were sent here and will arrive.
+    /// The load of clients that were assigned to the server and will arrive.
     pub(super) on_the_way: u64,
-    /// Whether it serves anybody: not before it joins, and not when it is dead.
+    /// Whether it serves clients: not before it joins, and not when it is dead.
     pub(super) is_up: bool,
-    /// Sessions by stream.
+    /// The number of sessions of each stream.
     viewers: Vec<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Server {
         }
     }
 
-    /// What it carries, in the unit of its capacity.
+    /// Returns the load, in the unit of the capacity.
     pub(super) fn load(&self) -> u64 {
         match self.unit {
             Unit::Sessions => self.sessions,
@@ -49,7 +49,7 @@ impl Server {
         }
     }
 
-    /// What a client takes of it, in the unit of its capacity.
+    /// Returns the load of one client, in the unit of the capacity.
     pub(super) fn share_of(&self, bits_per_second: u64) -> u64 {
         match self.unit {
             Unit::Sessions => 1,
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    /// Whether that makes it one more that has the stream.
+    /// Adds a session. Returns whether it is the first of its stream.
     pub(super) fn enter(&mut self, bits_per_second: u64, stream: Option<usize>) -> bool {
         self.sessions += 1;
         self.accepted += 1;
@@ -68,7 +68,7 @@ impl Server {
         })
     }
 
-    /// Whether that makes it one less that has the stream.
+    /// Removes a session. Returns whether it was the last of its stream.
     pub(super) fn leave(&mut self, bits_per_second: u64, stream: Option<usize>) -> bool {
         self.sessions -= 1;
         self.bits_per_second -= bits_per_second;
@@ -78,7 +78,7 @@ impl Server {
         })
     }
 
-    /// What its agent reports.
+    /// Returns the report of its agent.
     pub(super) fn report(&self, now: Time, interval: Duration) -> Report<'static> {
         let mut report = Report::new(1, now.as_micros() / 1000, interval);
         report.load.connections = Some(self.sessions);
@@ -101,7 +101,7 @@ impl Server {
     }
 }
 
-/// What stands for the hash of a stream's name.
+/// Returns the hash of a stream.
 pub(super) fn hash_of_stream(stream: usize) -> u64 {
     mix(stream as u64 + 1)
 }

@@ -1,26 +1,26 @@
 //! The figures of all scenarios side by side.
 
-use crate::selection::policies::Contender;
+use crate::selection::algorithms::Algorithm;
 use crate::selection::scenario::Scenario;
 use crate::selection::trace::{Figure, Trace};
 
-/// One scenario, and what came of it.
+/// One scenario and its results.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What happened.
+    /// The scenario.
     pub scenario: Scenario,
-    /// In the order of [`Contender::ALL`].
+    /// The result of each algorithm, in the order of [`Algorithm::ALL`].
     pub traces: Vec<Trace>,
 }
 
 impl Row {
-    /// What came of it with this contender.
+    /// Returns the result of this algorithm.
     #[must_use]
-    pub fn trace(&self, contender: Contender) -> Option<&Trace> {
-        Contender::ALL.iter().position(|other| *other == contender).and_then(|place| self.traces.get(place))
+    pub fn trace(&self, algorithm: Algorithm) -> Option<&Trace> {
+        Algorithm::ALL.iter().position(|other| *other == algorithm).and_then(|index| self.traces.get(index))
     }
 
-    /// The figures that tell something of this scenario, the first of them first.
+    /// Returns the relevant figures of this scenario, the most important first.
     #[must_use]
     pub fn figures(&self) -> Vec<Figure> {
         let mut figures = vec![Figure::Mean, Figure::Worst];
@@ -32,10 +32,10 @@ impl Row {
         figures
     }
 
-    /// The bounds that Weir misses.
+    /// Returns the bounds that Weir misses.
     #[must_use]
     pub fn missed(&self) -> Vec<(Figure, f64)> {
-        let weir = self.trace(Contender::Weir);
+        let weir = self.trace(Algorithm::Weir);
         let missed = |(figure, bound): &(Figure, f64)| weir.is_some_and(|trace| trace.figure(*figure) > *bound);
         self.scenario.bounds.iter().copied().filter(missed).collect()
     }
@@ -51,10 +51,10 @@ impl Row {
     }
 }
 
-/// All rows, for people.
+/// Returns a table of all rows, for people.
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
-    let names = Contender::ALL.map(|contender| contender.name().to_owned());
+    let names = Algorithm::ALL.map(|algorithm| algorithm.name().to_owned());
     let head = ["scenario".to_owned()].into_iter().chain(names).chain(["at most".to_owned(), String::new()]).collect();
     let lines: Vec<Vec<String>> = [head].into_iter().chain(rows.iter().map(Row::cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -67,7 +67,7 @@ pub fn table(rows: &[Row]) -> String {
     lines.iter().map(show).collect()
 }
 
-/// The first figure, the worst in parentheses, the others behind it.
+/// Returns the mean, the worst in parentheses, and the other figures.
 fn cell(figures: &[Figure], value: impl Fn(Figure) -> Option<f64>) -> String {
     let shown = figures.iter().filter_map(|figure| {
         let shown = figure.show(value(*figure)?).to_string();

@@ -1,85 +1,85 @@
-//! What is seen of a run every 100 ms, and the figures that are made of it.
+//! Samples of the loads, every 100 ms, and the figures computed from them.
 
 use std::fmt::{self, Display, Formatter};
 
 use weir_fleet::Time;
 
-/// What the highest load is compared with.
+/// The mean with which the highest load is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mean {
-    /// The load of all edges together ÷ their capacity together.
+    /// The total load of all edges ÷ their total capacity.
     OfFleet,
-    /// The plain average of the utilisations of the edges.
+    /// The average of the utilisations of all edges.
     OverEdges,
 }
 
-/// The edges at one moment. Utilisation is load ÷ capacity.
+/// The loads at one moment. Utilisation is load ÷ capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// When.
+    /// The time.
     pub at: Time,
-    /// See [`Mean`].
+    /// The mean utilisation; see [`Mean`].
     pub mean: f64,
     /// The highest utilisation of any edge.
     pub highest: f64,
-    /// The lowest.
+    /// The lowest utilisation of any edge.
     pub lowest: f64,
-    /// Clients that were given an edge since the sample before …
-    pub handed_out: u64,
-    /// … and of them to the edge that the incident is about.
-    pub to_subject: u64,
-    /// On how many edges a stream is, on average over the streams that anybody watches.
+    /// Assignments since the previous sample.
+    pub assigned: u64,
+    /// Those of them to the edge that the incident is about.
+    pub assigned_to_subject: u64,
+    /// The average number of edges that have a stream, over all watched streams.
     pub copies: f64,
 }
 
 impl Sample {
-    /// The highest utilisation ÷ the mean: 1 is even.
+    /// Returns the highest utilisation ÷ the mean. 1 is even.
     #[must_use]
     pub fn imbalance(&self) -> f64 {
         if self.mean > 0.0 { self.highest / self.mean } else { 1.0 }
     }
 }
 
-/// What came of a scenario.
+/// The result of a simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// In order of time.
+    /// The samples in order of time.
     pub samples: Vec<Sample>,
-    /// From when on it counts.
+    /// The start of the measurement.
     pub measured_from: Time,
-    /// The share of the whole capacity that the edge has which the incident is about.
+    /// The share of the total capacity of the edge that the incident is about.
     pub fair_share: f64,
-    /// Clients that were sent to a dead edge.
+    /// Clients that were assigned to a dead edge.
     pub lost: u64,
     /// Clients that got no edge.
     pub refused: u64,
 }
 
-/// One number that says how good it was; less is better.
+/// One figure of a result. Lower is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
-    /// Highest utilisation ÷ mean, on average over time.
+    /// The highest utilisation ÷ the mean, averaged over time.
     Mean,
-    /// … at the worst moment.
+    /// The same at the worst moment.
     Worst,
-    /// The share of clients that a new edge gets in its worst second ÷ the share that its capacity has of all.
+    /// The largest share of clients that a new edge gets in any second ÷ its share of the total capacity.
     PeakShare,
-    /// On how many edges a stream is, on average over streams and time.
+    /// The average number of edges that have a stream, over streams and time.
     Copies,
-    /// Clients that were sent to a dead edge.
+    /// Clients that were assigned to a dead edge.
     Lost,
 }
 
-/// Samples in a second.
+/// The number of samples per second.
 const SECOND: usize = 10;
 
 impl Trace {
-    /// The samples that count.
+    /// Returns the samples of the measurement.
     pub fn measured(&self) -> impl Iterator<Item = &Sample> + Clone {
         self.samples.iter().filter(|sample| sample.at >= self.measured_from)
     }
 
-    /// How good it was.
+    /// Returns a figure.
     #[must_use]
     pub fn figure(&self, figure: Figure) -> f64 {
         match figure {
@@ -95,14 +95,14 @@ impl Trace {
         let samples: Vec<&Sample> = self.measured().collect();
         let shares = samples.windows(SECOND).map(|second| {
             let sum = |of: fn(&Sample) -> u64| second.iter().map(|sample| of(sample)).sum::<u64>();
-            sum(|sample| sample.to_subject) as f64 / sum(|sample| sample.handed_out).max(1) as f64
+            sum(|sample| sample.assigned_to_subject) as f64 / sum(|sample| sample.assigned).max(1) as f64
         });
         shares.fold(0.0, f64::max)
     }
 }
 
 impl Figure {
-    /// What it is called.
+    /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -114,7 +114,7 @@ impl Figure {
         }
     }
 
-    /// What it is counted in.
+    /// Returns its unit.
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
@@ -124,16 +124,16 @@ impl Figure {
         }
     }
 
-    /// A value of it, in as many digits as tell anything.
+    /// Formats a value of it, with the significant digits.
     #[must_use]
     pub fn show(self, value: f64) -> impl Display {
-        Shown(self, value)
+        Formatted(self, value)
     }
 }
 
-struct Shown(Figure, f64);
+struct Formatted(Figure, f64);
 
-impl Display for Shown {
+impl Display for Formatted {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(figure, value) = self;
         match figure {

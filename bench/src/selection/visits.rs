@@ -1,4 +1,4 @@
-//! Who comes when, asks which balancer, and stays for how long: the same for the same seed.
+//! The visits of clients: arrival, balancer, and duration. Reproducible from a seed.
 
 use std::time::Duration;
 
@@ -6,44 +6,44 @@ use weir_fleet::Time;
 
 use crate::selection::chance::Chance;
 
-/// One client's visit.
+/// The visit of one client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Visit {
-    /// When it asks for an edge.
+    /// The time at which the client requests an edge.
     pub at: Time,
-    /// Which balancer it asks, from 0.
+    /// The number of the balancer, from 0.
     pub balancer: usize,
-    /// From the answer to the connection to the edge; nothing when it never connects.
+    /// The time from the response to the connection to the edge. `None` when the client never connects.
     pub travel: Option<Duration>,
-    /// From the connection until it leaves.
+    /// The duration of the session.
     pub stay: Duration,
-    /// What it takes of the edge's bandwidth.
+    /// The bandwidth of the session.
     pub bits_per_second: u64,
-    /// Which stream it wants, from 0.
+    /// The number of the stream, from 0.
     pub stream: Option<usize>,
 }
 
-/// Clients that come as a Poisson process, each without regard to the others.
+/// Clients that arrive as a Poisson process, independently of each other.
 #[derive(Clone, Debug)]
 pub struct Crowd {
-    /// How many come in a second, on average, until when: in order of time.
+    /// The average arrivals per second, each until the given time, in order of time.
     pub rates: Vec<(Time, f64)>,
-    /// Which share of them asks which balancer.
+    /// The share of the clients of each balancer.
     pub shares: Vec<f64>,
-    /// How long they stay: so large a share of them for so long on average, exponentially.
+    /// The durations of sessions: shares of the clients, and the mean of an exponential distribution for each.
     pub stays: &'static [(f64, Duration)],
-    /// From the redirect to the connection: at least so long, and exponentially longer by so long on average.
+    /// The time from the redirect to the connection: a minimum, and the mean of an exponential time that is added.
     pub travel: (Duration, Duration),
-    /// The share that never connects.
+    /// The share of clients that never connect.
     pub absent: f64,
-    /// Bits per second of a session; each as likely.
+    /// The bandwidths of sessions, in bits per second, each with the same probability.
     pub bit_rates: &'static [u64],
-    /// Streams to choose from; the n-th has a share in proportion to 1 ÷ n (Zipf's law).
+    /// The number of streams. The share of the n-th is proportional to 1 ÷ n (Zipf's law).
     pub streams: usize,
 }
 
 impl Crowd {
-    /// The visits until `end`, in order of time.
+    /// Returns the visits until `end`, in order of time.
     pub fn visits(&self, seed: u64, end: Time) -> impl Iterator<Item = Visit> {
         let mut chance = Chance::new(seed, 0);
         let mut at = Time::ORIGIN;
@@ -65,7 +65,7 @@ impl Crowd {
                     return Some(next);
                 }
             }
-            // The process has no memory: it begins anew with the next rate.
+            // The process is memoryless: it restarts with the next rate.
             from = *until;
         }
         None
@@ -93,7 +93,8 @@ impl Crowd {
         chance.exponential(self.stays[which].1)
     }
 
-    /// What is left of the stay of somebody who is met at any time: the longer a stay, the likelier it is met.
+    /// Returns the remaining duration of a session that is observed at a random time: the longer a session, the more
+    /// likely it is observed.
     pub(super) fn rest_of_stay(&self, chance: &mut Chance) -> Duration {
         let which = chance.one_of(self.stays.iter().map(|(share, mean)| share * mean.as_secs_f64()));
         chance.exponential(self.stays[which].1)
@@ -103,18 +104,18 @@ impl Crowd {
         self.bit_rates[chance.below(self.bit_rates.len())]
     }
 
-    /// How long they stay on average.
+    /// Returns the mean duration of a session.
     #[must_use]
     pub fn mean_stay(&self) -> Duration {
         self.stays.iter().map(|(share, mean)| mean.mul_f64(*share)).sum()
     }
 
-    /// What the sessions take on average.
+    /// Returns the mean bandwidth of a session.
     pub(super) fn mean_bits_per_second(&self) -> f64 {
         self.bit_rates.iter().sum::<u64>() as f64 / self.bit_rates.len() as f64
     }
 
-    /// Running sums of the shares of the streams.
+    /// Returns the cumulative shares of the streams.
     fn popularity(&self) -> Vec<f64> {
         let shares = (1..=self.streams).map(|rank| 1.0 / rank as f64);
         shares
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn they_come_choose_and_stay_as_often_as_told() {
+    fn visits_follow_the_configured_distributions() {
         let visits = visits(1);
         let mean = |of: &dyn Fn(&Visit) -> f64| visits.iter().map(of).sum::<f64>() / visits.len() as f64;
         let share = |of: &dyn Fn(&Visit) -> bool| mean(&|visit| f64::from(u8::from(of(visit))));
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_brings_the_same_visits_and_another_others() {
+    fn the_same_seed_gives_the_same_visits_and_another_seed_different_ones() {
         assert_eq!(visits(1), visits(1));
         assert!(visits(1).iter().zip(&visits(2)).all(|(one, other)| one != other));
     }

@@ -1,51 +1,51 @@
-//! Clients, some at a time.
+//! Concurrent clients.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Exchange, LONGEST_ANSWER, Progress};
+use super::{Connection, Exchange, MAX_RESPONSE, Progress};
 use crate::program::Program;
 
-/// Clients at a time: so many that the server need not wait for the next while one thread plays them all.
-const WINDOW: usize = 32;
-/// Clients that find the server at a standstill; their connections fit into every server's backlog.
+/// Concurrent clients: enough that the server need not wait for the next one while a single thread plays all.
+const CONCURRENCY: usize = 32;
+/// Clients that arrive while the server is stopped. Their connections fit into the backlog of every server.
 const CROWD: usize = 500;
-/// After so many failures the rest is not worth waiting for.
-const MOST_FAILURES: u32 = 10;
+/// The number of failures after which the run is aborted.
+const MAX_FAILURES: u32 = 10;
 
-/// How it went.
+/// The outcome of a run.
 #[derive(Debug, Default)]
-pub(in crate::fronts) struct Driven {
-    /// Exchanges that ended as they should.
+pub(in crate::fronts) struct Tally {
+    /// Exchanges that succeeded.
     pub(in crate::fronts) answered: u32,
-    /// Others.
+    /// Exchanges that failed.
     pub(in crate::fronts) failed: u32,
-    /// What was wrong with the first of those.
+    /// The error of the first of those.
     pub(in crate::fronts) failure: Option<String>,
     pub(in crate::fronts) elapsed: Duration,
 }
 
-/// Plays `requests` clients, some at a time.
+/// Runs `requests` exchanges with a limited number of concurrent clients.
 ///
-/// One thread with blocking sockets is enough: it turns to the client that has waited longest, whose answer is there by
-/// then. But a connection costs a client more than a server, so that with a connection for each request a server often
-/// waits for the next.
-pub(in crate::fronts) fn drive(exchange: Exchange, server: SocketAddr, requests: u32) -> Driven {
+/// One thread with blocking sockets is enough: it serves the client that has waited longest, whose response has arrived
+/// by then. But a connection costs a client more than a server, so that with one connection per request a server often
+/// waits for the next client.
+pub(in crate::fronts) fn drive(exchange: Exchange, server: SocketAddr, requests: u32) -> Tally {
     let mut clients = Clients::new(exchange, server, requests);
-    while clients.go_on() {
-        if clients.waiting.len() < WINDOW && clients.to_begin > 0 {
-            clients.begin();
+    while clients.has_more() {
+        if clients.waiting.len() < CONCURRENCY && clients.to_start > 0 {
+            clients.start();
         } else {
             clients.advance();
         }
     }
-    clients.driven()
+    clients.into_tally()
 }
 
-/// Plays `requests` clients in crowds: the server is stopped while they come, and then finds the requests of all, as one
-/// does that cannot keep up. It has no need to wait for anything.
+/// Runs `requests` exchanges in crowds: the server is stopped while clients arrive, and then finds the requests of all,
+/// as a server does that cannot keep up. It never waits.
 ///
 /// # Errors
 /// When the server cannot be stopped.
@@ -54,19 +54,19 @@ pub(in crate::fronts) fn drive_crowds(
     server: SocketAddr,
     program: &Program,
     requests: u32,
-) -> io::Result<Driven> {
+) -> io::Result<Tally> {
     let mut clients = Clients::new(exchange, server, requests);
-    while clients.go_on() {
+    while clients.has_more() {
         program.suspend()?;
-        while clients.waiting.len() < CROWD && clients.to_begin > 0 {
-            clients.begin();
+        while clients.waiting.len() < CROWD && clients.to_start > 0 {
+            clients.start();
         }
         program.resume()?;
         while !clients.waiting.is_empty() {
             clients.advance();
         }
     }
-    Ok(clients.driven())
+    Ok(clients.into_tally())
 }
 
 struct Clients {
@@ -74,11 +74,11 @@ struct Clients {
     server: SocketAddr,
     turns: Vec<Vec<u8>>,
     buffer: Vec<u8>,
-    /// Those that wait for an answer.
+    /// The clients that wait for a response.
     waiting: VecDeque<Connection>,
-    /// Requests that were not begun yet.
-    to_begin: u32,
-    driven: Driven,
+    /// The number of exchanges that have not started yet.
+    to_start: u32,
+    tally: Tally,
     start: Instant,
 }
 
@@ -88,58 +88,58 @@ impl Clients {
             exchange,
             server,
             turns: exchange.turns(),
-            buffer: vec![0; LONGEST_ANSWER],
+            buffer: vec![0; MAX_RESPONSE],
             waiting: VecDeque::new(),
-            to_begin: requests,
-            driven: Driven::default(),
+            to_start: requests,
+            tally: Tally::default(),
             start: Instant::now(),
         }
     }
 
-    fn go_on(&self) -> bool {
-        self.driven.failed < MOST_FAILURES && (self.to_begin > 0 || !self.waiting.is_empty())
+    fn has_more(&self) -> bool {
+        self.tally.failed < MAX_FAILURES && (self.to_start > 0 || !self.waiting.is_empty())
     }
 
-    /// Lets another client begin.
-    fn begin(&mut self) {
-        self.to_begin -= 1;
-        self.exchange.vary(&mut self.turns, self.to_begin);
+    /// Starts another client.
+    fn start(&mut self) {
+        self.to_start -= 1;
+        self.exchange.vary(&mut self.turns, self.to_start);
         match Connection::open(self.server, &self.turns) {
             Ok(client) => self.waiting.push_back(client),
-            Err(error) => self.driven.fail(&error),
+            Err(error) => self.tally.fail(&error),
         }
     }
 
-    /// Hears the answer of the client that has waited longest.
+    /// Receives the response of the client that has waited longest.
     fn advance(&mut self) {
         let Some(client) = self.waiting.pop_front() else { return };
-        match self.advanced(client) {
+        match self.receive(client) {
             Ok(client) => self.waiting.extend(client),
-            Err(error) => self.driven.fail(&error),
+            Err(error) => self.tally.fail(&error),
         }
     }
 
-    /// The client, if it waits for another answer.
-    fn advanced(&mut self, mut client: Connection) -> io::Result<Option<Connection>> {
+    /// Receives a response. Returns the client if it waits for another one.
+    fn receive(&mut self, mut client: Connection) -> io::Result<Option<Connection>> {
         let (progress, _) = client.advance(self.exchange, &self.turns, &mut self.buffer)?;
         if progress == Progress::More {
             return Ok(Some(client));
         }
-        self.driven.answered += 1;
-        if self.exchange != Exchange::HttpKeepAlive || self.to_begin == 0 {
+        self.tally.answered += 1;
+        if self.exchange != Exchange::HttpKeepAlive || self.to_start == 0 {
             return Ok(None);
         }
-        self.to_begin -= 1;
-        client.ask_again(&self.turns)?;
+        self.to_start -= 1;
+        client.restart(&self.turns)?;
         Ok(Some(client))
     }
 
-    fn driven(self) -> Driven {
-        Driven { elapsed: self.start.elapsed(), ..self.driven }
+    fn into_tally(self) -> Tally {
+        Tally { elapsed: self.start.elapsed(), ..self.tally }
     }
 }
 
-impl Driven {
+impl Tally {
     fn fail(&mut self, error: &io::Error) {
         self.failed += 1;
         self.failure.get_or_insert_with(|| error.to_string());

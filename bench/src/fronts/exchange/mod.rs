@@ -1,11 +1,11 @@
-//! What a client and a server say to each other for one redirect.
+//! The exchange of a client and a server for one redirect.
 //!
-//! | module    | what it holds                                    |
-//! |-----------|--------------------------------------------------|
-//! | [`drive`] | many of them, some at a time, counted            |
-//! | [`http`]  | `GET /loadbalancer`                              |
-//! | [`rtsp`]  | `DESCRIBE`                                       |
-//! | [`rtmp`]  | simple handshake, `connect`, and the rejection   |
+//! | module    | contents                                       |
+//! |-----------|------------------------------------------------|
+//! | [`drive`] | many exchanges with concurrent clients         |
+//! | [`http`]  | `GET /loadbalancer`                            |
+//! | [`rtsp`]  | `DESCRIBE`                                     |
+//! | [`rtmp`]  | simple handshake, `connect`, and the rejection |
 
 mod drive;
 mod http;
@@ -16,53 +16,53 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-pub(super) use self::drive::{Driven, drive, drive_crowds};
+pub(super) use self::drive::{Tally, drive, drive_crowds};
 use crate::fronts::fleet;
 
-/// Edges that report, each of which may be named.
+/// The reporting edges, each of which may be the target of a redirect.
 pub(super) const EDGES: u32 = 1000;
 
-/// A server that is silent for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// No answer is as long.
-const LONGEST_ANSWER: usize = 65536;
+/// Time without a response after which a server has failed.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum length of a response, in bytes.
+const MAX_RESPONSE: usize = 65536;
 
-/// One redirect.
+/// A kind of redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exchange {
-    /// `GET /loadbalancer`, a connection for each.
+    /// `GET /loadbalancer`, on one connection per request.
     HttpClose,
-    /// `GET /loadbalancer`, again and again on the same connections.
+    /// `GET /loadbalancer`, on keep-alive connections.
     HttpKeepAlive,
-    /// `DESCRIBE`, a connection for each.
+    /// `DESCRIBE`, on one connection per request.
     Rtsp,
-    /// Handshake, `connect` and rejection, a connection for each.
+    /// Handshake, `connect` and rejection, on one connection per request.
     Rtmp,
 }
 
-/// Where an answer ends.
+/// The end of a response.
 enum Extent {
-    /// After so many bytes.
+    /// After this number of bytes.
     Bytes(usize),
-    /// Where its HTTP headers say.
+    /// By its HTTP headers.
     Http,
-    /// With the connection.
+    /// At the end of the connection.
     Connection,
 }
 
-/// How far an exchange is after a turn.
+/// The progress of an exchange after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// There is another turn, whose words are sent.
+    /// The client has sent the request of another turn.
     More,
-    /// The client has what it wants.
+    /// The exchange is complete.
     Answered,
 }
 
 impl Exchange {
     pub(super) const ALL: [Self; 4] = [Self::HttpClose, Self::HttpKeepAlive, Self::Rtsp, Self::Rtmp];
 
-    /// Its name in results and on the command line.
+    /// Returns its name in results and on the command line.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::HttpClose => "http-close",
@@ -72,7 +72,7 @@ impl Exchange {
         }
     }
 
-    /// What it is, for people.
+    /// Returns a description for people.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::HttpClose => "GET /loadbalancer, a connection per request",
@@ -82,7 +82,7 @@ impl Exchange {
         }
     }
 
-    /// What the client says, turn by turn; the server answers each.
+    /// Returns the requests of the client, turn by turn. The server responds to each.
     pub(super) fn turns(self) -> Vec<Vec<u8>> {
         match self {
             Self::HttpClose => vec![http::request("close")],
@@ -92,7 +92,7 @@ impl Exchange {
         }
     }
 
-    /// Makes of what the client says what another client says, as many bytes, where it matters who asks for what.
+    /// Changes the requests to those of another client, with the same length, where the stream matters.
     fn vary(self, turns: &mut [Vec<u8>], number: u32) {
         if self == Self::Rtsp {
             rtsp::set_stream(&mut turns[0], number);
@@ -107,8 +107,8 @@ impl Exchange {
         }
     }
 
-    /// Whether this is the answer that the client came for.
-    fn is_right(self, turn: usize, answer: &[u8]) -> bool {
+    /// Returns whether this is a correct response.
+    fn is_correct(self, turn: usize, answer: &[u8]) -> bool {
         match (self, turn) {
             (Self::HttpClose | Self::HttpKeepAlive, _) => http::names_edge(answer),
             (Self::Rtsp, _) => rtsp::names_edge(answer),
@@ -118,14 +118,14 @@ impl Exchange {
     }
 }
 
-/// The answers that a server gives, turn by turn.
+/// Returns the responses of a server, turn by turn.
 ///
 /// # Errors
-/// When one is not what the client came for.
+/// When a response is incorrect.
 pub(super) fn probe(exchange: Exchange, server: SocketAddr) -> io::Result<Vec<Vec<u8>>> {
     let turns = exchange.turns();
     let mut connection = Connection::open(server, &turns)?;
-    let mut buffer = vec![0; LONGEST_ANSWER];
+    let mut buffer = vec![0; MAX_RESPONSE];
     let mut answers = Vec::new();
     loop {
         let (progress, length) = connection.advance(exchange, &turns, &mut buffer)?;
@@ -136,7 +136,7 @@ pub(super) fn probe(exchange: Exchange, server: SocketAddr) -> io::Result<Vec<Ve
     }
 }
 
-/// A client's connection, on which it has said something and not heard the answer.
+/// The connection of a client that waits for a response.
 struct Connection {
     stream: TcpStream,
     turn: usize,
@@ -145,17 +145,17 @@ struct Connection {
 impl Connection {
     fn open(server: SocketAddr, turns: &[Vec<u8>]) -> io::Result<Self> {
         let mut stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(&turns[0])?;
         Ok(Self { stream, turn: 0 })
     }
 
-    /// Hears an answer, `length` bytes in `buffer`, and says what is to be said next.
+    /// Receives a response into `buffer`, and sends the next request. Returns the length of the response.
     fn advance(&mut self, exchange: Exchange, turns: &[Vec<u8>], buffer: &mut [u8]) -> io::Result<(Progress, usize)> {
         let length = read_answer(&mut self.stream, &exchange.extent(self.turn), buffer)?;
-        if !exchange.is_right(self.turn, &buffer[..length]) {
+        if !exchange.is_correct(self.turn, &buffer[..length]) {
             let answer = buffer[..length.min(300)].escape_ascii();
-            return Err(io::Error::other(format!("turn {}: a wrong answer: {answer}", self.turn + 1)));
+            return Err(io::Error::other(format!("turn {}: incorrect response: {answer}", self.turn + 1)));
         }
         self.turn += 1;
         let Some(next) = turns.get(self.turn) else { return Ok((Progress::Answered, length)) };
@@ -163,8 +163,8 @@ impl Connection {
         Ok((Progress::More, length))
     }
 
-    /// Asks once more on the same connection.
-    fn ask_again(&mut self, turns: &[Vec<u8>]) -> io::Result<()> {
+    /// Starts the exchange again on the same connection.
+    fn restart(&mut self, turns: &[Vec<u8>]) -> io::Result<()> {
         self.turn = 0;
         self.stream.write_all(&turns[0])
     }
@@ -189,14 +189,14 @@ fn read_answer(stream: &mut TcpStream, extent: &Extent, buffer: &mut [u8]) -> io
     }
 }
 
-/// Whether `text` begins with the name of one of the edges, and what is behind it.
+/// Returns the text after the name of an edge, if `text` starts with one.
 fn split_edge(text: &[u8]) -> Option<&[u8]> {
     let (name, rest) = text.split_at_checked(fleet::name(0).len())?;
     fleet::is_edge(name, EDGES).then_some(rest)
 }
 
-/// What is behind the first `needle`.
-fn behind<'t>(text: &'t [u8], needle: &[u8]) -> Option<&'t [u8]> {
+/// Returns the text after the first `needle`.
+fn after<'t>(text: &'t [u8], needle: &[u8]) -> Option<&'t [u8]> {
     let start = text.windows(needle.len()).position(|window| window == needle)?;
     Some(&text[start + needle.len()..])
 }

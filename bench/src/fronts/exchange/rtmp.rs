@@ -1,7 +1,7 @@
 //! The simple handshake and a `connect`, as a Flash player sends them (RTMP 1.0, sections 5.2 and 7.2.1.1), and its
 //! rejection.
 
-use super::{behind, split_edge};
+use super::{after, split_edge};
 
 /// Bytes of C1, S1, C2 and S2.
 const PACKET: usize = 1536;
@@ -10,14 +10,14 @@ pub(super) const HANDSHAKE_ANSWER: usize = 1 + 2 * PACKET;
 /// Payload bytes of a chunk.
 const CHUNK: usize = 128;
 
-/// C0 and C1; then C2 and the connect.
+/// Returns C0 and C1, and then C2 and the connect command.
 pub(super) fn turns() -> [Vec<u8>; 2] {
     let mut connect = packet();
     connect.extend(chunks(&connect_command()));
     [[&[3], &packet()[..]].concat(), connect]
 }
 
-/// Time, the four zeros of a simple handshake, and anything.
+/// Returns the time, the four zero bytes of a simple handshake, and arbitrary bytes.
 fn packet() -> Vec<u8> {
     let mut packet = vec![0; 8];
     packet.resize(PACKET, 0x5a);
@@ -27,7 +27,7 @@ fn packet() -> Vec<u8> {
 fn connect_command() -> Vec<u8> {
     let mut body = Vec::new();
     let text = |body: &mut Vec<u8>, text: &str| {
-        // None is longer than 255 bytes.
+        // No text is longer than 255 bytes.
         body.extend([0, text.len().to_le_bytes()[0]]);
         body.extend(text.as_bytes());
     };
@@ -48,7 +48,7 @@ fn connect_command() -> Vec<u8> {
     }
     text(&mut body, "fpad");
     body.extend([1, 0]);
-    // Who sends others is not taken for Flash, and is not redirected at connect.
+    // A client with other values is not recognised as Flash, and not redirected at connect.
     for (name, value) in
         [("capabilities", 239_f64), ("audioCodecs", 3575.0), ("videoCodecs", 252.0), ("videoFunction", 1.0)]
     {
@@ -63,7 +63,7 @@ fn connect_command() -> Vec<u8> {
     body
 }
 
-/// An AMF0 command on chunk stream 3.
+/// Returns an AMF0 command on chunk stream 3.
 fn chunks(body: &[u8]) -> Vec<u8> {
     let [high, low] = [body.len() / 256, body.len() % 256].map(|part| part.to_le_bytes()[0]);
     let mut chunks = vec![3, 0, 0, 0, 0, high, low, 20, 0, 0, 0, 0];
@@ -76,14 +76,14 @@ fn chunks(body: &[u8]) -> Vec<u8> {
     chunks
 }
 
-/// Whether this is S0, S1, and C1 given back.
+/// Returns whether this is S0, S1, and an echo of C1.
 pub(super) fn is_handshake(answer: &[u8]) -> bool {
     answer.len() == HANDSHAKE_ANSWER && answer[0] == 3 && answer.ends_with(&packet()[8..])
 }
 
-/// Whether this is a rejection that names one of the edges, with `close` behind it.
+/// Returns whether this is a rejection with the redirect to an edge, followed by `close`.
 pub(super) fn names_edge(answer: &[u8]) -> bool {
-    // The heads of chunks may stand anywhere in a text.
+    // Chunk headers may be anywhere in a text, and are removed first.
     let mut payload = Vec::with_capacity(answer.len());
     let mut rest = answer;
     while let Some(header) = rest.get(..12).filter(|header| header[0] == 3) {
@@ -98,12 +98,12 @@ pub(super) fn names_edge(answer: &[u8]) -> bool {
     }
     let is_same = |rest: &[u8]| rest.starts_with(b":1935/live\0") || rest.starts_with(b"/live\0");
     rest.is_empty()
-        && behind(&payload, b"_error").is_some()
-        && behind(&payload, b"\0\x08redirect\x02")
-            .and_then(|text| behind(text, b"rtmp://"))
+        && after(&payload, b"_error").is_some()
+        && after(&payload, b"\0\x08redirect\x02")
+            .and_then(|text| after(text, b"rtmp://"))
             .and_then(split_edge)
             .is_some_and(is_same)
-        && behind(&payload, b"\x02\0\x05close").is_some()
+        && after(&payload, b"\x02\0\x05close").is_some()
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_without_an_edge_or_an_end_is_wrong() {
+    fn a_rejection_without_an_edge_or_an_end_is_incorrect() {
         let url = "rtmp://edge-0042.eu-west.example.com:1935/live";
         assert!(names_edge(&rejection(url, "\x02\0\x05close")));
         assert!(!names_edge(&rejection(url, "")));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_gives_back_what_the_client_sent() {
+    fn a_handshake_echoes_the_bytes_of_the_client() {
         let answer = [&[3], &[1; PACKET][..], &packet()[..]].concat();
         assert!(is_handshake(&answer));
         assert!(!is_handshake(&[&[3], &[1; 2 * PACKET][..]].concat()));

@@ -1,13 +1,13 @@
-//! `DESCRIBE` (RFC 2326 section 10.2), sent at once, without an `OPTIONS` before it.
+//! `DESCRIBE` (RFC 2326 section 10.2), without an `OPTIONS` before it.
 
-use super::{behind, split_edge};
+use super::{after, split_edge};
 
-/// Before the stream's number in a path.
+/// The path before the number of the stream.
 const STREAM: &[u8] = b"/live/stream-";
 /// Digits of the number.
 const DIGITS: usize = 4;
-/// Streams that clients ask for. One address that asks for the same again and again goes in circles and is stopped
-/// (`[limits.repeats]`); all clients here come from one.
+/// The number of streams. All clients have the same address, and repeated requests of one address for the same stream
+/// are refused as a redirect loop (`[limits.repeats]`).
 const STREAMS: u32 = 10_000;
 
 pub(super) fn request() -> Vec<u8> {
@@ -16,24 +16,27 @@ pub(super) fn request() -> Vec<u8> {
         .to_vec()
 }
 
-/// Makes the request one for another stream.
+/// Changes the stream in the request.
 pub(super) fn set_stream(request: &mut [u8], number: u32) {
-    let start = behind(request, STREAM).map(|rest| request.len() - rest.len());
-    let place = start.and_then(|start| request.get_mut(start..start + DIGITS));
+    let start = after(request, STREAM).map(|rest| request.len() - rest.len());
+    let digits_in_request = start.and_then(|start| request.get_mut(start..start + DIGITS));
     let digits = format!("{:0DIGITS$}", number % STREAMS);
-    place.into_iter().for_each(|place| place.copy_from_slice(digits.as_bytes()));
+    if let Some(target) = digits_in_request {
+        target.copy_from_slice(digits.as_bytes());
+    }
 }
 
-/// Whether this is a whole 302 to a stream on one of the edges. It may be any stream: the bare loop knows but one.
+/// Returns whether this is a complete 302 to a stream on an edge. The stream is not compared: the bare loop has only
+/// one.
 pub(super) fn names_edge(answer: &[u8]) -> bool {
-    let location = behind(answer, b"\r\nLocation: rtsp://").and_then(split_edge);
+    let location = after(answer, b"\r\nLocation: rtsp://").and_then(split_edge);
     let is_stream = |rest: &[u8]| {
         let port = rest.iter().take_while(|byte| **byte == b':' || byte.is_ascii_digit()).count();
         let number = rest[port..].strip_prefix(STREAM).and_then(|rest| rest.split_at_checked(DIGITS));
         number.is_some_and(|(number, rest)| number.iter().all(u8::is_ascii_digit) && rest.starts_with(b"\r\n"))
     };
     answer.starts_with(b"RTSP/1.0 302 ")
-        && behind(answer, b"\r\nCSeq: 1\r\n").is_some()
+        && after(answer, b"\r\nCSeq: 1\r\n").is_some()
         && location.is_some_and(is_stream)
         && answer.ends_with(b"\r\n\r\n")
 }
@@ -43,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_without_an_edge_the_stream_or_its_end_is_wrong() {
+    fn a_response_without_an_edge_a_stream_or_an_end_is_incorrect() {
         let answer = |status: &str, location: &str, end: &str| {
             format!("RTSP/1.0 {status}\r\nCSeq: 1\r\nLocation: {location}{end}").into_bytes()
         };
@@ -57,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn every_stream_makes_a_request_of_the_same_length() {
+    fn the_requests_for_all_streams_have_the_same_length() {
         let mut other = request();
         set_stream(&mut other, 12_345);
         assert_eq!(other, String::from_utf8(request()).unwrap().replace("0000", "2345").into_bytes());

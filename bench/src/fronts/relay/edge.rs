@@ -1,4 +1,4 @@
-//! What is relayed to: sends its clients what they ask for.
+//! The edge that is relayed to. It sends the data that a client requests.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,28 +9,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::interval;
 
-/// Bytes that are sent at a time: about those of a group of pictures' larger ones, and of a full pipe.
+/// The length of a block, in bytes: about that of a large group of pictures, and of a full pipe.
 pub(super) const BLOCK: usize = 64 * 1024;
 
-/// What a client asks for, with its first bytes.
+/// The workload that a client requests with its first bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wish {
-    /// To be sent what it sends.
+pub(super) enum Workload {
+    /// Echo everything that the client sends.
     Echo,
-    /// To be sent so many blocks, one per period; all at once if that is zero. Then the edge closes.
+    /// Send blocks, one per period, or as fast as possible if that is zero. Then close the connection.
     Blocks {
-        /// How many.
+        /// The number of blocks.
         count: u32,
-        /// The time between two.
+        /// The time between two blocks.
         period: Duration,
     },
 }
 
-impl Wish {
-    /// Bytes of a wish on the wire.
+impl Workload {
+    /// Bytes of a workload on the wire.
     const LENGTH: usize = 8;
 
-    /// Count, and microseconds; an echo has no count.
+    /// Returns count and microseconds. An echo has a count of 0.
     pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
         let (count, period) = match self {
             Self::Echo => (0, Duration::ZERO),
@@ -53,34 +53,34 @@ impl Wish {
     }
 }
 
-/// What a block holds: each byte tells where it belongs, so that a client sees when one is missing.
+/// Returns the content of a block. Each byte depends on its offset, so that a client detects a missing one.
 pub(super) fn block() -> Vec<u8> {
     (0..BLOCK).map(byte_at).collect()
 }
 
-/// The byte at this place of what is sent.
-pub(super) fn byte_at(place: usize) -> u8 {
-    // 251 is prime: what is off by a page, or a pipe, does not look the same.
-    (place % BLOCK % 251).to_le_bytes()[0]
+/// Returns the byte at this offset of the data that is sent.
+pub(super) fn byte_at(offset: usize) -> u8 {
+    // 251 is prime, so that data shifted by a page, or a pipe, looks different.
+    (offset % BLOCK % 251).to_le_bytes()[0]
 }
 
-/// An edge that serves for as long as the runtime runs.
+/// An edge that serves as long as the runtime runs.
 #[derive(Debug)]
 pub(super) struct Edge {
     pub(super) address: SocketAddr,
 }
 
 impl Edge {
-    /// One on a free port of the loopback.
+    /// Starts an edge on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When it cannot be bound.
+    /// When the port cannot be bound.
     pub(super) async fn listen() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let block: Arc<[u8]> = block().into();
         tokio::spawn(async move {
-            // Clients fail when it ends, and say so.
+            // When this ends, clients fail with an error.
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&block)));
             }
@@ -89,13 +89,13 @@ impl Edge {
     }
 }
 
-/// Serves one session. What fails is seen by the client, which then lacks something.
+/// Serves one session. The client detects a failure, since data is missing.
 async fn serve(mut stream: TcpStream, block: Arc<[u8]>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut wish = [0; Wish::LENGTH];
-    stream.read_exact(&mut wish).await?;
-    match Wish::from_bytes(wish) {
-        Wish::Echo => {
+    let mut bytes = [0; Workload::LENGTH];
+    stream.read_exact(&mut bytes).await?;
+    match Workload::from_bytes(bytes) {
+        Workload::Echo => {
             let mut buffer = [0; 1024];
             loop {
                 match stream.read(&mut buffer).await? {
@@ -104,7 +104,7 @@ async fn serve(mut stream: TcpStream, block: Arc<[u8]>) -> io::Result<()> {
                 }
             }
         }
-        Wish::Blocks { count, period } => {
+        Workload::Blocks { count, period } => {
             let mut clock = (!period.is_zero()).then(|| interval(period));
             for _ in 0..count {
                 if let Some(clock) = &mut clock {
@@ -122,9 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_arrives_as_it_was_sent() {
-        for wish in [Wish::Echo, Wish::Blocks { count: 3, period: Duration::from_micros(1500) }] {
-            assert_eq!(format!("{:?}", Wish::from_bytes(wish.to_bytes())), format!("{wish:?}"));
+    fn a_workload_is_decoded_as_it_was_encoded() {
+        for workload in [Workload::Echo, Workload::Blocks { count: 3, period: Duration::from_micros(1500) }] {
+            assert_eq!(format!("{:?}", Workload::from_bytes(workload.to_bytes())), format!("{workload:?}"));
         }
     }
 }

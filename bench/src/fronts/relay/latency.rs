@@ -1,4 +1,4 @@
-//! What a relay adds to the round trip of a small message.
+//! Latency that a relay adds to the round trip of a small message.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,27 +8,27 @@ use tokio::runtime::Runtime;
 use weir_program::say;
 
 use super::client::{MESSAGE, Session};
-use super::edge::Wish;
+use super::edge::Workload;
 use super::{Relays, run};
 use crate::fronts::compare::{Figure, compare};
 use crate::fronts::rounds::Series;
 use crate::outcome::Outcome;
 
-/// Messages of a round, one after the other.
+/// Messages of a round, sent one after the other.
 const ROUND_TRIPS: usize = 4000;
-/// Of those, the first are not counted: a connection has to get going.
+/// Messages before those, which are not counted.
 const WARM_UP: usize = 400;
 
-/// What is to be reached: what the better of the others adds.
+/// The bound: the latency that the better of the other relays adds.
 const BOUND: f64 = 1.0;
 
 pub(super) fn measure(runtime: &Runtime, relays: &Relays, edge: SocketAddr, rounds: usize) -> io::Result<Vec<Outcome>> {
-    say(format_args!("\nrelay: what it adds to the round trip of {MESSAGE} bytes, {ROUND_TRIPS} times"));
+    say(format_args!("\nrelay: latency added to the round trip of {MESSAGE} bytes, {ROUND_TRIPS} times"));
     let mut direct = [Series::default(), Series::default()];
     let mut through: Vec<_> =
         relays.all().into_iter().map(|relay| (relay, [Figure::of(relay.name), Figure::of(relay.name)])).collect();
     for _ in 0..rounds {
-        let without = run(runtime, "nothing", round(edge))?;
+        let without = run(runtime, "no relay", round(edge))?;
         direct.iter_mut().zip(without).for_each(|(series, time)| series.push(time));
         for (relay, figures) in &mut through {
             let with = run(runtime, relay.name, round(relay.address))?;
@@ -54,9 +54,9 @@ pub(super) fn measure(runtime: &Runtime, relays: &Relays, edge: SocketAddr, roun
     Ok(outcomes)
 }
 
-/// The median and the 99th percentile, in microseconds.
+/// Returns the median and the 99th percentile of the round trips, in microseconds.
 async fn round(server: SocketAddr) -> io::Result<[f64; 2]> {
-    let mut session = Session::open(server, Wish::Echo).await?;
+    let mut session = Session::open(server, Workload::Echo).await?;
     let mut times = Vec::with_capacity(ROUND_TRIPS);
     for number in 0..WARM_UP + ROUND_TRIPS {
         let mut message = [0; MESSAGE];

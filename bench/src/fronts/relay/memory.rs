@@ -1,4 +1,4 @@
-//! Memory that a relay takes for a session on which nothing happens.
+//! Memory of a relay per idle session.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,17 +7,17 @@ use tokio::runtime::Runtime;
 use weir_program::say;
 
 use super::client::{MESSAGE, Session};
-use super::edge::Wish;
+use super::edge::Workload;
 use super::run;
 use crate::fronts::compare::{Figure, compare};
 use crate::fronts::servers::{Server, haproxy, nginx, weir};
 use crate::machine::{Cores, Memory};
 use crate::outcome::Outcome;
 
-/// Sessions that are open at a time.
+/// Concurrent sessions.
 const SESSIONS: u32 = 2000;
 
-/// What is to be reached: what HAProxy takes.
+/// The bound: the memory of HAProxy.
 const BOUND: f64 = 1.0;
 
 pub(super) fn measure(
@@ -32,7 +32,7 @@ pub(super) fn measure(
     let mut figures: Vec<_> = names.map(|name| (name, [Figure::of(name), Figure::of(name)])).collect();
     for _ in 0..rounds {
         for (name, [resident, anonymous]) in &mut figures {
-            // Fresh ones: what a relay once had it may keep.
+            // Each round starts new relays, since a relay may keep memory that it has freed.
             let memory = match *name {
                 weir::NAME => per_session(runtime, &weir::relaying(cores, edge)?.server)?,
                 haproxy::NAME => per_session(runtime, &haproxy::relaying(cores, edge)?)?,
@@ -55,7 +55,7 @@ pub(super) fn measure(
 
 fn per_session(runtime: &Runtime, relay: &Server) -> io::Result<Memory> {
     let (before, after) = run(runtime, relay.name, async {
-        // The first one brings in the code.
+        // The first session loads the code.
         let mut sessions = vec![idle(relay.address).await?];
         let before = relay.memory()?;
         for _ in 0..SESSIONS {
@@ -70,9 +70,9 @@ fn per_session(runtime: &Runtime, relay: &Server) -> io::Result<Memory> {
     })
 }
 
-/// A session on which a message went to and fro, and now nothing does.
+/// Opens a session that is idle after one round trip.
 async fn idle(relay: SocketAddr) -> io::Result<Session> {
-    let mut session = Session::open(relay, Wish::Echo).await?;
+    let mut session = Session::open(relay, Workload::Echo).await?;
     session.round_trip([7; MESSAGE]).await?;
     Ok(session)
 }

@@ -1,12 +1,12 @@
-//! A relay: what it takes to carry what an edge sends to its clients.
+//! Relays: the cost of forwarding the data of an edge to its clients.
 //!
-//! | module         | what it holds                                              |
-//! |----------------|------------------------------------------------------------|
-//! | [`throughput`] | processor time per GiB                                     |
-//! | [`latency`]    | what a relay adds to a round trip                          |
-//! | [`memory`]     | what a session takes on which nothing happens              |
-//! | [`edge`]       | what is relayed to: sends what its clients ask for         |
-//! | [`client`]     | its clients                                                |
+//! | module         | contents                                              |
+//! |----------------|-------------------------------------------------------|
+//! | [`throughput`] | processor time per GiB                                |
+//! | [`latency`]    | latency that a relay adds to a round trip             |
+//! | [`memory`]     | memory per idle session                               |
+//! | [`edge`]       | the edge, which sends the data that a client requests |
+//! | [`client`]     | the clients                                           |
 
 mod client;
 mod edge;
@@ -26,15 +26,15 @@ use crate::fronts::servers::{Server, haproxy, nginx, weir};
 use crate::machine::Cores;
 use crate::outcome::Outcome;
 
-/// Rounds of what needs fresh relays.
+/// The maximum number of rounds of benchmarks that restart the relays for each.
 const MEMORY_ROUNDS: usize = 3;
 
 /// Measures Weir's relay and those that it is compared with.
 ///
 /// # Errors
-/// When one of them does not start, or a session fails.
+/// When a relay does not start, or a session fails.
 pub(super) fn measure(cores: &Cores, rounds: usize) -> io::Result<Vec<Outcome>> {
-    // One thread for edge and clients: they have one core.
+    // One thread for edge and clients, which share a core.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let edge = runtime.block_on(Edge::listen())?;
     let relays = Relays::start(cores, edge.address)?;
@@ -46,7 +46,7 @@ pub(super) fn measure(cores: &Cores, rounds: usize) -> io::Result<Vec<Outcome>> 
     Ok(outcomes)
 }
 
-/// The relays that are compared, all to the same edge.
+/// The relays that are compared. All forward to the same edge.
 struct Relays {
     weir: Option<Balancer>,
     haproxy: Server,
@@ -56,28 +56,28 @@ struct Relays {
 impl Relays {
     fn start(cores: &Cores, edge: SocketAddr) -> io::Result<Self> {
         let haproxy = haproxy::relaying(cores, edge)?;
-        Ok(Self { weir: weir_if_it_can(cores, edge)?, haproxy, nginx: nginx::relaying(cores, edge)? })
+        Ok(Self { weir: weir_if_supported(cores, edge)?, haproxy, nginx: nginx::relaying(cores, edge)? })
     }
 
-    /// Weir first, if it is there.
+    /// Returns all relays, Weir's first if there is one.
     fn all(&self) -> Vec<&Server> {
         self.weir.iter().map(|balancer| &balancer.server).chain([&self.haproxy, &self.nginx]).collect()
     }
 }
 
-/// Weir's relay; nothing, and a line that says so, when this build refuses to be configured as one.
-fn weir_if_it_can(cores: &Cores, edge: SocketAddr) -> io::Result<Option<Balancer>> {
+/// Starts Weir's relay. Prints a note and returns `None` when this build rejects the configuration.
+fn weir_if_supported(cores: &Cores, edge: SocketAddr) -> io::Result<Option<Balancer>> {
     match weir::relaying(cores, edge) {
         Ok(balancer) => Ok(Some(balancer)),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            say(format_args!("\nweir: no relay in this build: {error}"));
+            say(format_args!("\nweir: this build has no relay: {error}"));
             Ok(None)
         }
         Err(error) => Err(error),
     }
 }
 
-/// What a session that fails makes of a figure: nothing.
+/// Runs `work`, and adds the name of the relay to its error.
 fn run<T>(runtime: &Runtime, name: &str, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     runtime.block_on(work).map_err(|error| io::Error::new(error.kind(), format!("through {name}: {error}")))
 }

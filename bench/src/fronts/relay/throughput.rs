@@ -1,4 +1,4 @@
-//! Processor time of a relay for each GiB that an edge sends.
+//! Processor time of a relay per GiB that an edge sends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use weir_program::say;
 
 use super::client::Session;
-use super::edge::{BLOCK, Wish};
+use super::edge::{BLOCK, Workload};
 use super::{Relays, run};
 use crate::fronts::compare::{Figure, compare};
 use crate::outcome::Outcome;
@@ -24,22 +24,22 @@ struct Shape {
     connections: u32,
     /// Blocks on each connection.
     blocks: u32,
-    /// The time between two blocks of a connection; zero: as fast as it can.
+    /// The time between two blocks on a connection. Zero sends as fast as possible.
     period: Duration,
 }
 
-/// Streams of media come in pieces, here half a GiB per second in all: far from what a core can carry, so that a relay
-/// has to wait for most of them. In bulk it never waits.
+/// Media streams arrive in pieces, here half a GiB per second in total: far less than a core can relay, so that a relay
+/// has to wait for most pieces. In bulk it never waits.
 const SHAPES: [Shape; 3] = [
     Shape { name: "8 streams", connections: 8, blocks: 2048, period: Duration::from_millis(1) },
     Shape { name: "64 streams", connections: 64, blocks: 256, period: Duration::from_millis(8) },
     Shape { name: "8 in bulk", connections: 8, blocks: 8192, period: Duration::ZERO },
 ];
 
-/// What a relay is given to close its sessions.
+/// The time in which a relay closes its sessions.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// What is to be reached: the time of the better of the others.
+/// The bound: the time of the better of the other relays.
 const BOUND: f64 = 1.0;
 
 pub(super) fn measure(runtime: &Runtime, relays: &Relays, rounds: usize) -> io::Result<Vec<Outcome>> {
@@ -63,7 +63,7 @@ pub(super) fn measure(runtime: &Runtime, relays: &Relays, rounds: usize) -> io::
         let figures: Vec<Figure> = figures.into_iter().map(|(_, figure)| figure).collect();
         outcomes.extend(compare(&name, "s/GiB", &figures, BOUND));
         outcomes.extend(rates.iter().map(|(relay, rate)| {
-            Outcome::in_table(format!("{name}, {}: speed", relay.name), rate.rounds.median(), "GiB/s", None)
+            Outcome::silent(format!("{name}, {}: speed", relay.name), rate.rounds.median(), "GiB/s", None)
         }));
     }
     Ok(outcomes)
@@ -74,18 +74,18 @@ impl Shape {
         f64::from(self.connections) * f64::from(self.blocks) * BLOCK as f64 / GIB
     }
 
-    /// Lets an edge send all of it to as many clients.
+    /// Lets an edge send all blocks to the clients.
     async fn send(&self, server: SocketAddr) -> io::Result<()> {
         let mut sessions = JoinSet::new();
         let Self { connections, blocks: count, period, .. } = *self;
         for number in 0..connections {
-            // Streams have nothing to do with each other: they are spread over the period.
+            // Streams are independent: they start spread over the period.
             let wait = period * number / connections;
             sessions.spawn(async move {
                 if !period.is_zero() {
                     sleep(wait).await;
                 }
-                Session::open(server, Wish::Blocks { count, period }).await?.take_blocks(count).await
+                Session::open(server, Workload::Blocks { count, period }).await?.receive_blocks(count).await
             });
         }
         while let Some(ended) = sessions.join_next().await {

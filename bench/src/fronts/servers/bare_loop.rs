@@ -1,4 +1,4 @@
-//! A loop in C that does nothing but accept, read, write and close: what the kernel takes, whoever the server is.
+//! A loop in C that only accepts, reads, writes and closes: the cost in the kernel, which any server has.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,17 +13,18 @@ use crate::program::{Program, empty_folder, installed};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fronts/bare_loop.c");
 
-/// One that sends `answers`, those of Weir, in the same turns.
+/// Starts a loop that sends `answers`, the responses of Weir, in the same turns.
 ///
 /// # Errors
-/// When there is no C compiler, or it does not start.
+/// When there is no C compiler, or the loop does not start.
 pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, answers: &[Vec<u8>]) -> io::Result<Server> {
     let folder = empty_folder("fronts/bare-loop")?;
     let program = compile(folder.join("bare_loop"))?;
     let mode = match exchange {
         Exchange::HttpClose | Exchange::Rtsp => "close",
         Exchange::HttpKeepAlive => "keep-alive",
-        // A client that says something more after its rejection would have that overtaken by a reset.
+        // If the client still sends after its rejection, closing at once would reset the connection before it has read
+        // that.
         Exchange::Rtmp => "finish",
     };
     let mut arguments = vec![OsString::from(mode)];

@@ -9,10 +9,10 @@ use crate::fronts::exchange::Exchange;
 use crate::machine::Cores;
 use crate::program::{Program, empty_folder, installed, with_free_port};
 
-/// The name that tables give it.
+/// The name in tables.
 pub(in crate::fronts) const NAME: &str = "HAProxy";
 
-/// One that answers HTTP requests with `length` bytes.
+/// Starts an HAProxy whose HTTP responses have `length` bytes.
 ///
 /// # Errors
 /// When it is not installed, or does not start.
@@ -33,12 +33,12 @@ frontend clients
     })
 }
 
-/// One that relays to `edge`.
+/// Starts an HAProxy that relays to `edge`.
 ///
 /// # Errors
 /// As [`answering`].
 pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result<Server> {
-    // Not `splice-auto`: that copies streams that come in pieces, and takes twice the time for them.
+    // Not `splice-auto`, which copies streams that arrive in pieces, and takes twice the time for them.
     start(cores, |address| {
         format!(
             "    mode tcp

@@ -1,11 +1,11 @@
-//! The servers that are compared. Each serves with one thread, on the servers' core.
+//! The servers that are compared. Each has one thread, on the server's core.
 //!
-//! | module        | what it holds                                                              |
-//! |---------------|----------------------------------------------------------------------------|
-//! | [`weir`]      | the balancer, with its edges reporting; its configurations                  |
-//! | [`nginx`]     | `return 200`, and the stream module                                         |
-//! | [`haproxy`]   | `http-request return`, and `mode tcp` with splicing                         |
-//! | [`bare_loop`] | a loop in C that does nothing but accept, read, write and close: the floor  |
+//! | module        | contents                                                                 |
+//! |---------------|--------------------------------------------------------------------------|
+//! | [`weir`]      | the balancer with reporting edges, and its configurations                |
+//! | [`nginx`]     | `return 200`, and the stream module                                      |
+//! | [`haproxy`]   | `http-request return`, and `mode tcp` with splicing                      |
+//! | [`bare_loop`] | a loop in C that only accepts, reads, writes and closes: the lower bound |
 
 pub(super) mod bare_loop;
 pub(super) mod haproxy;
@@ -21,7 +21,7 @@ use crate::fronts::fleet;
 use crate::machine::{self, Memory};
 use crate::program::Program;
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) name: &'static str,
@@ -30,34 +30,34 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Processor time that it has taken so far.
+    /// Returns its processor time so far.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has exited.
     pub(super) fn processor_time(&self) -> io::Result<Duration> {
-        machine::processor_time(self.program.id()).map_err(|error| self.ended(&error))
+        machine::processor_time(self.program.id()).map_err(|error| self.exited(&error))
     }
 
-    /// Memory that it holds now.
+    /// Returns its memory.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has exited.
     pub(super) fn memory(&self) -> io::Result<Memory> {
-        machine::memory(self.program.id()).map_err(|error| self.ended(&error))
+        machine::memory(self.program.id()).map_err(|error| self.exited(&error))
     }
 
-    fn ended(&self, error: &io::Error) -> io::Error {
-        io::Error::other(format!("{} has ended: {error}", self.name))
+    fn exited(&self, error: &io::Error) -> io::Error {
+        io::Error::other(format!("{} has exited: {error}", self.name))
     }
 }
 
-/// The body of an HTTP answer that is the same every time.
+/// Returns the body of a constant HTTP response.
 fn fixed_body() -> String {
     format!("redirect={}", fleet::name(1))
 }
 
-/// Starts an HTTP server whose answers have `length` bytes, as Weir's: `start` starts it with a header's value, which is
-/// made as long as it takes.
+/// Starts an HTTP server whose responses have `length` bytes, as Weir's. `start` starts it with the value of a header,
+/// whose length is adjusted.
 fn of_length(exchange: Exchange, length: usize, start: impl Fn(&str) -> io::Result<Server>) -> io::Result<Server> {
     let shortest = start("x")?;
     let [answer] = &probe(exchange, shortest.address)?[..] else { return Err(io::ErrorKind::InvalidData.into()) };

@@ -11,10 +11,10 @@ use crate::program::{Program, empty_folder, installed, with_free_port};
 
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-/// The name that tables give it.
+/// The name in tables.
 pub(in crate::fronts) const NAME: &str = "nginx";
 
-/// One that answers HTTP requests with `length` bytes.
+/// Starts an nginx whose HTTP responses have `length` bytes.
 ///
 /// # Errors
 /// When it is not installed, or does not start.
@@ -43,7 +43,7 @@ pub(in crate::fronts) fn answering(cores: &Cores, exchange: Exchange, length: us
     })
 }
 
-/// One that relays to `edge`.
+/// Starts an nginx that relays to `edge`.
 ///
 /// # Errors
 /// As [`answering`].
@@ -55,7 +55,7 @@ pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result
         )));
     }
     start(cores, &format!("load_module {STREAM_MODULE};"), |address| {
-        // As many bytes at a time as HAProxy's and Weir's pipes hold: nginx's default of 16 KiB costs it more.
+        // As many bytes per call as HAProxy's and Weir's pipes hold. With its default of 16 KiB, nginx is slower.
         format!(
             "stream {{
                 server {{
@@ -75,7 +75,7 @@ fn start(cores: &Cores, modules: &str, block: impl Fn(SocketAddr) -> String) -> 
     let (program, address) = with_free_port(|address| {
         let configuration = format!(
             "daemon off;
-            # One process: then there is one whose processor time is to be read.
+            # One process, whose processor time is measured.
             master_process off;
             pid nginx.pid;
             error_log stderr error;

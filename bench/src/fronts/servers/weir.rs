@@ -1,4 +1,4 @@
-//! The balancer, with edges that report to it all the time.
+//! The balancer with reporting edges, and its configurations.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use super::Server;
 use crate::balancer::{self, Running};
-use crate::fronts::fleet::{Described, Fleet};
+use crate::fronts::fleet::{EdgeDescription, Fleet};
 use crate::machine::Cores;
 use crate::metrics::metric;
 use crate::program::empty_folder;
 
-/// The name that tables give it.
+/// The name in tables.
 pub(in crate::fronts) const NAME: &str = "weir";
 
-/// Names edges to clients.
+/// The configuration of a balancer that redirects.
 const REDIRECTING: &str = r#"
 [[listener]]
 address = "127.0.0.1:0"
 "#;
 
-/// Carries what clients and the edge say to each other, whatever it is, to this port of the edge.
+/// Returns the configuration of a balancer that relays any protocol to this port of the edge.
 fn relaying_to(port: u16) -> String {
     format!("[[listener]]\naddress = \"127.0.0.1:0\"\nrelay_port = {port}\n")
 }
 
-/// The same for both. All edges join at once, from one address.
+/// The part that both have in common. All edges join at once, from one address.
 const COMMON: &str = r#"
 [reports]
 address = "127.0.0.1:0"
@@ -36,36 +36,36 @@ new_sender_rate_per_source = 1000000
 workers = 1
 "#;
 
-/// How often, and how far apart, it is looked whether all edges are known.
-const LOOKS: usize = 1000;
-const PAUSE: Duration = Duration::from_millis(20);
+/// How often it is checked whether all edges have joined, and the time between two checks.
+const CHECKS: usize = 1000;
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A balancer that knows its edges.
+/// A balancer with its edges.
 #[derive(Debug)]
 pub(in crate::fronts) struct Balancer {
-    /// Dropped first: edges that report to nobody do no harm.
+    /// Dropped first, while the edges still report.
     pub(in crate::fronts) server: Server,
     _fleet: Fleet,
 }
 
-/// One with so many edges.
+/// Starts a balancer with this number of edges.
 ///
 /// # Errors
-/// When it does not start, or does not come to know them.
+/// When it does not start, or not all edges join.
 pub(in crate::fronts) fn redirecting(cores: &Cores, edges: u32) -> io::Result<Balancer> {
-    start(cores, REDIRECTING, (0..edges).map(Described::numbered).collect())
+    start(cores, REDIRECTING, (0..edges).map(EdgeDescription::numbered).collect())
 }
 
-/// One that relays to `edge`, and knows no other.
+/// Starts a balancer that relays to `edge`, its only one.
 ///
 /// # Errors
-/// As [`redirecting`], and when this build cannot relay: what it says about its configuration.
+/// As [`redirecting`], and when this build cannot relay, with its error about the configuration.
 pub(in crate::fronts) fn relaying(cores: &Cores, edge: SocketAddr) -> io::Result<Balancer> {
-    let described = Described { host: edge.ip().to_string(), endpoints: Vec::new() };
-    start(cores, &relaying_to(edge.port()), vec![described])
+    let description = EdgeDescription { host: edge.ip().to_string(), endpoints: Vec::new() };
+    start(cores, &relaying_to(edge.port()), vec![description])
 }
 
-fn start(cores: &Cores, configuration: &str, edges: Vec<Described>) -> io::Result<Balancer> {
+fn start(cores: &Cores, configuration: &str, edges: Vec<EdgeDescription>) -> io::Result<Balancer> {
     let folder = empty_folder("fronts/weir")?;
     let Running { program, clients: address, reports, admin } =
         balancer::start(Some(cores), &folder, &format!("{configuration}{COMMON}"))?;
@@ -77,11 +77,14 @@ fn start(cores: &Cores, configuration: &str, edges: Vec<Described>) -> io::Resul
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn await_edges(admin: SocketAddr, expected: usize) -> io::Result<()> {
-    for _ in 0..LOOKS {
+    for _ in 0..CHECKS {
         if metric(admin, "weir_edges{state=\"running\"}") >= expected as f64 {
             return Ok(());
         }
-        thread::park_timeout(PAUSE);
+        thread::park_timeout(CHECK_INTERVAL);
     }
-    Err(io::Error::other(format!("weir does not know its {expected} edges within {:?}", PAUSE * LOOKS as u32)))
+    Err(io::Error::other(format!(
+        "the {expected} edges of weir did not join within {:?}",
+        CHECK_INTERVAL * CHECKS as u32
+    )))
 }

@@ -3,8 +3,8 @@
 use weir_fleet::Time;
 use weir_protocol::Report;
 
-use crate::selection::policies::reported::Reported;
-use crate::selection::policies::{Policy, least};
+use crate::selection::algorithms::reported::Reported;
+use crate::selection::algorithms::{Picker, lowest};
 use crate::selection::servers::Server;
 use crate::selection::visits::Visit;
 
@@ -18,13 +18,13 @@ impl Raw {
     }
 }
 
-impl Policy for Raw {
-    fn hear(&mut self, edge: usize, report: &Report<'_>, now: Time) {
+impl Picker for Raw {
+    fn apply(&mut self, edge: usize, report: &Report<'_>, now: Time) {
         self.edges[edge] = Some(Reported::new(report, now));
     }
 
     fn pick(&mut self, _visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
         let alive = self.edges.iter().map(|edge| edge.filter(|edge| edge.is_alive(now)));
-        least(alive.map(|edge| Some(edge?.utilisation)), random)
+        lowest(alive.map(|edge| Some(edge?.utilisation)), random)
     }
 }

@@ -3,14 +3,14 @@
 use weir_fleet::Time;
 use weir_protocol::Report;
 
-use crate::selection::policies::reported::Reported;
-use crate::selection::policies::{Policy, least};
+use crate::selection::algorithms::reported::Reported;
+use crate::selection::algorithms::{Picker, lowest};
 use crate::selection::servers::Server;
 use crate::selection::visits::Visit;
 
-/// The fewest connections, with the own hand-outs since the edge's last report added. It knows no capacities.
+/// The fewest connections, plus own assignments since the edge's last report. Ignores capacities.
 pub(super) struct Original {
-    /// The last report, and the hand-outs since.
+    /// The last report of each edge, and the assignments since.
     edges: Vec<Option<(Reported, u64)>>,
 }
 
@@ -20,15 +20,15 @@ impl Original {
     }
 }
 
-impl Policy for Original {
-    fn hear(&mut self, edge: usize, report: &Report<'_>, now: Time) {
+impl Picker for Original {
+    fn apply(&mut self, edge: usize, report: &Report<'_>, now: Time) {
         self.edges[edge] = Some((Reported::new(report, now), 0));
     }
 
     fn pick(&mut self, _visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
         let alive = self.edges.iter().map(|edge| edge.filter(|(edge, _)| edge.is_alive(now)));
         let costs = alive.map(|edge| edge.map(|(edge, assignments)| (edge.connections + assignments) as f64));
-        let chosen = least(costs, random)?;
+        let chosen = lowest(costs, random)?;
         if let Some((_, assignments)) = &mut self.edges[chosen] {
             *assignments += 1;
         }

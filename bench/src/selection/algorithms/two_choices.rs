@@ -1,21 +1,21 @@
-//! The less utilised of two edges that are drawn, as last reported.
+//! The less utilised of two random edges, as last reported.
 
 use weir_fleet::Time;
 use weir_fleet::random::Random;
 use weir_protocol::Report;
 
-use crate::selection::policies::Policy;
-use crate::selection::policies::reported::Reported;
+use crate::selection::algorithms::Picker;
+use crate::selection::algorithms::reported::Reported;
 use crate::selection::servers::Server;
 use crate::selection::visits::Visit;
 
-/// Draws that are made before it gives up: only dead edges are in vain.
+/// The number of draws before the client is refused. A draw fails only for a dead edge.
 const DRAWS: usize = 100;
 
-/// Each is drawn as likely as its capacity says.
+/// Draws edges with a probability proportional to their capacity.
 pub(super) struct TwoChoices {
     edges: Vec<Option<Reported>>,
-    /// Running sums of the capacities.
+    /// The cumulative capacities.
     sums: Vec<f64>,
 }
 
@@ -35,8 +35,8 @@ impl TwoChoices {
     }
 }
 
-impl Policy for TwoChoices {
-    fn hear(&mut self, edge: usize, report: &Report<'_>, now: Time) {
+impl Picker for TwoChoices {
+    fn apply(&mut self, edge: usize, report: &Report<'_>, now: Time) {
         let is_new = self.edges[edge].is_none();
         self.edges[edge] = Some(Reported::new(report, now));
         if is_new {

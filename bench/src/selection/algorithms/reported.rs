@@ -1,11 +1,11 @@
-//! What the simple contenders know of edges: the last report of each.
+//! The last report of an edge, for the simple algorithms.
 
 use std::time::Duration;
 
 use weir_fleet::Time;
 use weir_protocol::Report;
 
-/// They take an edge for dead when it has been silent for so long, as Weir does.
+/// Time without a report after which an edge is considered dead, as by Weir.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The last report of an edge.
@@ -13,9 +13,9 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Reported {
     pub(super) at: Time,
     pub(super) connections: u64,
-    /// In whatever unit the edge gives it.
+    /// In the unit that the edge reports.
     pub(super) capacity: f64,
-    /// Of that capacity.
+    /// As a share of that capacity.
     pub(super) utilisation: f64,
 }
 

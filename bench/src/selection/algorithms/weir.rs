@@ -1,4 +1,4 @@
-//! Weir's own fleet and selector, as the balancer has them.
+//! Weir's own fleet and selector, as in the balancer.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use weir_fleet::{Choice, Fleet, FleetSettings, Lifetimes, Moment, Origin, Select
 use weir_protocol::key::KeyId;
 use weir_protocol::{EdgeId, Report};
 
-use crate::selection::policies::Policy;
-use crate::selection::policies::reported::TIMEOUT;
+use crate::selection::algorithms::Picker;
+use crate::selection::algorithms::reported::TIMEOUT;
 use crate::selection::scenario::Scenario;
 use crate::selection::servers::{Server, hash_of_stream};
 use crate::selection::visits::Visit;
@@ -18,9 +18,9 @@ use crate::selection::visits::Visit;
 const LIFETIMES: Lifetimes = Lifetimes { timeout: TIMEOUT, forget_after: Duration::from_secs(3600) };
 const ORIGIN: Origin = Origin { source: IpAddr::V4(Ipv4Addr::LOCALHOST), key_id: KeyId([0; 4]), duplicate: None };
 
-/// One balancer.
+/// One balancer with Weir's fleet and selector.
 pub(super) struct Weir {
-    /// When it started: its clock begins then.
+    /// The time at which the balancer started, which is the origin of its clock.
     started: Time,
     fleet: Fleet,
     selector: Arc<Selector>,
@@ -40,8 +40,8 @@ impl Weir {
     }
 }
 
-impl Policy for Weir {
-    fn hear(&mut self, edge: usize, report: &Report<'_>, now: Time) {
+impl Picker for Weir {
+    fn apply(&mut self, edge: usize, report: &Report<'_>, now: Time) {
         let now = Moment { monotonic: self.clock(now), unix: now.as_micros() / 1000 };
         self.fleet.apply(id_of(edge), report, ORIGIN, now);
     }
@@ -54,16 +54,16 @@ impl Policy for Weir {
     }
 
     fn pick(&mut self, visit: &Visit, _servers: &[Server], random: u64, now: Time) -> Option<usize> {
-        let request =
+        let query =
             SelectionQuery { stream: visit.stream.map(hash_of_stream), client: random, ..SelectionQuery::default() };
-        match self.selector.assign(&self.snapshot, &request, self.clock(now), random) {
+        match self.selector.assign(&self.snapshot, &query, self.clock(now), random) {
             Ok(Choice::Edge(edge, _)) => Some(number_of(edge.id)),
             Ok(Choice::Overflow) | Err(_) => None,
         }
     }
 }
 
-/// Ids as random as real ones, which end with the number of the edge.
+/// Returns an id that is as random as a real one, and ends with the number of the edge.
 fn id_of(edge: usize) -> EdgeId {
     let number = edge as u64;
     EdgeId((u128::from(mix(number + 1)) << 64 | u128::from(number)).to_be_bytes())
