@@ -61,7 +61,8 @@ pub enum Refusal {
     /// The client had to be relayed, and none of the edges that were tried could be reached.
     #[error("no edge is reachable")]
     Unreachable,
-    /// The client had to be relayed, and this balancer has reached its limit of relayed sessions.
+    /// The client had to be relayed, and this balancer has reached its limit of relayed sessions, or has no file
+    /// descriptor or port left.
     #[error("relay session limit reached")]
     RelayFull,
 }
