@@ -29,8 +29,7 @@ use weir_kernel::kernel::Kernel;
 use weir_program::clock::Clock;
 use weir_program::config::ListenAddress;
 use weir_program::{listen, random};
-use weir_protocol::report::MAX_NAME_LENGTH;
-use weir_protocol::{EdgeId, KeyRing, Receiver};
+use weir_protocol::{EdgeId, KeyRing, NameBuf, Receiver};
 
 use crate::config::Config;
 use crate::control::{self, Control};
@@ -292,10 +291,8 @@ fn open_kernel(settings: &weir_kernel::Settings) -> Result<Option<Kernel>, contr
 }
 
 /// Returns the host name of the machine, if it is valid in an ack.
-fn machine_name() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let fits = (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then_some(name)
+fn machine_name() -> Option<NameBuf> {
+    rustix::system::uname().nodename().to_string_lossy().parse().ok()
 }
 
 fn failed(address: ListenAddress, purpose: &'static str) -> impl FnOnce(io::Error) -> Error {

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_000_000;
-    const HUNDRED: Capacity = Capacity { connections: Some(100), bits_per_second: None };
+    const HUNDRED: Capacity = Capacity::UNLIMITED.with_connections(Some(100));
     const MINUTE: Action = Action::Drain { deadline: Some(Duration::from_secs(60)) };
 
     fn started() -> Availability {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use weir_protocol::codec::{self, TooLong};
 use weir_protocol::datagram::MAX_BODY_LENGTH;
-use weir_protocol::report::{Capacity, HotStreams, Load, MAX_HOT_STREAMS};
-use weir_protocol::{EdgeId, Host, Report};
+use weir_protocol::report::{Capacity, HotStreams, MAX_HOT_STREAMS};
+use weir_protocol::{EdgeId, Host, Name, NameBuf, Report};
 
 use crate::endpoint::Endpoint;
 use crate::probe::{Accepted, Probe, Reading};
 use crate::snapshot::Snapshot;
 use crate::targets::Target;
+
+/// The agent's version, as reported.
+const VERSION: Name<'static> = Name::from_static(env!("CARGO_PKG_VERSION"));
 
 /// Settings of an agent.
 #[derive(Debug)]
@@ -30,9 +33,9 @@ pub struct Config {
     /// Time between two reports, 100 ms to 1 h.
     pub interval: Duration,
     /// The zone that the edge is in.
-    pub zone: Option<String>,
+    pub zone: Option<NameBuf>,
     /// Free-form labels.
-    pub tags: Vec<String>,
+    pub tags: Vec<NameBuf>,
     /// Share of clients relative to other edges; 1 when `None`.
     pub weight: Option<f32>,
     /// Limits of the edge's load.
@@ -59,7 +62,7 @@ impl Config {
         };
         let drain_deadline = Some(Duration::from_millis(u64::MAX));
         let snapshot = Snapshot { reading, drain_deadline, ..Snapshot::default() };
-        codec::encode(&self.report(&snapshot, max, u64::MAX, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
+        codec::encode_report(&self.report(&snapshot, max, u64::MAX, u64::MAX), &mut [0; MAX_BODY_LENGTH]).map(drop)
     }
 
     /// Returns the report of `snapshot`, from an agent that started at `boot_time`; both times are in milliseconds since
@@ -78,21 +81,18 @@ impl Config {
         report.last_command = last_command;
         report.redirect = self.redirect.as_deref().and_then(|host| Host::new(host).ok());
         report.endpoints = self.endpoints.iter().map(Endpoint::to_report).take(report.endpoints.capacity()).collect();
-        report.zone = self.zone.as_deref();
-        report.tags = self.tags.iter().map(String::as_str).take(report.tags.capacity()).collect();
+        report.zone = self.zone.as_ref().map(NameBuf::as_name);
+        report.tags = self.tags.iter().map(NameBuf::as_name).take(report.tags.capacity()).collect();
         report.weight = self.weight;
         report.capacity = self.capacity;
-        report.load = Load {
-            connections: snapshot.reading.connections,
-            accepted: snapshot.reading.accepted.map(|accepted| accepted.total),
-            accepted_is_estimate: snapshot.reading.accepted.is_some_and(|accepted| accepted.is_estimate),
-            in_bits_per_second: snapshot.reading.in_bits_per_second,
-            out_bits_per_second: snapshot.reading.out_bits_per_second,
-            cpu: snapshot.reading.cpu,
-            ..Load::default()
-        };
+        report.load.connections = snapshot.reading.connections;
+        report.load.accepted = snapshot.reading.accepted.map(|accepted| accepted.total);
+        report.load.accepted_is_estimate = snapshot.reading.accepted.is_some_and(|accepted| accepted.is_estimate);
+        report.load.in_bits_per_second = snapshot.reading.in_bits_per_second;
+        report.load.out_bits_per_second = snapshot.reading.out_bits_per_second;
+        report.load.cpu = snapshot.reading.cpu;
         report.hot_streams = snapshot.reading.hot_streams.clone().unwrap_or_default();
-        report.agent_version = Some(env!("CARGO_PKG_VERSION"));
+        report.agent_version = Some(VERSION);
         report
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use weir_protocol::{Host, report};
+use weir_protocol::{Host, Name, report};
 
 /// A scheme and the port on which the edge serves it, written `rtmp://:1935` or `rtmp://other-name:1935`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl FromStr for Endpoint {
         let is_letter_or_digit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let is_scheme =
             scheme.starts_with(|first: char| first.is_ascii_lowercase()) && scheme.bytes().all(is_letter_or_digit);
-        if !is_scheme || scheme.len() > report::MAX_NAME_LENGTH {
+        if !is_scheme || scheme.len() > Name::MAX_LENGTH {
             return Err(ParseEndpointError);
         }
         let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or(ParseEndpointError)?;
@@ -42,7 +42,7 @@ impl Endpoint {
     pub fn to_report(&self) -> report::Endpoint<'_> {
         // The host was validated when it was parsed.
         let host = self.host.as_deref().and_then(|host| Host::new(host).ok());
-        report::Endpoint { scheme: &self.scheme, host, port: self.port }
+        report::Endpoint::new(&self.scheme, self.port).at(host)
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn an_endpoint_has_a_scheme_a_port_and_optionally_a_host() {
         let endpoint: Endpoint = "rtmp://:1935".parse().unwrap();
-        assert_eq!(endpoint.to_report(), report::Endpoint { scheme: "rtmp", host: None, port: 1935 });
+        assert_eq!(endpoint.to_report(), report::Endpoint::new("rtmp", 1935));
         let endpoint: Endpoint = "https://[::1]:8443/".parse().unwrap();
         assert_eq!(endpoint.to_report().host, Host::new("[::1]").ok());
     }

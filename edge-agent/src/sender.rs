@@ -72,7 +72,7 @@ impl Sender {
             };
             match self.sealer.open_ack(&mut buffer[..length]) {
                 Ok(ack) => {
-                    let balancer = ack.balancer.map(str::to_owned);
+                    let balancer = ack.balancer.map(|name| name.as_str().to_owned());
                     let is_of_last = ack.counter == self.sealer.last_counter();
                     return ReceivedAck { balancer, command: ack.command, is_of_last };
                 }

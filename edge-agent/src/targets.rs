@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use weir_protocol::EdgeKey;
-use weir_protocol::key::{ParseKeyError, WrittenKey};
+use weir_protocol::key::{ParseKeyError, ParsedKey};
 
 /// The default UDP port of a balancer.
 pub const DEFAULT_PORT: u16 = 1934;
@@ -70,7 +70,7 @@ pub struct Line {
     /// The balancer's address for reports.
     pub address: TargetAddress,
     /// The key for this balancer; `None` when the column is empty, which stands for the common key.
-    pub key: Option<WrittenKey>,
+    pub key: Option<ParsedKey>,
 }
 
 /// Why a targets file is rejected.
@@ -149,12 +149,12 @@ mod tests {
         );
         let lines = parse_file(&text).unwrap();
         assert_eq!(lines[0].address, "10.0.0.1:1934".parse().unwrap());
-        assert!(matches!(&lines[0].key, Some(WrittenKey::Secret(read)) if *read == secret));
+        assert!(matches!(&lines[0].key, Some(ParsedKey::Secret(read)) if *read == secret));
         assert_eq!(lines[1].address, "lb:1935".parse().unwrap());
         assert!(lines[1].key.is_none());
         // As in the original's documentation.
         let lines = parse_file("[::1],1934,023D4FB4IS83").unwrap();
-        assert!(matches!(lines[0].key, Some(WrittenKey::Passphrase(_))));
+        assert!(matches!(lines[0].key, Some(ParsedKey::Passphrase(_))));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::receiver::Limits;
 use weir_protocol::report::{Capacity, Reasons, Status};
-use weir_protocol::{Action, Arrival, Command, EdgeId, Receiver, Rejection, Report, Secret};
+use weir_protocol::{Action, Arrival, Command, EdgeId, Name, Receiver, Rejection, Report, Secret};
 
 const EDGE: EdgeId = EdgeId([7; 16]);
 /// Long enough for any machine; nothing waits for it unless a test fails.
@@ -123,7 +123,7 @@ impl Balancer {
     async fn command(&mut self, command: Command) {
         let (_, source, length) = self.next_from().await;
         let mut output = [0; MAX_LENGTH];
-        let ack = self.receiver.acknowledge(EDGE, Some("lb1"), Some(command), length, &mut output).unwrap();
+        let ack = self.receiver.acknowledge(EDGE, Name::new("lb1").ok(), Some(command), length, &mut output).unwrap();
         self.socket.send_to(ack, source).await.unwrap();
     }
 
@@ -243,7 +243,7 @@ async fn a_command_of_one_balancer_is_applied_and_reported_to_every_balancer() {
     let (mut first, mut second) = (Balancer::with_secret(1).await, Balancer::with_secret(2).await);
     let hour = Duration::from_secs(3600);
     let (_stop, _agent) = start(config(vec![first.target(), second.target()], Switched::default(), hour));
-    first.command(Command { id: 11, action: Action::Pause }).await;
+    first.command(Command::new(11, Action::Pause)).await;
     // An hour between reports: the change is reported at once, and confirmed to the balancer that sent the command.
     first.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
     second.await_seen(PAUSED).await;
@@ -257,13 +257,13 @@ async fn a_command_that_is_delivered_again_is_not_applied_again() {
     let mut config = config(vec![balancer.target()], Switched::default(), often);
     config.state_folder = Some(folder.path().to_owned());
     let (_stop, _agent) = start(config);
-    let pause = Command { id: 11, action: Action::Pause };
+    let pause = Command::new(11, Action::Pause);
     balancer.command(pause).await;
     balancer.await_seen(Seen { last_command: Some(11), ..PAUSED }).await;
     let status = control::send(folder.path(), ControlRequest::Unpause).await.unwrap();
     assert_eq!(status.status, "running");
     balancer.command(pause).await;
-    balancer.command(Command { id: 12, action: Action::Unpause }).await;
+    balancer.command(Command::new(12, Action::Unpause)).await;
     balancer.await_seen(Seen { last_command: Some(12), ..RUNNING }).await;
     assert_eq!(control::send(folder.path(), ControlRequest::Status).await.unwrap().status, "running");
 }
@@ -330,7 +330,7 @@ async fn a_command_that_cannot_be_saved_is_an_error_for_the_operator_and_is_not_
     // The command is in effect nevertheless.
     balancer.await_seen(PAUSED).await;
 
-    let unpause = Command { id: 11, action: Action::Unpause };
+    let unpause = Command::new(11, Action::Unpause);
     balancer.command(unpause).await;
     balancer.await_seen(RUNNING).await;
     for _ in 0..5 {

@@ -1,4 +1,5 @@
-//! Balancers, one of whom may be hostile, send a few acks to one agent: what it believes follows the rules.
+//! Balancers, one of which may be hostile, send a few acks to one agent, which accepts exactly those that the rules
+//! allow.
 //!
 //! [`Step::read`] says how an input is read.
 #![no_main]
@@ -20,20 +21,20 @@ fuzz_target!(|input: &[u8]| {
     let mut script = Script(input);
     let key = Secret::from_random([1; 32]).edge_key(EdgeId(EDGE));
     let mut sender = Sender::new(key, EdgeId(EDGE), SALT);
-    let mut answered = 0;
+    let mut acknowledged = 0;
     for _ in 0..MAX_STEPS {
         if script.is_over() {
             break;
         }
         let step = Step::read(&mut script);
         for _ in 0..step.reports {
-            sender.seal(&Report::new(NOW, NOW, Duration::from_millis(2500))).expect("such a report has some 30 bytes");
+            sender.seal(&Report::new(NOW, NOW, Duration::from_millis(2500))).expect("such a report is short");
         }
-        step.send(&mut sender, &mut answered);
+        step.send(&mut sender, &mut acknowledged);
     }
 });
 
-/// One ack, and how many reports go before it.
+/// One ack, and the number of reports sent before it.
 struct Step<'a> {
     reports: u8,
     seal: Seal,
@@ -42,8 +43,8 @@ struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// Bytes: reports before it; edge, key and kind; the balancer's salt; counter; form of the body; what the form takes;
-    /// and damage.
+    /// Bytes: reports before it; edge, key and kind; the balancer's salt; counter; form of the body; what the form
+    /// needs; and damage.
     fn read(script: &mut Script<'a>) -> Self {
         let reports = script.byte() % 4;
         let choice = script.byte();
@@ -60,22 +61,22 @@ impl<'a> Step<'a> {
         Self { reports, seal, body, damage }
     }
 
-    fn send(&self, sender: &mut Sender, answered: &mut u64) {
+    fn send(&self, sender: &mut Sender, acknowledged: &mut u64) {
         let datagram = self.damage.apply(&self.seal, &self.body);
         let changed = datagram != self.seal.datagram(&self.body, None);
         let genuine = Seal { salt: self.seal.salt, counter: self.seal.counter, ..AUTHENTIC };
         let forged = self.seal != genuine;
         let last = sender.last_counter();
         let expected = codec::decode_ack(&self.body).ok();
-        let is_due = |ack: &Ack<'_>| ack.salt == SALT && ack.counter > *answered && ack.counter <= last;
+        let is_due = |ack: &Ack<'_>| ack.salt == SALT && ack.counter > *acknowledged && ack.counter <= last;
         let mut received = datagram;
         let length = received.len();
         match sender.open_ack(&mut received) {
             Ok(ack) => {
-                assert!(!changed && !forged, "a forgery is believed");
+                assert!(!changed && !forged, "a forgery is accepted");
                 assert_eq!(Some(ack), expected);
-                assert!(is_due(&ack), "an answer to nothing is believed");
-                *answered = ack.counter;
+                assert!(is_due(&ack), "an ack of no report is accepted");
+                *acknowledged = ack.counter;
             }
             Err(rejection) if !changed && !forged && (101..=1200).contains(&length) => match expected {
                 None => assert_eq!(rejection, Rejection::Body),
@@ -89,20 +90,20 @@ impl<'a> Step<'a> {
     }
 }
 
-/// What an ack to this agent is sealed with, whatever its salt and counter.
+/// The seal of an authentic ack to this agent, but for its salt and counter.
 const AUTHENTIC: Seal =
     Seal { kind: Kind::Ack, secret: [1; 32], claimed: [1; 32], edge: EDGE, salt: [0; 16], counter: 0 };
 
-/// A body: any bytes at all, or an ack of the report given and any further fields.
+/// A body: any bytes, or an ack of the given report and any further fields.
 fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     let form = script.byte();
     if form >= 128 {
         let length = script.number();
         return script.bytes(length).to_vec();
     }
-    let ack = Ack { counter: script.byte().into(), salt: SALT, balancer: None, command: None };
+    let ack = Ack::new(script.byte().into(), SALT);
     let mut body = vec![0; 64];
-    let length = codec::encode_ack(&ack, &mut body).expect("such an ack has some 30 bytes");
+    let length = codec::encode_ack(&ack, &mut body).expect("such an ack is short");
     body.truncate(length);
     // A map's first byte counts its keys, up to 23 (RFC 8949 section 3).
     body[0] += form % 16;

@@ -1,6 +1,6 @@
-//! Whatever arrives at a balancer or at an agent is rejected, or believed once.
+//! Any datagram is rejected by a balancer and by an agent, or accepted once.
 //!
-//! Few inputs get past the signature: `reports` and `acks` are for what comes after it.
+//! Few inputs pass the signature. The targets `reports` and `acks` test the checks after it.
 #![no_main]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ fn at_the_balancer(datagram: &[u8]) {
     let arrival = Arrival { source, monotonic: Duration::from_secs(1000), unix: NOW };
     let mut open = || receiver.open(&mut datagram.to_vec(), &arrival).map(|_| ());
     let first = open();
-    assert!(first.is_err(), "an edge is believed at once");
+    assert!(first.is_err(), "a new edge is accepted at its first report");
     if first == Err(Rejection::Unconfirmed) {
         assert_eq!(open(), Err(Rejection::Counter));
     }
@@ -32,7 +32,7 @@ fn at_the_balancer(datagram: &[u8]) {
 fn at_the_agent(datagram: &[u8]) {
     let edge = EdgeId([1; 16]);
     let mut sender = Sender::new(Secret::from_random([1; 32]).edge_key(edge), edge, [1; 16]);
-    sender.seal(&Report::new(NOW, NOW, Duration::from_millis(2500))).expect("such a report has some 30 bytes");
+    sender.seal(&Report::new(NOW, NOW, Duration::from_millis(2500))).expect("such a report is short");
     let mut open = || sender.open_ack(&mut datagram.to_vec()).map(|_| ());
     if open().is_ok() {
         assert_eq!(open(), Err(Rejection::Counter));

@@ -30,11 +30,7 @@ fn front() -> Front {
     // An edge that reports this seldom is fresh as long as the fuzzer runs.
     let mut report = Report::new(0, 0, Duration::from_secs(3600));
     report.redirect = Host::new("edge1").ok();
-    report.endpoints.extend([("http", 8080), ("rtmp", 1936)].map(|(scheme, port)| Endpoint {
-        scheme,
-        host: None,
-        port,
-    }));
+    report.endpoints.extend([("http", 8080), ("rtmp", 1936)].map(|(scheme, port)| Endpoint::new(scheme, port)));
     let origin = Origin { source: CLIENT.ip(), key_id: KeyId([0; 4]), duplicate: None };
     fleet.apply(EdgeId([1; 16]), &report, origin, Moment::from(Time::ORIGIN));
     let mut settings = Settings { hop_mark: Some("hop".to_owned()), ..Settings::default() };

@@ -1,4 +1,5 @@
-//! Holders of keys, one of whom may be hostile, send a few reports to one balancer: what it believes follows the rules.
+//! Holders of keys, one of which may be hostile, send a few reports to one balancer, which accepts exactly those that
+//! the rules allow.
 //!
 //! [`Step::read`] says how an input is read.
 #![no_main]
@@ -14,7 +15,9 @@ use weir_fuzz::script::Script;
 use weir_fuzz::seal::{Kind, Seal};
 use weir_protocol::receiver::{Limits, SaltLimits};
 use weir_protocol::report::Status;
-use weir_protocol::{Arrival, Command, EdgeId, KeyRing, Action, Receiver, Rejection, Report, Secret, codec, datagram};
+use weir_protocol::{
+    Action, Arrival, Command, EdgeId, KeyRing, Name, Receiver, Rejection, Report, Secret, codec, datagram,
+};
 
 /// Fewer than the edges that a script can name.
 const MAX_EDGES: usize = 3;
@@ -34,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// One datagram, and the time that passes before it.
+/// One datagram, and the time before it.
 struct Step<'a> {
     elapsed: Duration,
     source: SocketAddr,
@@ -44,8 +47,8 @@ struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// Bytes: time before it, in 100 ms; edge and source; salt; keys; counter; form of the body; what the form takes; and
-    /// damage.
+    /// Bytes: time before it, in 100 ms; edge and source; salt; keys; counter; form of the body; what the form needs;
+    /// and damage.
     fn read(script: &mut Script<'a>) -> Self {
         let elapsed = Duration::from_millis(u64::from(script.byte()) * 100);
         let choice = script.byte();
@@ -55,13 +58,13 @@ impl<'a> Step<'a> {
         let (secret, claimed) = match script.byte() % 8 {
             0..=3 => (1, 1),
             4 | 5 => (2, 2),
-            // Not the balancer's.
+            // Unknown to the balancer.
             6 => (3, 3),
-            // Another than it says.
+            // Under the id of another.
             _ => (3, 1),
         };
         let counter = match script.byte() {
-            // The highest there are.
+            // The highest.
             high @ 250.. => u64::MAX - u64::from(u8::MAX - high),
             low => low.into(),
         };
@@ -72,7 +75,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A body: any bytes at all, or a report with the times given and any further fields.
+/// A body: any bytes, or a report with the given times and any further fields.
 fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     let form = script.byte();
     if form >= 128 {
@@ -85,7 +88,7 @@ fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     let mut report = Report::new(boot, send, Duration::from_millis(2500));
     report.status = if form & 0x40 == 0 { Status::Running } else { Status::Stopping };
     let mut body = vec![0; 64];
-    let length = codec::encode(&report, &mut body).expect("such a report has some 30 bytes");
+    let length = codec::encode_report(&report, &mut body).expect("such a report is short");
     body.truncate(length);
     let fields = form % 16;
     // A map's first byte counts its keys, up to 23 (RFC 8949 section 3).
@@ -97,14 +100,14 @@ fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     body
 }
 
-/// A receiver, and what it must remember.
+/// A receiver, and the state that it should have.
 struct Balancer {
     receiver: Receiver,
     elapsed: Duration,
     edges: HashMap<EdgeId, Known>,
 }
 
-/// The sender that is believed for an edge, and its last report.
+/// The sender whose reports are accepted for an edge, and its last report.
 struct Known {
     secret: [u8; 32],
     salt: [u8; 16],
@@ -112,22 +115,23 @@ struct Known {
     boot_time: u64,
     interval: Duration,
     stopping: bool,
-    heard_at: Duration,
-    /// Whether it was more than the first report of an edge not met before.
+    last_seen: Duration,
+    /// Whether it was not the first report of a new edge.
     confirmed: bool,
 }
 
 impl Known {
-    /// Whether it was announced so long ago, and never confirmed, that its place may have been given to another.
+    /// Returns whether it may have been forgotten, since its first report was not confirmed in time.
     fn may_be_forgotten(&self, now: Duration) -> bool {
-        !self.confirmed && now >= self.heard_at + 3 * self.interval
+        !self.confirmed && now >= self.last_seen + 3 * self.interval
     }
 }
 
 impl Balancer {
     fn new() -> Self {
         let ring: KeyRing = [Secret::from_random([1; 32]), Secret::from_random([2; 32])].into_iter().collect();
-        let limits = Limits { max_clock_skew: Some(SKEW), max_edges: MAX_EDGES, salts: SALTS };
+        let mut limits = Limits::default();
+        (limits.max_clock_skew, limits.max_edges, limits.salts) = (Some(SKEW), MAX_EDGES, SALTS);
         let elapsed = Duration::from_secs(1000);
         Self { receiver: Receiver::new(ring, limits, [9; 16]), elapsed, edges: HashMap::new() }
     }
@@ -143,63 +147,63 @@ impl Balancer {
         let rejection = outcome.as_ref().err().copied();
         match outcome {
             Ok(accepted) => {
-                assert!(!changed && !forged, "a forgery is believed");
+                assert!(!changed && !forged, "a forgery is accepted");
                 assert_eq!(accepted.edge, EdgeId(step.seal.edge));
-                assert_eq!(accepted.report, codec::decode(&step.body).expect("only a report is believed"));
+                assert_eq!(accepted.report, codec::decode_report(&step.body).expect("only a report is accepted"));
                 let booted = accepted.booted;
                 assert_eq!(booted, self.check_accepted(step));
                 self.remember(step, true);
                 self.check_ack(step, length);
             }
             Err(Rejection::Unconfirmed) => {
-                assert!(!changed && !forged, "a forgery is remembered");
+                assert!(!changed && !forged, "a forgery leaves a trace");
                 self.check_announced(step);
                 self.remember(step, false);
             }
             Err(rejection) if !changed && !forged => check_rejection(step, rejection, length),
             Err(_) => {}
         }
-        // A sender that is known and goes on is believed, whatever was sent in its name in between.
+        // A known sender stays accepted, whatever was sent under its id in between.
         if !changed
             && let Some(known) = self.edges.get(&EdgeId(step.seal.edge))
             && known.is_of(step)
             && step.seal.counter > known.counter
             && !known.may_be_forgotten(self.elapsed)
         {
-            let is_report = length <= datagram::MAX_LENGTH && codec::decode(&step.body).is_ok();
+            let is_report = length <= datagram::MAX_LENGTH && codec::decode_report(&step.body).is_ok();
             assert!(!is_report, "a known sender is rejected: {rejection:?}");
         }
     }
 
-    /// Checks that it was right to believe a report, and says whether its sender has (re)started.
+    /// Checks that it was right to accept a report, and returns whether it is the first of its sender.
     fn check_accepted(&self, step: &Step<'_>) -> bool {
-        let known = self.edges.get(&EdgeId(step.seal.edge)).expect("an edge is believed at its second report");
+        let known = self.edges.get(&EdgeId(step.seal.edge)).expect("a new edge is accepted at its second report");
         if known.is_of(step) {
-            assert!(step.seal.counter > known.counter, "a replay is believed");
+            assert!(step.seal.counter > known.counter, "a replay is accepted");
             return !known.confirmed;
         }
         assert!(known.confirmed);
-        assert!(step.boot_time() > known.boot_time, "a sender from before is believed");
-        let silent = self.elapsed - known.heard_at;
-        assert!(known.stopping || 4 * silent > 5 * known.interval, "a sender that is heard is taken over from");
+        assert!(step.boot_time() > known.boot_time, "an earlier sender is accepted");
+        let silent = self.elapsed - known.last_seen;
+        assert!(known.stopping || 4 * silent > 5 * known.interval, "an active sender is replaced");
         true
     }
 
-    /// Checks that it was right to take note of an edge not met before.
+    /// Checks that it was right to remember a new edge.
     fn check_announced(&self, step: &Step<'_>) {
-        let sent = codec::decode(&step.body).expect("only a report is remembered").send_time;
-        assert!(Duration::from_millis(sent.abs_diff(self.unix())) <= SKEW, "a clock that is off is believed");
+        let sent = codec::decode_report(&step.body).expect("only a report is remembered").send_time;
+        assert!(Duration::from_millis(sent.abs_diff(self.unix())) <= SKEW, "a skewed clock is accepted");
         let remembered = |known: &&Known| !known.may_be_forgotten(self.elapsed);
         if let Some(known) = self.edges.get(&EdgeId(step.seal.edge)).filter(remembered) {
-            assert!(!known.confirmed && !known.is_of(step), "an edge is met twice");
-            assert!(step.boot_time() > known.boot_time, "a sender from before is remembered");
+            assert!(!known.confirmed && !known.is_of(step), "an edge is new twice");
+            assert!(step.boot_time() > known.boot_time, "an earlier sender is remembered");
             return;
         }
         assert!(self.edges.values().filter(remembered).count() < MAX_EDGES);
     }
 
     fn remember(&mut self, step: &Step<'_>, confirmed: bool) {
-        let report = codec::decode(&step.body).expect("only a report is remembered");
+        let report = codec::decode_report(&step.body).expect("only a report is remembered");
         let known = Known {
             secret: step.seal.secret,
             salt: step.seal.salt,
@@ -207,22 +211,23 @@ impl Balancer {
             boot_time: report.boot_time,
             interval: report.interval,
             stopping: report.status == Status::Stopping,
-            heard_at: self.elapsed,
+            last_seen: self.elapsed,
             confirmed,
         };
         self.edges.insert(EdgeId(step.seal.edge), known);
     }
 
-    /// Checks the answer to a report that is believed.
+    /// Checks the ack of an accepted report.
     fn check_ack(&mut self, step: &Step<'_>, report_length: usize) {
-        let command = Command { id: 7, action: Action::Drain { deadline: Some(Duration::from_secs(60)) } };
+        let command = Command::new(7, Action::Drain { deadline: Some(Duration::from_secs(60)) });
         let mut output = [0; datagram::MAX_LENGTH];
         let edge = EdgeId(step.seal.edge);
-        let Some(sealed) = self.receiver.acknowledge(edge, Some("balancer"), Some(command), report_length, &mut output)
+        let name = Name::from_static("balancer");
+        let Some(sealed) = self.receiver.acknowledge(edge, Some(name), Some(command), report_length, &mut output)
         else {
             return;
         };
-        assert!(sealed.len() <= report_length, "an ack is longer than what it answers");
+        assert!(sealed.len() <= report_length, "an ack is longer than its report");
         let body = step.seal.open_ack(sealed).expect("an ack can be opened with the edge's key");
         let ack = codec::decode_ack(&body).expect("an ack can be read");
         assert_eq!((ack.counter, ack.salt), (step.seal.counter, step.seal.salt));
@@ -242,15 +247,15 @@ impl Known {
 
 impl Step<'_> {
     fn boot_time(&self) -> u64 {
-        codec::decode(&self.body).expect("only a report is believed").boot_time
+        codec::decode_report(&self.body).expect("only a report is accepted").boot_time
     }
 }
 
-/// Checks the reason for which a datagram is rejected that is as its sender made it.
+/// Checks the reason for which an unchanged datagram is rejected.
 fn check_rejection(step: &Step<'_>, rejection: Rejection, length: usize) {
     match rejection {
         Rejection::Length => assert!(!(datagram::MIN_LENGTH..=datagram::MAX_LENGTH).contains(&length)),
-        Rejection::Body => assert!(codec::decode(&step.body).is_err()),
+        Rejection::Body => assert!(codec::decode_report(&step.body).is_err()),
         Rejection::Magic
         | Rejection::Version
         | Rejection::Kind

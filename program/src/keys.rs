@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use weir_protocol::Secret;
-use weir_protocol::key::{ParseKeyError, WrittenKey, parse_key_file};
+use weir_protocol::key::{ParseKeyError, ParsedKey, parse_key_file};
 
 use crate::files::{self, Access};
 use crate::random;
@@ -35,7 +35,7 @@ impl std::error::Error for Error {}
 ///
 /// # Errors
 /// [`Error`], which names the file, and the line of a malformed key.
-pub fn read(file: &Path) -> Result<Vec<WrittenKey>, Error> {
+pub fn read(file: &Path) -> Result<Vec<ParsedKey>, Error> {
     let text = fs::read_to_string(file).map_err(|error| Error::Unreadable(file.into(), error))?;
     parse_key_file(&text).map_err(|(line, error)| Error::Malformed(file.into(), line, error))
 }
@@ -72,7 +72,7 @@ mod tests {
         create(&file, &secret.to_base64()).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(create(&file, "other").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert!(matches!(&read(&file).unwrap()[..], [WrittenKey::Secret(kept)] if *kept == secret));
+        assert!(matches!(&read(&file).unwrap()[..], [ParsedKey::Secret(kept)] if *kept == secret));
     }
 
     #[test]

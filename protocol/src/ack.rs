@@ -1,41 +1,66 @@
-//! What a balancer answers: that a report was believed, and perhaps a command.
+//! The contents of an ack: which report is acknowledged, by which balancer, and at most one command.
 
 use std::time::Duration;
 
 use crate::key::SALT_LENGTH;
+use crate::name::Name;
 
-/// One ack.
+/// A balancer's answer to one accepted report.
+///
+/// [`Receiver::acknowledge`](crate::Receiver::acknowledge) seals one; [`Sender::open_ack`](crate::Sender::open_ack)
+/// opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ack<'a> {
-    /// The counter of the report that is answered.
+    /// The counter of the acknowledged report.
     pub counter: u64,
-    /// The boot salt of that report: an ack is worth nothing to the next start of the agent.
+    /// The boot salt of the acknowledged report, which makes the ack worthless after a restart of the agent.
     pub salt: [u8; SALT_LENGTH],
-    /// The balancer's name, for people.
-    pub balancer: Option<&'a str>,
-    /// What an operator wants of the edge.
+    /// The balancer's name, for display.
+    pub balancer: Option<Name<'a>>,
+    /// The pending command for the edge.
     pub command: Option<Command>,
 }
 
-/// What an operator wants of an edge.
+impl Ack<'_> {
+    /// An ack without a name or a command.
+    #[must_use]
+    pub fn new(counter: u64, salt: [u8; SALT_LENGTH]) -> Self {
+        Self { counter, salt, balancer: None, command: None }
+    }
+}
+
+/// A command from an operator to an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Command {
-    /// Tells one command from another; random, not 0. The edge says it in its reports once it has obeyed.
+    /// Identifies the command: random, not 0. The edge confirms the command by reporting this id
+    /// ([`Report::last_command`](crate::Report::last_command)).
     pub id: u64,
-    /// What to do.
+    /// The action to take.
     pub action: Action,
 }
 
-/// What an edge is to do.
+impl Command {
+    /// A command with this id, which must not be 0.
+    #[must_use]
+    pub const fn new(id: u64, action: Action) -> Self {
+        Self { id, action }
+    }
+}
+
+/// The action that a command asks an edge to take.
+///
+/// Exhaustive on purpose: an agent has to implement every action, so a new one is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Take no new clients.
     Pause,
-    /// Take clients again, as far as the operator is concerned.
+    /// Take new clients again, unless another reason not to remains.
     Unpause,
-    /// Take no new clients, and be empty by the deadline if there is one.
+    /// Take no new clients, and be empty by the deadline, if there is one.
     Drain {
-        /// From now.
+        /// Time until the deadline, from now; whole milliseconds.
         deadline: Option<Duration>,
     },
 }

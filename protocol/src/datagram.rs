@@ -1,17 +1,18 @@
-//! One datagram: a header in the clear, the encrypted body and its tag, and a signature over all of it.
+//! The datagram: a header in plain text, the encrypted body and its tag, and a signature over all of it.
 //!
-//! | bytes | what                                                                                     |
+//! | bytes | field                                                                                    |
 //! |-------|------------------------------------------------------------------------------------------|
 //! | 4     | magic `WEIR`                                                                             |
 //! | 1     | version, 1                                                                               |
 //! | 1     | kind: 1 report, 2 ack                                                                    |
-//! | 2     | zero; readers ignore it                                                                  |
+//! | 2     | zero; ignored by readers                                                                 |
 //! | 4     | key id                                                                                   |
 //! | 16    | edge id                                                                                  |
 //! | 16    | boot salt: random, new at each start of the sender                                       |
 //! | 8     | counter, big-endian, from 1                                                              |
-//! | …     | AES-256-GCM ciphertext and its 16-byte tag; nonce = 4 zero bytes ‖ counter; all before is associated data |
-//! | 32    | HMAC-SHA-256 over everything before                                                      |
+//! | …     | body: AES-256-GCM ciphertext; nonce = 4 zero bytes ‖ counter, associated data = the header |
+//! | 16    | authentication tag of the body                                                           |
+//! | 32    | HMAC-SHA-256 of all preceding bytes                                                      |
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
@@ -22,27 +23,28 @@ use crate::edge_id::EdgeId;
 use crate::key::{KeyId, SALT_LENGTH, SessionKeys};
 use crate::rejection::Rejection;
 
-/// Most bytes in a datagram: it passes every path of today's Internet unfragmented (1280 bytes is IPv6's least MTU,
-/// RFC 8200 section 5, less 80 for IP, UDP and a tunnel).
+/// Maximum length of a datagram in bytes. It passes every path of today's Internet without fragmentation: the minimum
+/// MTU of IPv6 is 1280 bytes (RFC 8200 section 5), less 80 for IP, UDP and a tunnel.
 pub const MAX_LENGTH: usize = 1200;
-/// Bytes of a datagram besides its body.
+/// Length of a datagram without its body, in bytes.
 pub const OVERHEAD: usize = HEADER_LENGTH + TAG_LENGTH + SIGNATURE_LENGTH;
-/// Bytes before the ciphertext.
+/// Length of the header, in bytes.
 pub const HEADER_LENGTH: usize = 52;
-/// Bytes of the authentication tag of AES-256-GCM.
+/// Length of the authentication tag of AES-256-GCM, in bytes.
 pub const TAG_LENGTH: usize = 16;
-/// Bytes of the signature.
+/// Length of the signature, in bytes.
 pub const SIGNATURE_LENGTH: usize = 32;
-/// Most bytes of a body.
+/// Maximum length of a body, in bytes.
 pub const MAX_BODY_LENGTH: usize = MAX_LENGTH - OVERHEAD;
-
-/// Fewest bytes in a datagram: the body has at least one.
+/// Minimum length of a datagram, in bytes: a body has at least one.
 pub const MIN_LENGTH: usize = OVERHEAD + 1;
+
 const MAGIC: &[u8; 4] = b"WEIR";
 const VERSION: u8 = 1;
 
-/// What a datagram is.
+/// The kind of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Kind {
     /// From an agent to a balancer.
@@ -51,23 +53,23 @@ pub enum Kind {
     Ack = 2,
 }
 
-/// What stands in the clear before the body.
+/// The header of a datagram. It is authenticated, but not encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What it is.
+    /// Report or ack.
     pub kind: Kind,
-    /// Which of the balancer's secrets the sender's key follows from.
+    /// The secret from which the sender's key is derived.
     pub key_id: KeyId,
-    /// Whose report it is, or whom the ack is for.
+    /// The edge that sends the report, or for which the ack is.
     pub edge: EdgeId,
     /// The sender's boot salt.
     pub salt: [u8; SALT_LENGTH],
-    /// Grows with every datagram of this salt.
+    /// Increases with every datagram of this salt.
     pub counter: u64,
 }
 
 impl Header {
-    /// Reads the header of a datagram of this kind.
+    /// Reads the header of a datagram of the `expected` kind.
     ///
     /// # Errors
     /// [`Rejection::Length`], [`Rejection::Magic`], [`Rejection::Version`] or [`Rejection::Kind`], in this order.
@@ -108,7 +110,8 @@ impl Header {
     }
 }
 
-/// Seals the body that the caller wrote at `HEADER_LENGTH..HEADER_LENGTH + body_length`, and returns the datagram's length.
+/// Seals the body that the caller has written at `HEADER_LENGTH..HEADER_LENGTH + body_length`, and returns the length
+/// of the datagram.
 pub(crate) fn seal(header: &Header, keys: &SessionKeys, body_length: usize, datagram: &mut [u8; MAX_LENGTH]) -> usize {
     debug_assert!((1..=MAX_BODY_LENGTH).contains(&body_length));
     let (head, rest) = datagram.split_at_mut(HEADER_LENGTH);
@@ -130,13 +133,13 @@ pub(crate) fn seal(header: &Header, keys: &SessionKeys, body_length: usize, data
     signed + SIGNATURE_LENGTH
 }
 
-/// Whether the signature is right; in constant time. `datagram` passed [`Header::parse`].
+/// Verifies the signature in constant time. `datagram` has passed [`Header::parse`].
 pub(crate) fn verify(keys: &SessionKeys, datagram: &[u8]) -> bool {
     let (signed, signature) = datagram.split_at(datagram.len() - SIGNATURE_LENGTH);
     signer(keys).chain_update(signed).verify_slice(signature).is_ok()
 }
 
-/// Decrypts the body in place. `datagram` passed [`Header::parse`]; `None` when the tag is wrong.
+/// Decrypts the body in place. Returns `None` if the tag is wrong. `datagram` has passed [`Header::parse`].
 pub(crate) fn decrypt<'d>(keys: &SessionKeys, counter: u64, datagram: &'d mut [u8]) -> Option<&'d [u8]> {
     let end = datagram.len() - SIGNATURE_LENGTH - TAG_LENGTH;
     let (head, rest) = datagram.split_at_mut(HEADER_LENGTH);
@@ -158,9 +161,9 @@ fn signer(keys: &SessionKeys) -> Hmac<Sha256> {
     Hmac::new_from_slice(&keys.signature).expect("HMAC takes keys of any length")
 }
 
-/// The `N` bytes at `at`; both are constants of [`Header::parse`], whose array is long enough for each of them.
-fn take<const N: usize>(bytes: &[u8; HEADER_LENGTH - 8], at: usize) -> [u8; N] {
+/// The `N` bytes at `offset`. Both are constants of [`Header::parse`], whose array is long enough for each of them.
+fn take<const N: usize>(bytes: &[u8; HEADER_LENGTH - 8], offset: usize) -> [u8; N] {
     let mut taken = [0; N];
-    taken.copy_from_slice(&bytes[at..at + N]);
+    taken.copy_from_slice(&bytes[offset..offset + N]);
     taken
 }

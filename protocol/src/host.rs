@@ -1,28 +1,37 @@
-//! Host names and addresses that are safe to hand to a client.
+//! Host names and addresses that are safe to send to a client.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// A host name, an IPv4 address, or an IPv6 address (with or without brackets), as an edge wants to be called.
+/// A host name, an IPv4 address, or an IPv6 address with or without brackets.
 ///
-/// It ends up in HTTP and RTSP headers, in RTMP objects and in XML. So it is checked once, where it comes in, and
-/// nothing that could end a header, a URL's host part or an element can be in it.
+/// A host is copied into HTTP and RTSP headers, RTMP objects and XML. It is checked once, where it comes in, so that it
+/// can never end a header, the host part of a URL, or an element.
+///
+/// ```
+/// use weir_protocol::Host;
+///
+/// assert_eq!(Host::new("edge1.example.com")?.as_str(), "edge1.example.com");
+/// assert_eq!(Host::new("2001:db8::1")?.in_url().to_string(), "[2001:db8::1]");
+/// assert!(Host::new("edge1.example.com:1935").is_err());
+/// # Ok::<(), weir_protocol::host::InvalidHost>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Host<'a>(&'a str);
 
 impl<'a> Host<'a> {
-    /// Most bytes in a host: a domain name has at most 253 (RFC 1035 section 2.3.4, less the root and length bytes).
+    /// Maximum length in bytes: that of a domain name (RFC 1035 section 2.3.4, less the root and length bytes).
     pub const MAX_LENGTH: usize = 253;
 
     /// Checks `text`.
     ///
     /// # Errors
-    /// [`InvalidHost`] when it is empty, too long, or has a character that no host name or address has.
+    /// [`InvalidHost`] if it is empty, too long, or has a character that no host name or address has.
     pub fn new(text: &'a str) -> Result<Self, InvalidHost> {
         if text.is_empty() || text.len() > Self::MAX_LENGTH {
             return Err(InvalidHost);
         }
-        // A colon can only be part of an IPv6 address: a host with a port would end up twice in a URL.
+        // A colon can only be part of an IPv6 address: a host with a port would put two ports into a URL.
         if text.contains(':') {
             let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
             return address.parse::<Ipv6Addr>().map(|_| Self(text)).map_err(|_| InvalidHost);
@@ -37,14 +46,14 @@ impl<'a> Host<'a> {
         self.0
     }
 
-    /// The host as it stands in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).
+    /// Displays the host as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).
     #[must_use]
     pub fn in_url(self) -> InUrl<'a> {
         InUrl(self.0)
     }
 }
 
-/// See [`Host::in_url`].
+/// Displays a host as in a URL; see [`Host::in_url`].
 #[derive(Clone, Copy, Debug)]
 pub struct InUrl<'a>(&'a str);
 
@@ -54,9 +63,10 @@ impl fmt::Display for InUrl<'_> {
     }
 }
 
-/// The text is no host name and no address.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// The text is neither a host name nor an address.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a host: expected a name such as edge1.example.com or an address without a port, at most 253 characters")]
+#[non_exhaustive]
 pub struct InvalidHost;
 
 #[cfg(test)]
@@ -71,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_could_break_out_of_a_header_or_url_is_a_host() {
+    fn text_that_could_break_out_of_a_header_or_url_is_no_host() {
         let long = "a".repeat(254);
         for text in ["", "a b", "a\r\nX: y", "a/b", "a:80", "a@b", "<a>", "é", "-rf", "[::1", "[::1]:80", &long] {
             assert_eq!(Host::new(text), Err(InvalidHost), "{text:?}");
@@ -79,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_gets_brackets_in_a_url_once() {
+    fn an_ipv6_address_has_one_pair_of_brackets_in_a_url() {
         let url = |text| Host::new(text).map(|host| host.in_url().to_string());
         assert_eq!(url("::1").as_deref(), Ok("[::1]"));
         assert_eq!(url("[::1]").as_deref(), Ok("[::1]"));

@@ -1,4 +1,4 @@
-//! The balancer's end: which datagram is believed, and why another is rejected.
+//! The balancer's end: opens and checks reports, and seals acks.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,21 +10,34 @@ use crate::codec;
 use crate::datagram::{self, HEADER_LENGTH, Header, Kind, MAX_LENGTH, OVERHEAD};
 use crate::edge_id::EdgeId;
 use crate::key::{KeyId, KeyRing, SALT_LENGTH};
-pub use crate::rate::SaltLimits;
-use crate::rate::Salts;
+use crate::name::Name;
+use crate::rate::SaltLimiter;
 use crate::rejection::Rejection;
 use crate::report::Report;
 use crate::session::{KnownSender, Session};
 
+pub use crate::rate::SaltLimits;
+
 /// Limits of a [`Receiver`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use weir_protocol::receiver::Limits;
+///
+/// let mut limits = Limits::default();
+/// assert_eq!(limits.max_clock_skew, Some(Duration::from_secs(60)));
+/// limits.max_edges = 1_000_000;
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// How far the clock of an edge may be off at first contact; `None` for any. A wider window lets older recordings
-    /// be played back to a balancer that has just started.
+    /// Maximum difference between the clocks of balancer and edge at first contact; `None` for any. Default: 60 s. A
+    /// larger value lets older recordings be replayed to a balancer that has just started.
     pub max_clock_skew: Option<Duration>,
-    /// How many edges may be known at a time. Only holders of a key can use one up.
+    /// Maximum number of edges that are remembered. Default: 100000. Only holders of a key can use it up.
     pub max_edges: usize,
-    /// How many unknown salts are looked at.
+    /// Limits on datagrams with unknown salts. Default: 100 per second from one source, 20000 from all.
     pub salts: SaltLimits,
 }
 
@@ -34,72 +47,105 @@ impl Default for Limits {
     }
 }
 
-/// Where and when a datagram arrived.
+/// The source and the time of a datagram.
+///
+/// Exhaustive on purpose: a receiver needs all of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Who sent it, as far as the network says.
+    /// The source address of the datagram, which is not authenticated.
     pub source: SocketAddr,
-    /// The time since some fixed moment, on a clock that never goes back.
+    /// The time since any fixed moment, by a monotonic clock.
     pub monotonic: Duration,
-    /// Milliseconds since the Unix epoch.
+    /// The time in milliseconds since the Unix epoch.
     pub unix: u64,
 }
 
 /// A report that passed every check.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Accepted<'d> {
-    /// Whose it is.
+    /// The edge that sent it.
     pub edge: EdgeId,
-    /// Which secret it was sealed under.
+    /// The secret from which the edge's key is derived.
     pub key_id: KeyId,
-    /// What it says.
+    /// Its contents.
     pub report: Report<'d>,
-    /// Whether the sender has (re)started since its last report, or was never met.
+    /// Whether it is the first one accepted since the sender started.
     pub booted: bool,
-    /// Where another sender with the same GUID is, if one is heard as well.
+    /// The address of another sender with the same GUID, if one is active.
     pub duplicate: Option<SocketAddr>,
 }
 
-/// Opens datagrams, remembers of each edge what is needed to refuse a replay, and seals the acks.
+/// Opens and checks the reports of a fleet, and seals the acks.
+///
+/// For each edge it keeps the keys and the counter with which it detects replays. It has neither a socket nor a clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use weir_protocol::receiver::Limits;
+/// use weir_protocol::{Arrival, EdgeId, Receiver, Rejection, Report, Secret, Sender};
+///
+/// let secret = Secret::from_random([1; 32]);
+/// let edge = EdgeId::from_random([2; 16]);
+/// let mut sender = Sender::new(secret.edge_key(edge), edge, [3; 16]);
+/// let mut receiver = Receiver::new([secret].into_iter().collect(), Limits::default(), [4; 16]);
+///
+/// let now = 1_790_000_000_000;
+/// let source = "192.0.2.7:40000".parse()?;
+/// let arrival = Arrival { source, monotonic: Duration::from_secs(10), unix: now };
+/// let report = Report::new(now, now, Duration::from_millis(2500));
+///
+/// // The first report of a new edge only announces it. It might be a replay, but not with two growing counters.
+/// let mut first = sender.seal(&report)?.to_vec();
+/// let mut replay = first.clone();
+/// assert_eq!(receiver.open(&mut first, &arrival).unwrap_err(), Rejection::Unconfirmed);
+/// assert_eq!(receiver.open(&mut replay, &arrival).unwrap_err(), Rejection::Counter);
+///
+/// let mut second = sender.seal(&report)?.to_vec();
+/// let accepted = receiver.open(&mut second, &arrival)?;
+/// assert_eq!((accepted.edge, accepted.report), (edge, report));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     ring: KeyRing,
     limits: Limits,
-    /// Each in a box of its own: a table leaves up to half of its places empty, and these are large.
+    /// Boxed, since they are large and up to half of the slots of a table are empty.
     sessions: HashMap<EdgeId, Box<Session>>,
-    /// When edges that have reported once only are forgotten again, the soonest first.
+    /// The edges that have reported only once, and when to forget them, the earliest first.
     announced: BinaryHeap<Reverse<(Duration, EdgeId)>>,
-    salts: Salts,
+    salts: SaltLimiter,
     /// The balancer's own boot salt, for its acks.
     ack_salt: [u8; SALT_LENGTH],
     /// The counter of the last ack.
     ack_counter: u64,
 }
 
-/// For how many of its intervals an edge that reported once is remembered: long enough for one lost report.
+/// An edge that has reported once is remembered for this many of its intervals: enough for one lost report.
 const ANNOUNCED_INTERVALS: u32 = 3;
 
 impl Receiver {
-    /// A receiver that has met nobody. `ack_salt` is 16 bytes of a cryptographic random source.
+    /// A receiver without any edges. `ack_salt` is 16 bytes of a cryptographic random source, new at each start.
     #[must_use]
     pub fn new(ring: KeyRing, limits: Limits, ack_salt: [u8; SALT_LENGTH]) -> Self {
-        let salts = Salts::new(limits.salts);
+        let salts = SaltLimiter::new(limits.salts);
         Self { ring, limits, sessions: HashMap::new(), announced: BinaryHeap::new(), salts, ack_salt, ack_counter: 0 }
     }
 
-    /// Exchanges the secrets. Edges whose secret is not among the new ones are no longer believed.
-    pub fn set_ring(&mut self, ring: KeyRing) {
+    /// Replaces the secrets. Reports under a secret that is not among the new ones are rejected from now on.
+    pub fn set_keys(&mut self, ring: KeyRing) {
         self.ring = ring;
     }
 
     /// Opens one datagram in place.
     ///
     /// # Errors
-    /// The first check that failed. Of a datagram that is not authenticated nothing is remembered.
+    /// The first check that failed. A datagram that is not authentic leaves no trace.
     pub fn open<'d>(&mut self, datagram: &'d mut [u8], arrival: &Arrival) -> Result<Accepted<'d>, Rejection> {
         let header = Header::parse(datagram, Kind::Report)?;
         let secret = self.ring.find(header.key_id).ok_or(Rejection::KeyId)?;
-        let derive = |salts: &mut Salts| {
+        let derive = |salts: &mut SaltLimiter| {
             if !salts.take(arrival.source.ip(), arrival.monotonic) {
                 return Err(Rejection::Rate);
             }
@@ -116,10 +162,10 @@ impl Receiver {
             self.announced.push(Reverse((arrival.monotonic + report.interval * ANNOUNCED_INTERVALS, header.edge)));
             return Err(Rejection::Unconfirmed);
         };
-        if session.sender.is_of(&header) {
+        if session.sender.matches(&header) {
             let report = session.sender.open(&header, datagram, arrival)?;
             let booted = !session.confirmed;
-            session.take_in(&report);
+            session.update(&report);
             return Ok(Accepted {
                 edge: header.edge,
                 key_id: header.key_id,
@@ -129,14 +175,14 @@ impl Receiver {
             });
         }
 
-        let mut challenger = match session.challenger.take_if(|challenger| challenger.is_of(&header)) {
+        let mut challenger = match session.challenger.take_if(|challenger| challenger.matches(&header)) {
             Some(known) => known,
             None => Box::new(derive(&mut self.salts)?.0),
         };
         let report = match challenger.open(&header, datagram, arrival) {
             Ok(report) => report,
             Err(rejection) => {
-                // A known challenger stays known, whoever sent this in its name.
+                // A forged datagram must not make a known challenger unknown.
                 if challenger.counter > 0 {
                     session.challenger = Some(challenger);
                 }
@@ -144,9 +190,9 @@ impl Receiver {
             }
         };
         let is_later = challenger.boot_time > session.sender.boot_time;
-        if is_later && !session.is_alive(arrival.monotonic) {
+        if is_later && !session.is_active(arrival.monotonic) {
             let was_confirmed = session.confirmed;
-            // Nobody has been believed under this edge id yet: the newcomer is met for the first time too.
+            // No report has been accepted under this edge id yet, so this is first contact, too.
             if !was_confirmed && self.limits.is_skewed(&report, arrival.unix) {
                 return Err(Rejection::Skew);
             }
@@ -165,13 +211,15 @@ impl Receiver {
         Err(Rejection::Duplicate)
     }
 
-    /// Seals the answer to the report of `edge` that was accepted last, which had `report_length` bytes. What would make
-    /// it longer than that is left out: first the balancer's name, then the command. `None` when nothing fits, or when
-    /// the edge is not known.
+    /// Seals the ack of the last accepted report of `edge`, whose datagram had `report_length` bytes.
+    ///
+    /// The ack is never longer than the report. After a report that is too short because it is not padded, the name is
+    /// left out, and if that does not suffice the command, too. Returns `None` if even the rest does not fit, or if the
+    /// edge is unknown.
     pub fn acknowledge<'o>(
         &mut self,
         edge: EdgeId,
-        balancer: Option<&str>,
+        balancer: Option<Name<'_>>,
         command: Option<Command>,
         report_length: usize,
         output: &'o mut [u8; MAX_LENGTH],
@@ -196,7 +244,7 @@ impl Receiver {
         Some(&output[..length])
     }
 
-    /// Forgets edges that reported once and never again: they must not keep others out.
+    /// Forgets edges whose first report was not confirmed: they must not keep others out.
     fn forget_announced(&mut self, now: Duration) {
         while let Some(Reverse((due, edge))) = self.announced.peek().copied() {
             if due > now {
@@ -204,8 +252,8 @@ impl Receiver {
             }
             self.announced.pop();
             let Some(session) = self.sessions.get(&edge).filter(|session| !session.confirmed) else { continue };
-            // Another sender may have announced itself in its place meanwhile.
-            let due = session.sender.heard_at + session.interval * ANNOUNCED_INTERVALS;
+            // Another sender with this id may have announced itself since.
+            let due = session.sender.last_seen + session.interval * ANNOUNCED_INTERVALS;
             if due > now {
                 self.announced.push(Reverse((due, edge)));
             } else {
@@ -214,16 +262,16 @@ impl Receiver {
         }
     }
 
-    /// Forgets an edge that is gone for good, so that its memory can be used for another.
+    /// Forgets an edge that has left, and frees its memory.
     ///
-    /// What it sent within [`Limits::max_clock_skew`] could be played back after that: forget later than that.
+    /// Call this no earlier than [`Limits::max_clock_skew`] after its last report, which could be replayed otherwise.
     pub fn forget(&mut self, edge: EdgeId) {
         self.sessions.remove(&edge);
     }
 }
 
 impl Limits {
-    /// Whether an edge that was not met before may join.
+    /// Checks whether a new edge may join.
     fn admit(&self, report: &Report<'_>, now: u64, edges: usize) -> Result<(), Rejection> {
         if self.is_skewed(report, now) {
             return Err(Rejection::Skew);

@@ -1,7 +1,8 @@
-//! Why a datagram is not believed.
+//! The reasons for which a datagram is rejected.
 
-/// Why a datagram is not believed; in the order of the checks, the cheapest first.
+/// The reason for which a datagram is rejected, in the order of the checks, the cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Rejection {
     /// Shorter than any report, or longer than 1200 bytes.
     #[error("the length is not that of a report")]
@@ -9,7 +10,7 @@ pub enum Rejection {
     /// Not of this protocol.
     #[error("the magic number is wrong")]
     Magic,
-    /// A version of the protocol that is not spoken here.
+    /// An unsupported version of the protocol.
     #[error("the version is not 1")]
     Version,
     /// Not a report.
@@ -21,39 +22,39 @@ pub enum Rejection {
     /// More unknown salts than [`SaltLimits`](crate::receiver::SaltLimits) allow.
     #[error("too many unknown salts")]
     Rate,
-    /// Another key than it says, or changed on the way.
+    /// Sealed with another key, or changed in transit.
     #[error("the signature is wrong")]
     Signature,
-    /// Seen before, or overtaken by a newer one.
-    #[error("the counter did not grow")]
+    /// Received before, or overtaken by a later datagram.
+    #[error("the counter did not increase")]
     Counter,
-    /// The tag is wrong although the signature is right: a sender with a defect.
+    /// The tag is wrong although the signature is right: a defect of the sender.
     #[error("the body does not decrypt")]
     Decryption,
-    /// Decrypted, but no report.
+    /// Decrypted, but not a report.
     #[error("the body is not a report")]
     Body,
-    /// A recording of an earlier start of the sender.
-    #[error("the boot salt is not newer than the one known")]
+    /// A replay from an earlier start of the sender.
+    #[error("the boot time is not later than that of the current sender")]
     Boot,
-    /// A second sender with the GUID of one that is still heard: a copied installation, or, for a few seconds, an agent
-    /// that was killed and started again.
-    #[error("another sender with this GUID is still heard")]
+    /// A second sender with the GUID of one that is still active: a cloned installation or, for a few seconds, an agent
+    /// that was killed and restarted.
+    #[error("another sender with this GUID is still active")]
     Duplicate,
-    /// The clock of an edge not met before is too far off.
+    /// A new edge whose clock is off by more than [`Limits::max_clock_skew`](crate::receiver::Limits::max_clock_skew).
     #[error("the clock of the edge is off by more than allowed")]
     Skew,
-    /// As many edges as allowed are known already.
+    /// A new edge beyond [`Limits::max_edges`](crate::receiver::Limits::max_edges).
     #[error("too many edges")]
     Edges,
-    /// The first report of an edge not met before: the second makes it known.
-    #[error("an edge not met before is believed at its second report")]
+    /// The first report of a new edge, which is accepted at its second.
+    #[error("a new edge is accepted at its second report")]
     Unconfirmed,
 }
 
 impl Rejection {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: &[Self] = &[
         Self::Length,
         Self::Magic,
         Self::Version,
@@ -71,7 +72,7 @@ impl Rejection {
         Self::Unconfirmed,
     ];
 
-    /// A stable name for metrics and logs.
+    /// A stable name, for metrics and logs.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -99,8 +100,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_a_name_of_its_own_and_stands_where_it_counts() {
-        let mut names = Rejection::ALL.map(Rejection::reason).to_vec();
+    fn every_reason_has_its_own_name_and_its_position_in_the_order() {
+        let mut names: Vec<_> = Rejection::ALL.iter().map(|rejection| rejection.reason()).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Rejection::ALL.len());

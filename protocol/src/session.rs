@@ -1,4 +1,5 @@
-//! What a balancer remembers of one edge: who reports for it, and who else does.
+//! The state that a balancer keeps for one edge: the sender whose reports are accepted, and any other with the same
+//! GUID.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,70 +11,74 @@ use crate::receiver::Arrival;
 use crate::rejection::Rejection;
 use crate::report::{Report, Status};
 
-/// What is remembered of one edge.
+/// A sender counts as active for this many of its intervals after its last report: the next one is due after one
+/// interval, and a quarter is for the network.
+const ACTIVE_INTERVALS: f64 = 1.25;
+
+/// A duplicate is reported for this many intervals after its last datagram.
+const DUPLICATE_INTERVALS: u32 = 3;
+
+/// The state of one edge.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// The sender whose reports are accepted.
     pub(crate) sender: KnownSender,
+    /// For acks to the edge.
     pub(crate) ack_keys: SessionKeys,
     /// Whether a second report has confirmed the first.
     pub(crate) confirmed: bool,
-    /// The interval that the last report announced.
+    /// The interval in the last report.
     pub(crate) interval: Duration,
-    /// Whether the last report said that the sender stops.
+    /// Whether the last report had the status stopping.
     stopped: bool,
-    /// Another sender with the same GUID. Seldom there, so it takes no space otherwise.
+    /// Another sender with the same GUID. Rare, therefore boxed.
     pub(crate) challenger: Option<Box<KnownSender>>,
 }
 
-/// One start of one agent.
-#[derive(Debug)]
-pub(crate) struct KnownSender {
-    pub(crate) key_id: KeyId,
-    pub(crate) salt: [u8; SALT_LENGTH],
-    pub(crate) keys: SessionKeys,
-    /// The highest counter seen under this salt.
-    pub(crate) counter: u64,
-    /// When it started, by its own clock.
-    pub(crate) boot_time: u64,
-    /// When and where it was last heard.
-    pub(crate) heard_at: Duration,
-    source: SocketAddr,
-}
-
-/// A sender counts as alive for this many of its intervals: its next report is due after one, and a quarter is for the
-/// network.
-const ALIVE_INTERVALS: f64 = 1.25;
-
-/// Another sender with the same GUID is shown for this many intervals after it was last heard.
-const DUPLICATE_INTERVALS: u32 = 3;
-
 impl Session {
+    /// A session of which `report` is the first report.
     pub(crate) fn new(sender: KnownSender, ack_keys: SessionKeys, report: &Report<'_>) -> Self {
         let mut session =
             Self { sender, ack_keys, confirmed: false, interval: Duration::ZERO, stopped: false, challenger: None };
-        session.take_in(report);
+        session.update(report);
         session.confirmed = false;
         session
     }
 
-    pub(crate) fn take_in(&mut self, report: &Report<'_>) {
+    /// Records an accepted report.
+    pub(crate) fn update(&mut self, report: &Report<'_>) {
         self.confirmed = true;
         self.interval = report.interval;
         self.stopped = report.status == Status::Stopping;
     }
 
-    /// Whether the sender may still be running.
-    pub(crate) fn is_alive(&self, now: Duration) -> bool {
-        let silent = now.saturating_sub(self.sender.heard_at);
-        !self.stopped && self.confirmed && silent <= self.interval.mul_f64(ALIVE_INTERVALS)
+    /// Returns whether the sender may still be running.
+    pub(crate) fn is_active(&self, now: Duration) -> bool {
+        let silent = now.saturating_sub(self.sender.last_seen);
+        !self.stopped && self.confirmed && silent <= self.interval.mul_f64(ACTIVE_INTERVALS)
     }
 
-    /// Where another sender is that was heard lately.
+    /// The address of another sender with the same GUID, if one was seen recently.
     pub(crate) fn duplicate(&self, now: Duration) -> Option<SocketAddr> {
         let challenger = self.challenger.as_deref()?;
-        let silent = now.saturating_sub(challenger.heard_at);
+        let silent = now.saturating_sub(challenger.last_seen);
         (silent <= self.interval * DUPLICATE_INTERVALS).then_some(challenger.source)
     }
+}
+
+/// An agent between one start and the next.
+#[derive(Debug)]
+pub(crate) struct KnownSender {
+    pub(crate) key_id: KeyId,
+    pub(crate) salt: [u8; SALT_LENGTH],
+    pub(crate) keys: SessionKeys,
+    /// The highest counter of an authentic report with this salt.
+    pub(crate) counter: u64,
+    /// The time at which the agent started, by its own clock.
+    pub(crate) boot_time: u64,
+    /// The time of arrival of its last authentic report.
+    pub(crate) last_seen: Duration,
+    source: SocketAddr,
 }
 
 impl KnownSender {
@@ -84,16 +89,17 @@ impl KnownSender {
             keys,
             counter: 0,
             boot_time: 0,
-            heard_at: arrival.monotonic,
+            last_seen: arrival.monotonic,
             source: arrival.source,
         }
     }
 
-    pub(crate) fn is_of(&self, header: &Header) -> bool {
+    /// Returns whether a datagram with this header claims to be from this sender.
+    pub(crate) fn matches(&self, header: &Header) -> bool {
         self.salt == header.salt && self.key_id == header.key_id
     }
 
-    /// Opens a datagram of this sender, and remembers that it was heard.
+    /// Opens a datagram of this sender, and updates its counter, boot time and address.
     pub(crate) fn open<'d>(
         &mut self,
         header: &Header,
@@ -107,10 +113,10 @@ impl KnownSender {
             return Err(Rejection::Counter);
         }
         let body = datagram::decrypt(&self.keys, header.counter, datagram).ok_or(Rejection::Decryption)?;
-        let report = codec::decode(body).map_err(|_| Rejection::Body)?;
+        let report = codec::decode_report(body).map_err(|_| Rejection::Body)?;
         self.counter = header.counter;
         self.boot_time = report.boot_time;
-        self.heard_at = arrival.monotonic;
+        self.last_seen = arrival.monotonic;
         self.source = arrival.source;
         Ok(report)
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An agent without an edge: reports to one balancer, obeys its commands, and prints a line of JSON for each event."""
+"""An agent without an edge: reports to one balancer, executes its commands, and prints each event as a line of JSON."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from weir_report import (
     seal_body,
 )
 
-FIRST_PAUSE = 0.25  # seconds from the first report to the second; also the least between two reports
-REMEMBERED = 64  # reports whose round trip can be told
+FIRST_PAUSE = 0.25  # seconds from the first report to the second; also the minimum between two reports
+REMEMBERED = 64  # reports whose round trip can be measured
 
 
 def print_event(event: str, **values: object) -> None:
@@ -47,12 +47,12 @@ class Agent(asyncio.DatagramProtocol):
         self.salt = os.urandom(16)
         self.boot_time = time.time_ns() // 1_000_000
         self.counter = 0
-        self.answered = 0
+        self.acknowledged = 0
         self.sent_at: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self.reasons = 0
         self.drain = False
         self.drain_until: float | None = None
-        self.obeyed: deque[int] = deque(maxlen=16)
+        self.executed: deque[int] = deque(maxlen=16)
         self.changed = asyncio.Event()
         self.transport: asyncio.DatagramTransport | None = None
 
@@ -65,24 +65,24 @@ class Agent(asyncio.DatagramProtocol):
     def datagram_received(self, datagram: bytes, address: object) -> None:
         received = time.monotonic()
         try:
-            ack = open_ack(datagram, self.key, self.salt, self.counter, self.answered).body
+            ack = open_ack(datagram, self.key, self.salt, self.counter, self.acknowledged).body
         except Rejected as error:
             print_event("rejected", reason=error.reason, detail=error.detail or None)
             return
-        self.answered = ack.answered_counter
-        sent = dict(self.sent_at).get(ack.answered_counter)
+        self.acknowledged = ack.acknowledged_counter
+        sent = dict(self.sent_at).get(ack.acknowledged_counter)
         round_trip = None if sent is None else round((received - sent) * 1000, 3)
-        print_event("ack", counter=ack.answered_counter, round_trip_ms=round_trip, balancer=ack.name)
+        print_event("ack", counter=ack.acknowledged_counter, round_trip_ms=round_trip, balancer=ack.name)
         if ack.command is not None:
-            self.obey(ack.command)
+            self.execute(ack.command)
 
-    def obey(self, command: Command) -> None:
-        again = command.id in self.obeyed
+    def execute(self, command: Command) -> None:
+        again = command.id in self.executed
         kind = command.kind.name.lower()
-        print_event("command", id=command.id, kind=kind, deadline=command.deadline, obeyed=not again)
+        print_event("command", id=command.id, kind=kind, deadline=command.deadline, executed=not again)
         if again:
             return
-        self.obeyed.append(command.id)
+        self.executed.append(command.id)
         if command.kind is CommandKind.UNPAUSE:
             self.reasons &= ~OPERATOR
             self.drain, self.drain_until = False, None
@@ -115,7 +115,7 @@ class Agent(asyncio.DatagramProtocol):
             redirect_address=self.redirect_address,
             load=Load(connections=self.connections),
             agent_version="python",
-            last_command=self.obeyed[-1] if self.obeyed else None,
+            last_command=self.executed[-1] if self.executed else None,
             drain_deadline=None if deadline is None else round((deadline - now) * 1000),
         )
         self.counter += 1
@@ -126,7 +126,7 @@ class Agent(asyncio.DatagramProtocol):
         print_event("sent", counter=self.counter, status=status.name.lower(), bytes=len(datagram))
 
     def pause(self) -> float:
-        """Seconds to the next report, when nothing changes before."""
+        """Seconds to the next report, unless something changes before."""
         if self.counter == 1:
             return FIRST_PAUSE
         seconds = self.interval / 1000
@@ -135,16 +135,16 @@ class Agent(asyncio.DatagramProtocol):
         return min([regular, *until])
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Reports until stop is set, and then that it stops."""
+        """Reports until stop is set, and then once more with the status stopping."""
         stopped = asyncio.create_task(stop.wait())
         while not stop.is_set():
             self.changed.clear()
             self.report()
             changed = asyncio.create_task(self.changed.wait())
-            least = min(FIRST_PAUSE, self.interval / 1000) * 0.98
-            pause = max(self.pause(), least)
-            await asyncio.wait({stopped}, timeout=least)
-            await asyncio.wait({stopped, changed}, timeout=pause - least, return_when=asyncio.FIRST_COMPLETED)
+            minimum = min(FIRST_PAUSE, self.interval / 1000) * 0.98
+            pause = max(self.pause(), minimum)
+            await asyncio.wait({stopped}, timeout=minimum)
+            await asyncio.wait({stopped, changed}, timeout=pause - minimum, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
         self.reasons |= SHUTDOWN
         self.report()
@@ -168,7 +168,7 @@ async def main() -> int:
     arguments = parser.parse_args()
     key = arguments.key.edge_key(arguments.guid)
     if key is None:
-        parser.error("the key is another edge's")
+        parser.error("the key belongs to another edge")
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The balancer's end of the report protocol: prints each report as a line of JSON, and acks those that it believes."""
+"""The balancer's end of the report protocol: prints each report as a line of JSON, and acks those that it accepts."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Sender:
     salt: bytes
     counter: int
     report: Report
-    heard: float
+    last_seen: float
     confirmed: bool = False
 
     def silent(self) -> bool:
         """Whether another sender may take over at once."""
-        late = time.monotonic() - self.heard > 1.25 * self.report.interval / 1000
+        late = time.monotonic() - self.last_seen > 1.25 * self.report.interval / 1000
         return self.report.status is Status.STOPPING or late
 
 
@@ -67,8 +67,8 @@ class Balancer:
         sender = self.senders.get(header.edge_id)
         return sender.counter if sender is not None and sender.salt == header.salt else 0
 
-    def believe(self, datagram: bytes) -> ReceivedReport:
-        """The report, when it is to be believed; raises Rejected when it is not, or not yet."""
+    def accept(self, datagram: bytes) -> ReceivedReport:
+        """Opens a report; raises Rejected if it is not accepted, or not yet."""
         received = open_report(datagram, [self.key], self.last_counter)
         header, report = received.header, received.body
         fresh = abs(report.send_time - now_ms()) <= SKEW
@@ -92,11 +92,11 @@ class Balancer:
         return received
 
     def ack(self, received: ReceivedReport, report_length: int) -> tuple[Ack, bytes] | None:
-        """The answer, and its datagram."""
+        """The ack of a report, and its datagram; None if it does not fit."""
         header = received.header
         full = Ack(
-            answered_counter=header.counter,
-            answered_salt=header.salt,
+            acknowledged_counter=header.counter,
+            acknowledged_salt=header.salt,
             name=self.name,
             command=self.command_for(header.edge_id),
         )
@@ -107,7 +107,7 @@ class Balancer:
         return ack, seal_body(received.edge_key, self.salt, self.counter, ack)
 
     def command_for(self, edge: UUID) -> Command | None:
-        """The command, until a report of the edge confirms it; a deadline counts from when it was first due."""
+        """The command, until a report of the edge confirms it. A deadline counts from the first ack."""
         if self.command is None or edge in self.confirmed_command:
             return None
         if self.command.deadline is None:
@@ -126,7 +126,7 @@ def serve(balancer: Balancer, listener: socket.socket) -> None:
         datagram, address = listener.recvfrom(65535)
         source = f"{address[0]}:{address[1]}"
         try:
-            received = balancer.believe(datagram)
+            received = balancer.accept(datagram)
         except Rejected as error:
             print_line(event="rejected", source=source, reason=error.reason, detail=error.detail or None)
             continue

@@ -19,6 +19,8 @@ import balancer
 import vectors
 import weir_report
 from weir_report import (
+    LONGEST_ACK,
+    MAX_ACK_BODY,
     MAX_BODY,
     OVERHEAD,
     Ack,
@@ -85,7 +87,7 @@ FULL = Report(
     last_command=7,
     drain_deadline=8,
 )
-ACK = Ack(answered_counter=3, answered_salt=SALT, name="balancer", command=Command(9, CommandKind.DRAIN, 1000))
+ACK = Ack(acknowledged_counter=3, acknowledged_salt=SALT, name="balancer", command=Command(9, CommandKind.DRAIN, 1000))
 
 
 def flip(datagram: bytes, offset: int) -> bytes:
@@ -241,19 +243,31 @@ class Reports(TestCase):
             seal_body(KEY, SALT, 1, long)
         self.assertGreater(len(long.encode()), MAX_BODY)
 
+    def test_short_reports_are_padded_for_every_ack(self) -> None:
+        self.assertEqual(MAX_ACK_BODY, 117)
+        for length in range(1, 65):
+            for version in None, "v" * 30, "v" * 60:
+                report = replace(MINIMAL, zone="z" * length, agent_version=version)
+                datagram = seal_body(KEY, SALT, 1, report)
+                self.assertEqual(receive(datagram), report)
+                self.assertEqual(LONGEST_ACK.fit(len(datagram)), LONGEST_ACK)
+                plain, padded = len(report.encode()), len(datagram) - OVERHEAD
+                self.assertIn(padded, {plain} if plain >= MAX_ACK_BODY else {MAX_ACK_BODY, MAX_ACK_BODY + 1})
+
     def test_hosts(self) -> None:
         hosts = ("a", "EDGE-1.example.com", "192.0.2.1", "::1", "[::1]", "a" * 253)
         for host in hosts:
             report = replace(MINIMAL, redirect_address=host)
             self.assertEqual(receive(seal_body(KEY, SALT, 1, report)), report)
-        for host in "", " ", "a b", "http://a", "a:80", "[::1]:80", "[a]", "[]", "a" * 254, "fe80::1%eth0", "\u00e4":
+        invalid = "", " ", "-a", "a b", "http://a", "a:80", "[::1]:80", "[a]", "[]", "a" * 254, "fe80::1%eth0", "\u00e4"
+        for host in invalid:
             with self.subTest(host=host), self.assertRaises(BodyError):
                 replace(MINIMAL, redirect_address=host).encode()
 
 
 class Acks(TestCase):
-    def open(self, datagram: bytes, salt: bytes = SALT, sent: int = 3, answered: int = 2) -> Ack:
-        return open_ack(datagram, KEY, salt, sent, answered).body
+    def open(self, datagram: bytes, salt: bytes = SALT, sent: int = 3, acknowledged: int = 2) -> Ack:
+        return open_ack(datagram, KEY, salt, sent, acknowledged).body
 
     def test_round_trip(self) -> None:
         pause = replace(ACK, command=Command(1, CommandKind.PAUSE))
@@ -273,9 +287,9 @@ class Acks(TestCase):
             (Reason.BODY, seal(Kind.ACK, KEY, BALANCER_SALT, 1, b"\xa0")),
         ):
             self.assert_rejected(reason, partial(self.open, datagram))
-        self.assert_rejected(Reason.ANSWERED_SALT, lambda: self.open(good, salt=BALANCER_SALT))
-        self.assert_rejected(Reason.ANSWERED_COUNTER, lambda: self.open(good, sent=2))
-        self.assert_rejected(Reason.ANSWERED_COUNTER, lambda: self.open(good, answered=3))
+        self.assert_rejected(Reason.ACKNOWLEDGED_SALT, lambda: self.open(good, salt=BALANCER_SALT))
+        self.assert_rejected(Reason.ACKNOWLEDGED_COUNTER, lambda: self.open(good, sent=2))
+        self.assert_rejected(Reason.ACKNOWLEDGED_COUNTER, lambda: self.open(good, acknowledged=3))
 
     def test_no_longer_than_the_report(self) -> None:
         bare = replace(ACK, name=None, command=None)
@@ -284,8 +298,8 @@ class Acks(TestCase):
         self.assertIsNone(ACK.fit(OVERHEAD + len(bare.encode()) - 1))
 
 
-class Believing(TestCase):
-    """The balancer's checks that need to know what came before."""
+class Accepting(TestCase):
+    """The balancer's checks that depend on earlier reports."""
 
     def setUp(self) -> None:
         self.balancer = balancer.Balancer(SECRET, command=Command(1, CommandKind.PAUSE))
@@ -294,7 +308,7 @@ class Believing(TestCase):
     def send(self, counter: int, salt: bytes = SALT, sent: int = 0, **changes: Any) -> bool:
         report = replace(MINIMAL, boot_time=self.now, send_time=self.now + sent, redirect_address="edge.example.com")
         datagram = seal_body(KEY, salt, counter, replace(report, **changes))
-        received = self.balancer.believe(datagram)
+        received = self.balancer.accept(datagram)
         answer = self.balancer.ack(received, len(datagram))
         assert answer is not None
         ack = open_ack(answer[1], KEY, salt, counter, counter - 1).body
@@ -324,8 +338,8 @@ class Believing(TestCase):
         self.send(2, BALANCER_SALT, boot_time=later)
         self.assert_rejected(Reason.DUPLICATE, lambda: self.send(4))
         self.assert_rejected(Reason.BOOT, lambda: self.send(4, sent=-61_000))
-        heard = time.monotonic()
-        with mock.patch("time.monotonic", return_value=heard + 4):
+        now = time.monotonic()
+        with mock.patch("time.monotonic", return_value=now + 4):
             self.assert_rejected(Reason.DUPLICATE, lambda: self.send(4))
             self.send(1, bytes(16), boot_time=later + 1)
 
@@ -345,7 +359,7 @@ class Processes(TestCase):
         return process, process.stdout
 
     def run_both(self, command: str) -> tuple[list[Line], list[Line]]:
-        """What the agent and the balancer print until the command is confirmed and the agent has stopped."""
+        """The lines that agent and balancer print until the command is confirmed and the agent has stopped."""
         _, output = self.start("balancer.py", "--key", SECRET.text(), "--command", command, "--name", "peer")
         port = json.loads(output.readline())["port"]
         agent, agent_output = self.start(
@@ -379,8 +393,8 @@ class Processes(TestCase):
                 self.assertEqual(list(dict.fromkeys(seen)), statuses)
                 self.assertEqual([line["counter"] for line in lines[1:]], list(range(2, len(lines) + 1)))
                 self.assertEqual(lines[1]["report"]["load"], {"connections": 3})
-                obeyed = [event["kind"] for event in events if event["event"] == "command" and event["obeyed"]]
-                self.assertEqual(obeyed, [command.partition(":")[0]])
+                executed = [event["kind"] for event in events if event["event"] == "command" and event["executed"]]
+                self.assertEqual(executed, [command.partition(":")[0]])
                 acks = [event for event in events if event["event"] == "ack"]
                 self.assertEqual(acks[0]["counter"], 2)
                 self.assertEqual(acks[0]["balancer"], "peer")

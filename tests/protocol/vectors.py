@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks docs/protocol-vectors.json against this implementation, or writes it. README.md describes the format."""
+"""Checks docs/protocol-vectors.json against this implementation, or generates it. README.md describes the format."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from uuid import UUID
 
 from weir_report import (
     HEADER,
+    LONGEST_ACK,
+    MAX_ACK_BODY,
     OVERHEAD,
     SIGNATURE_LENGTH,
     Ack,
@@ -96,7 +98,7 @@ LONGEST_REPORT: Vector = {
     "tags": ["t" * 64] * 12 + ["t" * 19],
     "agent_version": "1",
 }
-MINIMAL_ACK: Vector = {"answered_counter": 1, "answered_salt": SALT.hex()}
+MINIMAL_ACK: Vector = {"acknowledged_counter": 1, "acknowledged_salt": SALT.hex()}
 
 
 # Generation
@@ -158,13 +160,15 @@ def generate() -> dict[str, Any]:
             report("1200 bytes", 2**32, LONGEST_REPORT),
             report("stopping", 77, {**MINIMAL_REPORT, "status": "stopping", "reasons": 8}),
         ],
+        "padded_reports": list(padded_reports()),
         "acks": [
             ack("minimal", 1, MINIMAL_ACK),
-            ack("name", 2, {**MINIMAL_ACK, "answered_counter": 300, "name": "balancer-1"}),
+            ack("name", 2, {**MINIMAL_ACK, "acknowledged_counter": 300, "name": "balancer-1"}),
             ack("pause", 3, {**MINIMAL_ACK, "name": "balancer-1", "command": {"id": 1, "kind": "pause"}}),
             ack("unpause", 4, {**MINIMAL_ACK, "command": {"id": 2**64 - 1, "kind": "unpause"}}),
             ack("drain without a deadline", 5, {**MINIMAL_ACK, "command": {"id": 24, "kind": "drain"}}),
             ack("drain", 2**40, {**MINIMAL_ACK, "name": "b", "command": {"id": 7, "kind": "drain", "deadline": 90000}}),
+            ack("the longest", 6, to_json(LONGEST_ACK)),
         ],
         "other_encodings": list(other_encodings()),
         "fitting_acks": list(fitting_acks()),
@@ -176,6 +180,23 @@ def generate() -> dict[str, Any]:
 
 def report(name: str, counter: int, body: Vector, secret: Secret = SECRETS[0]) -> Vector:
     return datagram(name, Kind.REPORT, secret, SALT, counter, body, Report.from_json(body).encode())
+
+
+def padded_reports() -> Iterator[Vector]:
+    """Reports as agents send them. The length of the zone determines how much padding a body needs."""
+    yield padded_report("minimal", 1, MINIMAL_REPORT)
+    shortest = len(Report.from_json({**MINIMAL_REPORT, "zone": "z" * 24, "agent_version": "v" * 24}).encode()) - 24
+    for missing in (28, 27, 26, 25, 24, 3, 2, 1, 0, -1):
+        zone = "z" * (MAX_ACK_BODY - missing - shortest)
+        body = {**MINIMAL_REPORT, "zone": zone, "agent_version": "v" * 24}
+        assert len(Report.from_json(body).encode()) == MAX_ACK_BODY - missing
+        yield padded_report(f"{MAX_ACK_BODY - missing} bytes without padding", 9, body)
+    yield padded_report("stopping", 77, {**MINIMAL_REPORT, "status": "stopping", "reasons": 8})
+    yield padded_report("full", 3, FULL_REPORT)
+
+
+def padded_report(name: str, counter: int, body: Vector) -> Vector:
+    return datagram(name, Kind.REPORT, SECRETS[0], SALT, counter, body, Report.from_json(body).padded())
 
 
 def ack(name: str, counter: int, body: Vector) -> Vector:
@@ -196,7 +217,7 @@ def datagram(name: str, kind: Kind, secret: Secret, salt: bytes, counter: int, b
 
 
 def entries(*pairs: tuple[Any, bytes]) -> bytes:
-    """A map of these pairs as they come: the keys yet to be encoded, the values as they are."""
+    """A map of these pairs in this order; the values are encoded already."""
     return bytes([0xA0 + len(pairs)]) + b"".join(cbor_encode(key) + value for key, value in pairs)
 
 
@@ -210,7 +231,7 @@ ACK_REQUIRED = [(0, cbor_encode(1)), (1, cbor_encode(SALT))]
 
 
 def with_field(key: int, value: bytes) -> bytes:
-    """The minimal report with a field, in place of the one that it has."""
+    """The minimal report with this field, which replaces one of the same key."""
     return entries(*[pair for pair in REQUIRED if pair[0] != key], (key, value))
 
 
@@ -219,24 +240,26 @@ def with_ack_field(key: int, value: bytes) -> bytes:
 
 
 def other_encodings() -> Iterator[Vector]:
-    """Bodies that are valid, though they are not what a deterministic encoder writes."""
+    """Bodies that are valid, although a deterministic encoder writes them differently."""
     unknown = cbor_encode({1: [None, "x", b"\0", -5, False], 2: {3: 4}})
     cases: tuple[tuple[str, bytes, Vector], ...] = (
         ("keys in another order", entries(*reversed(REQUIRED)), {}),
-        ("an integer longer than need be", with_field(4, bytes.fromhex("1b00000000000009c4")), {}),
-        ("a key longer than need be", b"\xa4\x18\x00" + entries(*REQUIRED)[2:], {}),
-        ("a length longer than need be", b"\xb9\x00\x04" + entries(*REQUIRED)[1:], {}),
+        ("an integer longer than necessary", with_field(4, bytes.fromhex("1b00000000000009c4")), {}),
+        ("a key longer than necessary", b"\xa4\x18\x00" + entries(*REQUIRED)[2:], {}),
+        ("a length longer than necessary", b"\xb9\x00\x04" + entries(*REQUIRED)[1:], {}),
         ("weight of 16 bits", with_field(10, bytes.fromhex("f93e00")), {"weight": 1.5}),
         ("weight of 64 bits", with_field(10, bytes.fromhex("fb3ff8000000000000")), {"weight": 1.5}),
         ("weight as an integer", with_field(10, b"\x03"), {"weight": 3.0}),
-        ("unknown keys", entries(*REQUIRED, (17, unknown), (2**64 - 1, b"\xf6")), {}),
+        ("unknown keys", entries(*REQUIRED, (64, unknown), (2**64 - 1, b"\xf6")), {}),
         ("an unknown key twice", entries(*REQUIRED, (200, b"\x01"), (200, b"\x02")), {}),
         ("an unknown key with a tag and a simple value", entries(*REQUIRED, (99, bytes.fromhex("c181f0"))), {}),
         (
             "an unknown key in the load",
-            with_field(11, entries((0, b"\x05"), (60, b"\x80"))),
+            with_field(11, entries((0, b"\x05"), (64, b"\x80"))),
             {"load": {"connections": 5}},
         ),
+        ("padding of no bytes", entries(*REQUIRED, (17, b"\x40")), {}),
+        ("padding before other keys, of any bytes", entries((17, cbor_encode(bytes(range(30)))), *REQUIRED), {}),
         (
             "an endpoint with a further element",
             with_field(6, b"\x81" + cbor_encode(["rtmp", None, 1935, {0: "x"}])),
@@ -246,7 +269,7 @@ def other_encodings() -> Iterator[Vector]:
     for name, cbor, more in cases:
         yield {"name": name, "kind": "report", "cbor": cbor.hex(), "body": {**MINIMAL_REPORT, **more}}
     ack_cases: tuple[tuple[str, bytes, Vector], ...] = (
-        ("an ack with unknown keys", entries(*ACK_REQUIRED, (4, unknown)), {}),
+        ("an ack with unknown keys", entries(*ACK_REQUIRED, (64, unknown)), {}),
         (
             "a drain with a further element",
             with_ack_field(3, cbor_encode([9, 3, 1000, "x"])),
@@ -258,9 +281,9 @@ def other_encodings() -> Iterator[Vector]:
 
 
 def fitting_acks() -> Iterator[Vector]:
-    wanted = {**MINIMAL_ACK, "name": "balancer-1", "command": {"id": 2**64 - 1, "kind": "drain", "deadline": 90000}}
-    complete = Ack.from_json(wanted)
-    unnamed = Ack.from_json({name: value for name, value in wanted.items() if name != "name"})
+    full = {**MINIMAL_ACK, "name": "balancer-1", "command": {"id": 2**64 - 1, "kind": "drain", "deadline": 90000}}
+    complete = Ack.from_json(full)
+    unnamed = Ack.from_json({name: value for name, value in full.items() if name != "name"})
     lengths = [OVERHEAD + len(ack.encode()) for ack in (complete, unnamed)]
     for name, length in (
         ("as long as the report", lengths[0]),
@@ -270,7 +293,11 @@ def fitting_acks() -> Iterator[Vector]:
     ):
         fitting = complete.fit(length)
         assert fitting is not None
-        yield {"name": name, "body": wanted, "report_length": length, "fitting": to_json(fitting)}
+        yield {"name": name, "body": full, "report_length": length, "fitting": to_json(fitting)}
+    longest = {**to_json(LONGEST_ACK), "acknowledged_counter": 1000}
+    padded = OVERHEAD + len(Report.from_json(MINIMAL_REPORT).padded())
+    assert Ack.from_json(longest).fit(padded) == Ack.from_json(longest)
+    yield {"name": "all of it, after a padded report", "body": longest, "report_length": padded, "fitting": longest}
 
 
 def invalid_bodies() -> Iterator[Vector]:
@@ -284,7 +311,7 @@ def invalid_bodies() -> Iterator[Vector]:
         ("a map of indefinite length", b"\xbf" + minimal[1:] + b"\xff"),
         ("an array of indefinite length", with_field(9, bytes.fromhex("9f626864ff"))),
         ("more entries than there are bytes", b"\xbb" + b"\xff" * 8 + minimal[1:]),
-        ("a text longer than what there is", with_field(8, bytes.fromhex("7bffffffffffffffff61"))),
+        ("a text longer than the body", with_field(8, bytes.fromhex("7bffffffffffffffff61"))),
         ("a key that is a text", entries(*REQUIRED, ("zone", cbor_encode("x")))),
         ("a key that is negative", entries(*REQUIRED, (-1, b"\x00"))),
         ("a known key twice", entries(*REQUIRED, (8, cbor_encode("x")), (8, cbor_encode("x")))),
@@ -298,6 +325,7 @@ def invalid_bodies() -> Iterator[Vector]:
         ("a status that is a float", with_field(0, b"\xfa\x00\x00\x00\x00")),
         ("a status that is a boolean", with_field(0, b"\xf4")),
         ("reasons below zero", with_field(1, b"\x20")),
+        ("reasons 256", with_field(1, cbor_encode(256))),
         ("a boot time that is a float", with_field(2, cbor_encode(1.0))),
         ("interval 99", with_field(4, cbor_encode(99))),
         ("interval 3600001", with_field(4, cbor_encode(3_600_001))),
@@ -305,12 +333,15 @@ def invalid_bodies() -> Iterator[Vector]:
         ("an empty redirect address", with_field(5, cbor_encode(""))),
         ("a redirect address with a space", with_field(5, cbor_encode("edge 1"))),
         ("a redirect address with a slash", with_field(5, cbor_encode("edge/1"))),
+        ("a redirect address that begins with a hyphen", with_field(5, cbor_encode("-edge"))),
         ("a redirect address that is null", with_field(5, b"\xf6")),
         ("17 endpoints", with_field(6, cbor_encode([["rtmp", None, 1935]] * 17))),
         ("an endpoint of two elements", with_field(6, cbor_encode([["rtmp", None]]))),
         ("port 0", with_field(6, cbor_encode([["rtmp", None, 0]]))),
         ("port 65536", with_field(6, cbor_encode([["rtmp", None, 65536]]))),
         ("a scheme in upper case", with_field(6, cbor_encode([["RTMP", None, 1935]]))),
+        ("a scheme that begins with a digit", with_field(6, cbor_encode([["1rtmp", None, 1935]]))),
+        ("a scheme with a slash", with_field(6, cbor_encode([["rt/mp", None, 1935]]))),
         ("a real-server address of 5 bytes", with_field(7, cbor_encode(bytes(5)))),
         ("a real-server address that is a text", with_field(7, cbor_encode("abcd"))),
         ("an empty zone", with_field(8, cbor_encode(""))),
@@ -323,6 +354,7 @@ def invalid_bodies() -> Iterator[Vector]:
         ("a weight below zero", with_field(10, cbor_encode(-1.0))),
         ("a weight that is infinite", with_field(10, bytes.fromhex("f97c00"))),
         ("a weight that is not a number", with_field(10, bytes.fromhex("f97e00"))),
+        ("a weight beyond 32 bits", with_field(10, bytes.fromhex("fb48078287f49c4a1d"))),
         ("a weight with a tag", with_field(10, b"\xc1" + cbor_encode(1.5))),
         ("a load that is an array", with_field(11, b"\x80")),
         ("connections below zero", with_field(11, entries((0, b"\x20")))),
@@ -335,6 +367,9 @@ def invalid_bodies() -> Iterator[Vector]:
         ("a hottest stream below zero", with_field(13, cbor_encode([-1]))),
         ("a last command that is a text", with_field(15, cbor_encode("1"))),
         ("a drain deadline below zero", with_field(16, b"\x20")),
+        ("padding that is a text", with_field(17, cbor_encode("x"))),
+        ("padding twice", entries(*REQUIRED, (17, b"\x40"), (17, b"\x40"))),
+        ("padding beyond the body", with_field(17, bytes.fromhex("5820") + bytes(31))),
     )
     ack_cases = (
         ("an empty ack", entries()),
@@ -354,7 +389,7 @@ def invalid_bodies() -> Iterator[Vector]:
 
 
 def invalid_datagrams() -> Iterator[Vector]:
-    """Datagrams with the reason of their rejection; for some more than one check fails, which tells the order."""
+    """Datagrams with the reason of their rejection. Some fail more than one check, which shows the order."""
     secret, key = SECRETS[0], SECRETS[0].edge_key(GUID)
     body = entries(*REQUIRED)
     good = seal(Kind.REPORT, key, SALT, 5, body)
@@ -416,7 +451,7 @@ def invalid_datagrams() -> Iterator[Vector]:
 
 
 def streams() -> Iterator[Vector]:
-    """Paths of URLs, and the stream that each names."""
+    """Paths of URLs with the stream that each names."""
     for path in (
         "/live/cam1",
         "live/cam1",
@@ -453,7 +488,7 @@ def changed_kind(data: bytes) -> bytes:
     return data[:5] + bytes([Kind.REPORT]) + data[6:]
 
 
-# Checks: each yields what differs
+# Checks: each yields differences
 
 
 def check_key_text(vector: Vector) -> Iterator[str]:
@@ -492,17 +527,18 @@ def check_invalid_key(vector: Vector) -> Iterator[str]:
     yield "is read as a key"
 
 
-def check_datagram(vector: Vector, kind: Kind) -> Iterator[str]:
+def check_datagram(vector: Vector, kind: Kind, padded: bool = False) -> Iterator[str]:
     model = Report if kind is Kind.REPORT else Ack
     key, salt, counter = secret_of(vector).edge_key(UUID(vector["edge_id"])), vector["salt"], vector["counter"]
     body = model.from_json(vector["body"])
     data = bytes.fromhex(vector["datagram"])
-    yield from differs("cbor", body.encode().hex(), vector["cbor"])
+    encoded = body.padded() if padded and isinstance(body, Report) else body.encode()
+    yield from differs("cbor", encoded.hex(), vector["cbor"])
     cbor = bytes.fromhex(vector["cbor"])
     yield from differs("datagram", seal(kind, key, bytes.fromhex(salt), counter, cbor).hex(), vector["datagram"])
     received: ReceivedReport | ReceivedAck
     if isinstance(body, Ack):
-        received = open_ack(data, key, body.answered_salt, body.answered_counter, body.answered_counter - 1)
+        received = open_ack(data, key, body.acknowledged_salt, body.acknowledged_counter, body.acknowledged_counter - 1)
     else:
         received = open_report(data, [secret_of(vector)], lambda _: 0)
     yield from differs("counter", received.header.counter, counter)
@@ -565,6 +601,7 @@ CHECKS: dict[str, Callable[[Vector], Iterator[str]]] = {
     "session_keys": check_session_keys,
     "invalid_keys": check_invalid_key,
     "reports": lambda vector: check_datagram(vector, Kind.REPORT),
+    "padded_reports": lambda vector: check_datagram(vector, Kind.REPORT, padded=True),
     "acks": lambda vector: check_datagram(vector, Kind.ACK),
     "other_encodings": check_encoding,
     "fitting_acks": check_fitting,
@@ -575,9 +612,9 @@ CHECKS: dict[str, Callable[[Vector], Iterator[str]]] = {
 
 
 def check(vectors: dict[str, Any]) -> Iterator[str]:
-    """What differs, one line each."""
+    """Yields one line for each difference."""
     for group in vectors.keys() ^ CHECKS.keys() ^ {"version"}:
-        yield f"{group}: missing, or not known"
+        yield f"{group}: missing, or unknown"
     for group, check_one in CHECKS.items():
         for number, vector in enumerate(vectors.get(group, [])):
             name = f"{group}[{number}]" + (f" ({vector['name']})" if "name" in vector else "")

@@ -1,7 +1,7 @@
-"""The Weir report protocol, version 1, as docs/protocol.md has it: keys, CBOR, reports and acks.
+"""The Weir report protocol, version 1, as specified in docs/protocol.md: keys, CBOR, reports and acks.
 
-Written from that page alone, to show that it is complete. This is a peer for tests: the checks that need the state of
-a fleet (restarts, duplicates, confirmation) are in balancer.py.
+Written from that page alone, to show that it is complete. The checks that need the state of a fleet (restarts,
+duplicates, confirmation) are in balancer.py.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ SIGNATURE_LENGTH = 32
 OVERHEAD = HEADER.size + TAG_LENGTH + SIGNATURE_LENGTH
 MAX_BODY = 1100
 U64_MAX = 2**64 - 1
+F32_MAX = (2 - 2**-23) * 2**127
 MAX_DEPTH = 16
 
 
@@ -44,7 +45,7 @@ class Kind(IntEnum):
 
 
 class Reason(StrEnum):
-    """Why a datagram is not believed. The last three are an agent's, about acks; a balancer has no name for them."""
+    """The reason for which a datagram is rejected. The last three are for acks; they are this implementation's own."""
 
     LENGTH = "length"
     MAGIC = "magic"
@@ -60,12 +61,12 @@ class Reason(StrEnum):
     SKEW = "skew"
     UNCONFIRMED = "unconfirmed"
     EDGE_ID = "edge-id"
-    ANSWERED_SALT = "answered-salt"
-    ANSWERED_COUNTER = "answered-counter"
+    ACKNOWLEDGED_SALT = "acknowledged-salt"
+    ACKNOWLEDGED_COUNTER = "acknowledged-counter"
 
 
 class Rejected(Exception):
-    """A datagram that is not believed."""
+    """A datagram is rejected."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
@@ -74,11 +75,11 @@ class Rejected(Exception):
 
 
 class BodyError(ValueError):
-    """A body that is not CBOR, or not what its kind of datagram carries."""
+    """A body is not CBOR, or not valid for its kind of datagram."""
 
 
 class KeyTextError(ValueError):
-    """A text that is no key."""
+    """A text is no key."""
 
 
 # Keys
@@ -95,7 +96,7 @@ class SessionKeys(NamedTuple):
 
 @dataclass(frozen=True)
 class EdgeKey:
-    """The key of one edge, which speaks for no other."""
+    """The key of one edge, which cannot impersonate another."""
 
     guid: UUID
     key_id: bytes
@@ -110,7 +111,7 @@ class EdgeKey:
 
 @dataclass(frozen=True)
 class Secret:
-    """The secret of a cluster, from which the keys of all its edges follow."""
+    """The secret of a cluster, from which the keys of all its edges are derived."""
 
     secret: bytes
 
@@ -155,7 +156,7 @@ _EDGE_KEY = re.compile(r"edge:([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{
 
 
 def parse_key(line: str) -> Key:
-    """A key from its text, in any of the three forms. White space around it is not part of it."""
+    """Parses a key in any of the three forms. White space around it is ignored."""
     text = line.strip()
     if match := _EDGE_KEY.fullmatch(text):
         return EdgeKey(UUID(match[1]), bytes.fromhex(match[2]), _base64_key(match[3]))
@@ -173,12 +174,12 @@ def parse_key(line: str) -> Key:
 
 
 class Pairs(list[tuple[Any, Any]]):
-    """A decoded map, with its pairs as they stand, so that a key that occurs twice shows."""
+    """A decoded map as a list of pairs, so that a duplicate key can be found."""
 
 
 @dataclass(frozen=True)
 class Other:
-    """A decoded tag or simple value, which no known key has."""
+    """A decoded tag or simple value, which is not valid for any known key."""
 
     number: int
     value: Any = None
@@ -194,7 +195,7 @@ def _head(major: int, argument: int) -> bytes:
 
 
 def cbor_encode(value: Any) -> bytes:
-    """The deterministic encoding: shortest integers, keys in the order of their encodings, floats of 32 bits."""
+    """Encodes deterministically: shortest integers, keys in the order of their encodings, floats of 32 bits."""
     match value:
         case None:
             return b"\xf6"
@@ -217,7 +218,7 @@ def cbor_encode(value: Any) -> bytes:
 
 
 def cbor_decode(data: bytes) -> Any:
-    """The one data item that data is, in any well-formed encoding with definite lengths."""
+    """Decodes a single data item, in any well-formed encoding with definite lengths."""
     value, rest = _decode_item(memoryview(data), MAX_DEPTH)
     if rest:
         raise BodyError(f"{len(rest)} bytes after the map")
@@ -277,7 +278,7 @@ def _decode_item(data: memoryview, depth: int) -> tuple[Any, memoryview]:
     return {20: False, 21: True, 22: None}.get(argument, Other(argument)), data
 
 
-# What values may be: each reader returns the value, or raises BodyError
+# Ranges of values: each reader returns the value, or raises BodyError
 
 Reader = Callable[[Any], Any]
 
@@ -294,7 +295,7 @@ def _uint(minimum: int = 0, maximum: int = U64_MAX) -> Reader:
     return read
 
 
-def _number(maximum: float = math.inf, positive: bool = False) -> Reader:
+def _number(maximum: float = F32_MAX, positive: bool = False) -> Reader:
     def read(value: Any) -> float:
         _need(type(value) in (int, float) and math.isfinite(value) and 0 <= value <= maximum, "a number in its range")
         _need(value > 0 or not positive, "a number greater than 0")
@@ -308,13 +309,13 @@ def _text(value: Any) -> Any:
 
 
 def _scheme(value: Any) -> Any:
-    _need(_text(value) == value.lower(), "lower case")
+    _need(re.fullmatch(r"[a-z][a-z0-9+.-]*", _text(value)) is not None, "a scheme")
     return value
 
 
 def _host(value: Any) -> Any:
     _need(isinstance(value, str) and len(value) <= 253, "a host")
-    if re.fullmatch(r"[0-9A-Za-z_.-]+", value) is None:
+    if re.fullmatch(r"[0-9A-Za-z_.][0-9A-Za-z_.-]*", value) is None:
         try:
             ipaddress.IPv6Address(value[1:-1] if value.startswith("[") and value.endswith("]") else value)
         except ValueError as error:
@@ -329,8 +330,9 @@ def _flag(value: Any) -> Any:
 
 
 def _octets(*lengths: int) -> Reader:
+    """Reads a byte string of one of these lengths; of any length if there are none."""
     def read(value: Any) -> Any:
-        _need(isinstance(value, bytes) and len(value) in lengths, f"a byte string of {lengths} bytes")
+        _need(isinstance(value, bytes) and (not lengths or len(value) in lengths), f"a byte string of {lengths} bytes")
         return value
     return read
 
@@ -354,10 +356,14 @@ class Field(NamedTuple):
     name: str
     read: Reader
     required: bool = False
+    ignored: bool = False
 
 
 class Map:
-    """A dataclass that is a CBOR map with the keys of FIELDS; what is None is left out."""
+    """A dataclass that is a CBOR map with the keys of FIELDS.
+
+    None is left out. An ignored field is checked and dropped.
+    """
 
     FIELDS: ClassVar[tuple[Field, ...]]
 
@@ -373,6 +379,8 @@ class Map:
                 result[field.name] = field.read(item)
         for field in cls.FIELDS:
             _need(not field.required or field.name in result, f"without {field.name}")
+            if field.ignored:
+                result.pop(field.name, None)
         return cls(**result)
 
     @classmethod
@@ -380,11 +388,11 @@ class Map:
         return cls.read(cbor_decode(body))
 
     def wire(self) -> dict[int, Any]:
-        values = ((field.key, getattr(self, field.name)) for field in self.FIELDS)
+        values = ((field.key, getattr(self, field.name)) for field in self.FIELDS if not field.ignored)
         return {key: _wire(value) for key, value in values if value is not None}
 
     def encode(self) -> bytes:
-        """The body; an error when it would be none."""
+        """The body; raises BodyError if it would be invalid."""
         body = cbor_encode(self.wire())
         self.decode(body)
         return body
@@ -397,7 +405,7 @@ def _wire(value: Any) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON: names for statuses and commands, hexadecimal for bytes, nothing for what is left out."""
+    """Converts a value to JSON: names for statuses and commands, hexadecimal for bytes; None is left out."""
     if isinstance(value, IntEnum):
         return value.name.lower()
     if isinstance(value, bytes):
@@ -490,7 +498,7 @@ class Report(Map):
 
     FIELDS = (
         Field(0, "status", lambda value: Status(_uint(0, 3)(value)), required=True),
-        Field(1, "reasons", _uint()),
+        Field(1, "reasons", _uint(0, 255)),
         Field(2, "boot_time", _uint(), required=True),
         Field(3, "send_time", _uint(), required=True),
         Field(4, "interval", _uint(100, 3_600_000), required=True),
@@ -506,7 +514,17 @@ class Report(Map):
         Field(14, "agent_version", _text),
         Field(15, "last_command", _uint()),
         Field(16, "drain_deadline", _uint()),
+        Field(17, "padding", _octets(), ignored=True),
     )
+
+    def padded(self) -> bytes:
+        """The body with the shortest padding with which every ack fits."""
+        wire, body = self.wire(), self.encode()
+        length = 0
+        while len(body) < MAX_ACK_BODY:
+            body = cbor_encode(wire | {17: bytes(length)})
+            length += 1
+        return body
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -526,7 +544,7 @@ class Report(Map):
 
 
 def stream_of_path(path: str) -> str | None:
-    """The stream that the path of a URL names, as APPLICATION/STREAM."""
+    """The stream that the path of a URL names, as APPLICATION/STREAM; None if it names none."""
     segments = [segment for segment in re.split("[?#]", path, maxsplit=1)[0].split("/") if segment]
     if len(segments) < 2:
         return None
@@ -571,31 +589,40 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Ack(Map):
-    answered_counter: int
-    answered_salt: bytes
+    acknowledged_counter: int
+    acknowledged_salt: bytes
     name: str | None = None
     command: Command | None = None
 
     FIELDS = (
-        Field(0, "answered_counter", _uint(), required=True),
-        Field(1, "answered_salt", _octets(16), required=True),
+        Field(0, "acknowledged_counter", _uint(), required=True),
+        Field(1, "acknowledged_salt", _octets(16), required=True),
         Field(2, "name", _text),
         Field(3, "command", Command.read),
     )
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        changed: dict[str, Any] = {"answered_salt": bytes.fromhex(value["answered_salt"])}
+        changed: dict[str, Any] = {"acknowledged_salt": bytes.fromhex(value["acknowledged_salt"])}
         if command := value.get("command"):
             changed["command"] = Command(**command | {"kind": CommandKind[command["kind"].upper()]})
         return cls(**{**value, **changed})
 
     def fit(self, report_length: int) -> Self | None:
-        """What of this ack goes into a datagram no longer than the report that it answers; None when nothing does."""
+        """The part of this ack that fits into a datagram no longer than the report; None if nothing fits."""
         for ack in (self, replace(self, name=None), replace(self, name=None, command=None)):
             if len(ack.encode()) + OVERHEAD <= report_length:
                 return ack
         return None
+
+
+LONGEST_ACK = Ack(
+    acknowledged_counter=U64_MAX,
+    acknowledged_salt=bytes(16),
+    name="n" * 64,
+    command=Command(U64_MAX, CommandKind.DRAIN, U64_MAX),
+)
+MAX_ACK_BODY = len(LONGEST_ACK.encode())
 
 
 # Datagrams
@@ -621,7 +648,7 @@ class ReceivedAck(NamedTuple):
 
 
 def seal(kind: Kind, key: EdgeKey, salt: bytes, counter: int, body: bytes, reserved: int = 0) -> bytes:
-    """A datagram around any body, of whatever length."""
+    """Seals a body of any length."""
     keys = session_keys(key.key, salt, kind)
     header = HEADER.pack(MAGIC, VERSION, kind, reserved, key.key_id, key.guid.bytes, salt, counter)
     sealed = header + AESGCM(keys.encryption).encrypt(_nonce(counter), body, header)
@@ -629,8 +656,8 @@ def seal(kind: Kind, key: EdgeKey, salt: bytes, counter: int, body: bytes, reser
 
 
 def seal_body(key: EdgeKey, salt: bytes, counter: int, body: Report | Ack) -> bytes:
-    """A report's or an ack's datagram."""
-    encoded = body.encode()
+    """Seals a report, with padding, or an ack."""
+    encoded = body.padded() if isinstance(body, Report) else body.encode()
     if len(encoded) > MAX_BODY:
         raise BodyError(f"{len(encoded)} bytes, more than {MAX_BODY}")
     return seal(Kind.REPORT if isinstance(body, Report) else Kind.ACK, key, salt, counter, encoded)
@@ -668,9 +695,9 @@ def _decrypt(datagram: bytes, keys: SessionKeys, header: Header) -> bytes:
 
 
 def open_report(datagram: bytes, keys: Iterable[Key], last_counter: Callable[[Header], int]) -> ReceivedReport:
-    """A report, by the balancer's checks from the length to the body.
+    """Opens a report with the balancer's checks from the length to the body.
 
-    last_counter gives the last counter of the header's edge and salt, 0 when there was none.
+    last_counter returns the last counter of the header's edge and salt, 0 if there was none.
     """
     header = _header(datagram, Kind.REPORT)
     candidates = (key.edge_key(header.edge_id) for key in keys if key.key_id == header.key_id)
@@ -687,9 +714,12 @@ def open_report(datagram: bytes, keys: Iterable[Key], last_counter: Callable[[He
         raise Rejected(Reason.BODY, str(error)) from error
 
 
-def open_ack(datagram: bytes, key: EdgeKey, salt: bytes, sent: int, answered: int) -> ReceivedAck:
-    """An ack, by the agent's checks: salt is the agent's for this target, sent its last counter, answered the last
-    one that an ack answered, 0 when there was none."""
+def open_ack(datagram: bytes, key: EdgeKey, salt: bytes, sent: int, acknowledged: int) -> ReceivedAck:
+    """Opens an ack with the agent's checks.
+
+    salt is the agent's for this balancer, sent the counter of its last report, and acknowledged the counter of the last
+    report that was acknowledged, 0 if there was none.
+    """
     header = _header(datagram, Kind.ACK)
     _check(header.key_id == key.key_id, Reason.KEY_ID)
     _check(header.edge_id == key.guid, Reason.EDGE_ID)
@@ -700,6 +730,6 @@ def open_ack(datagram: bytes, key: EdgeKey, salt: bytes, sent: int, answered: in
         ack = Ack.decode(body)
     except BodyError as error:
         raise Rejected(Reason.BODY, str(error)) from error
-    _check(ack.answered_salt == salt, Reason.ANSWERED_SALT)
-    _check(answered < ack.answered_counter <= sent, Reason.ANSWERED_COUNTER)
+    _check(ack.acknowledged_salt == salt, Reason.ACKNOWLEDGED_SALT)
+    _check(acknowledged < ack.acknowledged_counter <= sent, Reason.ACKNOWLEDGED_COUNTER)
     return ReceivedAck(header, ack)

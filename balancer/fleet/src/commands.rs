@@ -49,7 +49,7 @@ impl Commands {
             }
             other => other,
         };
-        Some(Command { id, action })
+        Some(Command::new(id, action))
     }
 
     /// Removes the queued command of `edge` if its id is `last_command`, the last command that the edge reports to have
@@ -88,7 +88,7 @@ mod tests {
     fn a_command_is_delivered_until_the_edge_confirms_it() {
         let mut commands = commands();
         let pause = commands.queue(id(1), Action::Pause, at(0), 7);
-        let sent = Command { id: pause, action: Action::Pause };
+        let sent = Command::new(pause, Action::Pause);
         assert_eq!(commands.next(id(1), at(10)), Some(sent));
         assert_eq!(commands.next(id(2), at(10)), None);
         assert!(!commands.confirm(id(1), None) && !commands.confirm(id(1), Some(8)));
@@ -103,7 +103,7 @@ mod tests {
         commands.queue(id(1), Action::Pause, at(0), 7);
         commands.queue(id(1), Action::Unpause, at(1), 8);
         assert!(!commands.confirm(id(1), Some(7)));
-        assert_eq!(commands.next(id(1), at(2)), Some(Command { id: 8, action: Action::Unpause }));
+        assert_eq!(commands.next(id(1), at(2)), Some(Command::new(8, Action::Unpause)));
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Edge {
 
     /// Returns capacity × weight, in sessions. It depends on the description alone and is the same at all balancers.
     pub(super) fn size(&self) -> f32 {
-        let Capacity { connections, bits_per_second } = self.capacity();
+        let Capacity { connections, bits_per_second, .. } = self.capacity();
         let by_bits = bits_per_second.map(|limit| limit as f32 / NOMINAL_BITS_PER_SESSION);
         let by_sessions = connections.map(|limit| limit as f32);
         let sessions = match (by_sessions, by_bits) {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn endpoint(scheme: &'static str, port: u16) -> report::Endpoint<'static> {
-        report::Endpoint { scheme, host: None, port }
+        report::Endpoint::new(scheme, port)
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
         assert!(allowed(&inside));
         assert!(!allowed(&report()), "the source address is outside the limits");
         let mut outside = inside.clone();
-        outside.endpoints.push(report::Endpoint { host: Host::new("evil.com").ok(), ..endpoint("rtmp", 1935) });
+        outside.endpoints.push(endpoint("rtmp", 1935).at(Host::new("evil.com").ok()));
         assert!(!allowed(&outside));
     }
 

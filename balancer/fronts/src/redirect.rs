@@ -296,7 +296,7 @@ mod tests {
     }
 
     fn endpoint(scheme: &'static str, host: Option<&'static str>, port: u16) -> Endpoint<'static> {
-        Endpoint { scheme, host: host.map(|host| Host::new(host).unwrap()), port }
+        Endpoint::new(scheme, port).at(host.map(|host| Host::new(host).unwrap()))
     }
 
     #[test]

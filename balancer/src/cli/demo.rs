@@ -91,7 +91,7 @@ fn agent(index: u32, redirect: &str, reports: SocketAddr, secret: &Secret, start
         zone: None,
         tags: Vec::new(),
         weight: None,
-        capacity: Capacity { connections: Some(CAPACITY), bits_per_second: None },
+        capacity: Capacity::UNLIMITED.with_connections(Some(CAPACITY)),
         state_folder: None,
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use weir_program::{Failure, Outcome, keys, say};
 use weir_protocol::EdgeId;
-use weir_protocol::key::WrittenKey;
+use weir_protocol::key::ParsedKey;
 
 #[derive(Args, Debug)]
 pub(super) struct Keygen {
@@ -38,7 +38,7 @@ pub(super) fn run(keygen: &Keygen) -> Outcome {
     let written = keys::read(&file).map_err(Failure::configuration)?;
     // Edges use the first key of the file.
     match written.first() {
-        Some(WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret)) => {
+        Some(ParsedKey::Secret(secret) | ParsedKey::Passphrase(secret)) => {
             say(secret.edge_key(edge).to_line(edge));
             Ok(())
         }

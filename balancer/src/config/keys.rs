@@ -7,7 +7,7 @@ use tracing::warn;
 use weir_admin::Token;
 use weir_program::config::Error;
 use weir_program::keys;
-use weir_protocol::key::WrittenKey;
+use weir_protocol::key::ParsedKey;
 use weir_protocol::{KeyRing, Secret};
 
 /// The keys of the cluster.
@@ -43,12 +43,12 @@ pub fn load(configured: Option<&Path>, state: &Path) -> Result<Keys, Error> {
 /// As [`load`].
 pub fn read_ring(file: &Path) -> Result<KeyRing, Error> {
     let keys = keys::read(file)?;
-    if keys.iter().any(|key| matches!(key, WrittenKey::Passphrase(_))) {
+    if keys.iter().any(|key| matches!(key, ParsedKey::Passphrase(_))) {
         warn!(file = %file.display(), "{}", keys::PASSPHRASE_WARNING);
     }
     let secrets = keys.into_iter().map(|key| match key {
-        WrittenKey::Secret(secret) | WrittenKey::Passphrase(secret) => Ok(secret),
-        WrittenKey::Edge(edge, _) => Err(Error::in_file(
+        ParsedKey::Secret(secret) | ParsedKey::Passphrase(secret) => Ok(secret),
+        ParsedKey::Edge(edge, _) => Err(Error::in_file(
             file,
             format_args!("holds the key of edge {edge}; a balancer needs the key of the cluster"),
         )),

@@ -36,6 +36,7 @@ use weir_fleet::{RedirectLimits, Rules, Zones};
 use weir_fronts::certificate::Files;
 use weir_fronts::settings::{Application, Http, Limits, Listener, Relay, Tls};
 use weir_program::config::{Error, values};
+use weir_protocol::NameBuf;
 
 pub use geoip::Geoip;
 pub use redirect::Redirect;
@@ -49,7 +50,7 @@ pub struct Config {
     /// The state folder, for the key and the token.
     pub state: PathBuf,
     /// The balancer's name in its acks; the host name of the machine when `None`.
-    pub name: Option<String>,
+    pub name: Option<NameBuf>,
     /// Listeners for clients. Empty for a balancer that serves kernel services only.
     pub listeners: Vec<Listener>,
     /// Settings of the fronts.
@@ -83,7 +84,7 @@ pub struct File {
     /// Name of the balancer, 1 to 64 printable ASCII characters. `weir-agent status` shows it. Default: the host name of the
     /// machine.
     #[serde(deserialize_with = "values::name")]
-    pub name: Option<String>,
+    pub name: Option<NameBuf>,
     /// Listeners for clients.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,

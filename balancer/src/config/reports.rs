@@ -78,10 +78,11 @@ impl Reports {
     pub fn receiver_limits(&self) -> receiver::Limits {
         // Both are at most a million.
         let rate = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
-        receiver::Limits {
-            max_clock_skew: self.max_clock_skew,
-            max_edges: self.max_edges,
-            salts: SaltLimits { per_source: rate(self.new_sender_rate_per_source), total: rate(self.new_sender_rate) },
-        }
+        let mut limits = receiver::Limits::default();
+        limits.max_clock_skew = self.max_clock_skew;
+        limits.max_edges = self.max_edges;
+        limits.salts =
+            SaltLimits { per_source: rate(self.new_sender_rate_per_source), total: rate(self.new_sender_rate) };
+        limits
     }
 }

@@ -203,7 +203,7 @@ mod tests {
     fn every_rejection_is_counted_under_its_own_reason() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
-        for rejection in Rejection::ALL {
+        for &rejection in Rejection::ALL {
             metrics.reject_report(rejection);
             let line = format!("weir_reports_rejected_total{{reason=\"{}\"}} 1\n", rejection.reason());
             let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();

@@ -25,7 +25,7 @@ use weir_program::clock::{Clock, unix_milliseconds};
 use weir_program::random;
 use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::key::KeyId;
-use weir_protocol::{Arrival, EdgeId, KeyRing, Receiver};
+use weir_protocol::{Arrival, EdgeId, KeyRing, NameBuf, Receiver};
 
 use log::LoggedEdge;
 pub use metrics::Metrics;
@@ -50,7 +50,7 @@ pub struct Control {
     /// Commands that wait for their confirmation.
     pub commands: Commands,
     /// The balancer's name in its acks.
-    pub name: Option<String>,
+    pub name: Option<NameBuf>,
     /// Where the snapshots of the fleet are published.
     pub published: Arc<ArcSwap<Snapshot>>,
     /// Receives operators' commands.
@@ -148,7 +148,7 @@ impl Control {
     fn acknowledge(&mut self, edge: EdgeId, source: SocketAddr, report_length: usize, now: Moment) {
         let command = self.commands.next(edge, now.monotonic);
         let mut output = [0; MAX_LENGTH];
-        let name = self.name.as_deref();
+        let name = self.name.as_ref().map(NameBuf::as_name);
         if let Some(ack) = self.receiver.acknowledge(edge, name, command, report_length, &mut output) {
             // When the send buffer is full, the ack is lost, as it may be in the network. The next report gets another.
             match self.socket.try_send_to(ack, source) {
@@ -181,7 +181,7 @@ impl Control {
         let ids: Vec<String> = ring.ids().map(|id: KeyId| id.to_string()).collect();
         info!(keys = %ids.join(","), "keys reloaded");
         self.metrics.set_keys(ring.ids().collect());
-        self.receiver.set_ring(ring);
+        self.receiver.set_keys(ring);
     }
 
     fn now(&self) -> Time {

@@ -50,7 +50,7 @@ impl EdgeDescription {
         let mut report = load::report(now);
         report.redirect = Host::new(&self.host).ok();
         report.endpoints.clear();
-        report.endpoints.extend(self.endpoints.iter().map(|&(scheme, port)| Endpoint { scheme, host: None, port }));
+        report.endpoints.extend(self.endpoints.iter().map(|&(scheme, port)| Endpoint::new(scheme, port)));
         report
     }
 }
@@ -97,7 +97,7 @@ fn report_all(socket: &UdpSocket, edges: &[EdgeDescription], stopped: &mpsc::Rec
         let silence = std::iter::repeat_with(|| None);
         for portion in portions.chain(silence).take(PORTIONS as usize) {
             for (edge, sender) in portion.into_iter().flat_map(|(edges, senders)| edges.iter().zip(senders)) {
-                let report = Report { boot_time: started, ..edge.report(unix_milliseconds()) };
+                let report = edge.report(unix_milliseconds()).with(|report| report.boot_time = started);
                 // A lost report is followed by the next.
                 let _ = sender.seal(&report).map(|datagram| socket.send(datagram));
             }

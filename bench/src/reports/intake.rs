@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Time};
 use weir_program::clock::unix_milliseconds;
 use weir_protocol::datagram::MAX_LENGTH;
-use weir_protocol::{EdgeId, Receiver, Rejection};
+use weir_protocol::{EdgeId, Name, Receiver, Rejection};
 
 use crate::outcome::Outcome;
 use crate::reports::{load, rejections};
@@ -81,7 +81,7 @@ impl Intake {
     }
 
     fn acknowledge(&mut self, edge: EdgeId, length: usize) -> bool {
-        self.receiver.acknowledge(edge, Some("balancer-1"), None, length, &mut self.output).is_some()
+        self.receiver.acknowledge(edge, Some(Name::from_static("balancer-1")), None, length, &mut self.output).is_some()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weir_fleet::{FleetSettings, Selector};
 use weir_protocol::report::Endpoint;
-use weir_protocol::{Arrival, EdgeId, Host, Receiver, Report, Secret, Sender};
+use weir_protocol::{Arrival, EdgeId, Host, Name, Receiver, Report, Secret, Sender};
 
 /// Returns a selector with default settings.
 pub(super) fn selector() -> Arc<Selector> {
@@ -22,8 +22,9 @@ pub(crate) fn secret() -> Secret {
 pub(super) fn receiver(max_edges: usize) -> Receiver {
     use weir_protocol::receiver::{Limits, SaltLimits};
 
-    let salts = SaltLimits { per_source: u32::MAX, total: u32::MAX };
-    let limits = Limits { max_edges, salts, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.max_edges = max_edges;
+    limits.salts = SaltLimits { per_source: u32::MAX, total: u32::MAX };
     Receiver::new([secret()].into_iter().collect(), limits, [9; 16])
 }
 
@@ -53,15 +54,15 @@ fn edge(number: u32) -> EdgeId {
 pub(crate) fn report(now: u64) -> Report<'static> {
     let mut report = Report::new(now - 1000, now, Duration::from_millis(2500));
     report.redirect = Host::new("edge-17.eu-west.example.com").ok();
-    report.endpoints.push(Endpoint { scheme: "rtmp", host: None, port: 1935 });
-    report.endpoints.push(Endpoint { scheme: "https", host: None, port: 443 });
-    report.zone = Some("eu-west-1");
+    report.endpoints.push(Endpoint::new("rtmp", 1935));
+    report.endpoints.push(Endpoint::new("https", 443));
+    report.zone = Name::new("eu-west-1").ok();
     report.load.connections = Some(1234);
     report.load.accepted = Some(987_654);
     report.load.in_bits_per_second = Some(12_000_000);
     report.load.out_bits_per_second = Some(4_900_000_000);
     report.load.cpu = Some(0.37);
-    report.agent_version = Some("0.1.0");
+    report.agent_version = Name::new("0.1.0").ok();
     report
 }
 

@@ -16,7 +16,7 @@ use crate::reports::load;
 /// Measures all rejections. `receiver` must have accepted the edges of `senders`.
 pub(super) fn measure(receiver: &mut Receiver, senders: &mut [Sender], now: u64) -> Vec<Outcome> {
     let report = load::report(now);
-    let short = Report { interval: Duration::from_millis(1), ..report.clone() };
+    let short = report.clone().with(|report| report.interval = Duration::from_millis(1));
     let old = load::report(now - 3_600_000);
     let changed = |datagrams: Vec<Vec<u8>>, at: usize| -> Vec<Vec<u8>> {
         let change = |mut datagram: Vec<u8>| {
@@ -46,7 +46,7 @@ pub(super) fn measure(receiver: &mut Receiver, senders: &mut [Sender], now: u64)
         ("counter", replayed, Rejection::Counter),
         ("body", sealed(senders, &short), Rejection::Body),
         ("boot", sealed(&mut others, &old), Rejection::Boot),
-        ("duplicate", sealed(&mut others, &Report { boot_time: 1, ..report.clone() }), Rejection::Duplicate),
+        ("duplicate", sealed(&mut others, &report.clone().with(|report| report.boot_time = 1)), Rejection::Duplicate),
     ];
     let mut results: Vec<Outcome> = known
         .into_iter()
@@ -58,8 +58,9 @@ pub(super) fn measure(receiver: &mut Receiver, senders: &mut [Sender], now: u64)
         let _ = single.open(&mut first, &load::arrival(now));
     }
     let salts = SaltLimits { per_source: 1, total: 1 };
-    let mut limited =
-        Receiver::new([load::secret()].into_iter().collect(), Limits { salts, ..Limits::default() }, [9; 16]);
+    let mut limits = Limits::default();
+    limits.salts = salts;
+    let mut limited = Receiver::new([load::secret()].into_iter().collect(), limits, [9; 16]);
     let mut empty = load::receiver(senders.len());
     results.push(rejection("rate", &mut limited, sealed(&mut unknown, &report), Rejection::Rate, now));
     results.push(rejection("skew", &mut empty, sealed(&mut unknown, &old), Rejection::Skew, now));

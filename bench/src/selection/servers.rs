@@ -84,9 +84,9 @@ impl Server {
         report.load.connections = Some(self.sessions);
         report.load.accepted = Some(self.accepted);
         match self.unit {
-            Unit::Sessions => report.capacity = Capacity { connections: Some(self.capacity), bits_per_second: None },
+            Unit::Sessions => report.capacity = Capacity::UNLIMITED.with_connections(Some(self.capacity)),
             Unit::Bits => {
-                report.capacity = Capacity { connections: None, bits_per_second: Some(self.capacity) };
+                report.capacity = Capacity::UNLIMITED.with_bits_per_second(Some(self.capacity));
                 report.load.out_bits_per_second = Some(self.bits_per_second);
             }
         }

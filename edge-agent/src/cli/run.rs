@@ -9,12 +9,11 @@ use tracing::{info, warn};
 use weir_edge_agent::probe::{self, ProbeSpec, kind};
 use weir_edge_agent::targets::{self, TargetAddress};
 use weir_edge_agent::{Config, Endpoint, Target, identity};
-use weir_program::config::values::parse_name;
 use weir_program::start::{Failure, Outcome, shutdown_signal};
 use weir_program::{keys, state, units};
-use weir_protocol::key::WrittenKey;
+use weir_protocol::key::ParsedKey;
 use weir_protocol::report::{self, Capacity};
-use weir_protocol::{EdgeId, EdgeKey, Host};
+use weir_protocol::{EdgeId, EdgeKey, Host, NameBuf};
 
 /// The port whose connections are counted when neither ports nor endpoints are given.
 const DEFAULT_PORT: u16 = 1935;
@@ -51,11 +50,11 @@ pub(super) struct Run {
     #[arg(long, value_name = "DURATION", default_value = "2.5s", value_parser = parse_interval)]
     interval: Duration,
     /// Zone that this edge is in.
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    zone: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    zone: Option<NameBuf>,
     /// Label of this edge; may be repeated.
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    tag: Vec<String>,
+    #[arg(long, value_name = "NAME")]
+    tag: Vec<NameBuf>,
     /// Share of clients relative to other edges [default: 1].
     #[arg(long, value_name = "NUMBER", value_parser = parse_weight)]
     weight: Option<f32>,
@@ -134,7 +133,7 @@ impl Run {
             zone: self.zone,
             tags: at_most(report::MAX_TAGS, "--tag", self.tag)?,
             weight: self.weight,
-            capacity: Capacity { connections: self.max_connections, bits_per_second: None },
+            capacity: Capacity::UNLIMITED.with_connections(self.max_connections),
             state_folder: Some(state_folder),
         };
         config.check().map_err(|error| format!("--endpoint, --tag, --zone: {error}"))?;
@@ -142,7 +141,7 @@ impl Run {
     }
 }
 
-fn common_key(file: Option<&Path>, key: Option<&str>) -> Result<Option<WrittenKey>, String> {
+fn common_key(file: Option<&Path>, key: Option<&str>) -> Result<Option<ParsedKey>, String> {
     match (file, key) {
         (Some(file), _) => {
             let keys = keys::read(file).map_err(|error| error.to_string())?;
@@ -154,15 +153,15 @@ fn common_key(file: Option<&Path>, key: Option<&str>) -> Result<Option<WrittenKe
 }
 
 /// Returns the key that seals the reports of this edge.
-fn edge_key(key: &WrittenKey, edge: EdgeId) -> Result<EdgeKey, String> {
+fn edge_key(key: &ParsedKey, edge: EdgeId) -> Result<EdgeKey, String> {
     match key {
-        WrittenKey::Secret(secret) => Ok(secret.edge_key(edge)),
-        WrittenKey::Passphrase(secret) => {
+        ParsedKey::Secret(secret) => Ok(secret.edge_key(edge)),
+        ParsedKey::Passphrase(secret) => {
             warn!("{}", keys::PASSPHRASE_WARNING);
             Ok(secret.edge_key(edge))
         }
-        WrittenKey::Edge(owner, key) if *owner == edge => Ok(key.clone()),
-        WrittenKey::Edge(owner, _) => Err(format!(
+        ParsedKey::Edge(owner, key) if *owner == edge => Ok(key.clone()),
+        ParsedKey::Edge(owner, _) => Err(format!(
             "the key belongs to edge {owner}, but this is edge {edge}; print its key with `weir-balancer keygen --edge {edge}`"
         )),
     }

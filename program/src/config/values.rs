@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
-use weir_protocol::report::MAX_NAME_LENGTH;
+use weir_protocol::{Name, NameBuf};
 
 use crate::units::parse_duration;
 
@@ -72,17 +72,13 @@ pub fn name_of<T: Copy + PartialEq>(value: T, known: &[(&'static str, T)]) -> &'
 }
 
 /// Deserialises a name: 1 to 64 printable ASCII characters, as in the report protocol.
-pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    parse_name(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NameBuf>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// Parses a name as [`name`] does. The error is a sentence that says what is expected.
 pub fn parse_name(text: &str) -> Result<String, String> {
-    let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if text.is_empty() || text.len() > MAX_NAME_LENGTH || !text.bytes().all(printable) {
-        return Err(format!("expected 1 to {MAX_NAME_LENGTH} printable ASCII characters"));
-    }
-    Ok(text.to_owned())
+    Name::new(text).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
 }
 
 /// Deserialises an integer of `MIN` to `MAX`, both included.

@@ -1,4 +1,4 @@
-//! What is believed, and what is not and why.
+//! Acceptance and rejection of reports, and acks.
 
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ fn sender(salt: u8) -> Sender {
     sender_of(EDGE, salt)
 }
 
-/// A report of a sender that started at `boot`, as it goes over the wire.
+/// The next datagram of a sender that started at `boot`.
 fn sealed(sender: &mut Sender, boot: u64) -> Vec<u8> {
     sender.seal(&Report::new(boot, NOW, INTERVAL)).unwrap().to_vec()
 }
@@ -50,8 +50,8 @@ fn open(receiver: &mut Receiver, datagram: &[u8]) -> Result<bool, Rejection> {
     open_at(receiver, datagram, 0)
 }
 
-/// A receiver that knows the sender, which started at [`NOW`].
-fn met() -> (Receiver, Sender) {
+/// A receiver that has accepted the first report of a sender, which started at [`NOW`].
+fn after_first_contact() -> (Receiver, Sender) {
     let (mut receiver, mut sender) = (receiver(), sender(1));
     assert_eq!(open(&mut receiver, &sealed(&mut sender, NOW)), Err(Rejection::Unconfirmed));
     assert_eq!(open(&mut receiver, &sealed(&mut sender, NOW)), Ok(true));
@@ -59,8 +59,8 @@ fn met() -> (Receiver, Sender) {
 }
 
 #[test]
-fn what_was_sealed_is_opened_and_says_the_same() {
-    let (mut receiver, mut sender) = met();
+fn a_sealed_report_is_opened_with_the_same_contents() {
+    let (mut receiver, mut sender) = after_first_contact();
     let mut report = Report::new(NOW, NOW, INTERVAL);
     report.load.connections = Some(7);
     let mut datagram = sender.seal(&report).unwrap().to_vec();
@@ -70,15 +70,15 @@ fn what_was_sealed_is_opened_and_says_the_same() {
 }
 
 #[test]
-fn a_datagram_hides_its_body() {
+fn the_body_of_a_datagram_is_not_readable() {
     let mut report = Report::new(NOW, NOW, INTERVAL);
-    report.zone = Some("hidden-zone");
+    report.zone = Some(Name::from_static("hidden-zone"));
     let datagram = sender(1).seal(&report).unwrap().to_vec();
     assert!(!datagram.windows(6).any(|window| window == b"hidden"));
 }
 
 #[test]
-fn an_edge_not_met_before_is_believed_at_its_second_report_and_not_by_a_replay_of_the_first() {
+fn a_new_edge_is_accepted_at_its_second_report_and_not_by_a_replay_of_the_first() {
     let (mut receiver, mut sender) = (receiver(), sender(1));
     let first = sealed(&mut sender, NOW);
     assert_eq!(open(&mut receiver, &first), Err(Rejection::Unconfirmed));
@@ -89,7 +89,7 @@ fn an_edge_not_met_before_is_believed_at_its_second_report_and_not_by_a_replay_o
 
 #[test]
 fn a_replayed_or_overtaken_datagram_is_rejected() {
-    let (mut receiver, mut sender) = met();
+    let (mut receiver, mut sender) = after_first_contact();
     let (first, second) = (sealed(&mut sender, NOW), sealed(&mut sender, NOW));
     assert_eq!(open(&mut receiver, &second), Ok(false));
     assert_eq!(open(&mut receiver, &second), Err(Rejection::Counter));
@@ -97,47 +97,47 @@ fn a_replayed_or_overtaken_datagram_is_rejected() {
 }
 
 #[test]
-fn a_later_start_takes_over_at_once_after_a_goodbye_and_the_one_before_never_returns() {
-    let (mut receiver, mut before) = met();
-    let recording = sealed(&mut before, NOW);
+fn a_restarted_agent_takes_over_at_once_after_a_clean_stop_and_the_earlier_one_never_returns() {
+    let (mut receiver, mut earlier) = after_first_contact();
+    let recording = sealed(&mut earlier, NOW);
     let mut last = Report::new(NOW, NOW, INTERVAL);
     last.status = Status::Stopping;
-    assert_eq!(open(&mut receiver, before.seal(&last).unwrap()), Ok(false));
-    let mut after = sender(2);
-    assert_eq!(open(&mut receiver, &sealed(&mut after, NOW + 1)), Ok(true));
+    assert_eq!(open(&mut receiver, earlier.seal(&last).unwrap()), Ok(false));
+    let mut later = sender(2);
+    assert_eq!(open(&mut receiver, &sealed(&mut later, NOW + 1)), Ok(true));
     assert_eq!(open(&mut receiver, &recording), Err(Rejection::Duplicate));
-    assert_eq!(open(&mut receiver, &sealed(&mut after, NOW + 1)), Ok(false));
+    assert_eq!(open(&mut receiver, &sealed(&mut later, NOW + 1)), Ok(false));
 }
 
 #[test]
-fn a_start_after_a_crash_takes_over_once_the_one_before_has_missed_its_turn() {
-    let (mut receiver, _crashed) = met();
-    let mut after = sender(2);
-    assert_eq!(open_at(&mut receiver, &sealed(&mut after, NOW + 1), 3125), Err(Rejection::Duplicate));
-    assert_eq!(open_at(&mut receiver, &sealed(&mut after, NOW + 1), 3126), Ok(true));
+fn after_a_crash_a_restarted_agent_takes_over_once_the_earlier_one_misses_a_report() {
+    let (mut receiver, _crashed) = after_first_contact();
+    let mut later = sender(2);
+    assert_eq!(open_at(&mut receiver, &sealed(&mut later, NOW + 1), 3125), Err(Rejection::Duplicate));
+    assert_eq!(open_at(&mut receiver, &sealed(&mut later, NOW + 1), 3126), Ok(true));
 }
 
 #[test]
-fn of_two_senders_with_one_guid_the_first_is_kept_and_the_other_shown() {
-    let (mut receiver, mut first) = met();
+fn of_two_senders_with_one_guid_the_first_is_kept_and_the_other_is_reported() {
+    let (mut receiver, mut first) = after_first_contact();
     let mut copy = sender(2);
-    let elsewhere = "192.0.2.2:6000".parse().unwrap();
+    let other_source = "192.0.2.2:6000".parse().unwrap();
     for turn in 1..10 {
-        let arrival = Arrival { source: elsewhere, ..at(turn * 2500) };
+        let arrival = Arrival { source: other_source, ..at(turn * 2500) };
         let rejected = receiver.open(&mut sealed(&mut copy, NOW + 1), &arrival).map(drop);
         assert_eq!(rejected, Err(Rejection::Duplicate));
         let mut datagram = sealed(&mut first, NOW);
         let accepted = receiver.open(&mut datagram, &at(turn * 2500 + 10)).unwrap();
-        assert_eq!(accepted.duplicate, Some(elsewhere));
+        assert_eq!(accepted.duplicate, Some(other_source));
     }
     let mut datagram = sealed(&mut first, NOW);
     let accepted = receiver.open(&mut datagram, &at(60_000)).unwrap();
-    assert_eq!(accepted.duplicate, None, "the copy has not been heard for long");
+    assert_eq!(accepted.duplicate, None, "the copy has been silent for long");
 }
 
 #[test]
-fn a_recording_of_an_earlier_start_is_told_from_a_copy_by_its_age() {
-    let (mut receiver, _sender) = met();
+fn a_recording_of_an_earlier_start_is_distinguished_from_a_copy_by_its_age() {
+    let (mut receiver, _sender) = after_first_contact();
     let mut earlier = sender(2);
     let report = |send_time| Report::new(NOW - 1, send_time, INTERVAL);
     assert_eq!(open(&mut receiver, earlier.seal(&report(NOW - 60_001)).unwrap()), Err(Rejection::Boot));
@@ -156,26 +156,26 @@ fn a_wrong_key_is_rejected() {
 }
 
 #[test]
-fn an_edge_that_holds_only_its_own_key_cannot_speak_for_another() {
+fn an_edge_that_holds_only_its_own_key_cannot_impersonate_another() {
     let other = EdgeId([8; 16]);
     let mut impostor = Sender::new(secret(1).edge_key(other), EDGE, [1; 16]);
     assert_eq!(open(&mut receiver(), &sealed(&mut impostor, NOW)), Err(Rejection::Signature));
 }
 
 #[test]
-fn a_secret_can_be_exchanged_while_edges_go_on() {
-    let (mut receiver, mut sender) = met();
-    receiver.set_ring([secret(1), secret(2)].into_iter().collect());
+fn a_secret_can_be_replaced_while_edges_report() {
+    let (mut receiver, mut sender) = after_first_contact();
+    receiver.set_keys([secret(1), secret(2)].into_iter().collect());
     assert_eq!(open(&mut receiver, &sealed(&mut sender, NOW)), Ok(false));
     let mut switched = Sender::new(secret(2).edge_key(EDGE), EDGE, [2; 16]);
     assert_eq!(open_at(&mut receiver, &sealed(&mut switched, NOW + 1), 5000), Ok(true));
-    receiver.set_ring([secret(2)].into_iter().collect());
+    receiver.set_keys([secret(2)].into_iter().collect());
     assert_eq!(open(&mut receiver, &sealed(&mut sender, NOW)), Err(Rejection::KeyId));
     assert_eq!(open(&mut receiver, &sealed(&mut switched, NOW + 1)), Ok(false));
 }
 
 #[test]
-fn a_clock_that_is_off_matters_only_at_first_contact() {
+fn clock_skew_matters_only_at_first_contact() {
     let (mut receiver, mut sender) = (receiver(), sender(1));
     let report = |send_time| Report::new(NOW, send_time, INTERVAL);
     let off = sender.seal(&report(NOW - 60_001)).unwrap().to_vec();
@@ -185,7 +185,7 @@ fn a_clock_that_is_off_matters_only_at_first_contact() {
 }
 
 #[test]
-fn a_recording_cannot_take_the_place_of_an_edge_that_is_not_confirmed() {
+fn a_recording_cannot_replace_an_unconfirmed_edge() {
     let (mut receiver, mut recorded) = (receiver(), sender(2));
     assert_eq!(open(&mut receiver, &sealed(&mut sender(1), NOW)), Err(Rejection::Unconfirmed));
     let an_hour_old = Report::new(NOW + 1, NOW - 3_600_000, INTERVAL);
@@ -195,7 +195,7 @@ fn a_recording_cannot_take_the_place_of_an_edge_that_is_not_confirmed() {
 }
 
 #[test]
-fn the_number_of_edges_is_limited_and_a_forgotten_one_makes_room() {
+fn the_number_of_edges_is_limited_and_forgetting_one_admits_another() {
     let mut receiver = with_limits(Limits { max_edges: 1, ..Limits::default() });
     let mut second = sender_of(EdgeId([8; 16]), 1);
     assert_eq!(open(&mut receiver, &sealed(&mut sender(1), NOW)), Err(Rejection::Unconfirmed));
@@ -205,7 +205,7 @@ fn the_number_of_edges_is_limited_and_a_forgotten_one_makes_room() {
 }
 
 #[test]
-fn an_edge_that_reports_once_and_never_again_keeps_nobody_out() {
+fn an_edge_that_reports_only_once_keeps_no_other_out() {
     let mut receiver = with_limits(Limits { max_edges: 1, ..Limits::default() });
     let mut second = sender_of(EdgeId([8; 16]), 1);
     assert_eq!(open_at(&mut receiver, &sealed(&mut sender(1), NOW), 0), Err(Rejection::Unconfirmed));
@@ -215,12 +215,12 @@ fn an_edge_that_reports_once_and_never_again_keeps_nobody_out() {
     assert_eq!(
         open_at(&mut receiver, &sealed(&mut sender(1), NOW), 60_000),
         Err(Rejection::Edges),
-        "a known one stays"
+        "a confirmed edge stays"
     );
 }
 
 #[test]
-fn unknown_salts_are_limited_and_edges_that_are_known_do_not_suffer() {
+fn unknown_salts_are_limited_without_affecting_known_edges() {
     let salts = SaltLimits { per_source: 1, total: 1000 };
     let mut receiver = with_limits(Limits { salts, ..Limits::default() });
     let mut known = sender(1);
@@ -233,11 +233,11 @@ fn unknown_salts_are_limited_and_edges_that_are_known_do_not_suffer() {
 }
 
 #[test]
-fn each_damage_has_its_reason() {
+fn each_kind_of_damage_has_its_reason() {
     let datagram = sealed(&mut sender(1), NOW);
-    let changed = |at: usize, to: u8| {
+    let changed = |offset: usize, to: u8| {
         let mut datagram = datagram.clone();
-        datagram[at] = to;
+        datagram[offset] = to;
         open(&mut receiver(), &datagram).unwrap_err()
     };
     assert_eq!(changed(0, b'w'), Rejection::Magic);
@@ -255,24 +255,24 @@ const COMMAND: Command = Command { id: 5, action: Action::Pause };
 
 fn acknowledge(receiver: &mut Receiver, length: usize) -> Vec<u8> {
     let mut output = [0; MAX_LENGTH];
-    receiver.acknowledge(EDGE, Some("lb1"), Some(COMMAND), length, &mut output).unwrap().to_vec()
+    receiver.acknowledge(EDGE, Some(Name::from_static("lb1")), Some(COMMAND), length, &mut output).unwrap().to_vec()
 }
 
 #[test]
-fn an_ack_says_which_report_it_answers_and_is_believed_once() {
-    let (mut receiver, mut sender) = met();
+fn an_ack_names_its_report_and_is_accepted_once() {
+    let (mut receiver, mut sender) = after_first_contact();
     let mut first = acknowledge(&mut receiver, 300);
     let replay = first.clone();
     let ack = sender.open_ack(&mut first).unwrap();
-    assert_eq!((ack.counter, ack.balancer, ack.command), (2, Some("lb1"), Some(COMMAND)));
+    assert_eq!((ack.counter, ack.balancer, ack.command), (2, Some(Name::from_static("lb1")), Some(COMMAND)));
     assert_eq!(sender.open_ack(&mut replay.clone()), Err(Rejection::Counter));
     open(&mut receiver, &sealed(&mut sender, NOW)).unwrap();
     assert!(sender.open_ack(&mut acknowledge(&mut receiver, 300)).is_ok());
 }
 
 #[test]
-fn an_ack_is_worth_nothing_to_another_start_another_edge_or_when_it_was_changed() {
-    let (mut receiver, mut sender) = met();
+fn an_ack_is_rejected_by_a_later_start_by_another_edge_and_if_it_was_changed() {
+    let (mut receiver, mut sender) = after_first_contact();
     let ack = acknowledge(&mut receiver, 300);
     let mut later = self::sender(2);
     for _ in 0..5 {
@@ -290,18 +290,18 @@ fn an_ack_is_worth_nothing_to_another_start_another_edge_or_when_it_was_changed(
 
 #[test]
 fn an_ack_is_never_longer_than_the_report() {
-    let (mut receiver, mut sender) = met();
+    let (mut receiver, mut sender) = after_first_contact();
     for length in 0..300 {
         let mut output = [0; MAX_LENGTH];
-        let ack = receiver.acknowledge(EDGE, Some("balancer-1"), Some(COMMAND), length, &mut output);
+        let ack = receiver.acknowledge(EDGE, Some(Name::from_static("balancer-1")), Some(COMMAND), length, &mut output);
         assert!(ack.is_none_or(|ack| ack.len() <= length), "{length}");
     }
-    // The shortest report that there is.
+    // The shortest report.
     let mut shortest = acknowledge(&mut receiver, sealed(&mut sender, NOW).len());
     assert!(sender.open_ack(&mut shortest).is_ok());
 }
 
-/// A datagram with this body, under keys that may differ from those of the sender with salt 1.
+/// A datagram with this body. Its keys may differ from those of the sender with salt 1.
 fn sealed_body(body: &[u8], counter: u64, encryption: &EdgeKey, signature: &EdgeKey) -> Vec<u8> {
     let salt = [1; 16];
     let keys = SessionKeys {
@@ -316,7 +316,7 @@ fn sealed_body(body: &[u8], counter: u64, encryption: &EdgeKey, signature: &Edge
 }
 
 #[test]
-fn a_right_signature_over_what_does_not_decrypt_is_rejected() {
+fn a_correct_signature_over_an_undecryptable_body_is_rejected() {
     let (right, wrong) = (secret(1).edge_key(EDGE), secret(2).edge_key(EDGE));
     assert_eq!(open(&mut receiver(), &sealed_body(&[0xa0], 1, &wrong, &right)), Err(Rejection::Decryption));
     assert_eq!(open(&mut receiver(), &sealed_body(&[0xa0], 1, &right, &wrong)), Err(Rejection::Signature));
@@ -325,12 +325,12 @@ fn a_right_signature_over_what_does_not_decrypt_is_rejected() {
 
 proptest! {
     #[test]
-    fn each_part_of_the_header_is_rejected_for_its_own_reason(at in 0_usize..12, byte in any::<u8>()) {
+    fn each_part_of_the_header_is_rejected_for_its_own_reason(offset in 0_usize..12, byte in any::<u8>()) {
         let whole = sealed(&mut sender(1), NOW);
-        prop_assume!(whole[at] != byte);
+        prop_assume!(whole[offset] != byte);
         let mut changed = whole;
-        changed[at] = byte;
-        let reason = match at {
+        changed[offset] = byte;
+        let reason = match offset {
             0..4 => Rejection::Magic,
             4 => Rejection::Version,
             5 => Rejection::Kind,
@@ -341,22 +341,22 @@ proptest! {
     }
 
     #[test]
-    fn any_length_but_a_reports_is_rejected_as_such(length in prop_oneof![0_usize..=100, 1201_usize..3000]) {
+    fn any_invalid_length_is_rejected_as_such(length in prop_oneof![0_usize..=100, 1201_usize..3000]) {
         let mut whole = sealed(&mut sender(1), NOW);
         whole.resize(length, 0);
         prop_assert_eq!(open(&mut receiver(), &whole), Err(Rejection::Length));
     }
 
     #[test]
-    fn any_body_is_a_report_or_rejected_as_none(body in proptest::collection::vec(any::<u8>(), 1..1100)) {
+    fn any_body_is_accepted_as_a_report_or_rejected(body in proptest::collection::vec(any::<u8>(), 1..1100)) {
         let key = secret(1).edge_key(EDGE);
-        let is_report = codec::decode(&body).is_ok_and(|report| report.send_time.abs_diff(NOW) <= 60_000);
+        let is_report = codec::decode_report(&body).is_ok_and(|report| report.send_time.abs_diff(NOW) <= 60_000);
         let rejection = open(&mut receiver(), &sealed_body(&body, 1, &key, &key)).unwrap_err();
         prop_assert!(is_report || matches!(rejection, Rejection::Body | Rejection::Skew), "{:?}", rejection);
     }
 
     #[test]
-    fn a_clock_is_believed_up_to_a_minute_off(ahead in any::<bool>(), off in 0_u64..200_000) {
+    fn a_clock_skew_of_up_to_a_minute_is_accepted(ahead in any::<bool>(), off in 0_u64..200_000) {
         let send_time = if ahead { NOW + off } else { NOW - off };
         let datagram = sender(1).seal(&Report::new(NOW, send_time, INTERVAL)).unwrap().to_vec();
         let expected = if off <= 60_000 { Rejection::Unconfirmed } else { Rejection::Skew };
@@ -364,10 +364,10 @@ proptest! {
     }
 
     #[test]
-    fn another_start_is_believed_only_when_it_is_later_and_the_one_before_is_silent(
+    fn a_restart_is_accepted_only_if_it_is_later_and_the_earlier_sender_is_silent(
         boot in NOW - 5..NOW + 5, silent in 0_u64..10_000, fresh in any::<bool>(),
     ) {
-        let (mut receiver, _sender) = met();
+        let (mut receiver, _sender) = after_first_contact();
         let send_time = if fresh { NOW } else { NOW - 100_000 };
         let datagram = sender(2).seal(&Report::new(boot, send_time, INTERVAL)).unwrap().to_vec();
         let expected = match (boot > NOW, silent > 3125) {
@@ -379,18 +379,18 @@ proptest! {
     }
 
     #[test]
-    fn as_many_edges_as_allowed_and_no_more_are_known(max_edges in 1_usize..20, tried in 1_u8..30) {
+    fn at_most_the_maximum_number_of_edges_is_remembered(max_edges in 1_usize..20, tried in 1_u8..30) {
         let mut receiver = with_limits(Limits { max_edges, ..Limits::default() });
-        let met = (0..tried).filter(|byte| {
-            let announced = open(&mut receiver, &sealed(&mut sender_of(EdgeId([*byte; 16]), 1), NOW));
-            announced == Err(Rejection::Unconfirmed)
+        let announced = (0..tried).filter(|byte| {
+            let outcome = open(&mut receiver, &sealed(&mut sender_of(EdgeId([*byte; 16]), 1), NOW));
+            outcome == Err(Rejection::Unconfirmed)
         });
-        prop_assert_eq!(met.count(), max_edges.min(tried.into()));
+        prop_assert_eq!(announced.count(), max_edges.min(tried.into()));
     }
 
     #[test]
     fn a_flipped_bit_anywhere_is_rejected_and_changes_nothing(bit in any::<prop::sample::Index>()) {
-        let (mut receiver, mut sender) = met();
+        let (mut receiver, mut sender) = after_first_contact();
         let whole = sealed(&mut sender, NOW);
         let mut damaged = whole.clone();
         let bit = bit.index(whole.len() * 8);
@@ -401,28 +401,28 @@ proptest! {
 
     #[test]
     fn a_truncated_datagram_is_rejected(length in any::<prop::sample::Index>()) {
-        let (mut receiver, mut sender) = met();
+        let (mut receiver, mut sender) = after_first_contact();
         let whole = sealed(&mut sender, NOW);
         prop_assert!(open(&mut receiver, &whole[..length.index(whole.len())]).is_err());
     }
 
     #[test]
     fn noise_is_rejected(noise in proptest::collection::vec(any::<u8>(), 0..1300)) {
-        let (mut receiver, mut sender) = met();
+        let (mut receiver, mut sender) = after_first_contact();
         prop_assert!(receiver.open(&mut noise.clone(), &at(0)).is_err());
         prop_assert!(sender.open_ack(&mut noise.clone()).is_err());
     }
 
     #[test]
-    fn whatever_order_datagrams_come_in_each_is_believed_once_at_most(
+    fn each_datagram_is_accepted_at_most_once_in_any_order(
         order in proptest::collection::vec(0_usize..20, 0..60),
     ) {
-        let (mut receiver, mut sender) = met();
+        let (mut receiver, mut sender) = after_first_contact();
         let datagrams: Vec<_> = (0..20).map(|_| sealed(&mut sender, NOW)).collect();
         let mut newest = None;
         for index in order {
-            let believed = open(&mut receiver, &datagrams[index]).is_ok();
-            prop_assert_eq!(believed, newest.is_none_or(|newest| index > newest));
+            let accepted = open(&mut receiver, &datagrams[index]).is_ok();
+            prop_assert_eq!(accepted, newest.is_none_or(|newest| index > newest));
             newest = newest.max(Some(index));
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use weir_protocol::report::{self, Capacity};
-use weir_protocol::{Host, Report};
+use weir_protocol::{Host, Name, Report};
 
 use crate::edge::Origin;
 use crate::load::weight;
@@ -67,14 +67,16 @@ impl Description {
             weight: weight(report),
             max_connections: Limit::new(report.capacity.connections),
             max_bits_per_second: Limit::new(report.capacity.bits_per_second),
-            zone: report.zone.map(Into::into),
-            zone_id: report.zone.and_then(|zone| settings.zones.id(zone)),
+            zone: report.zone.map(|zone| zone.as_str().into()),
+            zone_id: report.zone.and_then(|zone| settings.zones.id(zone.as_str())),
             origin,
         }
     }
 
     pub(super) fn capacity(&self) -> Capacity {
-        Capacity { connections: self.max_connections.value(), bits_per_second: self.max_bits_per_second.value() }
+        Capacity::UNLIMITED
+            .with_connections(self.max_connections.value())
+            .with_bits_per_second(self.max_bits_per_second.value())
     }
 
     /// Returns whether a report has this description. Allocates nothing.
@@ -87,7 +89,7 @@ impl Description {
             && self.origin == origin
             && weight(report).to_bits() == self.weight.to_bits()
             && report.capacity == self.capacity()
-            && report.zone == self.zone.as_deref()
+            && report.zone.map(Name::as_str) == self.zone.as_deref()
             && report.endpoints.len() == self.endpoints.len()
             && report.endpoints.iter().zip(&self.endpoints).all(|(theirs, ours)| ours.matches(theirs))
     }

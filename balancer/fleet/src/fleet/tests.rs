@@ -127,7 +127,7 @@ fn while_isolated_the_last_state_is_kept_until_a_report_arrives() {
 #[test]
 fn a_fleet_that_stops_is_no_sign_of_isolation() {
     let mut fleet = fleet();
-    let stopping = Report { status: Status::Stopping, ..report() };
+    let stopping = report().with(|report| report.status = Status::Stopping);
     for byte in 1..=5 {
         fleet.apply(id(byte), &stopping, SOURCE, at(0).into());
     }
@@ -155,7 +155,7 @@ fn only_edges_that_join_after_the_discovery_ramp_up() {
     fleet.apply(id(1), &report(), SOURCE, at(69_900).into());
     sweep(&mut fleet, at(70_000));
     for (status, ramps) in [(Status::Paused, false), (Status::Draining, false), (Status::Stopping, true)] {
-        let other = Report { status, ..report() };
+        let other = report().with(|report| report.status = status);
         fleet.apply(id(1), &other, SOURCE, at(71_000).into());
         fleet.apply(id(1), &report(), SOURCE, at(72_000).into());
         assert_eq!(is_ramping(&fleet, 1), ramps, "{status:?}");
@@ -186,7 +186,7 @@ fn a_new_snapshot_is_made_when_an_edge_becomes_full() {
 #[test]
 fn a_ramp_starts_when_the_edge_accepts_clients() {
     let mut fleet = fleet();
-    let starting = Report { status: Status::Paused, ..report() };
+    let starting = report().with(|report| report.status = Status::Paused);
     for milliseconds in (60_000..=120_000).step_by(2_500) {
         fleet.apply(id(1), &starting, SOURCE, at(milliseconds).into());
         sweep(&mut fleet, at(milliseconds + 100));
@@ -205,7 +205,7 @@ fn round_robin_continues_from_snapshot_to_snapshot() {
     for port in 1..=6 {
         for byte in 1..=3 {
             let mut changed = report();
-            changed.endpoints.push(weir_protocol::report::Endpoint { scheme: "http", host: None, port });
+            changed.endpoints.push(weir_protocol::report::Endpoint::new("http", port));
             fleet.apply(id(byte), &changed, SOURCE, at(0).into());
         }
         let snapshot = fleet.take_snapshot().unwrap();
@@ -260,7 +260,7 @@ fn each_protocol_has_a_mean_utilisation_of_its_edges() {
     let mut fleet = fleet_with(&FleetSettings { rules, ..FleetSettings::default() });
     for (byte, scheme, connections) in [(1, "http", 100), (2, "rtmp", 500)] {
         let mut special = report();
-        special.endpoints.push(weir_protocol::report::Endpoint { scheme, host: None, port: 1 });
+        special.endpoints.push(weir_protocol::report::Endpoint::new(scheme, 1));
         special.load.connections = Some(connections);
         special.capacity.connections = Some(1000);
         fleet.apply(id(byte), &special, SOURCE, at(0).into());

@@ -103,7 +103,7 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
-    use weir_protocol::{EdgeId, Report};
+    use weir_protocol::{EdgeId, Name, Report};
 
     use super::*;
     use crate::policy::Policy;
@@ -168,7 +168,7 @@ mod tests {
         let zones = Zones::new(vec![zone("eu", &["us"]), zone("us", &[]), zone("asia", &[])]).unwrap();
         let settings = FleetSettings { zones: Arc::new(zones), ..FleetSettings::default() };
         let reports = [("asia", 0), ("us", 10), ("eu", 600), ("eu", 500)]
-            .map(|(zone, load)| Report { zone: Some(zone), ..loaded(load) });
+            .map(|(zone, load)| loaded(load).with(|report| report.zone = Name::new(zone).ok()));
         let european = SelectionQuery { zone: Some(ZoneId::at(0)), ..SelectionQuery::default() };
         assert_eq!(ranked(&settings, &reports, &european), [id(4), id(3), id(2)]);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use weir_protocol::report::{Endpoint, Status};
-use weir_protocol::{EdgeId, Report};
+use weir_protocol::{EdgeId, Name, Report};
 
 use super::*;
 use crate::RedirectLimits;
@@ -91,7 +91,7 @@ fn the_nearest_limit_determines_the_utilisation() {
     wide.load.out_bits_per_second = Some(900_000_000);
     wide.capacity.bits_per_second = Some(1_000_000_000);
     let mut hot = loaded(10, 100);
-    hot.load.utilisations.push(("gpu", 0.8));
+    hot.load.utilisations.push((Name::from_static("gpu"), 0.8));
     assert_eq!(Balancer::new(FleetSettings::default(), &[wide.clone(), hot.clone(), loaded(70, 100)]).assign(), 3);
     assert_eq!(Balancer::new(by(Policy::LeastConnections), &[wide.clone(), loaded(70, 100)]).assign(), 1);
     let mut idle = loaded(70, 100);
@@ -183,9 +183,9 @@ fn a_refusal_says_why_no_edge_could_be_chosen() {
     let mut paused = report();
     paused.status = Status::Paused;
     let mut rtmp_only = report();
-    rtmp_only.endpoints.push(Endpoint { scheme: "rtmp", host: None, port: 1935 });
+    rtmp_only.endpoints.push(Endpoint::new("rtmp", 1935));
     let mut american = report();
-    american.zone = Some("us");
+    american.zone = Name::new("us").ok();
     let any_client = SelectionQuery::default();
     assert_eq!(refusal(&[], &any_client), Refusal::NoEdge);
     assert_eq!(refusal(&[paused], &any_client), Refusal::NoneAvailable);
@@ -204,7 +204,9 @@ fn zone(name: &str, spill: &[&str]) -> ZoneDefinition {
 fn a_client_stays_in_its_zone_or_spills_in_the_configured_order() {
     let zones = Zones::new(vec![zone("eu", &["us", "*"]), zone("us", &["*"]), zone("asia", &[])]).unwrap();
     let settings = FleetSettings { zones: Arc::new(zones), ..FleetSettings::default() };
-    let edge = |zone, connections| Report { zone, ..loaded(connections, 100) };
+    let edge = |zone: Option<_>, connections| {
+        loaded(connections, 100).with(|report| report.zone = zone.map(Name::from_static))
+    };
     let european = SelectionQuery { zone: Some(ZoneId::at(0)), ..SelectionQuery::default() };
     let pick = |edges: &[Report<'_>]| Balancer::new(settings.clone(), edges).assign_for(&european, at(0));
     assert_eq!(pick(&[edge(Some("us"), 0), edge(Some("eu"), 90)]), Ok((2, Reason::Policy)));
@@ -262,7 +264,7 @@ fn an_edge_that_named_a_disallowed_host_gets_no_clients_by_affinity_either() {
     let redirect_limits = RedirectLimits { hosts: vec!["example".to_owned()], networks: Vec::new() };
     let rules = Rules { affinity: true, ..Rules::default() };
     let settings = FleetSettings { redirect_limits, rules, ..FleetSettings::default() };
-    let with_host = |host| Report { redirect: weir_protocol::Host::new(host).ok(), ..loaded(1, 1000) };
+    let with_host = |host| loaded(1, 1000).with(|report| report.redirect = weir_protocol::Host::new(host).ok());
     let mut balancer = Balancer::new(settings, &[with_host("evil.test"), with_host("edge.example")]);
     balancer.snapshot.pools.distinct().for_each(|pool| pool.set_utilisation(0.5, 0.5));
     balancer.selector.record_stream(7, 0, at(0));
@@ -277,7 +279,7 @@ fn a_client_stays_in_its_zone_even_when_every_edge_is_full() {
     let rules = Rules { when_full: WhenFull::BestEffort, ..Rules::default() };
     let settings = FleetSettings { zones: Arc::new(zones), rules, ..FleetSettings::default() };
     let european = SelectionQuery { zone: Some(ZoneId::at(0)), ..SelectionQuery::default() };
-    let edge = |zone, connections| Report { zone: Some(zone), ..loaded(connections, 100) };
+    let edge = |zone, connections| loaded(connections, 100).with(|report| report.zone = Name::new(zone).ok());
     let mut balancer = Balancer::new(settings.clone(), &[edge("us", 0), edge("eu", 100)]);
     assert_eq!(balancer.assign_for(&european, at(0)), Ok((2, Reason::BestEffort)));
     let strict = FleetSettings { rules: Rules::default(), ..settings };
@@ -320,9 +322,9 @@ fn fleets() -> impl Strategy<Value = Vec<(Report<'static>, bool)>> {
         let make = |(status, connections, zone, scheme, is_foreign): (u8, u64, usize, usize, bool)| {
             let mut report = loaded(connections, 100);
             report.status = Status::try_from(status).unwrap();
-            report.zone = [None, Some("home"), Some("away")][zone];
+            report.zone = [None, Some("home"), Some("away")][zone].map(Name::from_static);
             if let Some(scheme) = ["http", "https", "rtmp"].get(scheme) {
-                report.endpoints.push(Endpoint { scheme, host: None, port: 1 });
+                report.endpoints.push(Endpoint::new(scheme, 1));
             }
             report.redirect = weir_protocol::Host::new(if is_foreign { "edge.elsewhere" } else { "edge.example" }).ok();
             let is_eligible = status == 0 && connections < 100 && zone != 2 && scheme != 2 && !is_foreign;

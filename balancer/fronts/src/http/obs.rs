@@ -258,8 +258,7 @@ mod tests {
     fn edge(endpoints: &[(&'static str, u16)]) -> Report<'static> {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
-        report.endpoints =
-            endpoints.iter().map(|(scheme, port)| Reported { scheme, host: None, port: *port }).collect();
+        report.endpoints = endpoints.iter().map(|(scheme, port)| Reported::new(scheme, *port)).collect();
         report
     }
 

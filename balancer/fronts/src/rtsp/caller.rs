@@ -320,7 +320,7 @@ mod tests {
     fn a_player_over_tls_is_relayed_to_an_edge_without() {
         let mut report = report();
         report.redirect = Host::new("edge1").ok();
-        report.endpoints.push(weir_protocol::report::Endpoint { scheme: "rtsp", host: None, port: 8554 });
+        report.endpoints.push(weir_protocol::report::Endpoint::new("rtsp", 8554));
         let front = front(&[report], ServerInfo::Off);
         let mut caller = Caller::new(&front, Client { is_secure: true, ..CLIENT });
         let said = request("DESCRIBE", "rtsps://lb/live/x", "User-Agent: Lavf59.27.100\r\n");

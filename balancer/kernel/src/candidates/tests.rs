@@ -149,7 +149,7 @@ fn a_configured_server_has_the_load_of_the_edge_that_has_its_address() {
 #[test]
 fn edges_are_chosen_by_zone_protocol_and_family() {
     let mut european = edge("10.0.0.1");
-    european.zone = Some("eu");
+    european.zone = weir_protocol::Name::new("eu").ok();
     let six = edge("2001:db8::1");
     let reports = [european, edge("10.0.0.2"), six];
     let chosen =

@@ -12,7 +12,7 @@ fn named(redirect: &str, load: u64, status: Status) -> Report<'_> {
     report.redirect = Host::new(redirect).ok();
     report.load.connections = Some(load);
     report.status = status;
-    report.endpoints.push(Endpoint { scheme: "http", host: None, port: 8080 });
+    report.endpoints.push(Endpoint::new("http", 8080));
     report
 }
 

@@ -277,7 +277,7 @@ async fn an_edge_with_the_certificate_of_another_is_not_believed() {
 #[tokio::test]
 async fn an_edge_that_only_tunnels_is_not_taken_for_one_that_does_not() {
     let (listener, mut report) = edge().await;
-    report.endpoints.insert(0, weir_protocol::report::Endpoint { scheme: "rtmpt", host: None, port: 1 });
+    report.endpoints.insert(0, weir_protocol::report::Endpoint::new("rtmpt", 1));
     let front = front(&[report], Settings::default());
     connected(&front, HERE).await.unwrap();
     listener.accept().await.unwrap();

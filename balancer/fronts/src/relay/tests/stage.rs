@@ -32,7 +32,7 @@ pub(super) fn relay(settings: settings::Relay) -> Relay {
 pub(super) fn edge_at(scheme: &'static str, host: &'static str, port: u16) -> Report<'static> {
     let mut report = report();
     report.redirect = Host::new(host).ok();
-    report.endpoints.push(Endpoint { scheme, host: None, port });
+    report.endpoints.push(Endpoint::new(scheme, port));
     report
 }
 
