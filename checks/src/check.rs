@@ -1,7 +1,7 @@
-//! `[kernel.service.check]`: how it is found out whether a server works.
+//! `[kernel.service.check]`: how a server is checked.
 
 mod codes;
-pub mod written;
+pub mod section;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -10,132 +10,132 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use codes::Codes;
-pub use written::{Kind, Written, WrongCheck};
+pub use section::{CheckError, CheckSection, ProbeKind};
 
-/// How it is found out whether a server works. [`Written`] has the keys, what they mean and their ranges.
+/// How a server is checked. [`CheckSection`] documents the keys and their ranges.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "CheckSection")]
 pub struct Check {
-    /// What the server is asked.
-    pub question: Question,
-    /// The port that is asked; when there is none, the service's first of this protocol.
+    /// The probe to send.
+    pub probe: Probe,
+    /// Port to probe; `None` for the service's first port of the probe's protocol.
     pub port: Option<NonZeroU16>,
-    /// How long after a good answer the next question is asked.
+    /// Time between two probes while the server is up and its last probe succeeded.
     pub interval: Duration,
-    /// The same while the server is not known to work; at most `interval`.
+    /// Time between two probes otherwise; at most `interval`.
     pub fast_interval: Duration,
-    /// How long one question may take in all.
+    /// Time limit for a whole probe.
     pub timeout: Duration,
-    /// So many good answers in a row bring a server up again, 1 to 100.
+    /// Consecutive successes that bring a server up that was down, 1 to 100.
     pub rise: usize,
-    /// So many failures in a row take it down, 1 to 100.
+    /// Consecutive failures that take a server down, 1 to 100.
     pub fall: usize,
-    /// Whether the server is asked through the virtual address, in the place of its own.
+    /// Whether to probe the virtual address instead of the server's own address.
     pub through_address: bool,
-    /// The addresses that it is asked from then; the first that this director has counts.
+    /// Source addresses for `through_address`; the first that this director has is used.
     pub source: Vec<IpAddr>,
 }
 
-/// What a server is asked.
+/// What a probe does, and which outcome is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Nothing: it is taken to work.
-    Nothing,
-    /// To take a connection.
+pub enum Probe {
+    /// Nothing: the server is considered up.
+    None,
+    /// Connects over TCP.
     Tcp {
-        /// To agree on TLS, too.
+        /// TLS settings, to complete a TLS handshake as well.
         tls: Option<Tls>,
-        /// What is said over it.
+        /// Text to send and to expect on the connection.
         exchange: Exchange,
     },
-    /// Not to refuse a datagram.
+    /// Sends a datagram, which must not be refused (ICMP).
     Udp(Exchange),
-    /// For its options, or to describe a presentation.
+    /// Sends an RTSP request: OPTIONS, or DESCRIBE when there is a path.
     Rtsp {
-        /// Over TLS.
+        /// TLS settings, for RTSP over TLS.
         tls: Option<Tls>,
-        /// What is asked for. Without a path it is the server's options.
-        request: Request,
+        /// The request, and the responses that count as success.
+        request: ProbeRequest,
     },
-    /// To let a page be had.
+    /// Sends an HTTP GET request.
     Http {
-        /// Over TLS.
+        /// TLS settings, for HTTPS.
         tls: Option<Tls>,
-        /// What is asked for.
-        request: Request,
+        /// The request, and the responses that count as success.
+        request: ProbeRequest,
     },
-    /// To shake hands.
+    /// Performs the RTMP handshake.
     Rtmp {
-        /// Over TLS.
+        /// TLS settings, for RTMP over TLS.
         tls: Option<Tls>,
     },
-    /// Nothing: a program asks it.
-    Exec(Command),
+    /// Runs a program that checks the server.
+    Exec(Program),
 }
 
-/// How TLS is agreed on.
+/// TLS settings of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// The name that the server is told, and that its certificate must have; without one, its address.
+    /// Server name (SNI), for which the certificate must be valid; `None` for the server's address.
     pub host: Option<String>,
-    /// Whether the certificate must be valid. It is shown to browsers, so it must be one that they believe.
+    /// Whether to verify the certificate, against the root certificates that browsers trust.
     pub verify: bool,
 }
 
-/// What is said without a protocol.
+/// Text that is sent and expected without any protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// What is sent.
+    /// Text to send.
     pub send: Option<String>,
-    /// What the answer must contain. Without it none is awaited.
+    /// Text that the response must contain; without it, no response is required.
     pub receive: Option<String>,
 }
 
-/// What is asked for over HTTP or RTSP.
+/// An HTTP or RTSP request, and the responses that count as success.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    /// The path with its query, from the slash on.
+pub struct ProbeRequest {
+    /// Absolute path with its query.
     pub path: Option<String>,
-    /// The name that the server is asked by; without one, its address.
+    /// Host name in the request; `None` for the server's address.
     pub host: Option<String>,
-    /// Which answers are good.
+    /// Accepted status codes.
     pub codes: Codes,
-    /// What the body must contain.
+    /// Text that the body must contain.
     pub receive: Option<String>,
 }
 
-/// A program and its arguments.
+/// A program that checks a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Its absolute path.
-    pub program: String,
-    /// In each, `{address}` and `{port}` stand for those of the server.
+pub struct Program {
+    /// Absolute path of the program.
+    pub path: String,
+    /// Its arguments, in which `{address}` and `{port}` stand for those of the server.
     pub arguments: Vec<String>,
 }
 
-impl Question {
-    /// Its kind, as it stands in the configuration.
+impl Probe {
+    /// The probe's kind, as in the configuration.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ProbeKind {
         match self {
-            Self::Nothing => Kind::None,
-            Self::Tcp { .. } => Kind::Tcp,
-            Self::Udp(_) => Kind::Udp,
-            Self::Rtsp { .. } => Kind::Rtsp,
-            Self::Http { .. } => Kind::Http,
-            Self::Rtmp { .. } => Kind::Rtmp,
-            Self::Exec(_) => Kind::Exec,
+            Self::None => ProbeKind::None,
+            Self::Tcp { .. } => ProbeKind::Tcp,
+            Self::Udp(_) => ProbeKind::Udp,
+            Self::Rtsp { .. } => ProbeKind::Rtsp,
+            Self::Http { .. } => ProbeKind::Http,
+            Self::Rtmp { .. } => ProbeKind::Rtmp,
+            Self::Exec(_) => ProbeKind::Exec,
         }
     }
 }
 
-/// Whether the server takes connections, asked at the pace of the defaults.
+/// A TCP connection at the default intervals.
 impl Default for Check {
     fn default() -> Self {
-        let Written { interval, fast_interval, timeout, rise, fall, .. } = Written::default();
-        let question = Question::Tcp { tls: None, exchange: Exchange::default() };
+        let CheckSection { interval, fast_interval, timeout, rise, fall, .. } = CheckSection::default();
+        let probe = Probe::Tcp { tls: None, exchange: Exchange::default() };
         let (port, through_address, source) = (None, false, Vec::new());
-        Self { question, port, interval, fast_interval, timeout, rise, fall, through_address, source }
+        Self { probe, port, interval, fast_interval, timeout, rise, fall, through_address, source }
     }
 }
 

@@ -1,77 +1,77 @@
-//! Why a server has not answered as it should.
+//! Why a probe failed.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 
 use rustix::io::Errno;
 
-/// Why a server has not answered as it should.
+/// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Nobody listens: it refuses the connection, or the datagram.
-    #[error("nobody listens at its port")]
+    /// The server refused the connection or the datagram: no process listens on the port.
+    #[error("connection refused")]
     Refused,
-    /// It cannot be connected to otherwise, or the connection breaks.
+    /// The connection could not be established for another reason, or it broke.
     #[error("{0}")]
     Connect(String),
-    /// It does not do in time what was awaited.
-    #[error("{0} in time")]
-    Timeout(Awaited),
-    /// It does not agree on TLS, or its certificate is not valid.
+    /// The probe exceeded its time limit in this phase.
+    #[error("timed out {0}")]
+    Timeout(Phase),
+    /// The TLS handshake failed, or the certificate is not valid.
     #[error("tls: {0}")]
     Tls(String),
-    /// It ends the connection before it has answered.
-    #[error("it closes the connection without an answer")]
+    /// The server closed the connection before the response was complete.
+    #[error("connection closed before the response")]
     Closed,
-    /// What it says is not in the protocol that it was asked in.
-    #[error("its answer is no {0}")]
+    /// The response is not valid in the protocol of the probe.
+    #[error("response is not valid {0}")]
     Malformed(&'static str),
-    /// It answers with a code that is not good.
-    #[error("it answers with {0}")]
+    /// The response has a status code that is not accepted.
+    #[error("unexpected status code {0}")]
     Status(u16),
-    /// It answers, but not what the answer must contain.
-    #[error("its answer does not contain what is awaited")]
+    /// The response does not contain the expected text.
+    #[error("response does not contain the expected text")]
     Content,
-    /// The program that asks it says that it does not work.
+    /// The program exited with a code other than 0; the text is its own reason.
     #[error("{0}")]
     Exit(String),
-    /// It does not answer as it should at a virtual address that it was asked through.
+    /// The probe of a virtual address failed.
     #[error("through {0}: {1}")]
     Through(IpAddr, Box<Self>),
-    /// It could not be asked, for a reason that lies here: nothing is known of the server.
-    #[error("it cannot be asked: {0}")]
-    Ours(String),
+    /// The probe could not run for a local reason. The server's state is unknown.
+    #[error("{0}")]
+    Local(String),
 }
 
-/// What has not come in time.
+/// The phase of a probe that exceeded the time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Awaited {
-    /// A TCP connection.
-    #[error("it takes no connection")]
-    Connection,
-    /// The end of the TLS handshake.
-    #[error("it does not agree on TLS")]
+pub enum Phase {
+    /// Establishing the TCP connection.
+    #[error("while connecting")]
+    Connect,
+    /// The TLS handshake.
+    #[error("during the TLS handshake")]
     Tls,
-    /// An answer, or the rest of it.
-    #[error("it does not answer")]
-    Answer,
-    /// The end of the program that asks it.
-    #[error("the program does not end")]
+    /// Waiting for the response, or for the rest of it.
+    #[error("waiting for the response")]
+    Response,
+    /// Waiting for the program to exit.
+    #[error("waiting for the program to exit")]
     Exit,
 }
 
 impl Failure {
-    /// Whether the reason lies here, so that nothing is known of the server.
+    /// Returns whether the reason is local, so that the probe says nothing about the server.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         match self {
-            Self::Ours(_) => true,
-            Self::Through(_, failure) => failure.is_ours(),
+            Self::Local(_) => true,
+            Self::Through(_, failure) => failure.is_local(),
             _ => false,
         }
     }
 
-    /// The same, of a server that was asked through this virtual address.
+    /// Adds the virtual address that was probed.
     #[must_use]
     pub fn through(self, address: IpAddr) -> Self {
         Self::Through(address, Box::new(self))
@@ -90,18 +90,18 @@ impl Failure {
             Self::Status(_) => "status",
             Self::Content => "content",
             Self::Exit(_) => "exit",
-            Self::Ours(_) => "ours",
+            Self::Local(_) => "local",
             Self::Through(_, failure) => failure.reason(),
         }
     }
 
-    /// Something could not be done that no server has a part in.
-    pub(super) fn ours(what: &str, error: &io::Error) -> Self {
-        Self::Ours(format!("{what}: {error}"))
+    /// A local failure of the operation `what`.
+    pub(super) fn local(what: &str, error: &io::Error) -> Self {
+        Self::Local(format!("{what}: {error}"))
     }
 }
 
-/// A connection that could not be made, or broke.
+/// An error on a connection to the server.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -110,7 +110,7 @@ impl From<io::Error> for Failure {
             _ => {}
         }
         match error.raw_os_error().map(Errno::from_raw_os_error) {
-            // No file descriptor, port, memory or right.
+            // A lack of file descriptors, ports, memory or permissions.
             Some(
                 Errno::MFILE
                 | Errno::NFILE
@@ -121,7 +121,7 @@ impl From<io::Error> for Failure {
                 | Errno::ACCESS
                 | Errno::AFNOSUPPORT
                 | Errno::INVAL,
-            ) => Self::Ours(error.to_string()),
+            ) => Self::Local(error.to_string()),
             _ => Self::Connect(error.to_string()),
         }
     }

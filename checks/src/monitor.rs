@@ -1,23 +1,23 @@
-//! From answers and failures to a verdict, and when to ask next. Pure: time and randomness are arguments.
+//! Turns the outcomes of probes into a verdict, and schedules the next probe. Pure: time and randomness are arguments.
 
 use std::time::Duration;
 
 use crate::Check;
 use crate::Failure;
 
-/// The share by which an interval is longer or shorter, at random. Without it, servers that were once checked at the same
-/// moment would be for ever, as after a start or an outage.
+/// Random deviation of an interval, as a share of it. Without it, servers that were probed at the same moment once, as
+/// after a start or an outage, would stay in step.
 const JITTER: f64 = 0.1;
 
-/// What is known of a server.
+/// What the checks say about a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing yet: it has not answered, and not failed often enough.
+    /// Not known yet: no probe has succeeded, and fewer than `fall` have failed.
     #[default]
     Unknown,
-    /// It works.
+    /// The server is up.
     Up,
-    /// It does not, for this reason, which is the one of the failure that took it down or of a later one.
+    /// The server is down, with the reason of the latest failure.
     Down(Failure),
 }
 
@@ -29,57 +29,56 @@ pub struct Monitor {
     rise: usize,
     fall: usize,
     verdict: Verdict,
-    /// So many outcomes in a row that speak against the verdict; failures, when nothing is known yet.
-    against: usize,
-    /// When the next question is due, by the clock of the caller.
+    /// Consecutive outcomes that contradict the verdict; failures while the verdict is unknown.
+    contradictions: usize,
+    /// When the next probe is due, on the caller's clock.
     due: Duration,
     random: fastrand::Rng,
 }
 
 impl Monitor {
-    /// Of a server that nothing is known of. Monitors with different seeds do not ask in one moment.
+    /// Creates a monitor with an unknown verdict. Different seeds spread the probes of different servers.
     #[must_use]
     pub fn new(check: &Check, seed: u64) -> Self {
         let Check { interval, fast_interval, rise, fall, .. } = *check;
         let mut random = fastrand::Rng::with_seed(seed);
-        // All start in one moment, so the first questions are spread as wide as may be without a long wait.
+        // All monitors start at the same moment: spread the first probes over one fast interval.
         let due = fast_interval.mul_f64(random.f64());
-        Self { interval, fast_interval, rise, fall, verdict: Verdict::Unknown, against: 0, due, random }
+        Self { interval, fast_interval, rise, fall, verdict: Verdict::Unknown, contradictions: 0, due, random }
     }
 
-    /// The same, of a server that is first asked from `now` on.
+    /// Starts the schedule at `now` instead of 0.
     #[must_use]
     pub fn starting(self, now: Duration) -> Self {
         Self { due: now + self.due, ..self }
     }
 
-    /// When the server is to be asked.
+    /// When the next probe is due.
     #[must_use]
     pub fn next_due(&self) -> Duration {
         self.due
     }
 
-    /// What is known of the server.
+    /// The current verdict.
     #[must_use]
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// The server was asked, and this came of it by `now`. Returns the verdict if it has changed to or from [`Verdict::Up`];
-    /// a server that is down for another reason than before is no news.
+    /// Records the outcome of a probe that ended at `now`. Returns the verdict if it changed to or from [`Verdict::Up`]; a
+    /// new reason for a server that is already down is not a change.
     ///
-    /// A server that nothing was known of is up with its first answer: at the start of a service clients wait for it.
-    /// But it is down after `fall` failures only: at a restart a server that works must not be lost with one packet. A
-    /// failure that is ours says nothing about the server, and changes nothing.
+    /// A server with an unknown verdict is up after its first success, since clients wait for it when a service starts. It is
+    /// down only after `fall` failures, so that a restart of the balancer does not lose a working server to one lost packet.
+    /// A local failure says nothing about the server and changes nothing.
     pub fn record(&mut self, now: Duration, outcome: Result<(), Failure>) -> Option<Verdict> {
         let changed = match outcome {
-            Err(failure) if failure.is_ours() => false,
+            Err(failure) if failure.is_local() => false,
             Ok(()) => self.succeeded(),
             Err(failure) => self.failed(failure),
         };
         let interval = if self.is_settled() { self.interval } else { self.fast_interval };
-        // Counted from when it was to be asked, so that a server that does not answer is not asked more seldom by its
-        // time limit.
+        // Counted from when the probe was due, so that a time-out does not lengthen the interval.
         self.due = now.max(self.due + self.jittered(interval));
         changed.then(|| self.verdict.clone())
     }
@@ -87,13 +86,13 @@ impl Monitor {
     fn succeeded(&mut self) -> bool {
         match self.verdict {
             Verdict::Up => {
-                self.against = 0;
+                self.contradictions = 0;
                 false
             }
-            Verdict::Unknown => self.judge(Verdict::Up),
+            Verdict::Unknown => self.change_to(Verdict::Up),
             Verdict::Down(_) => {
-                self.against += 1;
-                self.against >= self.rise && self.judge(Verdict::Up)
+                self.contradictions += 1;
+                self.contradictions >= self.rise && self.change_to(Verdict::Up)
             }
         }
     }
@@ -101,22 +100,22 @@ impl Monitor {
     fn failed(&mut self, failure: Failure) -> bool {
         if let Verdict::Down(reason) = &mut self.verdict {
             *reason = failure;
-            self.against = 0;
+            self.contradictions = 0;
             return false;
         }
-        self.against += 1;
-        self.against >= self.fall && self.judge(Verdict::Down(failure))
+        self.contradictions += 1;
+        self.contradictions >= self.fall && self.change_to(Verdict::Down(failure))
     }
 
-    fn judge(&mut self, verdict: Verdict) -> bool {
+    fn change_to(&mut self, verdict: Verdict) -> bool {
         self.verdict = verdict;
-        self.against = 0;
+        self.contradictions = 0;
         true
     }
 
-    /// Whether there is no hurry: it works, and the last answer was good.
+    /// Returns whether the server is up and its last probe succeeded.
     fn is_settled(&self) -> bool {
-        self.verdict == Verdict::Up && self.against == 0
+        self.verdict == Verdict::Up && self.contradictions == 0
     }
 
     fn jittered(&mut self, interval: Duration) -> Duration {

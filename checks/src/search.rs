@@ -1,29 +1,29 @@
-//! A text in an answer that comes in pieces.
+//! Searches a response that arrives in pieces for a text.
 
-/// So much of an answer is looked at, in bytes: a server may send one without end.
-pub const MOST: usize = 65_536;
+/// Number of bytes of a response that are searched, since a server may send an endless one.
+pub const MAX_SEARCHED: usize = 65_536;
 
-/// Looks for a text in an answer.
+/// Searches a response for a text.
 #[derive(Clone, Debug)]
 pub struct Search<'t> {
     text: &'t [u8],
-    /// The end of what came before, in which the text may begin; shorter than the text.
+    /// End of the previous pieces, in which the text may begin; shorter than the text.
     tail: Vec<u8>,
-    /// So many bytes have come.
+    /// Number of bytes searched so far.
     seen: usize,
     found: bool,
 }
 
 impl<'t> Search<'t> {
-    /// Looks for this text; an empty one is found at once.
+    /// Starts a search for `text`. An empty text is found at once.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
         Self { text: text.as_bytes(), tail: Vec::new(), seen: 0, found: text.is_empty() }
     }
 
-    /// Looks at the next piece, as far as it is within [`MOST`]; whether the text has been found, now or before.
+    /// Searches the next piece, up to [`MAX_SEARCHED`] bytes in total. Returns whether the text has been found so far.
     pub fn push(&mut self, piece: &[u8]) -> bool {
-        let piece = &piece[..piece.len().min(MOST - self.seen)];
+        let piece = &piece[..piece.len().min(MAX_SEARCHED - self.seen)];
         self.seen += piece.len();
         if !self.found {
             self.tail.extend_from_slice(piece);
@@ -34,10 +34,10 @@ impl<'t> Search<'t> {
         self.found
     }
 
-    /// Whether no more is looked at.
+    /// Returns whether further pieces make no difference.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.found || self.seen == MOST
+        self.found || self.seen == MAX_SEARCHED
     }
 }
 
@@ -48,21 +48,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_looked_at_than_there_may_be() {
+    fn only_the_first_bytes_are_searched() {
         let mut search = Search::new("end");
-        assert!(!search.push(&vec![b' '; MOST - 2]));
+        assert!(!search.push(&vec![b' '; MAX_SEARCHED - 2]));
         assert!(!search.is_over());
-        assert!(!search.push(b"end"), "its last byte is beyond");
+        assert!(!search.push(b"end"), "its last byte is beyond the limit");
         assert!(search.is_over());
         assert!(!search.push(b"end"));
         let mut search = Search::new("end");
-        search.push(&vec![b' '; MOST - 3]);
+        search.push(&vec![b' '; MAX_SEARCHED - 3]);
         assert!(search.push(b"end"));
     }
 
     proptest! {
         #[test]
-        fn pieces_do_not_matter(text in "[ab]{0,4}", answer in "[ab]{0,30}", sizes in proptest::collection::vec(1_usize..5, 1..5)) {
+        fn the_pieces_make_no_difference(text in "[ab]{0,4}", answer in "[ab]{0,30}", sizes in proptest::collection::vec(1_usize..5, 1..5)) {
             let mut search = Search::new(&text);
             let mut sizes = sizes.iter().cycle();
             let mut rest = answer.as_bytes();

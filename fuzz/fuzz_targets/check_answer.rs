@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_checks::answer::{MAX_HEAD, read};
-use weir_checks::search::{MOST, Search};
+use weir_checks::rtsp_response::{MAX_HEAD, parse};
+use weir_checks::search::{MAX_SEARCHED, Search};
 use weir_fuzz::script::pieces;
 
 fuzz_target!(|input: &[u8]| {
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     let mut end = 0;
     for piece in pieces.clone() {
         end += piece.len();
-        let answer = read(&stream[..end]);
+        let answer = parse(&stream[..end]);
         assert!(before == Ok(None) || answer == before, "a decision does not stand");
         before = answer;
     }
@@ -20,12 +20,12 @@ fuzz_target!(|input: &[u8]| {
         Ok(None) => {
             let mut endless = stream.to_vec();
             endless.resize(MAX_HEAD.max(stream.len()), stream.last().copied().unwrap_or(b'x'));
-            assert_ne!(read(&endless), Ok(None), "no end to it");
+            assert_ne!(parse(&endless), Ok(None), "no end to it");
         }
         Ok(Some(answer)) => {
             assert!(answer.length <= stream.len().min(MAX_HEAD), "longer than what there is");
-            assert_eq!(read(&stream[..answer.length]), before, "it depends on what follows");
-            assert_eq!(read(&stream[..answer.length - 1]), Ok(None), "it ended earlier");
+            assert_eq!(parse(&stream[..answer.length]), before, "it depends on what follows");
+            assert_eq!(parse(&stream[..answer.length - 1]), Ok(None), "it ended earlier");
             assert!((100..=999).contains(&answer.code), "no code");
         }
         Err(_) => {}
@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
         found = search.push(piece);
     }
     let answer = &stream[text.len()..];
-    let window = &answer[..answer.len().min(MOST)];
+    let window = &answer[..answer.len().min(MAX_SEARCHED)];
     let expected = !answer.is_empty() && window.windows(text.len()).any(|window| window == text.as_bytes());
     assert_eq!(found, expected, "pieces matter");
 });

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use weir_kernel::model::{Installed, ServiceKey};
 use weir_kernel::netlink::ipvs::{daemon, destination, service, settings};
 use weir_kernel::netlink::{generic, nftables, route};
-use weir_program::netlink::{Answer, Message, Messages, Request, addresses};
+use weir_program::netlink::{Reply, Message, Messages, Request, addresses};
 
 /// The number of IPVS's family in the corpus.
 const IPVS: u16 = 31;
@@ -14,7 +14,7 @@ fuzz_target!(|datagram: &[u8]| {
     let mut reading = nftables::reading::Reading::default();
     for message in Messages(datagram) {
         let Ok(message) = message else { break };
-        let Ok(Answer::Data(message)) = Answer::of(message) else { continue };
+        let Ok(Reply::Data(message)) = Reply::of(message) else { continue };
         let _ = generic::read_family(message);
         let _ = settings::read_version(message, IPVS);
         let _ = (route::read_route(message), addresses::read(message));

@@ -12,7 +12,7 @@ fn failed() -> Result<(), Failure> {
     Err(Failure::Refused)
 }
 
-/// What each of these outcomes changes, `+` and `-` for answers and failures, `.` for failures of ours.
+/// The change after each outcome: `+` for a success, `-` for a failure, `.` for a local failure.
 fn changes(outcomes: &str) -> Vec<Option<Verdict>> {
     let mut monitor = Monitor::new(&check(), 1);
     let mut record = |outcome| {
@@ -22,7 +22,7 @@ fn changes(outcomes: &str) -> Vec<Option<Verdict>> {
             match outcome {
                 '+' => Ok(()),
                 '-' => failed(),
-                _ => Err(Failure::Ours("no file descriptor".to_owned())),
+                _ => Err(Failure::Local("no file descriptor".to_owned())),
             },
         )
     };
@@ -33,7 +33,7 @@ const UP: Option<Verdict> = Some(Verdict::Up);
 const DOWN: Option<Verdict> = Some(Verdict::Down(Failure::Refused));
 
 #[test]
-fn it_takes_failures_in_a_row_to_be_down_and_answers_in_a_row_to_be_up_again() {
+fn consecutive_failures_take_a_server_down_and_consecutive_successes_bring_it_up() {
     assert_eq!(changes("+--+--"), [UP, None, None, None, None, None]);
     assert_eq!(changes("+---"), [UP, None, None, DOWN]);
     assert_eq!(changes("+---+-+-+"), [UP, None, None, DOWN, None, None, None, None, None]);
@@ -41,40 +41,40 @@ fn it_takes_failures_in_a_row_to_be_down_and_answers_in_a_row_to_be_up_again() {
 }
 
 #[test]
-fn of_a_server_that_nothing_is_known_of_one_answer_is_enough_and_one_failure_is_not() {
+fn an_unknown_server_is_up_after_one_success_but_not_down_after_one_failure() {
     assert_eq!(changes("--+"), [None, None, UP]);
     assert_eq!(changes("---"), [None, None, DOWN]);
 }
 
 #[test]
-fn what_is_wrong_here_says_nothing_about_the_server() {
+fn a_local_failure_changes_nothing() {
     assert_eq!(changes("...."), [None, None, None, None]);
     assert_eq!(changes("+--.-"), [UP, None, None, None, DOWN]);
     assert_eq!(changes("+--..+"), [UP, None, None, None, None, None]);
 }
 
 #[test]
-fn the_reason_is_the_last_one() {
+fn the_reason_is_that_of_the_latest_failure() {
     let mut monitor = Monitor::new(&check(), 1);
     for _ in 0..3 {
         monitor.record(monitor.next_due(), failed());
     }
-    assert_eq!(monitor.record(monitor.next_due(), Err(Failure::Closed)), None, "no news");
+    assert_eq!(monitor.record(monitor.next_due(), Err(Failure::Closed)), None, "the server was down before");
     assert_eq!(*monitor.verdict(), Verdict::Down(Failure::Closed));
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_asked_at_its_interval_and_not_that_long_after_its_time_limit() {
+fn a_time_out_does_not_lengthen_the_interval() {
     let mut monitor = Monitor::new(&check(), 1);
     monitor.record(monitor.next_due(), Ok(()));
     let due = monitor.next_due();
-    let given_up = due + 3 * SECOND;
-    monitor.record(given_up, failed());
-    assert_eq!(monitor.next_due(), given_up, "it is late already");
+    let timed_out = due + 3 * SECOND;
+    monitor.record(timed_out, failed());
+    assert_eq!(monitor.next_due(), timed_out, "the next probe is overdue");
 }
 
 #[test]
-fn the_first_questions_are_spread() {
+fn the_first_probes_are_spread() {
     let mut first: Vec<Duration> = (0..100).map(|seed| Monitor::new(&check(), seed).next_due()).collect();
     assert!(first.iter().all(|due| *due < SECOND));
     first.sort();
@@ -82,7 +82,7 @@ fn the_first_questions_are_spread() {
     assert!(first.len() > 80, "{first:?}");
 }
 
-/// What a fold over the outcomes says, written down otherwise: of the last verdict and the outcomes since.
+/// Another formulation of the verdict, as a function of the previous verdict and the latest outcomes.
 fn expected(outcomes: &[bool], rise: usize, fall: usize) -> Option<bool> {
     let mut up = None;
     for end in 1..=outcomes.len() {
@@ -100,19 +100,19 @@ fn expected(outcomes: &[bool], rise: usize, fall: usize) -> Option<bool> {
 
 proptest! {
     #[test]
-    fn the_verdict_follows_from_the_outcomes_alone(
+    fn the_verdict_depends_on_the_outcomes_alone(
         outcomes in proptest::collection::vec(any::<bool>(), 0..60), rise in 1_usize..5, fall in 1_usize..5, seed: u64,
     ) {
         let mut monitor = Monitor::new(&Check { rise, fall, ..check() }, seed);
-        let mut told = Verdict::Unknown;
+        let mut reported = Verdict::Unknown;
         for (index, outcome) in outcomes.iter().enumerate() {
             let now = monitor.next_due();
             let outcome = if *outcome { Ok(()) } else { failed() };
             if let Some(verdict) = monitor.record(now, outcome) {
-                prop_assert_ne!(&told, &verdict, "only what is new is told");
-                told = verdict;
+                prop_assert_ne!(&reported, &verdict, "only changes are reported");
+                reported = verdict;
             }
-            prop_assert_eq!(&told, monitor.verdict(), "and all of it");
+            prop_assert_eq!(&reported, monitor.verdict(), "every change is reported");
             let up = match monitor.verdict() {
                 Verdict::Unknown => None,
                 Verdict::Up => Some(true),
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn intervals_are_a_tenth_longer_or_shorter_at_most_and_fast_unless_all_is_well(
+    fn intervals_deviate_by_a_tenth_at_most_and_are_fast_after_a_failure(
         outcomes in proptest::collection::vec(any::<bool>(), 1..60), seed: u64,
     ) {
         let mut monitor = Monitor::new(&check(), seed);
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn the_next_question_is_never_in_the_past(waits in proptest::collection::vec(0_u64..20_000, 1..60), seed: u64) {
+    fn the_next_probe_is_never_due_in_the_past(waits in proptest::collection::vec(0_u64..20_000, 1..60), seed: u64) {
         let mut monitor = Monitor::new(&check(), seed);
         for wait in waits {
             let now = monitor.next_due() + Duration::from_millis(wait);

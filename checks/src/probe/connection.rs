@@ -1,4 +1,4 @@
-//! A TCP connection to a server, with TLS if need be.
+//! TCP connections to servers, with or without TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::deadline::Deadline;
 use super::{socket, tls};
 use crate::check::Tls;
-use crate::failure::Awaited;
+use crate::failure::Phase;
 use crate::{Failure, ProbeOptions};
 
-/// So many bytes are read at once.
+/// Buffer size of a read, in bytes.
 const CHUNK: usize = 4096;
 
-/// What bytes are read from and written to.
+/// A stream in both directions, plain or encrypted.
 pub(super) trait Bidirectional: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bidirectional for T {}
@@ -28,7 +28,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bidirectional for T {}
 pub(super) struct Connection(Box<dyn Bidirectional>);
 
 impl Connection {
-    /// Connects, and agrees on TLS.
+    /// Connects, and completes the TLS handshake if there are TLS settings.
     pub(super) async fn open(
         target: SocketAddr,
         tls: Option<&Tls>,
@@ -37,25 +37,25 @@ impl Connection {
     ) -> Result<Self, Failure> {
         let unconnected = TcpSocket::from_std_stream(socket::open(target, Type::STREAM, options)?.into());
         let connected =
-            async { unconnected.connect(target).await.map_err(|error| socket::unconnected(error, options)) };
-        let stream = deadline.within(Awaited::Connection, connected).await?;
-        // Where nobody listens, a connection within one machine may happen upon its own port, and meet itself.
+            async { unconnected.connect(target).await.map_err(|error| socket::connect_failure(error, options)) };
+        let stream = deadline.within(Phase::Connect, connected).await?;
+        // Without a listener, a connection within one machine can connect to its own source port (TCP simultaneous open).
         if stream.local_addr()? == target {
             return Err(Failure::Refused);
         }
-        // Without this option it works too.
+        // The option only saves time: the probe also works without it.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return Ok(Self(Box::new(stream))) };
-        let config = tls::client_config(tls.verify).map_err(|error| Failure::Ours(format!("tls: {error}")))?;
+        let config = tls::client_config(tls.verify).map_err(|error| Failure::Local(format!("tls: {error}")))?;
         let name = match &tls.host {
-            Some(host) => ServerName::try_from(host.clone()).map_err(|error| Failure::Ours(error.to_string()))?,
+            Some(host) => ServerName::try_from(host.clone()).map_err(|error| Failure::Local(error.to_string()))?,
             None => ServerName::from(target.ip()),
         };
-        let agreed = async {
-            let agreed = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-            agreed.map_err(|error| Failure::Tls(error.to_string()))
+        let handshake = async {
+            let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+            stream.map_err(|error| Failure::Tls(error.to_string()))
         };
-        Ok(Self(Box::new(deadline.within(Awaited::Tls, agreed).await?)))
+        Ok(Self(Box::new(deadline.within(Phase::Tls, handshake).await?)))
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -63,14 +63,14 @@ impl Connection {
         Ok(self.0.flush().await?)
     }
 
-    /// What comes next.
+    /// Reads the next bytes.
     pub(super) async fn read(&mut self) -> Result<Bytes, Failure> {
         let mut buffer = BytesMut::with_capacity(CHUNK);
         let length = self.0.read_buf(&mut buffer).await?;
         if length == 0 { Err(Failure::Closed) } else { Ok(buffer.freeze()) }
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly `LENGTH` bytes.
     pub(super) async fn read_exact<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Failure> {
         let mut bytes = [0; LENGTH];
         self.0.read_exact(&mut bytes).await?;

@@ -1,4 +1,4 @@
-//! One time limit for all of a question.
+//! The time limit of a probe, shared by all of its phases.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Failure;
-use crate::failure::Awaited;
+use crate::failure::Phase;
 
-/// When a question is given up.
+/// When a probe times out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Instant);
 
@@ -17,19 +17,20 @@ impl Deadline {
         Self(Instant::now() + limit)
     }
 
-    /// What comes of `work`; the failure says what was awaited when it is given up.
+    /// Runs `work` until the deadline; a time-out names the phase.
     pub(super) async fn within<T, E: Into<Failure>>(
         self,
-        awaited: Awaited,
+        phase: Phase,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
         match timeout_at(self.0, work).await {
             Ok(outcome) => outcome.map_err(Into::into),
-            Err(_) => Err(Failure::Timeout(awaited)),
+            Err(_) => Err(Failure::Timeout(phase)),
         }
     }
 
-    pub(super) async fn answer(self, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-        self.within(Awaited::Answer, work).await
+    /// Runs `work`, which exchanges request and response, until the deadline.
+    pub(super) async fn response(self, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+        self.within(Phase::Response, work).await
     }
 }

@@ -1,4 +1,4 @@
-//! Text that is sent, and awaited, over TCP and UDP.
+//! Text that is sent and expected over TCP and UDP.
 
 use std::net::SocketAddr;
 
@@ -9,11 +9,11 @@ use super::connection::Connection;
 use super::deadline::Deadline;
 use super::socket;
 use crate::check::Exchange;
-use crate::failure::Awaited;
-use crate::search::{MOST, Search};
+use crate::failure::Phase;
+use crate::search::{MAX_SEARCHED, Search};
 use crate::{Failure, ProbeOptions};
 
-/// Over a connection. With nothing to be received it is enough that there is one.
+/// Sends and expects text over a connection. Without text to expect, the connection alone is a success.
 pub(super) async fn converse(mut connection: Connection, exchange: &Exchange) -> Result<(), Failure> {
     if let Some(text) = &exchange.send {
         connection.write(text.as_bytes()).await?;
@@ -24,16 +24,16 @@ pub(super) async fn converse(mut connection: Connection, exchange: &Exchange) ->
     }
 }
 
-/// Reads until the text is found. A connection that is closed without a byte has another cause than one that says
-/// something else.
+/// Reads until the text is found. A connection that is closed before the first byte is reported as closed, and otherwise as
+/// unexpected content.
 async fn find(connection: &mut Connection, mut search: Search<'_>) -> Result<(), Failure> {
-    let mut has_answered = false;
+    let mut has_responded = false;
     while !search.is_over() {
         let piece = match connection.read().await {
-            Err(Failure::Closed) if has_answered => break,
+            Err(Failure::Closed) if has_responded => break,
             piece => piece?,
         };
-        has_answered = true;
+        has_responded = true;
         if search.push(&piece) {
             return Ok(());
         }
@@ -41,8 +41,8 @@ async fn find(connection: &mut Connection, mut search: Search<'_>) -> Result<(),
     Err(Failure::Content)
 }
 
-/// By a datagram, an empty one unless there is something to send. Where nobody listens the kernel of the server refuses
-/// it (ICMP), which is a failure. Silence is one only when an answer is awaited.
+/// Sends a datagram, which is empty unless there is text to send. A refusal of the server's kernel (ICMP port unreachable) is
+/// a failure. Silence is a failure only if a response is expected.
 pub(super) async fn datagram(
     target: SocketAddr,
     exchange: &Exchange,
@@ -50,16 +50,16 @@ pub(super) async fn datagram(
     deadline: Deadline,
 ) -> Result<(), Failure> {
     let datagrams = UdpSocket::from_std(socket::open(target, Type::DGRAM, options)?.into())?;
-    // Connected, or nothing would be heard of a refusal.
-    datagrams.connect(target).await.map_err(|error| socket::unconnected(error, options))?;
+    // Only connected sockets receive ICMP errors.
+    datagrams.connect(target).await.map_err(|error| socket::connect_failure(error, options))?;
     datagrams.send(exchange.send.as_deref().unwrap_or_default().as_bytes()).await?;
-    let mut buffer = vec![0; MOST];
+    let mut buffer = vec![0; MAX_SEARCHED];
     match &exchange.receive {
-        // There may be others before the one that is awaited.
+        // Other datagrams may arrive before the expected one.
         Some(text) => {
-            let mut failure = Failure::Timeout(Awaited::Answer);
+            let mut failure = Failure::Timeout(Phase::Response);
             loop {
-                let length = match deadline.within(Awaited::Answer, datagrams.recv(&mut buffer)).await {
+                let length = match deadline.within(Phase::Response, datagrams.recv(&mut buffer)).await {
                     Err(Failure::Timeout(_)) => return Err(failure),
                     received => received?,
                 };
@@ -69,7 +69,7 @@ pub(super) async fn datagram(
                 failure = Failure::Content;
             }
         }
-        None => match deadline.within(Awaited::Answer, datagrams.recv(&mut buffer)).await {
+        None => match deadline.within(Phase::Response, datagrams.recv(&mut buffer)).await {
             Ok(_) | Err(Failure::Timeout(_)) => Ok(()),
             Err(failure) => Err(failure),
         },

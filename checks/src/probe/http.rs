@@ -1,4 +1,4 @@
-//! HTTP/1.1: GET.
+//! HTTP/1.1 GET requests.
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -13,37 +13,37 @@ use hyper_util::rt::TokioIo;
 use super::authority;
 use super::connection::Connection;
 use crate::Failure;
-use crate::check;
+use crate::check::ProbeRequest;
 use crate::search::Search;
 
-/// Longest head of an answer that is read, in bytes. Real ones have a few hundred, or some thousands with cookies.
+/// Maximum length of a response head, in bytes. Typical heads have a few hundred, or some thousands with cookies.
 const MAX_HEAD: usize = 65_536;
 
-/// Asks, and reads the answer as far as it matters.
-pub(super) async fn ask(
+/// Sends the request, and reads the response as far as the check needs it.
+pub(super) async fn get(
     connection: Connection,
     target: SocketAddr,
     is_secure: bool,
-    asked: &check::Request,
+    expected: &ProbeRequest,
 ) -> Result<(), Failure> {
-    let host = authority(asked.host.as_deref(), target, if is_secure { 443 } else { 80 });
-    let request = Request::get(asked.path.as_deref().unwrap_or("/"))
+    let host = authority(expected.host.as_deref(), target, if is_secure { 443 } else { 80 });
+    let request = Request::get(expected.path.as_deref().unwrap_or("/"))
         .header(HOST, host)
         .header(USER_AGENT, "weir")
         .header(CONNECTION, "close")
         .body(Empty::<&[u8]>::new())
-        // A path and a host that were checked when they were read are none of these.
-        .map_err(|error| Failure::Ours(error.to_string()))?;
+        // Path and host were validated when the configuration was read: this does not fail.
+        .map_err(|error| Failure::Local(error.to_string()))?;
     let mut http = client::conn::http1::Builder::new();
     let io = TokioIo::new(connection.into_inner());
     let (mut sender, connection) = http.max_buf_size(MAX_HEAD).handshake(io).await.map_err(failure)?;
     let exchange = async {
         let mut response = sender.send_request(request).await.map_err(failure)?;
         let code = response.status().as_u16();
-        if !asked.codes.contain(code) {
+        if !expected.codes.contain(code) {
             return Err(Failure::Status(code));
         }
-        let Some(text) = &asked.receive else { return Ok(()) };
+        let Some(text) = &expected.receive else { return Ok(()) };
         let mut search = Search::new(text);
         while !search.is_over() {
             let Some(frame) = response.frame().await else { break };
@@ -55,7 +55,7 @@ pub(super) async fn ask(
         }
         Err(Failure::Content)
     };
-    // The connection has to be driven while the exchange waits for it. How it ends, the exchange hears.
+    // The connection must be driven while the exchange waits for it. The exchange gets the connection's errors as well.
     let driven = async {
         let _ = connection.await;
         std::future::pending::<Infallible>().await
@@ -66,13 +66,13 @@ pub(super) async fn ask(
     }
 }
 
-/// What hyper says, in our words.
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it out")]
+/// Converts an error of hyper.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` requires")]
 fn failure(error: hyper::Error) -> Failure {
-    // A server that speaks first: what it says is why the request is not sent.
+    // A server that sends data first makes hyper cancel the request: the cause is what the server sent.
     let cause = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    let said = if error.is_canceled() { cause } else { Some(&error) };
-    match said {
+    let relevant = if error.is_canceled() { cause } else { Some(&error) };
+    match relevant {
         None => Failure::Closed,
         Some(error) if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Failure::Closed,
         Some(error) if error.is_parse() || cause.is_some() => Failure::Malformed("HTTP"),

@@ -1,16 +1,16 @@
-//! One question to one server.
+//! One probe of one server.
 //!
-//! | module         | what it asks                                             |
-//! |----------------|----------------------------------------------------------|
-//! | [`exchange`]   | over TCP and UDP, whatever is written                    |
-//! | [`rtsp`]       | for options, or a description                            |
-//! | [`http`]       | for a page                                               |
-//! | [`rtmp`]       | to shake hands                                           |
-//! | [`exec`]       | by a program                                             |
-//! | [`connection`] | … over what: TCP, with TLS if need be                    |
-//! | [`socket`]     | … marked, and from which address                         |
-//! | [`tls`]        | … and whether the certificate matters                    |
-//! | [`deadline`]   | … within which time                                      |
+//! | module         | contents                                                        |
+//! |----------------|-----------------------------------------------------------------|
+//! | [`exchange`]   | text sent and expected over TCP and UDP                         |
+//! | [`rtsp`]       | RTSP: OPTIONS or DESCRIBE                                       |
+//! | [`http`]       | HTTP: GET                                                       |
+//! | [`rtmp`]       | RTMP: handshake                                                 |
+//! | [`exec`]       | a program                                                       |
+//! | [`connection`] | TCP connections, with or without TLS                            |
+//! | [`socket`]     | sockets with a mark, a hop limit and a source address           |
+//! | [`tls`]        | TLS settings, with and without verification of certificates     |
+//! | [`deadline`]   | the time limit of a probe                                       |
 
 mod connection;
 mod deadline;
@@ -26,56 +26,55 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::Check;
 use crate::Failure;
-use crate::check::Question;
+use crate::check::Probe;
 use connection::Connection;
 use deadline::Deadline;
 
-/// How a server is reached. What a program sends that asks it ([`Question::Exec`]) is not under these.
+/// Socket options of a probe. They do not apply to programs ([`Probe::Exec`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeOptions {
-    /// The mark of what is sent (`SO_MARK`): by it the kernel sends it to the one server that is asked through the
-    /// virtual address. Takes the right `CAP_NET_ADMIN`.
+    /// Firewall mark of the packets (`SO_MARK`), by which IPVS sends them to the one server under check when the virtual
+    /// address is probed. Requires `CAP_NET_ADMIN`.
     pub mark: Option<u32>,
-    /// How many routers what is sent may pass, and one more (`IP_TTL`, `IPV6_UNICAST_HOPS`); as many as any packet, if it
-    /// is not said.
+    /// Hop limit (`IP_TTL`, `IPV6_UNICAST_HOPS`): one more than the number of routers that the packets may pass. `None` for
+    /// the system's default.
     pub hops: Option<u8>,
-    /// The address that it is sent from, which must be one of this machine's. Through the virtual address it is to be the
-    /// director's own: the kernel would take the virtual one, and the server would answer itself.
+    /// Source address, which must be one of this machine's. For probes of the virtual address it must not be virtual: the
+    /// kernel would choose the virtual address itself, and the server would respond to itself.
     pub source: Option<IpAddr>,
 }
 
-/// Asks the server at `target`, and waits for its answer for `check.timeout` at most. Nothing is left behind when it is
-/// cancelled.
+/// Probes the server at `target`. Takes at most `check.timeout`. Cancelling it leaves nothing behind.
 ///
 /// # Errors
-/// [`Failure`], when it does not give a good answer, or could not be asked.
+/// [`Failure`], when the server does not respond as expected, or the probe could not run.
 pub async fn probe(target: SocketAddr, check: &Check, options: ProbeOptions) -> Result<(), Failure> {
     let deadline = Deadline::after(check.timeout);
     let open = async |tls| Connection::open(target, tls, options, deadline).await;
-    match &check.question {
-        Question::Nothing => Ok(()),
-        Question::Udp(exchange) => exchange::datagram(target, exchange, options, deadline).await,
-        Question::Exec(command) => exec::run(target, command, deadline).await,
-        Question::Tcp { tls, exchange } => {
+    match &check.probe {
+        Probe::None => Ok(()),
+        Probe::Udp(exchange) => exchange::datagram(target, exchange, options, deadline).await,
+        Probe::Exec(program) => exec::run(target, program, deadline).await,
+        Probe::Tcp { tls, exchange } => {
             let connection = open(tls.as_ref()).await?;
-            deadline.answer(exchange::converse(connection, exchange)).await
+            deadline.response(exchange::converse(connection, exchange)).await
         }
-        Question::Rtsp { tls, request } => {
+        Probe::Rtsp { tls, request } => {
             let connection = open(tls.as_ref()).await?;
-            deadline.answer(rtsp::ask(connection, target, tls.is_some(), request)).await
+            deadline.response(rtsp::request(connection, target, tls.is_some(), request)).await
         }
-        Question::Http { tls, request } => {
+        Probe::Http { tls, request } => {
             let connection = open(tls.as_ref()).await?;
-            deadline.answer(http::ask(connection, target, tls.is_some(), request)).await
+            deadline.response(http::get(connection, target, tls.is_some(), request)).await
         }
-        Question::Rtmp { tls } => {
+        Probe::Rtmp { tls } => {
             let connection = open(tls.as_ref()).await?;
-            deadline.answer(rtmp::shake_hands(connection)).await
+            deadline.response(rtmp::shake_hands(connection)).await
         }
     }
 }
 
-/// How a server is called in a request: by its name or address, and by its port unless that goes without saying.
+/// The authority in a request: host name or address, and the port unless it is the default.
 fn authority(host: Option<&str>, target: SocketAddr, default_port: u16) -> String {
     let host = host.map_or_else(|| target.ip().to_string(), str::to_owned);
     let host = if host.contains(':') { format!("[{host}]") } else { host };

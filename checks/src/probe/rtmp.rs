@@ -1,22 +1,22 @@
-//! The handshake of RTMP (RTMP 1.0, section 5.2), simple.
+//! The simple RTMP handshake (RTMP 1.0, section 5.2).
 
 use super::connection::Connection;
 use crate::Failure;
 
-/// Bytes of each packet after the version byte.
+/// Length of the packets C1, S1 and S2, in bytes.
 const PACKET: usize = 1536;
 
-/// Plain RTMP.
+/// Version of plain RTMP.
 const VERSION: u8 = 3;
 
-/// Sends version and first packet (C0, C1), and reads version and both packets of the server (S0, S1, S2).
+/// Sends C0 and C1, and reads S0, S1 and S2.
 ///
-/// Whether S2 repeats C1 is not looked at: servers that sign their packets need not, and no player minds. It is awaited,
-/// since a server sends it only once it has read C1: one that merely repeats what it gets never says as much.
+/// Whether S2 echoes C1 is not verified: servers that sign their packets need not do that, and no player cares. But S2 must
+/// arrive, since a server sends it only after it has read C1. A server that merely echoes its input never sends as much.
 pub(super) async fn shake_hands(mut connection: Connection) -> Result<(), Failure> {
     connection.write(&first_packet()).await?;
     let [version] = connection.read_exact().await?;
-    // A server answers with the version that it speaks; 4 to 31 may be later ones (section 5.2.2).
+    // The server responds with its own version; 4 to 31 are reserved for later versions (section 5.2.2).
     if !(VERSION..32).contains(&version) {
         return Err(Failure::Malformed("RTMP"));
     }
@@ -24,8 +24,8 @@ pub(super) async fn shake_hands(mut connection: Connection) -> Result<(), Failur
     Ok(())
 }
 
-/// C0 and C1: the time and the four bytes after it are zero, by which servers know the simple handshake. What follows is
-/// to differ from that of other connections, and is no secret.
+/// Returns C0 and C1. The timestamp and the four bytes after it are zero, which selects the simple handshake. The rest is
+/// random, to differ from other connections; it is not secret.
 fn first_packet() -> [u8; 1 + PACKET] {
     let mut packet = [0; 1 + PACKET];
     packet[0] = VERSION;

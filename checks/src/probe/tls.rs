@@ -1,8 +1,8 @@
-//! Whether a server's certificate matters.
+//! TLS settings, with and without verification of the server's certificate.
 //!
-//! Most checks are to a bare address, for which hardly any certificate is made: there an encrypted connection shows that
-//! the server works, whoever it is. Nothing secret is sent. Where the name is known that clients will use, what they
-//! would refuse is a failure, such as a certificate that has expired.
+//! Most checks use a bare address, for which certificates are rarely issued. There, an encrypted connection shows that the
+//! server works, whatever its identity, and nothing secret is sent. If the host name is known that clients use, then
+//! whatever they would reject is a failure, such as an expired certificate.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,37 +12,37 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature,
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// With what servers are connected to.
+/// The configuration for connections that verify certificates or do not. It is built once.
 pub(super) fn client_config(verify: bool) -> Result<&'static Arc<ClientConfig>, Error> {
     static VERIFYING: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    static BELIEVING: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let made = if verify { &VERIFYING } else { &BELIEVING };
-    if let Some(config) = made.get() {
+    static UNVERIFYING: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let cached = if verify { &VERIFYING } else { &UNVERIFYING };
+    if let Some(config) = cached.get() {
         return Ok(config);
     }
-    let config = make(verify)?;
-    Ok(made.get_or_init(|| Arc::new(config)))
+    let config = build(verify)?;
+    Ok(cached.get_or_init(|| Arc::new(config)))
 }
 
-fn make(verify: bool) -> Result<ClientConfig, Error> {
+fn build(verify: bool) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let mut config = if verify {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         builder.with_root_certificates(roots).with_no_client_auth()
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
     };
-    // A session that is resumed shows no certificate: one that has expired since would never be noticed.
+    // A resumed session shows no certificate, so that an expired one would never be noticed.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-/// Believes every certificate, but that the server has its key.
+/// Accepts every certificate, provided that the server has its private key.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -88,7 +88,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Of a server that shows this certificate.
+    /// The configuration of a server with this certificate.
     pub(in crate::probe) fn server_config(own: &rcgen::CertifiedKey<rcgen::KeyPair>) -> ServerConfig {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
@@ -96,7 +96,7 @@ pub(super) mod tests {
         builder.with_single_cert(vec![own.cert.der().clone()], key).unwrap()
     }
 
-    /// What kind of handshake a client makes, and whether it reads what the server says afterwards, such as tickets.
+    /// The kind of a client's handshake. The client reads to the end, so that it gets the server's session tickets.
     async fn handshake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> HandshakeKind {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -107,18 +107,18 @@ pub(super) mod tests {
             stream.shutdown().await.unwrap();
             stream.get_ref().1.handshake_kind().unwrap()
         };
-        let ask = async {
+        let connect = async {
             let stream = TcpStream::connect(address).await.unwrap();
             let name = ServerName::try_from("m.example").unwrap();
             let mut stream = TlsConnector::from(client).connect(name, stream).await.unwrap();
-            let mut heard = Vec::new();
-            stream.read_to_end(&mut heard).await.unwrap();
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).await.unwrap();
         };
-        tokio::join!(serve, ask).0
+        tokio::join!(serve, connect).0
     }
 
     #[tokio::test]
-    async fn each_question_sees_the_certificate_that_the_server_has_by_now() {
+    async fn every_probe_sees_the_current_certificate() {
         let own = rcgen::generate_simple_self_signed(["m.example".to_owned()]).unwrap();
         let mut server = server_config(&own);
         server.ticketer = ring::Ticketer::new().unwrap();

@@ -22,7 +22,7 @@ const SETTINGS: &str = "/proc/sys/net/ipv4/conf";
 pub fn read() -> io::Result<State> {
     let mut state = State::default();
     let found =
-        Socket::open(Protocol::Route)?.list(addresses::list(), |found: &mut Vec<IpAddr>, message: Message<'_>| {
+        Socket::open(Protocol::Route)?.dump(addresses::request(), |found: &mut Vec<IpAddr>, message: Message<'_>| {
             found.extend(address::read(message)?);
             Ok(())
         })?;
@@ -50,7 +50,7 @@ pub fn apply(step: &Step) -> io::Result<()> {
         Step::Add(address) => (address::add(*address), Errno::EXIST),
         Step::Remove(address) => (address::delete(*address), Errno::ADDRNOTAVAIL),
     };
-    match Socket::open(Protocol::Route)?.tell(request) {
+    match Socket::open(Protocol::Route)?.execute(request) {
         Err(error) if !error.is_refusal(applied_already) => Err(error.into()),
         _ => Ok(()),
     }

@@ -9,42 +9,43 @@ pub const NEW: u16 = 20;
 /// See [`NEW`].
 pub const DELETE: u16 = 21;
 const GET: u16 = 22;
-/// `IFA_ADDRESS`: of a point-to-point interface the peer's, otherwise its own.
+/// `IFA_ADDRESS`: the peer's address on a point-to-point interface, the local address otherwise.
 pub const ADDRESS: u16 = 1;
-/// `IFA_LOCAL`: always its own; IPv6 has none where there is no peer.
+/// `IFA_LOCAL`: the local address. Missing for IPv6 addresses without a peer.
 pub const LOCAL: u16 = 2;
-/// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`: an address that is not to be the source of anything.
+/// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`: addresses that must not be used as source addresses.
 const UNUSABLE: u8 = 0x08 | 0x20 | 0x40;
 
 /// An address of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own {
+pub struct LocalAddress {
     /// The address.
     pub address: IpAddr,
-    /// The number of its interface.
+    /// Index of its interface.
     pub interface: u32,
-    /// Whether it is meant to be the source of packets: neither deprecated nor in doubt.
+    /// Whether it can be used as a source address: it is neither deprecated nor tentative, and passed duplicate address
+    /// detection.
     pub is_usable: bool,
 }
 
-/// Asks for all addresses of all interfaces.
+/// The request that dumps the addresses of all interfaces.
 #[must_use]
-pub fn list() -> Request {
+pub fn request() -> Request {
     Request::new(GET, 0).header(&[0; 8])
 }
 
-/// The address that a message (`struct ifaddrmsg`) tells of; `None` when it tells of something else.
+/// Reads the address from a message (`struct ifaddrmsg`); `None` for other messages.
 ///
 /// # Errors
-/// [`Malformed`] when it is no such message.
-pub fn read(message: Message<'_>) -> Result<Option<Own>, Malformed> {
+/// [`Malformed`] when the message is truncated or an attribute is invalid.
+pub fn read(message: Message<'_>) -> Result<Option<LocalAddress>, Malformed> {
     let ([_, _, flags, _, interface @ ..], attributes) = message.split_body::<8>()?;
     if message.kind != NEW {
         return Ok(None);
     }
     let Some(found) = attributes.find_kind(LOCAL)?.or(attributes.find_kind(ADDRESS)?) else { return Ok(None) };
     let interface = u32::from_ne_bytes(interface);
-    Ok(Some(Own { address: found.address()?, interface, is_usable: flags & UNUSABLE == 0 }))
+    Ok(Some(LocalAddress { address: found.address()?, interface, is_usable: flags & UNUSABLE == 0 }))
 }
 
 #[cfg(test)]
@@ -57,16 +58,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_of_loopback() {
-        let addresses = Socket::open(Protocol::Route).unwrap().list(list(), |own: &mut Vec<Own>, message| {
-            own.extend(read(message)?);
-            Ok(())
-        });
-        assert!(addresses.unwrap().contains(&Own { address: [127, 0, 0, 1].into(), interface: 1, is_usable: true }));
+    fn the_kernel_lists_loopback() {
+        let addresses =
+            Socket::open(Protocol::Route).unwrap().dump(request(), |own: &mut Vec<LocalAddress>, message| {
+                own.extend(read(message)?);
+                Ok(())
+            });
+        assert!(addresses.unwrap().contains(&LocalAddress {
+            address: [127, 0, 0, 1].into(),
+            interface: 1,
+            is_usable: true
+        }));
     }
 
     #[test]
-    fn a_deprecated_address_is_told_from_others() {
+    fn deprecated_and_tentative_addresses_are_unusable() {
         let address: Ipv6Addr = "2001:db8::10".parse().unwrap();
         for (flags, is_usable) in [(0x80, true), (0xa0, false), (0x40, false)] {
             let mut request = Request::new(NEW, 0).header(&[10, 128, flags, 0, 7, 0, 0, 0]);
@@ -74,13 +80,13 @@ mod tests {
             let bytes = request.encode(1).unwrap();
             let read: Vec<_> = Messages(&bytes).map(|message| read(message.unwrap())).collect();
             let interface = u32::from_ne_bytes([7, 0, 0, 0]);
-            assert_eq!(read, [Ok(Some(Own { address: address.into(), interface, is_usable }))]);
+            assert_eq!(read, [Ok(Some(LocalAddress { address: address.into(), interface, is_usable }))]);
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_is_too_odd_to_be_read(body in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn no_message_causes_a_panic(body in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = read(Message { kind: NEW, flags: 0, sequence: 1, body: &body });
         }
     }

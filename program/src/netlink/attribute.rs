@@ -1,41 +1,41 @@
-//! Attributes: length, type and value, in a row or inside one another (`struct nlattr`).
+//! Attributes: sequences of length, type and value, which may be nested (`struct nlattr`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Malformed, behind};
+use super::{Malformed, after_padded};
 
-/// Bytes of an attribute's header.
+/// Length of an attribute header, in bytes.
 pub(crate) const HEADER_LENGTH: usize = 4;
-/// `NLA_F_NESTED`, which requests carry, and older families' answers do not.
+/// `NLA_F_NESTED`: set in requests; replies of older families lack it.
 pub(crate) const NESTED: u16 = 1 << 15;
-/// What is left of the type without its two flags (`NLA_TYPE_MASK`).
+/// The type without its two flags (`NLA_TYPE_MASK`).
 const KIND: u16 = !(0b11 << 14);
 
-/// One attribute.
+/// An attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute<'a> {
-    /// The type, without flags.
+    /// The attribute's type, without flags.
     pub kind: u16,
     /// The value, without padding.
     pub value: &'a [u8],
 }
 
 impl<'a> Attribute<'a> {
-    /// The attributes inside.
+    /// The nested attributes.
     #[must_use]
     pub fn nested(&self) -> Attributes<'a> {
         Attributes(self.value)
     }
 
-    /// The value as a number of 8 bits.
+    /// The value as an 8-bit number.
     ///
     /// # Errors
-    /// [`Malformed`], here and below, when the value has another length.
+    /// [`Malformed`] when the value has another length.
     pub fn u8(&self) -> Result<u8, Malformed> {
         self.array().map(u8::from_ne_bytes)
     }
 
-    /// The value as a number of 16 bits.
+    /// The value as a 16-bit number.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -43,7 +43,7 @@ impl<'a> Attribute<'a> {
         self.array().map(u16::from_ne_bytes)
     }
 
-    /// The value as a number of 16 bits in network byte order.
+    /// The value as a 16-bit number in network byte order.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -51,7 +51,7 @@ impl<'a> Attribute<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// The value as a number of 32 bits.
+    /// The value as a 32-bit number.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -59,7 +59,7 @@ impl<'a> Attribute<'a> {
         self.array().map(u32::from_ne_bytes)
     }
 
-    /// The value as a number of 32 bits in network byte order.
+    /// The value as a 32-bit number in network byte order.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -67,7 +67,7 @@ impl<'a> Attribute<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// The value as a number of 32 or 64 bits: counters have had both widths.
+    /// The value as a counter of 32 or 64 bits; kernels have used both widths.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -75,7 +75,7 @@ impl<'a> Attribute<'a> {
         self.u32().map(u64::from).or_else(|_| self.array().map(u64::from_ne_bytes))
     }
 
-    /// The value as an address, by its length.
+    /// The value as an IPv4 or IPv6 address, depending on its length.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
@@ -87,30 +87,30 @@ impl<'a> Attribute<'a> {
     /// The value as text, up to its first NUL.
     ///
     /// # Errors
-    /// [`Malformed`] when that is not UTF-8.
+    /// [`Malformed`] when the text is not UTF-8.
     pub fn text(&self) -> Result<&'a str, Malformed> {
         let end = self.value.iter().position(|byte| *byte == 0).unwrap_or(self.value.len());
-        std::str::from_utf8(&self.value[..end]).map_err(|_| Malformed("a text is not UTF-8"))
+        std::str::from_utf8(&self.value[..end]).map_err(|_| Malformed("text is not UTF-8"))
     }
 
-    /// The value as so many bytes.
+    /// The value as an array of `LENGTH` bytes.
     ///
     /// # Errors
     /// As [`u8`](Self::u8).
     pub fn array<const LENGTH: usize>(&self) -> Result<[u8; LENGTH], Malformed> {
-        self.value.try_into().map_err(|_| Malformed("an attribute has an unexpected length"))
+        self.value.try_into().map_err(|_| Malformed("attribute has an unexpected length"))
     }
 }
 
-/// The attributes in these bytes, in order; after one that is malformed nothing more comes.
+/// Iterator over the attributes in a byte slice. It ends after the first malformed attribute.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attributes<'a>(pub &'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// The first attribute of this type.
+    /// Finds the first attribute of type `kind`.
     ///
     /// # Errors
-    /// [`Malformed`] when one ahead of it is.
+    /// [`Malformed`] when an attribute before it is malformed.
     pub fn find_kind(self, kind: u16) -> Result<Option<Attribute<'a>>, Malformed> {
         for attribute in self {
             let attribute = attribute?;
@@ -131,13 +131,13 @@ impl<'a> Iterator for Attributes<'a> {
             return None;
         }
         let Some(([l0, l1, k0, k1], _)) = bytes.split_first_chunk::<HEADER_LENGTH>() else {
-            return Some(Err(Malformed("an attribute is cut short")));
+            return Some(Err(Malformed("truncated attribute")));
         };
         let length = usize::from(u16::from_ne_bytes([*l0, *l1]));
         let Some(value) = bytes.get(HEADER_LENGTH..length) else {
-            return Some(Err(Malformed("an attribute has an impossible length")));
+            return Some(Err(Malformed("attribute has an impossible length")));
         };
-        self.0 = behind(bytes, length);
+        self.0 = after_padded(bytes, length);
         Some(Ok(Attribute { kind: u16::from_ne_bytes([*k0, *k1]) & KIND, value }))
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_and_padding_are_no_part_of_an_attribute() {
+    fn flags_and_padding_are_stripped() {
         let bytes = [&5_u16.to_ne_bytes()[..], &(NESTED | 7).to_ne_bytes(), &[9, 0, 0, 0]].concat();
         let attributes: Vec<_> = Attributes(&bytes).collect();
         assert_eq!(attributes, [Ok(Attribute { kind: 7, value: &[9] })]);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_ends_with_its_first_nul() {
+    fn text_ends_at_the_first_nul() {
         let text = |value| Attribute { kind: 1, value }.text();
         assert_eq!(text(b"wlc\0\0"), Ok("wlc"));
         assert_eq!(text(b"wlc"), Ok("wlc"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_may_be_short_or_long() {
+    fn a_counter_has_32_or_64_bits() {
         assert_eq!(Attribute { kind: 1, value: &7_u32.to_ne_bytes() }.counter(), Ok(7));
         assert_eq!(Attribute { kind: 1, value: &u64::MAX.to_ne_bytes() }.counter(), Ok(u64::MAX));
         assert!(Attribute { kind: 1, value: &[0; 5] }.counter().is_err());
@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn attributes_come_to_an_end_whatever_the_bytes(bytes in proptest::collection::vec(0..9_u8, 0..200)) {
+        fn iteration_ends_for_any_bytes(bytes in proptest::collection::vec(0..9_u8, 0..200)) {
             prop_assert!(Attributes(&bytes).count() <= bytes.len() / HEADER_LENGTH + 1);
         }
     }

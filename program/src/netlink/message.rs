@@ -1,56 +1,56 @@
-//! Messages: requests are written, and datagrams of the kernel taken apart (`struct nlmsghdr`).
+//! Messages: encodes requests and splits datagrams of the kernel into messages (`struct nlmsghdr`).
 
 use super::attribute::{self, NESTED};
-use super::{ALIGNMENT, Malformed, behind};
+use super::{ALIGNMENT, Malformed, after_padded};
 
-/// Bytes of a message's header.
+/// Length of a message header, in bytes.
 pub const HEADER_LENGTH: usize = 16;
 
-/// A message's flags (linux/netlink.h).
+/// Message flags (linux/netlink.h).
 pub mod flags {
-    /// It is a request.
+    /// `NLM_F_REQUEST`: set in every request.
     pub const REQUEST: u16 = 0x01;
-    /// The kernel is to acknowledge it.
+    /// `NLM_F_ACK`: requests an acknowledgement.
     pub const ACKNOWLEDGE: u16 = 0x04;
-    /// In an answer: what was listed changed meanwhile, so the list may be wrong.
+    /// `NLM_F_DUMP_INTR`, in replies: the dumped objects changed during the dump, which may be inconsistent.
     pub const INTERRUPTED: u16 = 0x10;
-    /// The kernel is to list all that there are.
+    /// `NLM_F_DUMP`: requests all objects.
     pub const DUMP: u16 = 0x300;
-    /// What is named is to be made if it is not there.
+    /// `NLM_F_CREATE`: creates the object if it does not exist.
     pub const CREATE: u16 = 0x400;
-    /// … behind what is there already.
+    /// `NLM_F_APPEND`: appends the object to the existing ones.
     pub const APPEND: u16 = 0x800;
-    /// In a refusal: the request is not repeated in full.
+    /// `NLM_F_CAPPED`, in errors: only the header of the request is echoed.
     pub const CAPPED: u16 = 0x100;
-    /// In a refusal or at the end of a list: attributes follow.
+    /// `NLM_F_ACK_TLVS`, in errors and at the end of a dump: attributes follow.
     pub const EXPLAINED: u16 = 0x200;
 }
 
-/// One message, as it came.
+/// A received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// What it is; up to 15 for netlink itself, above by the protocol.
+    /// Message type. Types below 16 belong to netlink itself, the others to the protocol.
     pub kind: u16,
     /// See [`flags`].
     pub flags: u16,
-    /// The number of the request that it answers.
+    /// Sequence number of the request that the message replies to.
     pub sequence: u32,
-    /// What follows the header.
+    /// Everything after the header.
     pub body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// What follows a protocol's header of so many bytes.
+    /// Splits the body into the protocol's own header of `LENGTH` bytes and the attributes after it.
     ///
     /// # Errors
-    /// [`Malformed`] when the message is shorter than that.
+    /// [`Malformed`] when the message is shorter than that header.
     pub fn split_body<const LENGTH: usize>(&self) -> Result<([u8; LENGTH], attribute::Attributes<'a>), Malformed> {
-        let (header, _) = self.body.split_first_chunk().ok_or(Malformed("a message is shorter than its header"))?;
-        Ok((*header, attribute::Attributes(behind(self.body, LENGTH))))
+        let (header, _) = self.body.split_first_chunk().ok_or(Malformed("message is shorter than its header"))?;
+        Ok((*header, attribute::Attributes(after_padded(self.body, LENGTH))))
     }
 }
 
-/// The messages of a datagram, in order; after one that is malformed nothing more comes.
+/// Iterator over the messages of a datagram. It ends after the first malformed message.
 #[derive(Debug, Clone, Copy)]
 pub struct Messages<'a>(pub &'a [u8]);
 
@@ -63,14 +63,14 @@ impl<'a> Iterator for Messages<'a> {
             return None;
         }
         let Some((header, _)) = bytes.split_first_chunk::<HEADER_LENGTH>() else {
-            return Some(Err(Malformed("a message is cut short")));
+            return Some(Err(Malformed("truncated message")));
         };
         let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
         let Some(body) = bytes.get(HEADER_LENGTH..length) else {
-            return Some(Err(Malformed("a message has an impossible length")));
+            return Some(Err(Malformed("message has an impossible length")));
         };
-        self.0 = behind(bytes, length);
+        self.0 = after_padded(bytes, length);
         Some(Ok(Message {
             kind: u16::from_ne_bytes([k0, k1]),
             flags: u16::from_ne_bytes([f0, f1]),
@@ -80,16 +80,16 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// A request that is being written; the socket numbers it.
+/// A request under construction. The socket assigns its sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     bytes: Vec<u8>,
-    /// An attribute is longer than its length can say, so that the message must not be sent.
+    /// Whether an attribute exceeds its 16-bit length field, so that the message must not be sent.
     is_too_long: bool,
 }
 
 impl Request {
-    /// A request of this kind; [`flags::REQUEST`] is added to its flags.
+    /// Creates a request of type `kind`; [`flags::REQUEST`] is added to `flags`.
     #[must_use]
     pub fn new(kind: u16, flags: u16) -> Self {
         let mut bytes = vec![0; HEADER_LENGTH];
@@ -98,7 +98,7 @@ impl Request {
         Self { bytes, is_too_long: false }
     }
 
-    /// Appends a protocol's header.
+    /// Appends the protocol's own header.
     #[must_use]
     pub fn header(mut self, header: &[u8]) -> Self {
         self.bytes.extend(header);
@@ -111,7 +111,7 @@ impl Request {
         self.put_with(kind, |request| request.bytes.extend(value))
     }
 
-    /// Appends an attribute that is a text with a NUL at its end.
+    /// Appends a text attribute, terminated by a NUL.
     pub fn put_text(&mut self, kind: u16, text: &str) -> &mut Self {
         self.put_with(kind, |request| {
             request.bytes.extend(text.as_bytes());
@@ -119,7 +119,7 @@ impl Request {
         })
     }
 
-    /// Appends an attribute that has attributes in it.
+    /// Appends an attribute that contains the attributes that `fill` appends.
     pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self) -> &mut Self) -> &mut Self {
         self.put_with(kind | NESTED, |request| {
             fill(request);
@@ -138,13 +138,13 @@ impl Request {
         self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
     }
 
-    /// The message as it is sent.
+    /// Returns the bytes of the message.
     ///
     /// # Errors
-    /// [`Malformed`] when something in it is longer than its length can say.
+    /// [`Malformed`] when the message or an attribute exceeds its length field.
     pub fn encode(&self, sequence: u32) -> Result<Vec<u8>, Malformed> {
         let length = u32::try_from(self.bytes.len()).ok().filter(|_| !self.is_too_long);
-        let length = length.ok_or(Malformed("it would be too long"))?;
+        let length = length.ok_or(Malformed("request too long"))?;
         let mut bytes = self.bytes.clone();
         bytes[..4].copy_from_slice(&length.to_ne_bytes());
         bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn an_encoded_request_can_be_parsed() {
         let mut request = Request::new(20, flags::DUMP).header(&[1, 2, 3, 4]);
         request.put(1, &[9]).put_text(2, "wlc").nest(3, |request| request.put(4, &5_u32.to_ne_bytes()));
         let bytes = request.encode(77).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_laid_out_as_the_kernel_reads_it() {
+    fn the_encoding_matches_the_kernels_layout() {
         let mut request = Request::new(16, 4).header(&[3, 1, 0, 0]);
         request.put_text(2, "IPVS");
         let little_endian = [
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_would_be_too_long_is_not_sent() {
+    fn a_request_that_is_too_long_is_not_encoded() {
         let mut request = Request::new(16, 0);
         request.nest(1, |request| request.put(2, &[0; 40_000]));
         assert!(request.encode(1).is_ok());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn several_messages_of_a_datagram_are_told_apart() {
+    fn a_datagram_is_split_into_its_messages() {
         let mut bytes = Request::new(20, 0).header(&[1]).encode(1).unwrap();
         bytes.extend(Request::new(21, 0).encode(2).unwrap());
         let kinds: Vec<_> = Messages(&bytes).map(|message| message.unwrap().kind).collect();
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_come_to_an_end_whatever_the_bytes(bytes in proptest::collection::vec(0..40_u8, 0..300)) {
+        fn iteration_ends_for_any_bytes(bytes in proptest::collection::vec(0..40_u8, 0..300)) {
             prop_assert!(Messages(&bytes).count() <= bytes.len() / HEADER_LENGTH + 1);
         }
     }

@@ -1,6 +1,6 @@
-//! The socket: sends requests, and receives what the kernel answers to them.
+//! The socket: sends requests and receives the kernel's replies.
 //!
-//! Everything here blocks, mostly for microseconds: the kernel does what it is asked for within the call that sends it.
+//! All calls block, usually for microseconds: the kernel processes a request within the call that sends it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,57 +15,57 @@ use rustix::net::sockopt::{
 };
 use rustix::net::{RecvFlags, SendFlags, recvfrom, send};
 
-use super::{Answer, Malformed, Message, Messages, Refusal, Request, flags};
+use super::{Malformed, Message, Messages, Refusal, Reply, Request, flags};
 
-/// How long the kernel may take for one part of its answer; it takes microseconds.
+/// Time limit for each datagram of a reply. The kernel takes microseconds.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a list is asked for when it changed while it was made, or could not be made. Where it changes all the time,
-/// the last one, which is off by what changed, has to do.
+/// Number of attempts for a dump that was interrupted by changes, or failed temporarily. If the objects change all the
+/// time, the last dump is used although it may be inconsistent.
 const ATTEMPTS: usize = 3;
-/// Bytes of a datagram of the kernel: it makes lists in parts of at most 32 KiB.
+/// Size of the receive buffer, in bytes. The kernel sends dumps in datagrams of at most 32 KiB.
 const BUFFER_LENGTH: usize = 64 * 1024;
-/// What the kernel needs of a socket's buffer beside the bytes of a message.
+/// Send buffer space that the kernel needs in addition to the message, in bytes.
 const SEND_OVERHEAD: usize = 32;
 
-/// Whom in the kernel a socket talks to.
+/// A netlink protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// rtnetlink(7): interfaces, addresses, routes.
     Route,
-    /// sock_diag(7): which sockets there are.
+    /// sock_diag(7): the sockets of this machine.
     SocketDiagnostics,
-    /// Netfilter, of which nf_tables is a part.
+    /// Netfilter, including nf_tables.
     Netfilter,
-    /// Generic netlink, for all that have no protocol of their own.
+    /// Generic netlink, for subsystems without a protocol of their own.
     Generic,
 }
 
-/// What went wrong with a request.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The kernel refused it; nothing was changed.
+    /// The kernel refused the request. Nothing was changed.
     #[error("{0}")]
     Refused(Refusal),
-    /// The answer cannot be read, or the request could not be written. What was asked for may have been done.
+    /// The reply could not be parsed, or the request could not be encoded. The request may have been executed.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// The kernel did not answer in time. What was asked for may have been done.
-    #[error("the kernel does not answer")]
+    /// The kernel did not reply in time. The request may have been executed.
+    #[error("no reply from the kernel")]
     Timeout,
-    /// The socket failed, such as for want of memory. What was asked for may have been done.
+    /// The socket failed, for example for lack of memory. The request may have been executed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl Error {
-    /// Whether the kernel refused it with this error.
+    /// Returns whether the kernel refused the request with `errno`.
     #[must_use]
     pub fn is_refusal(&self, errno: Errno) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is(errno))
     }
 
-    /// Whether the answer could not be made now, for others were asking or changing, but can be had by asking again.
-    fn is_passing(&self) -> bool {
+    /// Returns whether the error is temporary: the subsystem was busy, and a retry is likely to succeed.
+    fn is_transient(&self) -> bool {
         [Errno::BUSY, Errno::INTR, Errno::AGAIN].iter().any(|errno| self.is_refusal(*errno))
             || matches!(self, Self::Io(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()))
     }
@@ -88,11 +88,11 @@ impl From<Error> for io::Error {
     }
 }
 
-/// A socket to the kernel.
+/// A netlink socket.
 pub struct Socket {
     protocol: Protocol,
     socket: netlink_sys::Socket,
-    /// The number of the request before.
+    /// Sequence number of the last request.
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -107,20 +107,20 @@ impl std::fmt::Debug for Socket {
 }
 
 impl Socket {
-    /// A socket that belongs to the network namespace of the calling thread, for good.
+    /// Opens a socket. It stays in the network namespace that the calling thread is in now.
     ///
     /// # Errors
-    /// What the kernel says, such as that it has no such protocol, or that there are too many files.
+    /// The error of the kernel, for example when it lacks the protocol, or too many files are open.
     pub fn open(protocol: Protocol) -> io::Result<Self> {
         Ok(Self { protocol, socket: open(protocol)?, sequence: 0, buffer: vec![0; BUFFER_LENGTH] })
     }
 
-    /// Sends `requests` at once, as one transaction where the protocol has transactions, and hands over what the kernel
-    /// answers, until the last request that wants an end (an acknowledgement, or that of a list) has it. `true` when what
-    /// was listed changed meanwhile.
+    /// Sends `requests` in one datagram, which is one transaction in protocols that have transactions, and passes the data
+    /// messages of the reply to `take`. Returns when the last request that asks for an acknowledgement or a dump is
+    /// complete. The result is whether a dump was interrupted by changes.
     ///
     /// # Errors
-    /// [`Error`]; the first refusal ends it.
+    /// [`Error`]. The first refusal ends the exchange.
     pub fn exchange(
         &mut self,
         requests: &[Request],
@@ -128,59 +128,59 @@ impl Socket {
     ) -> Result<bool, Error> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
-        let mut awaited = None;
+        let mut last = None;
         for request in requests {
             self.sequence = self.sequence.wrapping_add(1);
             bytes.extend(request.encode(self.sequence)?);
             if request.flags() & (flags::ACKNOWLEDGE | flags::DUMP) != 0 {
-                awaited = Some(self.sequence);
+                last = Some(self.sequence);
             }
         }
-        let awaited = awaited.ok_or(Malformed("nothing in it asks for an answer"))?;
+        let last = last.ok_or(Malformed("no request asks for a reply"))?;
         self.send(&bytes)?;
         let mut is_interrupted = false;
         loop {
-            // With a time limit the call does not go on by itself after a signal, such as that a child has ended.
+            // With a receive timeout, the kernel does not restart the call after a signal such as SIGCHLD.
             let (length, sent, from) =
                 retry_on_intr(|| recvfrom(self.socket.as_fd(), &mut self.buffer[..], RecvFlags::TRUNC))?;
             if sent > length {
-                return Err(Malformed("a datagram is longer than any of the kernel's").into());
+                return Err(Malformed("datagram exceeds the receive buffer").into());
             }
-            // Other programs with the right to administer the network could send here, too.
+            // Other programs with CAP_NET_ADMIN can send to this socket: accept messages of the kernel (port 0) only.
             if from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).is_none_or(|from| from.pid() != 0) {
                 continue;
             }
             for message in Messages(&self.buffer[..length]) {
                 let message = message?;
-                // What is left of an exchange that failed is no part of this one.
-                if message.sequence.wrapping_sub(first) > awaited.wrapping_sub(first) {
+                // Skip the rest of a reply to an earlier exchange that failed.
+                if message.sequence.wrapping_sub(first) > last.wrapping_sub(first) {
                     continue;
                 }
                 is_interrupted |= message.flags & flags::INTERRUPTED != 0;
-                match Answer::of(message)? {
-                    Answer::Data(data) => take(data)?,
-                    Answer::Refused(refusal) => return Err(Error::Refused(refusal)),
-                    Answer::End if message.sequence == awaited => return Ok(is_interrupted),
-                    Answer::End | Answer::Nothing => {}
+                match Reply::of(message)? {
+                    Reply::Data(data) => take(data)?,
+                    Reply::Refused(refusal) => return Err(Error::Refused(refusal)),
+                    Reply::End if message.sequence == last => return Ok(is_interrupted),
+                    Reply::End | Reply::Noop => {}
                 }
             }
         }
     }
 
-    /// Asks the kernel to do something, and waits until it is done.
+    /// Executes a request, and waits for its acknowledgement.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn tell(&mut self, mut request: Request) -> Result<(), Error> {
+    pub fn execute(&mut self, mut request: Request) -> Result<(), Error> {
         request.add_flags(flags::ACKNOWLEDGE);
         self.exchange(&[request], |_| Ok(())).map(drop)
     }
 
-    /// Asks the kernel for one thing; the first answer that `read` makes something of.
+    /// Requests one object, and returns the first message that `read` recognises.
     ///
     /// # Errors
-    /// [`Error`], also when there was nothing to make something of.
-    pub fn ask<T>(
+    /// [`Error`], also when `read` recognises no message of the reply.
+    pub fn query<T>(
         &mut self,
         mut request: Request,
         mut read: impl FnMut(Message<'_>) -> Result<Option<T>, Malformed>,
@@ -193,27 +193,27 @@ impl Socket {
             }
             Ok(())
         })?;
-        answer.ok_or(Error::Malformed(Malformed("nothing was answered")))
+        answer.ok_or(Error::Malformed(Malformed("reply contains no data")))
     }
 
-    /// Asks the kernel for a list. When the list changes while it is made, or cannot be made, the kernel is asked again a
-    /// few times; the last list is then given, off by what changed.
+    /// Dumps all objects. A dump that is interrupted by changes, or that fails temporarily, is repeated up to twice; if
+    /// the last one is interrupted as well, it is returned although it may be inconsistent.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn list<T: Default>(
+    pub fn dump<T: Default>(
         &mut self,
         request: Request,
         take: impl FnMut(&mut T, Message<'_>) -> Result<(), Malformed>,
     ) -> Result<T, Error> {
-        self.list_with_doubt(request, take).map(|(list, _)| list)
+        self.dump_with_consistency(request, take).map(|(list, _)| list)
     }
 
-    /// The same, with whether the list that is given is off.
+    /// Dumps all objects as [`dump`](Self::dump) does, and returns in addition whether the dump may be inconsistent.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn list_with_doubt<T: Default>(
+    pub fn dump_with_consistency<T: Default>(
         &mut self,
         mut request: Request,
         mut take: impl FnMut(&mut T, Message<'_>) -> Result<(), Malformed>,
@@ -224,9 +224,9 @@ impl Socket {
             let mut list = T::default();
             match self.exchange(std::slice::from_ref(&request), |message| take(&mut list, message)) {
                 Ok(true) if attempt < ATTEMPTS => {}
-                Ok(is_off) => return Ok((list, is_off)),
-                // A socket of its own, since one makes no second list before the first is at its end.
-                Err(error) if error.is_passing() && attempt < ATTEMPTS => self.socket = open(self.protocol)?,
+                Ok(is_inconsistent) => return Ok((list, is_inconsistent)),
+                // A new socket, since a socket cannot start a dump before its previous one has ended.
+                Err(error) if error.is_transient() && attempt < ATTEMPTS => self.socket = open(self.protocol)?,
                 Err(error) => return Err(error),
             }
             attempt += 1;
@@ -236,7 +236,7 @@ impl Socket {
     fn send(&self, bytes: &[u8]) -> Result<(), Error> {
         let needed = bytes.len() + SEND_OVERHEAD;
         if needed > socket_send_buffer_size(&self.socket)? {
-            // Beyond the limit of the system only with rights; without them the message itself will be refused.
+            // Exceeding the system's limit takes CAP_NET_ADMIN. Without it, sending the message reports the error.
             let forced = set_socket_send_buffer_size_force(&self.socket, needed);
             forced.or_else(|_| set_socket_send_buffer_size(&self.socket, needed))?;
         }
@@ -253,7 +253,7 @@ fn open(protocol: Protocol) -> io::Result<netlink_sys::Socket> {
         Protocol::Generic => protocols::NETLINK_GENERIC,
     })?;
     set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
-    // Linux before 4.12 can neither: then a refusal repeats the request, and says nothing in words.
+    // Linux before 4.12 supports neither. Errors then echo the whole request and have no message, which is harmless.
     let _ = socket.set_ext_ack(true);
     let _ = socket.set_cap_ack(true);
     Ok(socket)
@@ -263,7 +263,7 @@ fn open(protocol: Protocol) -> io::Result<netlink_sys::Socket> {
 mod tests {
     use super::*;
 
-    /// `CTRL_CMD_GETFAMILY` of version 1 to the controller of generic netlink (linux/genetlink.h).
+    /// `CTRL_CMD_GETFAMILY`, version 1, to the generic netlink controller (linux/genetlink.h).
     fn family(name: &str) -> Request {
         let mut request = Request::new(16, 0).header(&[3, 1, 0, 0]);
         request.put_text(2, name);
@@ -276,17 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_answers_what_it_is_asked() {
+    fn a_query_returns_the_reply_or_the_error() {
         let mut socket = Socket::open(Protocol::Generic).unwrap();
-        assert_eq!(socket.ask(family("nlctrl"), version).unwrap(), 2);
-        let error = socket.ask(family("no-such-family"), version).unwrap_err();
+        assert_eq!(socket.query(family("nlctrl"), version).unwrap(), 2);
+        let error = socket.query(family("no-such-family"), version).unwrap_err();
         assert!(error.is_refusal(Errno::NOENT), "{error}");
-        // What failed leaves nothing behind that the next could take for its own.
-        assert_eq!(socket.ask(family("nlctrl"), version).unwrap(), 2);
+        // A failed query leaves no messages that the next one could mistake for its own.
+        assert_eq!(socket.query(family("nlctrl"), version).unwrap(), 2);
     }
 
     #[test]
-    fn the_kernel_lists_what_it_is_asked() {
+    fn a_dump_returns_all_objects() {
         let mut socket = Socket::open(Protocol::Generic).unwrap();
         let request = Request::new(16, 0).header(&[3, 1, 0, 0]);
         let take = |names: &mut Vec<String>, message: Message<'_>| {
@@ -294,23 +294,23 @@ mod tests {
             names.extend(attributes.find_kind(2)?.map(|name| name.text()).transpose()?.map(str::to_owned));
             Ok(())
         };
-        let names = socket.list(request.clone(), take).unwrap();
+        let names = socket.dump(request.clone(), take).unwrap();
         assert!(names.iter().any(|name| name == "nlctrl"), "{names:?}");
-        assert_eq!(socket.list(request, take).unwrap(), names);
+        assert_eq!(socket.dump(request, take).unwrap(), names);
     }
 
     #[test]
-    fn the_words_of_the_kernel_are_passed_on() {
+    fn a_refusal_includes_the_kernels_message() {
         let mut socket = Socket::open(Protocol::Generic).unwrap();
-        // An attribute of the wrong length: a family's number has 16 bits.
+        // An attribute of the wrong length: a family identifier has 16 bits.
         let mut request = Request::new(16, 0).header(&[3, 1, 0, 0]);
         request.put(1, &[0; 1]);
-        let Err(Error::Refused(refusal)) = socket.tell(request) else { panic!("the kernel took it") };
+        let Err(Error::Refused(refusal)) = socket.execute(request) else { panic!("the kernel accepted it") };
         assert!(refusal.explanation.is_some(), "{refusal}");
     }
 
     #[test]
-    fn a_request_that_wants_no_answer_is_not_sent() {
+    fn a_request_without_a_reply_is_not_sent() {
         let mut socket = Socket::open(Protocol::Generic).unwrap();
         assert!(matches!(socket.exchange(&[family("nlctrl")], |_| Ok(())), Err(Error::Malformed(_))));
     }

@@ -1,4 +1,4 @@
-//! A server of one connection.
+//! A server for one connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// Listens, and answers one connection.
+/// A server that accepts one connection.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
-    heard: JoinHandle<String>,
+    received: JoinHandle<String>,
 }
 
 impl Server {
-    /// Reads until what it has read ends so, then sends these pieces and closes.
-    pub(super) async fn answering(until: &'static str, pieces: &'static [&'static str]) -> Self {
+    /// Reads until the input ends with `until`, then sends `pieces` and closes.
+    pub(super) async fn responding(until: &'static str, pieces: &'static [&'static str]) -> Self {
         Self::start(until, pieces, None).await
     }
 
@@ -29,7 +29,7 @@ impl Server {
     async fn start(until: &'static str, pieces: &'static [&'static str], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = tokio::spawn(async move {
+        let received = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             match tls {
                 None => converse(stream, until, pieces).await,
@@ -39,28 +39,28 @@ impl Server {
                 },
             }
         });
-        Self { address, heard }
+        Self { address, received }
     }
 
-    /// What it has read.
-    pub(super) async fn heard(self) -> String {
-        self.heard.await.unwrap()
+    /// Everything that the server has read.
+    pub(super) async fn received(self) -> String {
+        self.received.await.unwrap()
     }
 }
 
 async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, until: &str, pieces: &[&str]) -> String {
-    let mut heard = Vec::new();
-    while !heard.ends_with(until.as_bytes()) {
-        if stream.read_buf(&mut heard).await.unwrap_or(0) == 0 {
+    let mut received = Vec::new();
+    while !received.ends_with(until.as_bytes()) {
+        if stream.read_buf(&mut received).await.unwrap_or(0) == 0 {
             break;
         }
     }
     for piece in pieces {
-        // Whoever asks may have heard enough.
+        // The probe may have closed the connection already.
         let _ = stream.write_all(piece.as_bytes()).await;
         let _ = stream.flush().await;
         tokio::task::yield_now().await;
     }
     let _ = stream.shutdown().await;
-    String::from_utf8_lossy(&heard).into_owned()
+    String::from_utf8_lossy(&received).into_owned()
 }

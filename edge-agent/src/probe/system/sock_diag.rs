@@ -48,7 +48,7 @@ pub fn established(ports: &[u16]) -> io::Result<Established> {
     if ports.is_empty() {
         return Ok(Found::default().into());
     }
-    let found = Socket::open(Protocol::SocketDiagnostics)?.list(request(ports), |found: &mut Found, message| {
+    let found = Socket::open(Protocol::SocketDiagnostics)?.dump(request(ports), |found: &mut Found, message| {
         found.add(message);
         Ok(())
     })?;

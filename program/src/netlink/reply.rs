@@ -1,30 +1,30 @@
-//! What an answer of the kernel says: data, an end, or what it refuses and why.
+//! Classifies reply messages of the kernel: data, the end of the reply, or an error with its cause.
 
 use std::fmt;
 use std::io;
 
 use super::message::HEADER_LENGTH;
-use super::{Attributes, Malformed, Message, behind, flags};
+use super::{Attributes, Malformed, Message, after_padded, flags};
 
 /// `NLMSG_NOOP`, `NLMSG_ERROR`, `NLMSG_DONE`, `NLMSG_OVERRUN` (linux/netlink.h).
-const NOTHING: u16 = 1;
+const NOOP: u16 = 1;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 const OVERRUN: u16 = 4;
-/// `NLMSGERR_ATTR_MSG`: what is wrong, in words.
+/// `NLMSGERR_ATTR_MSG`: the error message of an extended acknowledgement.
 const EXPLANATION: u16 = 1;
 
-/// What the kernel refuses, and why.
+/// The error with which the kernel refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The error's number, positive, as in errno(3).
+    /// Error number, positive, as in errno(3).
     pub code: i32,
-    /// What the kernel says in words; older kernels, and older parts of it, say nothing.
+    /// Error message of the kernel (extended acknowledgement); older kernels and older subsystems send none.
     pub explanation: Option<String>,
 }
 
 impl Refusal {
-    /// Whether it is this error.
+    /// Returns whether the error is `errno`.
     #[must_use]
     pub fn is(&self, errno: rustix::io::Errno) -> bool {
         self.code == errno.raw_os_error()
@@ -41,30 +41,30 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What a message is within an answer.
+/// A message of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer<'a> {
-    /// What was asked for, or a part of it.
+pub enum Reply<'a> {
+    /// The requested data, or a part of it.
     Data(Message<'a>),
-    /// It is done, or the list is at its end.
+    /// The acknowledgement of a request, or the end of a dump.
     End,
-    /// It is refused.
+    /// The kernel refused the request.
     Refused(Refusal),
-    /// Nothing that matters.
-    Nothing,
+    /// A message to ignore.
+    Noop,
 }
 
-impl<'a> Answer<'a> {
-    /// Says what this message is.
+impl<'a> Reply<'a> {
+    /// Classifies a message.
     ///
     /// # Errors
-    /// [`Malformed`] when it is an end without the number that says how it ended, or messages were lost.
+    /// [`Malformed`] when an end carries no error number, or when the kernel reports lost messages.
     pub fn of(message: Message<'a>) -> Result<Self, Malformed> {
-        // An acknowledgement repeats the request behind its number, at least the header of it.
+        // In an acknowledgement, the error number is followed by the request, or at least by its header.
         let (code, explanation) = match message.kind {
-            NOTHING => return Ok(Self::Nothing),
-            ERROR => (code(message.body)?, behind_request(message)),
-            // A list that ended well may end without a number.
+            NOOP => return Ok(Self::Noop),
+            ERROR => (code(message.body)?, after_request(message)),
+            // A successful dump may end without an error number.
             DONE if message.body.is_empty() => return Ok(Self::End),
             DONE => (code(message.body)?, message.body.get(4..).unwrap_or_default()),
             OVERRUN => return Err(Malformed("messages were lost")),
@@ -74,7 +74,7 @@ impl<'a> Answer<'a> {
             return Ok(Self::End);
         }
         let explanation = Some(explanation).filter(|_| message.flags & flags::EXPLAINED != 0);
-        // What it says in words only helps: words that cannot be read are none.
+        // The message is only a hint: an unreadable one must not hide the error number.
         let explanation =
             explanation.and_then(|attributes| Attributes(attributes).find_kind(EXPLANATION).ok().flatten());
         let explanation = explanation.and_then(|attribute| attribute.text().ok()).map(str::to_owned);
@@ -83,18 +83,19 @@ impl<'a> Answer<'a> {
 }
 
 fn code(body: &[u8]) -> Result<i32, Malformed> {
-    let (code, _) = body.split_first_chunk().ok_or(Malformed("an end without its number"))?;
+    let (code, _) = body.split_first_chunk().ok_or(Malformed("end of reply without an error number"))?;
     Ok(i32::from_ne_bytes(*code))
 }
 
-/// What follows the repeated request in a refusal.
-fn behind_request(refusal: Message<'_>) -> &[u8] {
+/// Returns the bytes after the echoed request in an error message; empty if the message is too short, since they only
+/// hold the optional explanation.
+fn after_request(refusal: Message<'_>) -> &[u8] {
     let request = refusal.body.get(4..).unwrap_or_default();
     if refusal.flags & flags::CAPPED != 0 {
-        return behind(request, HEADER_LENGTH);
+        return after_padded(request, HEADER_LENGTH);
     }
     let length = request.first_chunk().map_or(usize::MAX, |length| u32::from_ne_bytes(*length) as usize);
-    if length > request.len() { &[] } else { behind(request, length) }
+    if length > request.len() { &[] } else { after_padded(request, length) }
 }
 
 #[cfg(test)]
@@ -108,20 +109,20 @@ mod tests {
         Message { kind, flags, sequence: 1, body }
     }
 
-    fn refused(code: i32, explanation: Option<&str>) -> Answer<'static> {
-        Answer::Refused(Refusal { code, explanation: explanation.map(str::to_owned) })
+    fn refused(code: i32, explanation: Option<&str>) -> Reply<'static> {
+        Reply::Refused(Refusal { code, explanation: explanation.map(str::to_owned) })
     }
 
     #[test]
     fn an_error_of_zero_is_an_acknowledgement() {
         let body = [0; 20];
-        assert_eq!(Answer::of(message(ERROR, 0, &body)), Ok(Answer::End));
-        assert_eq!(Answer::of(message(DONE, 0, &body[..4])), Ok(Answer::End));
-        assert!(Answer::of(message(ERROR, 0, &[])).is_err());
+        assert_eq!(Reply::of(message(ERROR, 0, &body)), Ok(Reply::End));
+        assert_eq!(Reply::of(message(DONE, 0, &body[..4])), Ok(Reply::End));
+        assert!(Reply::of(message(ERROR, 0, &[])).is_err());
     }
 
     #[test]
-    fn what_the_kernel_says_in_words_is_passed_on() {
+    fn the_error_message_of_the_kernel_is_kept() {
         let mut request = Request::new(20, 0);
         request.put(1, &[7; 9]);
         let request = request.encode(1).unwrap();
@@ -132,17 +133,17 @@ mod tests {
 
         let whole = [&code[..], &request, words].concat();
         let expected = refused(2, Some("no such scheduler"));
-        assert_eq!(Answer::of(message(ERROR, flags::EXPLAINED, &whole)), Ok(expected.clone()));
+        assert_eq!(Reply::of(message(ERROR, flags::EXPLAINED, &whole)), Ok(expected.clone()));
         let capped = [&code[..], &request[..HEADER_LENGTH], words].concat();
         let flags_of_capped = flags::EXPLAINED | flags::CAPPED;
-        assert_eq!(Answer::of(message(ERROR, flags_of_capped, &capped)), Ok(expected.clone()));
+        assert_eq!(Reply::of(message(ERROR, flags_of_capped, &capped)), Ok(expected.clone()));
         let done = [&code[..], words].concat();
-        assert_eq!(Answer::of(message(DONE, flags::EXPLAINED, &done)), Ok(expected));
-        assert_eq!(Answer::of(message(ERROR, 0, &whole)), Ok(refused(2, None)));
+        assert_eq!(Reply::of(message(DONE, flags::EXPLAINED, &done)), Ok(expected));
+        assert_eq!(Reply::of(message(ERROR, 0, &whole)), Ok(refused(2, None)));
     }
 
     #[test]
-    fn a_refusal_reads_well() {
+    fn a_refusal_shows_the_kernels_message_and_the_error() {
         let refusal = Refusal { code: Errno::NOENT.raw_os_error(), explanation: Some("no such table".to_owned()) };
         assert!(refusal.is(Errno::NOENT) && !refusal.is(Errno::EXIST));
         assert_eq!(refusal.to_string(), "no such table: No such file or directory (os error 2)");
@@ -150,8 +151,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_answer_makes_it_panic(kind in 0..6_u16, flags: u16, body: Vec<u8>) {
-            let _ = Answer::of(message(kind, flags, &body));
+        fn no_message_causes_a_panic(kind in 0..6_u16, flags: u16, body: Vec<u8>) {
+            let _ = Reply::of(message(kind, flags, &body));
         }
     }
 }
