@@ -1,4 +1,4 @@
-//! Kernel mode as the administration sees it. Neither of the two crates depends on the other.
+//! Status of kernel mode for the administration. The crates of the two do not depend on each other.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use arc_swap::ArcSwap;
 use weir_admin::{FamilyView, KernelMode, KernelView, ServerCounters, ServerView, ServiceView, SysctlView};
 use weir_kernel::model::Role;
 use weir_kernel::netlink::ipvs::ListedDestination;
-use weir_kernel::status::{GroupStatus, ServerStatus, State, Status};
-use weir_kernel::sysctls::Finding;
+use weir_kernel::status::{ServerStatus, ServiceStatus, State, Status};
+use weir_kernel::sysctls::SysctlState;
 
-/// The status that kernel mode publishes.
+/// The published status of kernel mode.
 #[derive(Debug)]
 pub(crate) struct Published(pub(crate) Arc<ArcSwap<Status>>);
 
@@ -37,36 +37,36 @@ fn view(status: &Status) -> KernelView {
         state,
         reason,
         role: status.role.map(Role::name),
-        changes: status.tally.changes,
-        drift_repaired: status.tally.repaired,
-        failures: status.tally.failures,
-        services: status.groups.iter().map(service).collect(),
+        changes: status.counts.changes,
+        drift_repaired: status.counts.repaired,
+        failures: status.counts.failures,
+        services: status.services.iter().map(service).collect(),
         sysctls: status.sysctls.iter().map(sysctl).collect(),
     }
 }
 
-fn service(group: &GroupStatus) -> ServiceView {
-    let families = group.standings.iter();
+fn service(service: &ServiceStatus) -> ServiceView {
+    let families = service.families.iter();
     ServiceView {
-        name: group.name.clone(),
-        mark: group.mark,
-        scheduler: group.scheduler.clone(),
-        quorum: group.quorum,
+        name: service.name.clone(),
+        mark: service.mark,
+        scheduler: service.scheduler.clone(),
+        quorum: service.quorum,
         families: families
-            .map(|(family, standing)| FamilyView { family: family.name(), up: standing.up, sorry: standing.is_sorry })
+            .map(|(family, status)| FamilyView { family: family.name(), up: status.up, sorry: status.is_sorry_active })
             .collect(),
-        servers: group.servers.iter().map(|(address, status)| server(address.to_string(), status)).collect(),
+        servers: service.servers.iter().map(|(address, status)| server(address.to_string(), status)).collect(),
     }
 }
 
 fn server(address: String, status: &ServerStatus) -> ServerView {
-    let decided = status.decided.as_ref();
+    let decision = status.decision.as_ref();
     ServerView {
         address,
         condition: status.condition(),
         weight: status.listed.map(|listed| listed.destination.weight),
-        base_weight: decided.map(|decided| decided.base).filter(|base| *base > 0),
-        headroom: decided.and_then(|decided| decided.weighed).and_then(|weighed| weighed.headroom),
+        base_weight: decision.map(|decision| decision.base).filter(|base| *base > 0),
+        headroom: decision.and_then(|decision| decision.weighed).and_then(|weighed| weighed.headroom),
         reason: status.reason(),
         counters: status.listed.as_ref().map(counters),
     }
@@ -85,13 +85,13 @@ fn counters(listed: &ListedDestination) -> ServerCounters {
     }
 }
 
-fn sysctl(finding: &Finding) -> SysctlView {
+fn sysctl(state: &SysctlState) -> SysctlView {
     SysctlView {
-        name: finding.variable.name.replace('/', "."),
-        expected: finding.variable.value,
-        actual: finding.found.clone().unwrap_or_else(|error| error),
-        ok: finding.is_right(),
-        reason: finding.variable.reason,
+        name: state.sysctl.dotted(),
+        expected: state.sysctl.value,
+        actual: state.actual.clone().unwrap_or_else(|error| error),
+        ok: state.is_ok(),
+        reason: state.sysctl.purpose,
     }
 }
 
@@ -102,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_view_says_who_serves_with_what_weight_and_why() {
-        let shown = view(&Status { role: Some(Role::Master), ..status() });
-        assert_eq!((shown.state, shown.role), ("running", Some("master")));
-        let server = &shown.services[0].servers[0];
+    fn the_view_has_the_servers_of_each_service_with_their_weights() {
+        let view = view(&Status { role: Some(Role::Master), ..status() });
+        assert_eq!((view.state, view.role), ("running", Some("master")));
+        let server = &view.services[0].servers[0];
         assert_eq!((server.address.as_str(), server.weight, server.base_weight), ("10.0.0.1", Some(40), Some(100)));
         assert_eq!((server.condition, server.reason.as_str()), ("measured", "forecast utilisation 60 %"));
         let counters = server.counters.unwrap();

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use weir_kernel::model::{Installed, ServiceKey};
+use weir_kernel::model::{MarkTable, ServiceKey};
 use weir_kernel::netlink::ipvs::{daemon, destination, service, settings};
 use weir_kernel::netlink::{generic, nftables, route};
 use weir_program::netlink::{Reply, Message, Messages, Request, addresses};
@@ -22,12 +22,12 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = (nftables::others::dropping(message), nftables::others::marking(message));
         read_again(message);
     }
-    if let Installed::Intact(marks) = reading.finish() {
+    if let MarkTable::Intact(marks) = reading.finish() {
         let mut reading = nftables::reading::Reading::default();
         for request in nftables::batch::replace(&marks) {
             written(&request, |message| reading.take(message).expect("what is written can be read"));
         }
-        assert_eq!(reading.finish(), Installed::Intact(marks));
+        assert_eq!(reading.finish(), MarkTable::Intact(marks));
     }
 });
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use weir_kernel::kernel::Kernel;
 use weir_kernel::model::{
-    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Installed, Mark, MarkRange, Marks, Owned,
-    Packets, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceKey, Table, Timeouts, VirtualService,
+    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Mark, MarkRange, MarkTable, Marks, OwnedMarks,
+    Packets, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceEntry, ServiceKey, Table, Timeouts,
 };
 use weir_kernel::plan::{Actual, Change, Desired, plan};
 use weir_kernel::text;
@@ -65,9 +65,9 @@ fn reach(kernel: &mut Kernel, desired: &Desired) {
     actual.table.retain(|key, _| owned().owns(key));
     assert_eq!(actual.table, desired.table);
     match actual.marks {
-        Installed::Intact(marks) => assert_eq!(marks, desired.marks),
-        Installed::Absent => assert!(desired.marks.is_empty()),
-        Installed::Damaged | Installed::Uncertain => panic!("the marks are damaged"),
+        MarkTable::Intact(marks) => assert_eq!(marks, desired.marks),
+        MarkTable::Absent => assert!(desired.marks.is_empty()),
+        MarkTable::Modified | MarkTable::Inconsistent => panic!("the marks are damaged"),
     }
 }
 
@@ -208,8 +208,8 @@ fn third() -> Desired {
     }
 }
 
-fn owned() -> Owned {
-    Owned::new(MarkRange::new(mark(0x100), mark(0x1ff)).expect("a range"), [])
+fn owned() -> OwnedMarks {
+    OwnedMarks::new(MarkRange::new(mark(0x100), mark(0x1ff)).expect("a range"), [])
 }
 
 fn mark(number: u32) -> Mark {
@@ -241,7 +241,7 @@ fn service<const SERVERS: usize>(
     number: u32,
     service: Service,
     servers: [(&str, Destination); SERVERS],
-) -> (ServiceKey, VirtualService) {
+) -> (ServiceKey, ServiceEntry) {
     let destinations = servers.map(|(address, destination)| (server(address), destination)).into();
-    (marked(family, number), VirtualService { service, destinations })
+    (marked(family, number), ServiceEntry { service, destinations })
 }

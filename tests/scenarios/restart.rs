@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use weir_kernel::kernel::Kernel;
-use weir_kernel::model::{Installed, Mark, MarkRange, Owned};
+use weir_kernel::model::{Mark, MarkRange, MarkTable, OwnedMarks};
 use weir_kernel::plan::Change;
 use weir_tests::kernel::arrivals::Arrivals;
 use weir_tests::kernel::flow::Flow;
@@ -136,15 +136,15 @@ fn change_weights(director: &Host) -> Duration {
 /// What a replacement of all marks takes.
 fn replace_marks(director: &Host) -> Duration {
     let mut kernel = director.run(|| Kernel::open().expect("nf_tables is loaded"));
-    let Installed::Intact(marks) = kernel.read(&owned()).expect("it can be read").marks else {
+    let MarkTable::Intact(marks) = kernel.read(&owned()).expect("it can be read").marks else {
         panic!("the marks are not as Weir made them")
     };
     median(REPLACEMENTS, |_| kernel.make(&Change::ReplaceMarks(marks.clone())).expect("they can be replaced"))
 }
 
-fn owned() -> Owned {
+fn owned() -> OwnedMarks {
     let mark = Mark::new(MARK).expect("not 0");
-    Owned::new(MarkRange::new(mark, mark).expect("a range"), [])
+    OwnedMarks::new(MarkRange::new(mark, mark).expect("a range"), [])
 }
 
 /// What it takes as a rule: half of the times are longer, such as when this machine waits for the one that emulates it.

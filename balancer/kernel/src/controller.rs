@@ -1,16 +1,27 @@
-//! Keeps the kernel as it should be: reads, decides, plans, changes and verifies; at the start, on every change of the fleet,
-//! and every interval, since the kernel tells of nothing by itself.
+//! Keeps the kernel in its desired state. A turn observes, decides and applies: at the start, whenever the fleet or the verdict of
+//! a health check changes, and at every interval, since the kernel does not report changes by other programs.
+//!
+//! | module             | contents                                                              |
+//! |--------------------|-----------------------------------------------------------------------|
+//! | [`observe`]        | reads the kernel, agents' reports, verdicts and routes                |
+//! | [`decide`]         | the desired state of the kernel; pure                                 |
+//! | [`apply`]          | applies it, change by change, and verifies the result                 |
+//! | [`health_checks`]  | health checks of the real servers                                     |
+//! | [`vip_checks`]     | probe services and routes for checks through virtual addresses        |
+//! | [`sysctls`]        | keeps the required sysctls at their values                            |
+//! | [`unusable_edges`] | logs edges that are left out because of their address                 |
 
 mod apply;
-mod misplaced;
-mod through;
-mod variables;
-mod watched;
+mod decide;
+mod health_checks;
+mod observe;
+mod sysctls;
+mod unusable_edges;
+mod vip_checks;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,43 +35,40 @@ use weir_fleet::Time;
 use weir_program::clock::Clock;
 use weir_program::{netlink, random};
 
-use super::candidates::Heard;
-use super::desired::{Decider, View};
-use super::directors::{self, Fitness, Notices};
-use super::group::Group;
-use super::kernel::{Kernel, OpenError, Snapshot};
-use super::model::{Owned, Role, ServiceKey};
-use super::plan::{Change, Desired, plan};
-use super::status::{GroupStatus, State, Status, Tally};
-use super::sysctls;
+use super::directors::{NotifyFifo, TrackFile, TrackValue};
+use super::kernel::{Kernel, OpenError};
+use super::model::Role;
+use super::plan::{Change, NotOwned};
+use super::status::{ChangeCounts, ServiceStatus, State, Status};
 use crate::settings::{OnExit, Settings};
+use crate::sysctls::{inspect, required};
 use apply::{Applied, Refusals};
-use misplaced::Misplaced;
-use through::Through;
-use variables::Variables;
-use watched::Watched;
+use decide::Policy;
+use health_checks::HealthChecks;
+use observe::{Observer, Sources};
+use sysctls::SysctlMonitor;
 
-/// How often it is looked whether the fleet has changed: as often as it may.
-const GLANCE: Duration = Duration::from_millis(100);
+/// How often the fleet is compared with the one at the last turn. It changes at most that often.
+const POLL: Duration = Duration::from_millis(100);
 
 /// How often a kernel that could not be opened is tried again: a module may be installed while Weir runs.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// How long a director without servers keeps what it had, for keepalived to take the addresses from it: it does so at once.
-const LET_GO: Duration = Duration::from_secs(1);
-
-/// Why there is no kernel mode. Each is one line that says what to do.
+/// Why kernel mode is unavailable, in one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// It has no IPVS, or cannot be asked.
-    #[error("kernel mode is not to be had: {0}")]
+    /// IPVS or nf_tables is missing, or a request failed.
+    #[error("kernel mode unavailable: {0}")]
     Open(#[from] OpenError),
-    /// This process may not.
-    #[error("kernel mode is not to be had: it needs CAP_NET_ADMIN; run as root, or give the program this capability")]
+    /// The process has no permission.
+    #[error("kernel mode unavailable: CAP_NET_ADMIN is required; run as root, or give the program this capability")]
     NotPermitted,
-    /// It cannot be read.
-    #[error("kernel mode is not to be had: the kernel cannot be read: {0}")]
+    /// The kernel's state cannot be read.
+    #[error("kernel mode unavailable: kernel state cannot be read: {0}")]
     Read(netlink::Error),
+    /// The desired state has objects that are not Weir's.
+    #[error("kernel mode unavailable: {0}")]
+    NotOwned(#[from] NotOwned),
 }
 
 impl From<netlink::Error> for Unavailable {
@@ -69,7 +77,7 @@ impl From<netlink::Error> for Unavailable {
     }
 }
 
-/// Opens the kernel of the calling thread's network namespace, and reads it once to see whether that is allowed.
+/// Opens the kernel of the calling thread's network namespace, and reads its state once to check for permission.
 ///
 /// # Errors
 /// [`Unavailable`].
@@ -79,117 +87,109 @@ pub fn open(settings: &Settings) -> Result<Kernel, Unavailable> {
     Ok(kernel)
 }
 
-/// What the controller reads, and where it tells of itself.
+/// Inputs and output of the controller.
 #[derive(Debug)]
 pub struct Environment {
-    /// Where the fleet is published.
+    /// The fleet, with the reports of all agents.
     pub fleet: Arc<ArcSwap<weir_fleet::Snapshot>>,
-    /// For the time.
+    /// The clock of the fleet's times.
     pub clock: Clock,
-    /// How long a new server takes to its full share.
+    /// Time over which a server that joins others ramps up to its full weight.
     pub ramp: Duration,
-    /// Every edge that reports has been heard this long after the start.
+    /// Time after the start until every edge that reports has done so.
     pub settled_after: Duration,
-    /// Where it tells how it is doing.
+    /// Published status.
     pub status: Arc<ArcSwap<Status>>,
 }
 
-/// Keeps the kernel as it should be.
+/// Keeps the kernel in its desired state.
 #[derive(Debug)]
 pub struct Controller {
     settings: Settings,
     environment: Environment,
     kernel: Option<Kernel>,
-    deciders: Vec<Decider>,
-    through: Through,
-    /// What the kernel was last told.
-    told: Option<Desired>,
-    /// What of it could not be done.
-    left: Vec<Change>,
+    observer: Observer,
+    policy: Policy,
     refusals: Refusals,
-    misplaced: Misplaced,
-    variables: Variables,
-    tally: Tally,
-    /// The complaint that was last logged.
-    complaint: Option<String>,
-    /// Which of two directors this one is.
+    sysctls: SysctlMonitor,
+    counts: ChangeCounts,
+    /// Role that keepalived last reported, or that the sync daemons had at the start.
     role: Option<Role>,
-    /// What keepalived was last told.
-    fitness: Option<Fitness>,
-    /// Since when keepalived is to take the addresses, for no server is left.
-    letting_go: Option<Time>,
+    /// keepalived's track file, if this director is one of a pair.
+    track_file: Option<TrackFile>,
+    /// The failure that was last logged.
+    failure: Option<String>,
 }
 
 impl Controller {
-    /// A controller of these services; without a `kernel` it tries to open one now and then.
+    /// Creates a controller for these settings. Without a `kernel`, it tries to open one every 10 seconds.
     #[must_use]
     pub fn new(settings: Settings, kernel: Option<Kernel>, environment: Environment) -> Self {
-        let decider = |group: &Group| Decider::new(group.clone(), environment.ramp);
+        let track_file = settings.directors.as_ref().map(|directors| TrackFile::new(directors.track_file.clone()));
         Self {
-            deciders: settings.groups.iter().map(decider).collect(),
-            through: Through::new(settings.marks, settings.groups.iter()),
+            observer: Observer::new(&settings, environment.settled_after),
+            policy: Policy::new(&settings, environment.ramp),
             settings,
             environment,
             kernel,
-            told: None,
-            left: Vec::new(),
             refusals: Refusals::default(),
-            misplaced: Misplaced::default(),
-            variables: Variables::default(),
-            tally: Tally::default(),
-            complaint: None,
+            sysctls: SysctlMonitor::default(),
+            counts: ChangeCounts::default(),
             role: None,
-            fitness: None,
-            letting_go: None,
+            track_file,
+            failure: None,
         }
     }
 
-    /// Starts the thread, which ends when the other end of `stopped` is dropped.
+    /// Starts the controller's thread. It ends when the sender of `stopped` is dropped.
     ///
     /// # Errors
-    /// When there is no thread, or no means to wait for events.
+    /// When the thread or its runtime cannot be created.
     pub fn start(self, stopped: watch::Receiver<()>) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let status = Arc::clone(&self.environment.status);
-        let track_file = self.settings.directors.as_ref().map(|pair| pair.track_file.clone());
-        let work = move || guard(|| runtime.block_on(self.run(stopped)), &status, track_file.as_deref());
+        let track_file = self.track_file.as_ref().map(|file| file.path().to_owned());
+        let work = move || guard(|| runtime.block_on(self.run(stopped)), &status, track_file);
         std::thread::Builder::new().name("weir-kernel".to_owned()).spawn(work)
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
-        let groups = self.deciders.iter().map(Decider::group);
+        let (settings, clock) = (&self.settings, self.environment.clock);
         let seed = u64::from_ne_bytes(random::bytes());
-        let mut watched = Watched::new(groups, self.settings.concurrent_checks, seed, self.environment.clock);
-        let mut notices = self.notices();
-        let mut glances = tokio::time::interval(GLANCE);
-        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.environment.fleet.load_full();
-        let mut next = self.now();
-        // When what was refused is tried again, however often there is news.
-        let mut again = next;
+        let mut sources = Sources {
+            fleet: self.environment.fleet.load_full(),
+            health_checks: HealthChecks::new(settings.services.iter(), settings.concurrent_checks, seed, clock),
+            notify_fifo: settings.directors.as_ref().map(|directors| NotifyFifo::new(&directors.notify_fifo)),
+        };
+        let mut polls = tokio::time::interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_turn = self.now();
+        // Refused changes are tried again at the interval, however often other events cause a turn.
+        let mut next_clearing = next_turn;
         loop {
-            let is_judged = tokio::select! {
+            let has_event = tokio::select! {
                 changed = stopped.changed() => if changed.is_err() { break } else { false },
-                () = watched.changed() => true,
-                role = next_role(&mut notices) => {
+                () = sources.health_checks.changed() => true,
+                role = next_role(&mut sources.notify_fifo) => {
                     self.role = role;
                     true
                 }
-                _ = glances.tick() => false,
+                _ = polls.tick() => false,
             };
-            let (now, fleet) = (self.now(), self.environment.fleet.load_full());
-            let is_new = (is_judged || !Arc::ptr_eq(&seen, &fleet)) && self.kernel.is_some();
-            if now >= again {
-                self.refusals.forget();
-                again = now + self.settings.interval;
+            let now = self.now();
+            let fleet = self.environment.fleet.load_full();
+            let is_new_fleet = !Arc::ptr_eq(&sources.fleet, &fleet);
+            sources.fleet = fleet;
+            if now >= next_clearing {
+                self.refusals.clear();
+                next_clearing = now + self.settings.interval;
             }
-            if is_new || now >= next {
-                self.turn(&fleet, &mut watched, now);
-                next = now + if self.kernel.is_some() { self.settings.interval } else { RETRY };
+            if (has_event || is_new_fleet) && self.kernel.is_some() || now >= next_turn {
+                self.turn(&mut sources, now);
+                next_turn = now + if self.kernel.is_some() { self.settings.interval } else { RETRY };
             }
-            seen = fleet;
         }
-        self.hand_over(&mut notices).await;
+        self.hand_over(&mut sources.notify_fifo).await;
         self.leave();
     }
 
@@ -197,224 +197,172 @@ impl Controller {
         Time::after_origin(self.environment.clock.elapsed())
     }
 
-    /// Looks, and does what there is to do.
-    fn turn(&mut self, fleet: &weir_fleet::Snapshot, watched: &mut Watched, now: Time) {
-        let outcome = with_second_try(|| {
-            let outcome = self.attempt(fleet, watched, now);
+    /// Observes, decides and applies once, and publishes the status.
+    fn turn(&mut self, sources: &mut Sources, now: Time) {
+        let outcome = with_retry(|| {
+            let outcome = self.attempt(sources, now);
             if outcome.is_err() {
-                // The module may have been unloaded; what it is loaded as again is another.
+                // The module may have been unloaded. When it is loaded again, its family has another number.
                 self.kernel = None;
-                self.tally.failures += 1;
+                self.counts.failures += 1;
             }
             outcome
         });
-        let (state, groups) = match outcome {
-            Ok((groups, None)) => (State::Running, groups),
-            Ok((groups, Some(complaint))) => (State::Failed(complaint), groups),
+        let (kernel_state, services) = match outcome {
+            Ok((services, problem)) => (problem.map_or(State::Running, State::Failed), services),
             Err(error) => {
-                // Without any it would look as if there were no services.
-                let last = self.environment.status.load().groups.clone();
-                (State::Failed(error.to_string()), last.into_iter().map(GroupStatus::unread).collect())
+                // The services remain in the status; without them, there would appear to be none.
+                let last = self.environment.status.load().services.clone();
+                let services = last.into_iter().map(ServiceStatus::without_kernel_state).collect();
+                (State::Failed(error.to_string()), services)
             }
         };
-        let complaint = if let State::Failed(complaint) = &state { Some(complaint.clone()) } else { None };
-        if complaint != self.complaint {
-            match &complaint {
-                Some(complaint) => error!("{complaint}"),
-                None => info!("kernel mode works again"),
-            }
-            self.complaint = complaint;
-        }
-        self.tell(if self.letting_go.is_some() { Fitness::Unfit } else { Fitness::of(&state, &groups) });
-        let (sysctls, tally, role) = (self.variables.findings().to_vec(), self.tally, self.role);
-        self.environment.status.store(Arc::new(Status { state, role, groups, sysctls, tally }));
+        let is_releasing = self.policy.is_releasing();
+        let track_value = if is_releasing { TrackValue::Fault } else { TrackValue::of(&kernel_state, &services) };
+        // A failure to talk to keepalived is reported, but does not change the value: clients are still served.
+        let track_error = self.track_file.as_mut().and_then(|file| file.write(track_value).err());
+        let notify_error = sources.notify_fifo.as_ref().and_then(NotifyFifo::error);
+        let state = match (kernel_state, notify_error.or(track_error)) {
+            (State::Running, Some(error)) => State::Failed(error),
+            (state, _) => state,
+        };
+        self.log_failure(&state);
+        let (sysctls, counts, role) = (self.sysctls.states().to_vec(), self.counts, self.role);
+        self.environment.status.store(Arc::new(Status { state, role, services, sysctls, counts }));
     }
 
+    /// Observes, decides and applies once. Returns the status of the services, and what is not as desired.
     fn attempt(
         &mut self,
-        fleet: &weir_fleet::Snapshot,
-        watched: &mut Watched,
+        sources: &mut Sources,
         now: Time,
-    ) -> Result<(Vec<GroupStatus>, Option<String>), Unavailable> {
+    ) -> Result<(Vec<ServiceStatus>, Option<String>), Unavailable> {
+        let Self { settings, observer, policy, .. } = self;
         let kernel = match &mut self.kernel {
             Some(kernel) => kernel,
             None => {
-                let kernel = self.kernel.insert(open(&self.settings)?);
-                // Another one, perhaps: what this one was told is not known.
-                self.told = None;
-                kernel
+                policy.forget_applied();
+                self.kernel.insert(open(settings)?)
             }
         };
-        let before = kernel.read(&self.settings.owned)?;
-        if self.settings.directors.is_some() {
-            self.role = self.role.or_else(|| directors::remembered(&before.daemons));
+        let observation = observer.observe(settings, kernel, sources, self.role, now)?;
+        self.role = observation.role;
+        let sysctls = required(&settings.services, settings.directors.as_ref(), &observation.reply_interfaces);
+        let repairs = self.sysctls.check(sysctls, now, |sysctls| inspect(sysctls, settings.set_sysctls));
+        self.counts.repaired += repairs;
+        self.counts.changes += repairs;
+        let decision = policy.decide(&observation)?;
+        for change in &decision.drift {
+            warn!(%change, "external change to kernel state detected; reverting");
         }
-        let drift = |told| apply::drift(told, &self.left, &before, &self.settings.owned);
-        let drift = self.told.as_ref().map_or(Vec::new(), drift);
-        for change in &drift {
-            warn!("somebody else has changed the kernel; putting right: {change}");
+        let decided = settings.services.iter().zip(decision.services);
+        if decision.is_held_back {
+            let status = |(service, decision)| ServiceStatus::new(service, decision, &observation.kernel);
+            return Ok((decided.map(status).collect(), None));
         }
-
-        let is_settled = now - Time::ORIGIN >= self.environment.settled_after;
-        let heard = Heard::new(fleet, now);
-        let candidates: Vec<_> = {
-            let verdicts = watched.verdicts();
-            let of = |(place, decider): (usize, &Decider)| heard.candidates(decider.group(), verdicts.health(place));
-            self.deciders.iter().enumerate().map(of).collect()
-        };
-        let groups = self.deciders.iter().map(Decider::group);
-        self.misplaced.look(groups.clone(), &heard);
-        self.through.look(groups.clone().zip(&candidates), &before.actual().table);
-        let needed = sysctls::needed(groups, self.settings.directors.as_ref(), &self.through.answering());
-        let set = self.settings.set_sysctls;
-        let repairs = self.variables.look(needed, now, |variables| sysctls::inspect(variables, set)) as u64;
-        self.tally.repaired += repairs;
-        self.tally.changes += repairs;
-        let decide = |(decider, candidates): (&mut Decider, &_)| {
-            decider.decide(&View { now, candidates, kernel: &before, is_settled })
-        };
-        let decisions: Vec<_> = self.deciders.iter_mut().zip(&candidates).map(decide).collect();
-        let desired = Desired {
-            table: decisions.iter().flat_map(|decision| decision.table.clone()).chain(self.through.table()).collect(),
-            marks: self.settings.packet_marks.clone(),
-            daemons: self.settings.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role)),
-            timeouts: self.settings.timeouts,
-        };
-        if directors::is_to_let_go(self.role, decisions.iter().map(|decision| &decision.table), &before) {
-            let since = *self.letting_go.get_or_insert(now);
-            if now - since < LET_GO {
-                let groups = self.deciders.iter().zip(decisions);
-                let status = |(decider, decision): (&Decider, _)| GroupStatus::new(decider.group(), decision, &before);
-                return Ok((groups.map(status).collect(), None));
-            }
-        } else {
-            self.letting_go = None;
-        }
-        let applied = apply::apply(kernel, &desired, before, &self.settings.owned, &mut self.refusals)?;
-        let Applied { after, made, remade, refusals, left, refused } = applied;
-        let repairs = made.iter().filter(|change| drift.iter().any(|other| other.subject() == change.subject()));
-        self.tally.repaired += (repairs.count() + remade.len()) as u64;
-        self.tally.changes += (made.len() + remade.len()) as u64;
-        self.tally.failures += refusals;
-        self.told = Some(desired);
-        self.left = left;
-        // Only now there is what leads to those that are asked through a virtual address.
-        watched.watch(&candidates, &self.through, &after.actual().table);
-        let groups = self.deciders.iter().zip(decisions);
-        let mut groups: Vec<_> =
-            groups.map(|(decider, decision)| GroupStatus::new(decider.group(), decision, &after)).collect();
-        watched.verdicts().tell(&mut groups);
-        Ok((groups, refused.or_else(|| self.variables.complaint())))
+        let applied = apply::apply(kernel, &decision.desired, observation.kernel, &mut self.refusals)?;
+        count(&mut self.counts, &decision.drift, &applied);
+        let Applied { after, pending, problem, .. } = applied;
+        policy.set_applied(decision.desired, pending);
+        // Checks through virtual addresses need the probe services that were just applied.
+        sources.health_checks.set_targets(&observation.servers, observer.vip_checks(), &after.actual().table);
+        let mut services: Vec<_> =
+            decided.map(|(service, decision)| ServiceStatus::new(service, decision, &after)).collect();
+        sources.health_checks.verdicts().add_results(&mut services);
+        Ok((services, problem.or_else(|| self.sysctls.problem())))
     }
 
-    /// What keepalived says, if this is one of two directors.
-    fn notices(&self) -> Option<Notices> {
-        let path = &self.settings.directors.as_ref()?.notify_fifo;
-        let complain = |error: &io::Error| error!(pipe = %path.display(), %error, "keepalived cannot be heard");
-        Notices::open(path).inspect_err(complain).ok()
-    }
-
-    /// Tells keepalived, if this is one of two directors, and if it is news.
-    fn tell(&mut self, fitness: Fitness) {
-        let Some(pair) = &self.settings.directors else { return };
-        if self.fitness != Some(fitness) {
-            match directors::tell(&pair.track_file, fitness) {
-                Ok(()) => self.fitness = Some(fitness),
-                Err(error) => {
-                    let file = pair.track_file.display();
-                    warn!(%file, %error, "keepalived cannot be told whether this director is fit");
-                }
+    /// Logs a failure once, and its end.
+    fn log_failure(&mut self, state: &State) {
+        let failure = if let State::Failed(reason) = state { Some(reason) } else { None };
+        if failure != self.failure.as_ref() {
+            match failure {
+                Some(reason) => error!(%reason, "kernel mode failed"),
+                None => info!("kernel mode recovered"),
             }
+            self.failure = failure.cloned();
         }
     }
 
-    /// Has the other director take over, if this one is about to stop serving, and waits until it has.
-    async fn hand_over(&mut self, notices: &mut Option<Notices>) {
-        let Some(limit) = self.settings.directors.as_ref().map(|pair| pair.hand_over) else { return };
-        // One that keepalived took the addresses from, or was told to, is not to get them back.
-        if self.settings.on_exit == OnExit::Keep || self.fitness == Some(Fitness::Unfit) {
+    /// Before the balancer stops serving, requests that the other director takes over, and waits until it has.
+    async fn hand_over(&mut self, notify_fifo: &mut Option<NotifyFifo>) {
+        let (Some(directors), Some(track_file)) = (&self.settings.directors, &mut self.track_file) else { return };
+        // A director that is to release its addresses, or has done so, must not get them back.
+        if self.settings.on_exit == OnExit::Keep || track_file.written() == Some(TrackValue::Fault) {
             return;
         }
-        self.tell(Fitness::HandOver);
+        if let Err(error) = track_file.write(TrackValue::HandOver) {
+            warn!(%error, "hand-over could not be requested");
+        }
+        let role = &mut self.role;
         let handed_over = async {
-            while self.role == Some(Role::Master) {
-                self.role = next_role(notices).await;
+            while *role == Some(Role::Master) {
+                *role = next_role(notify_fifo).await;
             }
         };
-        if tokio::time::timeout(limit, handed_over).await.is_err() {
-            warn!("the other director has not taken over: new clients are not served until it does");
+        if tokio::time::timeout(directors.hand_over, handed_over).await.is_err() {
+            warn!("hand-over timed out; new clients are not served until the other director takes over");
         }
     }
 
-    /// Does what is to be done when the balancer ends.
+    /// Applies the `on_exit` policy.
     fn leave(&mut self) {
-        let (Some(kernel), Some(mut told)) = (&mut self.kernel, self.told.take()) else { return };
-        told.daemons = self.settings.directors.as_ref().and_then(|pair| directors::daemons(pair, self.role));
-        let desired = match self.settings.on_exit {
-            OnExit::Keep => return,
-            OnExit::Drain => {
-                let clients: BTreeSet<_> = self.deciders.iter().flat_map(|decider| decider.group().keys()).collect();
-                drained(told, |key| clients.contains(key))
-            }
-            OnExit::Remove => Desired { daemons: told.daemons.map(|_| BTreeMap::new()), ..Desired::default() },
-        };
-        let refusals = &mut Refusals::default();
-        let before = kernel.read(&self.settings.owned);
-        match before.and_then(|before| apply::apply(kernel, &desired, before, &self.settings.owned, refusals)) {
-            Ok(Applied { refused: None, .. }) => info!("the kernel was told what is to be on exit"),
-            Ok(Applied { refused: Some(complaint), .. }) => error!("{complaint}"),
-            Err(error) => error!(%error, "the kernel could not be told what is to be on exit"),
+        let on_exit = self.settings.on_exit;
+        let (Some(kernel), Some(desired)) = (&mut self.kernel, self.policy.on_exit(on_exit, self.role)) else { return };
+        let before = kernel.read(desired.owned());
+        match before.and_then(|before| apply::apply(kernel, &desired, before, &mut Refusals::default())) {
+            Ok(Applied { problem: None, .. }) => info!(policy = on_exit.name(), "applied on_exit policy"),
+            Ok(Applied { problem: Some(reason), .. }) => error!(%reason, "on_exit policy failed"),
+            Err(error) => error!(reason = %error, "on_exit policy failed"),
         }
-        if self.settings.on_exit == OnExit::Remove {
-            self.tell(Fitness::Unfit);
+        if on_exit == OnExit::Remove
+            && let Some(Err(error)) = self.track_file.as_mut().map(|file| file.write(TrackValue::Fault))
+        {
+            warn!(%error, "fault could not be reported to keepalived");
         }
     }
 }
 
-/// Does the thread's work. When it panics, which is a fault of Weir's own, nobody looks after the kernel any more: that is
-/// said to whoever asks, and to the other director, before the panic goes on. Redirects are served all the same.
-fn guard(work: impl FnOnce(), status: &ArcSwap<Status>, track_file: Option<&Path>) {
+/// Counts the changes that were applied. Those that revert drift, or were repeated, are repairs.
+fn count(counts: &mut ChangeCounts, drift: &[Change], applied: &Applied) {
+    let is_repair = |change: &&Change| drift.iter().any(|other| other.subject() == change.subject());
+    let repairs = applied.planned.iter().filter(is_repair).count();
+    counts.repaired += (repairs + applied.repeated.len()) as u64;
+    counts.changes += (applied.planned.len() + applied.repeated.len()) as u64;
+    counts.failures += applied.refusals;
+}
+
+/// Runs the controller's work. After a panic, which is a bug, the kernel is no longer managed: the failure is reported in the
+/// status and to the other director before the panic continues. Redirects are still served.
+fn guard(work: impl FnOnce(), status: &ArcSwap<Status>, track_file: Option<PathBuf>) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(work)) else { return };
-    let reason = "kernel mode has stopped for a fault of its own: see the log, and start the balancer anew";
+    let reason = "kernel mode stopped after an internal error; see the log, and restart the balancer";
     let last = status.load_full();
     status.store(Arc::new(Status { state: State::Failed(reason.to_owned()), ..Status::clone(&last) }));
-    if let Some(Err(error)) = track_file.map(|file| directors::tell(file, Fitness::Unfit)) {
-        error!(%error, "keepalived cannot be told that this director is unfit");
+    if let Some(Err(error)) = track_file.map(|path| TrackFile::new(path).write(TrackValue::Fault)) {
+        error!(%error, "fault could not be reported to keepalived");
     }
     resume_unwind(panic);
 }
 
-/// Tries again at once when the kernel could not be read, for that may pass: what was lost with one answer is no reason to
-/// let go of everything.
-fn with_second_try<T>(mut go: impl FnMut() -> Result<T, Unavailable>) -> Result<T, Unavailable> {
-    match go() {
-        Err(error @ Unavailable::Read(_)) => {
-            warn!("{error}; it is tried once more");
-            go()
+/// Tries once more if the kernel could not be read, since that may be transient: one lost reply is no reason to release the
+/// addresses.
+fn with_retry<T>(mut attempt: impl FnMut() -> Result<T, Unavailable>) -> Result<T, Unavailable> {
+    match attempt() {
+        Err(Unavailable::Read(error)) => {
+            warn!(%error, "kernel state could not be read; retrying");
+            attempt()
         }
         outcome => outcome,
     }
 }
 
-/// Waits until keepalived says something.
-async fn next_role(notices: &mut Option<Notices>) -> Option<Role> {
-    match notices {
-        Some(notices) => notices.next().await,
+/// Waits for a notification of keepalived; forever if this director is not one of a pair.
+async fn next_role(notify_fifo: &mut Option<NotifyFifo>) -> Option<Role> {
+    match notify_fifo {
+        Some(notify_fifo) => notify_fifo.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// The services that clients use, without weight; nobody checks servers any more.
-fn drained(mut desired: Desired, is_for_clients: impl Fn(&ServiceKey) -> bool) -> Desired {
-    desired.table.retain(|key, _| is_for_clients(key));
-    let services = desired.table.values_mut();
-    services.flat_map(|service| service.destinations.values_mut()).for_each(|destination| destination.weight = 0);
-    desired
-}
-
-/// What is to be done; nothing of what is not Weir's is ever desired.
-fn changes(desired: &Desired, kernel: &Snapshot, owned: &Owned) -> Vec<Change> {
-    plan(desired, &kernel.actual(), owned).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -422,31 +370,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_told_to_whoever_asks_and_to_the_other_director() {
+    fn a_panic_is_reported_in_the_status_and_to_the_other_director() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("track");
         let status = ArcSwap::from_pointee(Status { state: State::Running, ..Status::default() });
-        guard(|| {}, &status, Some(&file));
+        guard(|| {}, &status, Some(file.clone()));
         assert!(status.load().state == State::Running && !file.exists());
-        let panics = || guard(|| panic!("a fault"), &status, Some(&file));
-        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err(), "it is seen where the thread is joined, too");
+        let panics = || guard(|| panic!("a bug"), &status, Some(file.clone()));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err(), "it is visible where the thread is joined");
         assert!(matches!(&status.load().state, State::Failed(reason) if reason.contains("see the log")));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "-254\n");
     }
 
     #[test]
-    fn a_kernel_that_cannot_be_read_once_is_read_again_at_once() {
+    fn a_failed_read_is_retried_once() {
         let unreadable = || Unavailable::Read(netlink::Error::Timeout);
         let mut outcomes = vec![Ok(7), Err(unreadable())];
-        assert_eq!(with_second_try(|| outcomes.pop().unwrap()).unwrap(), 7);
+        assert_eq!(with_retry(|| outcomes.pop().unwrap()).unwrap(), 7);
         let mut tries = 0;
-        let outcome: Result<(), _> = with_second_try(|| {
+        let outcome: Result<(), _> = with_retry(|| {
             tries += 1;
             Err(unreadable())
         });
         assert!(matches!(outcome, Err(Unavailable::Read(_))));
         let mut others = 0;
-        let outcome: Result<(), _> = with_second_try(|| {
+        let outcome: Result<(), _> = with_retry(|| {
             others += 1;
             Err(Unavailable::NotPermitted)
         });

@@ -1,18 +1,17 @@
-//! What shall be in the kernel: from the configuration, and from the condition that each server is in, to
-//! [`plan::Desired`](super::plan::Desired).
+//! The desired state of a service in the kernel, from its configuration and the conditions of its servers.
 //!
-//! * A server that fails is deleted: with a weight of 0 it would go on swallowing UDP and clients that stay with it.
-//! * A server that is drained has weight 0 until it has no connections, or until the deadline; then it is deleted. So is one
-//!   that is no longer configured, or that nobody knows.
-//! * When fewer servers than the quorum are up, the sorry server takes over: it is added, and those that are up get weight 0,
-//!   so that they keep their clients.
-//! * What is in the kernel at the start is gone on with, until it is known how things are.
-//! * Addresses of IPv4 and of IPv6 are two services to the kernel: each has its quorum and its sorry server.
+//! * A failed server is deleted. With weight 0, the kernel would keep sending it UDP and persistent clients.
+//! * A draining server has weight 0 until it has no connections, or until its deadline. Then it is deleted. The same holds for
+//!   a server that is no longer configured, or whose edge has expired.
+//! * If fewer servers than the quorum are up, the sorry server takes over: it is added, and the servers that are up get
+//!   weight 0, so that they keep their clients.
+//! * At the start, servers that the kernel has are kept until their state is known.
+//! * IPv4 and IPv6 addresses are two services in the kernel, each with its own quorum and sorry server.
 //!
-//! Pure: time, fleet, verdicts and what the kernel says are arguments.
+//! Pure: time, real servers and the kernel's state are arguments.
 
-mod leaving;
-mod standing;
+mod drains;
+mod quorum;
 #[cfg(test)]
 mod tests;
 
@@ -20,286 +19,290 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::candidates::{Candidate, Condition, Unmeasured};
-use super::group::Group;
-use super::kernel::Snapshot;
-use super::model::{Destination, Family, Forwarding, Server, Table, VirtualService};
-use super::weights::{Input, Measure, Weighed, Weights};
-use crate::settings::Edges;
-use leaving::Leaving;
-pub use standing::Standing;
 use weir_fleet::Time;
 
-use standing::{Standings, Strength};
+use super::kernel::Snapshot;
+use super::model::{Destination, Family, Forwarding, Server, ServiceEntry, Table};
+use super::real_servers::{Condition, RealServer, Unmeasured};
+use super::virtual_service::{StaticServer, VirtualService};
+use super::weights::{Load, ServerWeight, WeightInput, Weights};
+use crate::settings::Edges;
+use drains::Drains;
+pub use quorum::FamilyStatus;
+use quorum::{FamilyHealth, QuorumState};
 
-/// Decides over time what shall be in the kernel for one group.
+/// Decides the desired state of one service over time.
 #[derive(Debug)]
-pub struct Decider {
-    group: Group,
+pub struct ServicePolicy {
+    service: VirtualService,
     weights: Weights,
-    leaving: Leaving,
-    standings: Standings,
+    drains: Drains,
+    quorum: QuorumState,
     /// When the first decision was made.
     started_at: Option<Time>,
-    /// Whether any agent of a server was heard since.
-    was_heard: bool,
-    /// Whether the last decision was one of the first, of which some server had not been checked at all yet.
-    was_awaiting: bool,
+    /// Whether any server's agent has reported since the start.
+    has_reports: bool,
+    /// Whether first health checks were still outstanding at every decision so far.
+    was_pending: bool,
 }
 
-/// What is known at a moment.
+/// Input of a decision.
 #[derive(Debug)]
-pub struct View<'a> {
-    /// The moment.
+pub struct DecisionInput<'a> {
+    /// The current time.
     pub now: Time,
-    /// Who could serve.
-    pub candidates: &'a BTreeMap<IpAddr, Candidate>,
-    /// What there is in the kernel.
+    /// The real servers and their conditions.
+    pub servers: &'a BTreeMap<IpAddr, RealServer>,
+    /// State of the kernel.
     pub kernel: &'a Snapshot,
-    /// Whether every edge that reports has been heard by now; before that, servers that nobody knows stay as they are.
+    /// Whether every edge that reports has had time to do so since the start. Until then, servers of unknown edges are kept.
     pub is_settled: bool,
 }
 
-/// What shall be, and why.
+/// The desired state of a service, and its reasons.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// The group's services.
+pub struct ServiceDecision {
+    /// The service in each address family.
     pub table: Table,
     /// Its servers.
-    pub servers: BTreeMap<IpAddr, Decided>,
-    /// How it stands in each family that the group has addresses of.
-    pub standings: BTreeMap<Family, Standing>,
+    pub servers: BTreeMap<IpAddr, ServerDecision>,
+    /// Its status in each address family of its endpoints.
+    pub families: BTreeMap<Family, FamilyStatus>,
 }
 
-/// One server, and why it is as it is.
+/// The desired state of a server, and its reasons.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decided {
-    /// Whether it is in the kernel, and with what weight.
+pub struct ServerDecision {
+    /// Weight in the kernel; `None` if the server is deleted.
     pub weight: Option<u32>,
-    /// The weight that load is measured against.
+    /// Weight without load.
     pub base: u32,
-    /// Its weight by load, while it is up.
-    pub weighed: Option<Weighed>,
-    /// Its condition; `None` when nobody knows it any more.
+    /// Weight by load, while the server is up.
+    pub weighed: Option<ServerWeight>,
+    /// Condition of the server; `None` for an orphaned one, which the kernel has, but which is neither configured nor an edge.
     pub condition: Option<Condition>,
 }
 
-impl Decider {
-    /// Decides for this group; servers that join others take `ramp` to their full share.
+impl ServicePolicy {
+    /// Creates a policy for a service. Servers that join others ramp up over `ramp`.
     #[must_use]
-    pub fn new(group: Group, ramp: Duration) -> Self {
-        // One that ramps up has another weight on each of two directors.
-        let ramp = if group.follows_load { ramp } else { Duration::ZERO };
-        let weights = Weights::new(ramp).in_turns(group.takes_turns());
+    pub fn new(service: VirtualService, ramp: Duration) -> Self {
+        // While ramping up, a server would have different weights on the two directors.
+        let ramp = if service.follows_load { ramp } else { Duration::ZERO };
+        let weights = Weights::new(ramp).round_robin(service.is_round_robin());
         Self {
-            group,
+            service,
             weights,
-            leaving: Leaving::default(),
-            standings: Standings::default(),
+            drains: Drains::default(),
+            quorum: QuorumState::default(),
             started_at: None,
-            was_heard: false,
-            was_awaiting: true,
+            has_reports: false,
+            was_pending: true,
         }
     }
 
-    /// The group.
+    /// The service.
     #[must_use]
-    pub fn group(&self) -> &Group {
-        &self.group
+    pub fn service(&self) -> &VirtualService {
+        &self.service
     }
 
-    /// Decides.
-    pub fn decide(&mut self, view: &View<'_>) -> Decision {
-        let present = self.present(view.kernel);
+    /// Decides the desired state.
+    pub fn decide(&mut self, input: &DecisionInput<'_>) -> ServiceDecision {
+        let listed = self.listed_servers(input.kernel);
         if self.started_at.is_none() {
-            present.iter().for_each(|(address, there)| self.weights.adopt(*address, there.destination.weight));
+            listed.iter().for_each(|(address, server)| self.weights.adopt(*address, server.destination.weight));
         }
-        self.started_at.get_or_insert(view.now);
-        self.was_heard |= view.candidates.values().any(|candidate| candidate.edge.is_some());
+        self.started_at.get_or_insert(input.now);
+        self.has_reports |= input.servers.values().any(|server| server.edge.is_some());
         let mut servers = BTreeMap::new();
         let mut inputs = BTreeMap::new();
-        for (address, candidate) in view.candidates {
-            if let Some(measure) = self.measure(*address, candidate, present.get(address), view) {
-                inputs.insert(*address, Input { base: candidate.base, measure });
+        for (address, server) in input.servers {
+            if let Some(load) = self.load(*address, server, listed.get(address), input) {
+                inputs.insert(*address, WeightInput { base: server.base, load });
             }
         }
-        self.leaving.forget(|address| match view.candidates.get(address) {
-            Some(candidate) => matches!(candidate.condition, Condition::Drained(_) | Condition::Paused),
+        self.drains.retain(|address| match input.servers.get(address) {
+            Some(server) => matches!(server.condition, Condition::Draining(_) | Condition::Paused),
             None => {
-                let is_sorry = self.group.sorry.contains(address) && self.standings.was_sorry(*address);
-                present.contains_key(address) && !is_sorry
+                let was_sorry = self.service.sorry.contains(address) && self.quorum.was_sorry_active(*address);
+                listed.contains_key(address) && !was_sorry
             }
         });
-        // Of servers that are there from the start none is new, whichever is checked first.
-        let weighed = self.weights.step(&inputs, !view.is_settled || self.was_awaiting, view.now);
-        self.was_awaiting &= self.awaits_checks(view) && view.candidates.values().any(Candidate::is_awaited);
-        let strengths =
-            self.group.services.keys().map(|family| (*family, self.strength(*family, view, &present, &inputs)));
-        let strengths: Vec<_> = strengths.collect();
-        let judge = |(family, strength)| (family, self.standings.judge(&self.group, family, strength));
-        let standings: BTreeMap<Family, Standing> = strengths.into_iter().map(judge).collect();
-        let is_sorry = |address| standings.get(&Family::of(address)).is_some_and(|standing| standing.is_sorry);
+        // Servers of the first decisions are not new, in whatever order their first checks succeed.
+        let weighed = self.weights.step(&inputs, !input.is_settled || self.was_pending, input.now);
+        self.was_pending &= self.awaits_checks(input) && input.servers.values().any(RealServer::is_pending);
+        let health: Vec<_> = self
+            .service
+            .families
+            .keys()
+            .map(|family| (*family, self.health(*family, input, &listed, &inputs)))
+            .collect();
+        let evaluate = |(family, health)| (family, self.quorum.evaluate(&self.service, family, health));
+        let families: BTreeMap<Family, FamilyStatus> = health.into_iter().map(evaluate).collect();
+        let is_sorry_active = |address| families.get(&Family::of(address)).is_some_and(|status| status.is_sorry_active);
         let mut table = self.empty_table();
-        for (address, candidate) in view.candidates {
+        for (address, server) in input.servers {
             let weighed = weighed.get(address).copied();
-            let weight = weighed.map(|weighed| if is_sorry(*address) { 0 } else { weighed.weight });
+            let weight = weighed.map(|weighed| if is_sorry_active(*address) { 0 } else { weighed.weight });
             if let Some(weight) = weight {
-                self.put(&mut table, *address, candidate.method.to(*address), weight);
+                self.put(&mut table, *address, server.method.to(*address), weight);
             }
-            let condition = Some(candidate.condition.clone());
-            servers.insert(*address, Decided { weight, base: candidate.base, weighed, condition });
+            let condition = Some(server.condition.clone());
+            servers.insert(*address, ServerDecision { weight, base: server.base, weighed, condition });
         }
-        for (address, there) in &present {
-            let says_sorry = self.group.sorry.contains(address);
-            if view.candidates.contains_key(address) || (says_sorry && is_sorry(*address)) {
+        for (address, server) in &listed {
+            let is_sorry = self.service.sorry.contains(address);
+            if input.servers.contains_key(address) || (is_sorry && is_sorry_active(*address)) {
                 continue;
             }
-            let weight = if self.awaits_edges(view) && !says_sorry {
-                Some(there.destination.weight)
+            let weight = if self.awaits_edges(input) && !is_sorry {
+                Some(server.destination.weight)
             } else {
-                let until = self.leaving.until(*address, view.now, self.group.drain);
-                there.is_to_stay(until, view.now).then_some(0)
+                let deadline = self.drains.deadline(*address, input.now, self.service.drain);
+                server.keeps_draining(deadline, input.now).then_some(0)
             };
             if let Some(weight) = weight {
-                self.put(&mut table, *address, there.destination.forwarding, weight);
+                self.put(&mut table, *address, server.destination.forwarding, weight);
             }
-            servers.insert(*address, Decided { weight, base: 0, weighed: None, condition: None });
+            servers.insert(*address, ServerDecision { weight, base: 0, weighed: None, condition: None });
         }
-        for (family, standing) in &standings {
-            let sorry = self.group.sorry_server(*family).filter(|_| standing.is_sorry);
-            if let Some(service) = table.get_mut(&self.group.key(*family)) {
-                service.destinations.extend(sorry);
+        for (family, status) in &families {
+            let sorry = self.service.sorry_server(*family).filter(|_| status.is_sorry_active);
+            if let Some(entry) = table.get_mut(&self.service.key(*family)) {
+                entry.destinations.extend(sorry);
             }
         }
-        Decision { table, servers, standings }
+        ServiceDecision { table, servers, families }
     }
 
-    /// Whether edges may be there that have not been heard. A balancer that has heard none since its start does not know
-    /// better than the one before: its keys may be wrong, or what is between.
-    fn awaits_edges(&self, view: &View<'_>) -> bool {
-        self.group.edges != Edges::None && !(view.is_settled && self.was_heard)
+    /// Returns whether there may be edges that have not reported yet. As long as no edge has reported since the start, this
+    /// balancer knows less than its predecessor: its keys may be wrong, or the network may be down.
+    fn awaits_edges(&self, input: &DecisionInput<'_>) -> bool {
+        self.service.edges != Edges::None && !(input.is_settled && self.has_reports)
     }
 
-    /// How a candidate is to be weighed; `None` when it is not to be in the kernel.
-    fn measure(
+    /// The load by which a server is weighed; `None` if it must not be in the kernel.
+    fn load(
         &mut self,
         address: IpAddr,
-        candidate: &Candidate,
-        there: Option<&Present>,
-        view: &View<'_>,
-    ) -> Option<Measure> {
-        let now = view.now;
-        match &candidate.condition {
-            Condition::Utilised(utilisation) if self.group.follows_load => Some(Measure::Utilised(*utilisation)),
+        server: &RealServer,
+        listed: Option<&ListedServer>,
+        input: &DecisionInput<'_>,
+    ) -> Option<Load> {
+        let now = input.now;
+        match &server.condition {
+            Condition::Utilised(utilisation) if self.service.follows_load => Some(Load::Utilised(*utilisation)),
             // Its agent may not have reported yet.
-            Condition::Unmeasured(Unmeasured::NoAgent) if !view.is_settled => Some(Measure::Awaited),
-            Condition::Utilised(_) | Condition::Unmeasured(_) => Some(Measure::Unknown),
+            Condition::Unmeasured(Unmeasured::NoAgent) if !input.is_settled => Some(Load::Pending),
+            Condition::Utilised(_) | Condition::Unmeasured(_) => Some(Load::Unknown),
             Condition::Paused => {
-                let is_over = self.leaving.is_over(address, now);
-                there.filter(|_| !is_over).map(|_| Measure::Drained)
+                let has_expired = self.drains.has_expired(address, now);
+                listed.filter(|_| !has_expired).map(|_| Load::Draining)
             }
             Condition::Failed(_) => None,
-            Condition::Awaited => there.map(|there| match there.destination.weight {
-                0 => Measure::Drained,
-                _ => Measure::Awaited,
+            Condition::Pending => listed.map(|listed| match listed.destination.weight {
+                0 => Load::Draining,
+                _ => Load::Pending,
             }),
-            Condition::Drained(until) => {
-                let until = match until {
-                    Some(deadline) => self.leaving.by(address, *deadline),
-                    None => self.leaving.until(address, now, self.group.drain),
+            Condition::Draining(deadline) => {
+                let deadline = match deadline {
+                    Some(deadline) => self.drains.set_deadline(address, *deadline),
+                    None => self.drains.deadline(address, now, self.service.drain),
                 };
-                there.is_some_and(|there| there.is_to_stay(until, now)).then_some(Measure::Drained)
+                listed.is_some_and(|listed| listed.keeps_draining(deadline, now)).then_some(Load::Draining)
             }
         }
     }
 
-    /// What is known of the servers of this family.
-    fn strength(
+    /// Health of the servers of this family.
+    fn health(
         &self,
         family: Family,
-        view: &View<'_>,
-        present: &BTreeMap<IpAddr, Present>,
-        inputs: &BTreeMap<IpAddr, Input>,
-    ) -> Strength {
-        let of_family = || view.candidates.iter().filter(|(address, _)| Family::of(**address) == family);
-        // Who was there before is believed until a check says otherwise.
-        let is_believed = |address: &IpAddr| inputs.get(address).is_some_and(|input| input.measure != Measure::Drained);
-        let is_up = |(address, candidate): &(&IpAddr, &Candidate)| {
-            candidate.condition.is_up() || (candidate.condition == Condition::Awaited && is_believed(address))
+        input: &DecisionInput<'_>,
+        listed: &BTreeMap<IpAddr, ListedServer>,
+        inputs: &BTreeMap<IpAddr, WeightInput>,
+    ) -> FamilyHealth {
+        let of_family = || input.servers.iter().filter(|(address, _)| Family::of(**address) == family);
+        // A server that the kernel had with weight counts as up until a check says otherwise.
+        let is_presumed_up = |address: &IpAddr| inputs.get(address).is_some_and(|input| input.load != Load::Draining);
+        let is_up = |(address, server): &(&IpAddr, &RealServer)| {
+            server.condition.is_up() || (server.is_pending() && is_presumed_up(address))
         };
-        let serving = || present.iter().filter(|(address, there)| Family::of(**address) == family && there.serves());
-        let is_sorry = |address: &IpAddr| self.group.sorry.contains(address);
-        let goes_on = self.awaits_edges(view) && (!view.is_settled || serving().any(|(address, _)| !is_sorry(address)));
-        let awaits_check = self.awaits_checks(view) && of_family().any(|(_, server)| server.is_awaited());
-        Strength {
+        let live = || listed.iter().filter(|(address, server)| Family::of(**address) == family && server.is_live());
+        let is_sorry = |address: &IpAddr| self.service.sorry.contains(address);
+        let has_unknown_edges =
+            self.awaits_edges(input) && (!input.is_settled || live().any(|(address, _)| !is_sorry(address)));
+        let has_pending_checks = self.awaits_checks(input) && of_family().any(|(_, server)| server.is_pending());
+        FamilyHealth {
             up: of_family().filter(is_up).count(),
             all: of_family().count(),
-            is_known: !(goes_on || awaits_check),
-            sorry_serves: serving().any(|(address, _)| is_sorry(address)),
+            is_known: !(has_unknown_edges || has_pending_checks),
+            is_sorry_live: live().any(|(address, _)| is_sorry(address)),
         }
     }
 
-    /// Whether checks may yet say something for the first time. One that can never be made is not waited for.
-    fn awaits_checks(&self, view: &View<'_>) -> bool {
-        self.started_at.is_none_or(|started_at| view.now - started_at <= self.group.patience())
+    /// Returns whether first health checks may still be outstanding. A check that can never run is not waited for.
+    fn awaits_checks(&self, input: &DecisionInput<'_>) -> bool {
+        self.started_at.is_none_or(|started_at| input.now - started_at <= self.service.check_grace())
     }
 
-    /// The servers that the kernel has for the group, in whichever family.
-    fn present(&self, kernel: &Snapshot) -> BTreeMap<IpAddr, Present> {
-        let mut present = BTreeMap::new();
-        for listed in self.group.keys().filter_map(|key| kernel.destinations.get(&key)).flatten() {
+    /// The servers that the kernel has for the service, of both families.
+    fn listed_servers(&self, kernel: &Snapshot) -> BTreeMap<IpAddr, ListedServer> {
+        let mut servers = BTreeMap::new();
+        for listed in self.service.keys().filter_map(|key| kernel.destinations.get(&key)).flatten() {
             let connections = u64::from(listed.active) + u64::from(listed.inactive);
-            // One with a port of its own is nobody's here; it goes when what is planned does not name it.
+            // A server with a port is not Weir's. The plan deletes it, since the desired table does not contain it.
             if listed.server.port == 0 {
-                present.insert(listed.server.address, Present { destination: listed.destination, connections });
+                servers.insert(listed.server.address, ListedServer { destination: listed.destination, connections });
             }
         }
-        present
+        servers
     }
 
     fn empty_table(&self) -> Table {
-        let service =
-            |(family, service): (&Family, &_)| (self.group.key(*family), VirtualService::new(Clone::clone(service)));
-        self.group.services.iter().map(service).collect()
+        let entry =
+            |(family, service): (&Family, &_)| (self.service.key(*family), ServiceEntry::new(Clone::clone(service)));
+        self.service.families.iter().map(entry).collect()
     }
 
     fn put(&self, table: &mut Table, address: IpAddr, forwarding: Forwarding, weight: u32) {
-        if let Some(service) = table.get_mut(&self.group.key(Family::of(address))) {
-            service.destinations.insert(Server::at(address), self.group.destination(forwarding, weight));
+        if let Some(entry) = table.get_mut(&self.service.key(Family::of(address))) {
+            entry.destinations.insert(Server::at(address), self.service.destination(forwarding, weight));
         }
     }
 }
 
 /// A server that the kernel has.
 #[derive(Debug, Clone, Copy)]
-struct Present {
+struct ListedServer {
     destination: Destination,
-    /// All that the kernel remembers, in whatever state.
+    /// Number of connections in any state.
     connections: u64,
 }
 
-impl Present {
-    /// Whether it gets new connections.
-    fn serves(&self) -> bool {
+impl ListedServer {
+    /// Returns whether the server gets new connections.
+    fn is_live(&self) -> bool {
         self.destination.is_live()
     }
 
-    /// Whether a server that is being emptied is to stay for now. While it has weight, connections come that have not been
+    /// Returns whether a draining server is kept for now. While it still has weight, connections may arrive that have not been
     /// counted yet.
-    fn is_to_stay(&self, until: Time, now: Time) -> bool {
-        now < until && (self.connections > 0 || self.destination.weight > 0)
+    fn keeps_draining(&self, deadline: Time, now: Time) -> bool {
+        now < deadline && (self.connections > 0 || self.destination.weight > 0)
     }
 }
 
-/// What one gets who starts where there is nothing, and where every configured server is up: for people to read.
+/// The table of a service on an empty kernel with all configured servers up, for printing.
 #[must_use]
-pub fn at_first(group: &Group) -> Table {
-    let serves = |member: &super::group::Member| {
+pub fn initial_table(service: &VirtualService) -> Table {
+    let up = |server: &StaticServer| {
         let condition = Condition::Unmeasured(Unmeasured::NoAgent);
-        (member.address, Candidate { method: member.method, base: member.weight, edge: None, condition })
+        (server.address, RealServer { method: server.method, base: server.weight, edge: None, condition })
     };
-    let candidates = group.servers.iter().map(serves).collect();
+    let servers = service.servers.iter().map(up).collect();
     let kernel = Snapshot::default();
-    let view = View { now: Time::ORIGIN, candidates: &candidates, kernel: &kernel, is_settled: false };
-    Decider::new(group.clone(), Duration::ZERO).decide(&view).table
+    let input = DecisionInput { now: Time::ORIGIN, servers: &servers, kernel: &kernel, is_settled: false };
+    ServicePolicy::new(service.clone(), Duration::ZERO).decide(&input).table
 }

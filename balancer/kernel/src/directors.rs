@@ -1,7 +1,7 @@
-//! One of two directors: keepalived says which, and is told whether this one is fit.
+//! One director of a pair: receives the VRRP state from keepalived, and reports to it whether this director can serve.
 //!
-//! keepalived moves the virtual addresses. It writes to a named pipe whenever that happens (`vrrp_notify_fifo`), and reads a
-//! number from a file (`track_file`) that is added to this director's priority.
+//! keepalived moves the virtual addresses. On every state change it writes a line to a named pipe (`vrrp_notify_fifo`). It reads
+//! a number from a file (`track_file`), and adds it to the priority of this director.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,51 +18,91 @@ use tracing::info;
 
 use super::kernel::Snapshot;
 use super::model::{Daemon, Destination, Role, Table};
-use super::status::{GroupStatus, State};
+use super::status::{ServiceStatus, State};
 use crate::settings::Directors;
 
-/// Longest line of keepalived's, in bytes. Names in it are the operator's own; what is longer is no line of keepalived's.
-const LONGEST_LINE: u64 = 1024;
+/// Maximum length of a notification, in bytes. It contains the operator's name of a VRRP instance.
+const MAX_LINE: u64 = 1024;
 
-/// How often it is looked whether the pipe is still the one that is heard: keepalived deletes one that it has made when it
-/// ends, and makes another when it starts.
-const GLANCE: Duration = Duration::from_secs(1);
+/// How often the pipe is checked. keepalived deletes a pipe that it has created when it stops, and creates another when it
+/// starts.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// How fit this director is, as a number that is added to its priority.
+/// Value that keepalived adds to the priority of this director.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i16)]
-pub enum Fitness {
-    /// It serves.
-    Fit = 0,
-    /// It serves not all that it should, or is about to end: the other director is to take over, if that one is better.
+pub enum TrackValue {
+    /// All services have servers.
+    Healthy = 0,
+    /// Some services have no server, the kernel is not in its desired state, or this director is about to stop. The other
+    /// director takes over if it is healthy.
     HandOver = -100,
-    /// It serves nothing, and keepalived takes the addresses from it whoever else there is.
-    Unfit = -254,
+    /// No service has a server. keepalived releases the addresses, whatever the state of the other director.
+    Fault = -254,
 }
 
-impl Fitness {
-    /// By how kernel mode is doing. Where only some services have no server the others go on, even if it is so on both
-    /// directors: neither may give the addresses away for nothing.
+impl TrackValue {
+    /// The value for this state of kernel mode. If only some services have no server, the others are still served, perhaps on
+    /// both directors, so neither may release the addresses.
     #[must_use]
-    pub fn of(state: &State, groups: &[GroupStatus]) -> Self {
-        let mut listed = groups.iter().flat_map(|group| group.servers.values()).filter_map(|server| server.listed);
+    pub fn of(state: &State, services: &[ServiceStatus]) -> Self {
+        let mut listed =
+            services.iter().flat_map(|service| service.servers.values()).filter_map(|server| server.listed);
         if !listed.any(|listed| listed.destination.is_live()) {
-            Self::Unfit
-        } else if *state == State::Running && groups.iter().all(GroupStatus::is_live) {
-            Self::Fit
+            Self::Fault
+        } else if *state == State::Running && services.iter().all(ServiceStatus::is_live) {
+            Self::Healthy
         } else {
             Self::HandOver
         }
     }
 }
 
-/// What keepalived's instances are, by their names.
-#[derive(Debug, Default)]
-pub struct Roles(BTreeMap<String, Role>);
+/// keepalived's track file.
+#[derive(Debug)]
+pub(super) struct TrackFile {
+    path: PathBuf,
+    written: Option<TrackValue>,
+}
 
-impl Roles {
-    /// Takes in a line such as `INSTANCE "site" MASTER 150`. Lines that say nothing of a role change nothing.
-    pub fn take(&mut self, line: &str) {
+impl TrackFile {
+    /// A file to which nothing has been written yet.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, written: None }
+    }
+
+    /// Path of the file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value that was last written.
+    pub(super) fn written(&self) -> Option<TrackValue> {
+        self.written
+    }
+
+    /// Writes `value` if it has changed.
+    ///
+    /// # Errors
+    /// A text with the path.
+    pub(super) fn write(&mut self, value: TrackValue) -> Result<(), String> {
+        if self.written != Some(value) {
+            // In place, since keepalived watches the file itself, not its name.
+            let written = fs::write(&self.path, format!("{}\n", value as i16));
+            written.map_err(|error| format!("keepalived track file {}: {error}", self.path.display()))?;
+            self.written = Some(value);
+        }
+        Ok(())
+    }
+}
+
+/// States of keepalived's VRRP instances, by name.
+#[derive(Debug, Default)]
+pub struct VrrpInstances(BTreeMap<String, Role>);
+
+impl VrrpInstances {
+    /// Applies a notification such as `INSTANCE "site" MASTER 150`. Lines without a state are ignored.
+    pub fn update(&mut self, line: &str) {
         let mut words = line.rsplitn(3, ' ');
         let (_priority, state, name) = (words.next(), words.next(), words.next());
         let role = match state {
@@ -75,33 +115,37 @@ impl Roles {
         }
     }
 
-    /// What this director is: master while it has any of the addresses. `None` before keepalived has said anything.
+    /// Role of this director: master if any instance is. `None` before the first notification.
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.0.values().copied().min_by_key(|role| *role != Role::Master)
     }
 }
 
-/// The exchange of connections in this role; a director that does not know yet listens.
+/// The sync daemons for this role. A director that does not know its role yet receives connections.
 #[must_use]
-pub fn daemons(config: &Directors, role: Option<Role>) -> Option<BTreeMap<Role, Daemon>> {
-    let interface = config.sync_interface.clone()?;
-    let role = role.unwrap_or(Role::Backup);
-    let daemon =
-        Daemon { role, interface, sync_id: config.sync_id, datagram_length: None, group: None, port: None, ttl: None };
+pub fn sync_daemons(directors: &Directors, role: Option<Role>) -> Option<BTreeMap<Role, Daemon>> {
+    let interface = directors.sync_interface.clone()?;
+    let (role, sync_id) = (role.unwrap_or(Role::Backup), directors.sync_id);
+    let daemon = Daemon { role, interface, sync_id, datagram_length: None, group: None, port: None, ttl: None };
     Some(BTreeMap::from([(role, daemon)]))
 }
 
-/// What this director was when the kernel was last told, for a balancer that starts anew: keepalived tells of changes only.
+/// Role of this director by the sync daemons that a previous balancer started. keepalived reports changes only.
 #[must_use]
-pub fn remembered(running: &BTreeMap<Role, Daemon>) -> Option<Role> {
+pub fn role_from_daemons(running: &BTreeMap<Role, Daemon>) -> Option<Role> {
     running.keys().copied().min_by_key(|role| *role != Role::Master)
 }
 
-/// Whether this director has the addresses, and is about to lose its last server. It first lets go of them: clients that came
-/// in between would be turned away, and those that the other one knows would lose their connections.
+/// Returns whether this director has the addresses and is about to delete or drain its last server. It must release the
+/// addresses first. Otherwise clients would be refused until it has, and connections that the other director knows would be
+/// lost.
 #[must_use]
-pub fn is_to_let_go<'a>(role: Option<Role>, desired: impl IntoIterator<Item = &'a Table>, kernel: &Snapshot) -> bool {
+pub fn must_release_addresses<'a>(
+    role: Option<Role>,
+    desired: impl IntoIterator<Item = &'a Table>,
+    kernel: &Snapshot,
+) -> bool {
     let (mut serves, mut served) = (false, false);
     for (key, service) in desired.into_iter().flatten() {
         serves |= service.destinations.values().any(Destination::is_live);
@@ -110,56 +154,76 @@ pub fn is_to_let_go<'a>(role: Option<Role>, desired: impl IntoIterator<Item = &'
     role == Some(Role::Master) && served && !serves
 }
 
-/// What keepalived says.
+/// Receives keepalived's notifications.
 #[derive(Debug)]
-pub(super) struct Notices {
+pub(super) struct NotifyFifo {
     path: PathBuf,
-    pipe: Pipe,
-    glances: Interval,
-    roles: Roles,
+    pipe: io::Result<Pipe>,
+    checks: Interval,
+    instances: VrrpInstances,
 }
 
-/// A named pipe that is heard.
+/// An open named pipe.
 #[derive(Debug)]
 struct Pipe {
     lines: BufReader<pipe::Receiver>,
-    /// What has come of a line so far, which outlives who waits for the rest.
+    /// The part of a line that has been read. It outlives a cancelled read.
     line: Vec<u8>,
-    /// Device and number of the file: another one may have its name by now.
+    /// Device and inode of the file. Another file may have its name by now.
     identity: (u64, u64),
 }
 
-impl Notices {
-    /// Opens the pipe, and makes it if there is none. Must be called within a runtime.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut glances = tokio::time::interval_at(Instant::now() + GLANCE, GLANCE);
-        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { path: path.to_owned(), pipe: Pipe::open(path)?, glances, roles: Roles::default() })
+impl NotifyFifo {
+    /// Opens the pipe, and creates it if it does not exist. On an error, it tries again every second. Must be called within a
+    /// runtime.
+    pub(super) fn new(path: &Path) -> Self {
+        let mut checks = tokio::time::interval_at(Instant::now() + CHECK_PERIOD, CHECK_PERIOD);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { path: path.to_owned(), pipe: Pipe::open(path), checks, instances: VrrpInstances::default() }
     }
 
-    /// Waits for the next line, and returns what this director is then.
+    /// Why no notifications are received, with the path.
+    pub(super) fn error(&self) -> Option<String> {
+        let error = self.pipe.as_ref().err()?;
+        Some(format!("keepalived notify FIFO {}: {error}", self.path.display()))
+    }
+
+    /// Waits for the next notification, and returns the role of this director.
     pub(super) async fn next(&mut self) -> Option<Role> {
         loop {
             tokio::select! {
-                // What was written to a pipe is heard before another one is.
+                // All lines of a pipe are read before another one is opened.
                 biased;
-                line = self.pipe.line() => {
-                    info!("keepalived says: {}", line.escape_debug());
-                    self.roles.take(&line);
-                    return self.roles.role();
-                }
-                _ = self.glances.tick() => self.follow(),
+                line = next_line(&mut self.pipe) => match line {
+                    Ok(line) => {
+                        info!(line = %line.escape_debug(), "keepalived notification received");
+                        self.instances.update(&line);
+                        return self.instances.role();
+                    }
+                    Err(error) => self.pipe = Err(error),
+                },
+                _ = self.checks.tick() => self.reopen(),
             }
         }
     }
 
-    /// Hears the pipe that has the name now. One that cannot be opened is tried again later.
-    fn follow(&mut self) {
-        if identity(&self.path).ok() != Some(self.pipe.identity)
-            && let Ok(pipe) = Pipe::open(&self.path)
-        {
-            self.pipe = pipe;
+    /// Opens the pipe that has the name now, if it is another one or none is open.
+    fn reopen(&mut self) {
+        let is_current = match (&self.pipe, identity(&self.path)) {
+            (Ok(pipe), Ok(identity)) => pipe.identity == identity,
+            _ => false,
+        };
+        if !is_current {
+            self.pipe = Pipe::open(&self.path);
         }
+    }
+}
+
+/// Waits for the next line; forever if the pipe is not open.
+async fn next_line(pipe: &mut io::Result<Pipe>) -> io::Result<String> {
+    match pipe {
+        Ok(pipe) => pipe.line().await,
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -172,22 +236,21 @@ impl Pipe {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        // Before it is opened: when another one has come by then, that is seen at the next glance.
+        // Read before the pipe is opened: if the file is replaced in between, the next check finds a difference.
         let identity = identity(path)?;
-        // For writing, too: otherwise it ends when keepalived does, and can be opened only while it runs.
+        // Opened for writing as well: otherwise reads end when keepalived does, and opening waits until it runs.
         let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
         Ok(Self { lines: BufReader::new(receiver), line: Vec::new(), identity })
     }
 
     /// Waits for the next line.
-    async fn line(&mut self) -> String {
-        match (&mut self.lines).take(LONGEST_LINE).read_until(b'\n', &mut self.line).await {
-            Ok(1..) => {
+    async fn line(&mut self) -> io::Result<String> {
+        match (&mut self.lines).take(MAX_LINE).read_until(b'\n', &mut self.line).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => {
                 let line = std::mem::take(&mut self.line);
-                String::from_utf8_lossy(&line).trim_end().to_owned()
+                Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
             }
-            // It has no end, since this end can write to it.
-            Ok(0) | Err(_) => std::future::pending().await,
         }
     }
 }
@@ -196,29 +259,20 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Tells keepalived.
-///
-/// # Errors
-/// When the file cannot be written.
-pub(super) fn tell(track_file: &Path, fitness: Fitness) -> io::Result<()> {
-    // In place: keepalived watches this very file.
-    fs::write(track_file, format!("{}\n", fitness as i16))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::desired::Standing;
-    use crate::model::{Family, Forwarding, Mark, Server, Service, ServiceKey, VirtualService};
+    use crate::desired::FamilyStatus;
+    use crate::model::{Family, Forwarding, Mark, Server, Service, ServiceEntry, ServiceKey};
     use crate::netlink::ipvs::ListedDestination;
     use crate::status::ServerStatus;
 
     #[test]
-    fn a_director_is_master_while_it_has_any_of_the_addresses() {
-        let mut roles = Roles::default();
-        assert_eq!(roles.role(), None);
+    fn a_director_is_master_while_any_instance_is() {
+        let mut instances = VrrpInstances::default();
+        assert_eq!(instances.role(), None);
         for (line, role) in [
             ("INSTANCE \"site four\" BACKUP 100", Role::Backup),
             ("INSTANCE \"site six\" MASTER 100", Role::Master),
@@ -229,49 +283,69 @@ mod tests {
             ("", Role::Master),
             ("INSTANCE \"site four\" STOP 100", Role::Backup),
         ] {
-            roles.take(line);
-            assert_eq!(roles.role(), Some(role), "{line}");
+            instances.update(line);
+            assert_eq!(instances.role(), Some(role), "{line}");
         }
     }
 
     #[tokio::test]
-    async fn lines_of_the_pipe_are_heard_whoever_comes_first() {
+    async fn the_pipe_is_created_and_its_lines_are_received() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/notify");
-        let mut notices = Notices::open(&path).unwrap();
+        let mut fifo = NotifyFifo::new(&path);
+        assert_eq!(fifo.error(), None);
         for (line, role) in [("MASTER", Role::Master), ("BACKUP", Role::Backup)] {
             fs::write(&path, format!("INSTANCE \"site\" {line} 100\n")).unwrap();
-            assert_eq!(notices.next().await, Some(role));
+            assert_eq!(fifo.next().await, Some(role));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_keepalived_that_starts_anew_is_heard_again() {
+    async fn a_pipe_that_cannot_be_opened_is_an_error_until_it_can() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let mut notices = Notices::open(&path).unwrap();
-        fs::write(&path, "INSTANCE \"site\" STOP 100\n").unwrap();
-        fs::remove_file(&path).unwrap();
-        assert_eq!(notices.next().await, Some(Role::Backup), "its last words");
-        // Made by the other end, or by this one: whoever comes first.
-        let heard = tokio::spawn(async move { notices.next().await });
+        let path = folder.path().join("run/notify");
+        fs::write(folder.path().join("run"), "a file instead of a folder").unwrap();
+        let mut fifo = NotifyFifo::new(&path);
+        assert!(fifo.error().unwrap().starts_with(&format!("keepalived notify FIFO {}: ", path.display())));
+        fs::remove_file(folder.path().join("run")).unwrap();
+        let received = tokio::spawn(async move {
+            let role = fifo.next().await;
+            (role, fifo.error())
+        });
         while !path.exists() {
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(CHECK_PERIOD).await;
         }
         fs::write(&path, "INSTANCE \"site\" MASTER 100\n").unwrap();
-        assert_eq!(heard.await.unwrap(), Some(Role::Master));
+        assert_eq!(received.await.unwrap(), (Some(Role::Master), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn notifications_are_received_after_keepalived_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let mut fifo = NotifyFifo::new(&path);
+        fs::write(&path, "INSTANCE \"site\" STOP 100\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(fifo.next().await, Some(Role::Backup), "lines of the deleted pipe are read first");
+        // Either end may create the pipe.
+        let received = tokio::spawn(async move { fifo.next().await });
+        while !path.exists() {
+            tokio::time::sleep(CHECK_PERIOD).await;
+        }
+        fs::write(&path, "INSTANCE \"site\" MASTER 100\n").unwrap();
+        assert_eq!(received.await.unwrap(), Some(Role::Master));
     }
 
     #[test]
-    fn a_balancer_that_starts_anew_knows_its_role_by_the_kernel() {
-        let daemon = |role| (role, Daemon::clone(&daemons(&exchange(), Some(role)).unwrap()[&role]));
-        assert_eq!(remembered(&BTreeMap::new()), None);
-        assert_eq!(remembered(&BTreeMap::from([daemon(Role::Backup)])), Some(Role::Backup));
+    fn a_restarted_balancer_knows_its_role_from_the_sync_daemons() {
+        let daemon = |role| (role, Daemon::clone(&sync_daemons(&synchronised(), Some(role)).unwrap()[&role]));
+        assert_eq!(role_from_daemons(&BTreeMap::new()), None);
+        assert_eq!(role_from_daemons(&BTreeMap::from([daemon(Role::Backup)])), Some(Role::Backup));
         let both = BTreeMap::from([daemon(Role::Backup), daemon(Role::Master)]);
-        assert_eq!(remembered(&both), Some(Role::Master));
+        assert_eq!(role_from_daemons(&both), Some(Role::Master));
     }
 
-    fn exchange() -> Directors {
+    fn synchronised() -> Directors {
         let interface = Some("eth0".parse().unwrap());
         Directors { sync_interface: interface, ..Directors::default() }
     }
@@ -288,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_lets_go_before_it_loses_its_last_server() {
+    fn a_master_releases_its_addresses_before_it_loses_its_last_server() {
         let key = ServiceKey::Marked { family: Family::V4, mark: Mark::new(1).unwrap() };
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let kernel = |weight| Snapshot {
@@ -296,49 +370,65 @@ mod tests {
             ..Snapshot::default()
         };
         let service = |weight: Option<u32>| {
-            let mut service = VirtualService::new(Service::new("wlc".parse().unwrap()));
+            let mut service = ServiceEntry::new(Service::new("wlc".parse().unwrap()));
             service.destinations.extend(weight.map(|weight| (Server::at(one), listed(one, weight).destination)));
             Table::from([(key, service)])
         };
-        let lets_go = |role, desired, kernel: Snapshot| is_to_let_go(role, [&desired], &kernel);
-        assert!(lets_go(Some(Role::Master), service(None), kernel(100)));
-        assert!(lets_go(Some(Role::Master), service(Some(0)), kernel(100)));
-        assert!(!lets_go(Some(Role::Master), service(Some(100)), kernel(100)));
-        assert!(!lets_go(Some(Role::Master), service(None), kernel(0)), "there is nothing to lose");
-        assert!(!lets_go(Some(Role::Backup), service(None), kernel(100)));
-        assert!(!lets_go(None, service(None), kernel(100)), "there is no keepalived");
+        let must_release = |role, desired, kernel: Snapshot| must_release_addresses(role, [&desired], &kernel);
+        assert!(must_release(Some(Role::Master), service(None), kernel(100)));
+        assert!(must_release(Some(Role::Master), service(Some(0)), kernel(100)));
+        assert!(!must_release(Some(Role::Master), service(Some(100)), kernel(100)));
+        assert!(!must_release(Some(Role::Master), service(None), kernel(0)), "it has no server to lose");
+        assert!(!must_release(Some(Role::Backup), service(None), kernel(100)));
+        assert!(!must_release(None, service(None), kernel(100)), "the role is unknown");
     }
 
     #[test]
-    fn a_director_is_as_fit_as_what_it_serves() {
-        let group = |server: Option<u32>| {
+    fn the_track_value_follows_the_services() {
+        let service = |server: Option<u32>| {
             let address = [10, 0, 0, 1].into();
             let listed = server.map(|weight| listed(address, weight));
-            GroupStatus {
+            ServiceStatus {
                 name: "media".to_owned(),
                 mark: 1,
                 scheduler: "wlc".to_owned(),
                 quorum: 1,
-                standings: BTreeMap::from([(Family::V4, Standing { up: 1, is_sorry: false })]),
+                families: BTreeMap::from([(Family::V4, FamilyStatus { up: 1, is_sorry_active: false })]),
                 servers: BTreeMap::from([(address, ServerStatus { listed, ..ServerStatus::default() })]),
             }
         };
-        let (live, drained, dead) = (|| group(Some(1)), || group(Some(0)), || group(None));
-        let failed = State::Failed("the kernel refuses".to_owned());
-        assert_eq!(Fitness::of(&State::Running, &[live(), live()]), Fitness::Fit);
-        assert_eq!(Fitness::of(&State::Running, &[live(), dead()]), Fitness::HandOver);
-        assert_eq!(Fitness::of(&failed, &[live()]), Fitness::HandOver);
-        assert_eq!(Fitness::of(&State::Running, &[drained(), dead()]), Fitness::Unfit);
-        assert_eq!(Fitness::of(&failed, &[]), Fitness::Unfit);
+        let (live, drained, dead) = (|| service(Some(1)), || service(Some(0)), || service(None));
+        let failed = State::Failed("the kernel refused".to_owned());
+        assert_eq!(TrackValue::of(&State::Running, &[live(), live()]), TrackValue::Healthy);
+        assert_eq!(TrackValue::of(&State::Running, &[live(), dead()]), TrackValue::HandOver);
+        assert_eq!(TrackValue::of(&failed, &[live()]), TrackValue::HandOver);
+        assert_eq!(TrackValue::of(&State::Running, &[drained(), dead()]), TrackValue::Fault);
+        assert_eq!(TrackValue::of(&failed, &[]), TrackValue::Fault);
     }
 
     #[test]
-    fn keepalived_is_told_a_number() {
+    fn the_track_file_has_a_number() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("track");
-        for (fitness, text) in [(Fitness::Fit, "0\n"), (Fitness::HandOver, "-100\n"), (Fitness::Unfit, "-254\n")] {
-            tell(&file, fitness).unwrap();
-            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        let mut track_file = TrackFile::new(file.clone());
+        for (value, text) in
+            [(TrackValue::Healthy, "0\n"), (TrackValue::HandOver, "-100\n"), (TrackValue::Fault, "-254\n")]
+        {
+            track_file.write(value).unwrap();
+            assert_eq!((fs::read_to_string(&file).unwrap().as_str(), track_file.written()), (text, Some(value)));
         }
+    }
+
+    #[test]
+    fn a_track_file_that_cannot_be_written_is_an_error_and_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run/track");
+        let mut track_file = TrackFile::new(file.clone());
+        let error = track_file.write(TrackValue::Healthy).unwrap_err();
+        assert!(error.starts_with(&format!("keepalived track file {}: ", file.display())), "{error}");
+        assert_eq!(track_file.written(), None);
+        fs::create_dir(folder.path().join("run")).unwrap();
+        track_file.write(TrackValue::Healthy).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "0\n");
     }
 }

@@ -1,4 +1,4 @@
-//! What would be told to the kernel, as text for `nft` and `ipvsadm`: to read it first, or to do it by hand.
+//! The changes that a configuration would make to an empty kernel, for `nft`, `ipvsadm` and `sysctl`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,65 +8,64 @@ use super::model::Table;
 use super::plan::Change;
 use super::sysctls;
 use super::text::{ipvsadm, nft};
-use super::through::leads::{self, Leads};
+use super::vip_checks::services::{self, ProbeServices};
 use crate::settings::{Edges, Settings};
 
-/// What is printed.
+/// The output to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Both, and variables of the kernel, each under a heading.
+    /// Everything, including sysctls, each part with a heading.
     All,
     /// The table that marks packets, for `nft -f`.
     Nft,
-    /// Services and servers, for `ipvsadm -R`.
+    /// Timeouts, services and servers, for `ipvsadm -R`.
     Ipvsadm,
 }
 
-/// The text where there is nothing in the kernel yet, and all configured servers are up.
+/// The script for an empty kernel, with all configured servers up.
 #[must_use]
 pub fn script(settings: &Settings, part: Part) -> String {
-    let Settings { groups, packet_marks, .. } = settings;
-    let table: Table = groups.iter().flat_map(desired::at_first).collect();
-    let mut leads = Leads::new(settings.marks, groups);
-    leads.assign(&leads::to_members(groups), &Table::new());
-    let leads = leads.table();
-    let mut lines = settings.timeouts.map(Change::SetTimeouts).and_then(|set| ipvsadm::line(&set)).unwrap_or_default();
-    if !lines.is_empty() {
-        lines.push('\n');
+    let Settings { services, packet_marks, .. } = settings;
+    let table: Table = services.iter().flat_map(desired::initial_table).collect();
+    let mut probe_services = ProbeServices::new(settings.mark_range, services);
+    probe_services.assign(&services::static_probe_services(services), &Table::new());
+    let probe_services = ipvsadm::script(&probe_services.table());
+    let mut lines = String::new();
+    if let Some(set) = settings.timeouts.and_then(|timeouts| ipvsadm::line(&Change::SetTimeouts(timeouts))) {
+        lines = set + "\n";
     }
     lines.push_str(&ipvsadm::script(&table));
-    let checking = ipvsadm::script(&leads);
     match part {
         Part::Nft => nft::replace(packet_marks),
-        Part::Ipvsadm => lines + &checking,
+        Part::Ipvsadm => lines + &probe_services,
         Part::All => {
             let mut text = format!("# for nft -f\n{}\n# for ipvsadm -R\n", nft::replace(packet_marks));
-            for group in groups.iter().filter(|group| group.edges != Edges::None) {
-                // Writing into a string does not fail.
-                let _ = writeln!(text, "# `{}` has edges as servers, too, once they report", group.name);
+            for service in services.iter().filter(|service| service.edges != Edges::None) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "# `{}` also gets the edges that report", service.name);
             }
             text.push_str(&lines);
-            if !leads.is_empty() {
-                text.push_str("# each to one server alone, which is checked through it\n");
+            if !probe_services.is_empty() {
+                text.push_str("# probe services: one real server each, for checks through the virtual address\n");
             }
-            text + &checking + &environment(settings)
+            text + &probe_services + &environment(settings)
         }
     }
 }
 
-/// What the kernel is told besides: variables, as `sysctl -p` takes them, and that connections are exchanged.
+/// The sysctls, for `sysctl -p`, and the commands that start the sync daemons.
 fn environment(settings: &Settings) -> String {
     let directors = settings.directors.as_ref();
     let mut text = "\n# for sysctl -p\n".to_owned();
-    for variable in sysctls::needed(&settings.groups, directors, &BTreeSet::new()) {
-        // Writing into a string does not fail.
-        let _ = writeln!(text, "{} = {}", variable.name.replace('/', "."), variable.value.replace('\t', " "));
+    for sysctl in sysctls::required(&settings.services, directors, &BTreeSet::new()) {
+        // Writing to a string cannot fail; so below.
+        let _ = writeln!(text, "{} = {}", sysctl.name.replace('/', "."), sysctl.value.replace('\t', " "));
     }
     if let Some((pair, interface)) = directors.and_then(|pair| pair.sync_interface.as_ref().map(|name| (pair, name))) {
         let id = pair.sync_id;
         let _ = writeln!(
             text,
-            "\n# on the director that has the addresses; on the other one `backup`\n\
+            "\n# on the director that has the virtual addresses; on the other one, `backup` instead of `master`\n\
              # ipvsadm --start-daemon master --mcast-interface {interface} --syncid {id}"
         );
     }
@@ -75,12 +74,11 @@ fn environment(settings: &Settings) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::config::tests::parse_settings;
 
     #[test]
-    fn windows_media_is_as_its_document_has_it() {
+    fn the_script_for_windows_media_matches_its_documentation() {
         let text = r#"
             [kernel]
             tcp_timeout = "15m"
@@ -116,11 +114,11 @@ mod tests {
         let all = script(&kernel, Part::All);
         let variables = "\n# for sysctl -p\nnet.ipv4.ip_forward = 1\n";
         assert!(all.contains(&rules) && all.contains(&format!("{expected}{variables}")), "{all}");
-        assert!(all.contains("# `windows-media` has edges as servers, too"), "{all}");
+        assert!(all.contains("# `windows-media` also gets the edges that report\n"), "{all}");
     }
 
     #[test]
-    fn a_scheduler_that_hashes_is_told_to_fall_back() {
+    fn a_hashing_scheduler_gets_its_fallback_flag() {
         let text = r#"
             [[kernel.service]]
             name = "web"
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_to_checked_servers_is_said_too() {
+    fn probe_services_are_part_of_the_script() {
         let text = r#"
             [[kernel.service]]
             name = "web"
@@ -146,10 +144,10 @@ mod tests {
             server = [{ address = "10.0.0.1" }]
         "#;
         let kernel = parse_settings(text);
-        let lead = "-A -f 1459683327 -s wlc\n-a -f 1459683327 -r 10.0.0.1:0 -g -w 1 -x 0 -y 0\n";
-        assert!(script(&kernel, Part::Ipvsadm).ends_with(lead));
+        let probe_service = "-A -f 1459683327 -s wlc\n-a -f 1459683327 -r 10.0.0.1:0 -g -w 1 -x 0 -y 0\n";
+        assert!(script(&kernel, Part::Ipvsadm).ends_with(probe_service));
         let all = script(&kernel, Part::All);
-        assert!(all.contains(&format!("checked through it\n{lead}")), "{all}");
+        assert!(all.contains(&format!("for checks through the virtual address\n{probe_service}")), "{all}");
         assert!(!script(&kernel, Part::Nft).contains("0x5700ffff"), "only sockets of checks have that mark");
     }
 }

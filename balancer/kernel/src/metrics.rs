@@ -1,5 +1,5 @@
-//! Kernel mode in metrics, as its status is when they are scraped. What the kernel has counted is passed on as it is: a
-//! server that is deleted and added again begins anew, as any counter may.
+//! Metrics of kernel mode, from its status at the time of the scrape. The kernel's counters are exported unchanged: they restart
+//! at 0 when a server is deleted and added again.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use weir_program::metrics::Family;
 
+use super::desired::FamilyStatus;
 use super::model::{Family as AddressFamily, Role};
 use super::netlink::ipvs::ListedDestination;
-use super::status::{GroupStatus, ServerStatus, State, Status};
+use super::status::{ServerStatus, ServiceStatus, State, Status};
 
-/// Reads the status of kernel mode.
+/// Collector for the metrics of kernel mode.
 #[derive(Debug)]
 pub struct Metrics {
     status: Arc<ArcSwap<Status>>,
@@ -34,29 +35,25 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of this status.
+    /// Creates a collector for this status.
     #[must_use]
     pub fn new(status: Arc<ArcSwap<Status>>) -> Self {
         let server = ["service", "server"];
         let by = |label| ["service", "server", label];
         Self {
             status,
-            up: Family::gauge("weir_kernel_up", "1 while the kernel is as it should be.", []),
+            up: Family::gauge("weir_kernel_up", "1 while the kernel is in its desired state.", []),
             changes: Family::counter(
                 "weir_kernel_changes_total",
-                "Changes made in the kernel, by their cause.",
+                "Changes applied to the kernel, by cause.",
                 ["cause"],
             ),
             failures: Family::counter(
                 "weir_kernel_failures_total",
-                "Times that the kernel refused a change, or could not be read.",
+                "Changes refused by the kernel, and failures to read its state.",
                 [],
             ),
-            role: Family::gauge(
-                "weir_kernel_role",
-                "1 for what this one of two directors is: master or backup.",
-                ["role"],
-            ),
+            role: Family::gauge("weir_kernel_role", "1 for the role of this director: master or backup.", ["role"]),
             servers_up: Family::gauge(
                 "weir_kernel_servers_up",
                 "Servers of a service that are up.",
@@ -64,33 +61,29 @@ impl Metrics {
             ),
             sorry: Family::gauge(
                 "weir_kernel_sorry_server_active",
-                "1 while the sorry server has taken over.",
+                "1 while the sorry server of a service is active.",
                 ["service", "family"],
             ),
             condition: Family::gauge(
                 "weir_kernel_server_condition",
-                "1 for the condition that a server is in.",
+                "1 for the condition of a server.",
                 by("condition"),
             ),
             weight: Family::gauge("weir_kernel_server_weight", "Weight of a server in the kernel.", server),
             headroom: Family::gauge(
                 "weir_kernel_server_headroom_ratio",
-                "Share of a server that its weight takes for free.",
+                "Spare capacity (0 to 1) assumed when the weight was computed.",
                 server,
             ),
             open: Family::gauge(
                 "weir_kernel_connections",
-                "Connections that the kernel remembers, by state.",
+                "Connections in the kernel's connection table, by state.",
                 by("state"),
             ),
             connections: Family::counter("weir_kernel_connections_total", "Connections scheduled.", server),
             packets: Family::counter("weir_kernel_packets_total", "Packets forwarded.", by("direction")),
             bytes: Family::counter("weir_kernel_bytes_total", "Bytes forwarded.", by("direction")),
-            checks: Family::counter(
-                "weir_kernel_checks_total",
-                "Checks of servers, by what came of them.",
-                by("result"),
-            ),
+            checks: Family::counter("weir_kernel_checks_total", "Health checks, by result.", by("result")),
         }
     }
 }
@@ -119,21 +112,21 @@ impl Collector for Metrics {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let status = self.status.load();
-        let tally = status.tally;
+        let counts = status.counts;
         let roles = status.role.into_iter().flat_map(|known| Role::ALL.map(|role| ([role.name()], is(role == known))));
-        let decisions = tally.changes.saturating_sub(tally.repaired);
-        let servers = Servers::new(&status.groups);
-        let families = || status.groups.iter().flat_map(families_of);
+        let decisions = counts.changes.saturating_sub(counts.repaired);
+        let servers = Servers::new(&status.services);
+        let families = || status.services.iter().flat_map(families_of);
         vec![
             self.up.with_value(is(status.state == State::Running)),
-            self.changes.with([(["drift"], count(tally.repaired)), (["decision"], count(decisions))]),
-            self.failures.with_value(count(tally.failures)),
+            self.changes.with([(["drift"], count(counts.repaired)), (["decision"], count(decisions))]),
+            self.failures.with_value(count(counts.failures)),
             self.role.with(roles),
             self.servers_up.with(families().map(|(service, family, up, _)| ([service, family.name()], up as f64))),
             self.sorry.with(families().map(|(service, family, _, sorry)| ([service, family.name()], is(sorry)))),
             self.condition.with(servers.each(|server| [(server.condition(), 1.0)])),
             self.weight.with(servers.listed(|listed| [("", listed.destination.weight.into())]).map(two_labels)),
-            self.headroom.with(servers.each(|server| headroom(server).map(|free| ("", free))).map(two_labels)),
+            self.headroom.with(servers.each(|server| headroom(server).map(|ratio| ("", ratio))).map(two_labels)),
             self.open.with(
                 servers.listed(|listed| [("active", listed.active.into()), ("inactive", listed.inactive.into())]),
             ),
@@ -147,26 +140,26 @@ impl Collector for Metrics {
                 }),
             ),
             self.checks.with(servers.each(|server| {
-                server.checked.iter().map(|(result, checks)| (*result, count(*checks))).collect::<Vec<_>>()
+                server.check_results.iter().map(|(result, checks)| (*result, count(*checks))).collect::<Vec<_>>()
             })),
         ]
     }
 }
 
-/// The servers of all services, each with the name of its service and its address as text.
+/// The servers of all services: name of the service, address, status.
 struct Servers<'a>(Vec<(&'a str, String, &'a ServerStatus)>);
 
 impl<'a> Servers<'a> {
-    fn new(groups: &'a [GroupStatus]) -> Self {
-        let of = |group: &'a GroupStatus| {
-            let shown =
-                |(address, server): (&IpAddr, &'a ServerStatus)| (group.name.as_str(), address.to_string(), server);
-            group.servers.iter().map(shown).collect::<Vec<_>>()
+    fn new(services: &'a [ServiceStatus]) -> Self {
+        let of = |service: &'a ServiceStatus| {
+            let named =
+                |(address, server): (&IpAddr, &'a ServerStatus)| (service.name.as_str(), address.to_string(), server);
+            service.servers.iter().map(named).collect::<Vec<_>>()
         };
-        Self(groups.iter().flat_map(of).collect())
+        Self(services.iter().flat_map(of).collect())
     }
 
-    /// The samples of each server, each with its last label.
+    /// The samples of each server, with their third label.
     fn each<S: IntoIterator<Item = (&'a str, f64)>>(
         &self,
         samples: impl Fn(&'a ServerStatus) -> S,
@@ -176,7 +169,7 @@ impl<'a> Servers<'a> {
         })
     }
 
-    /// The samples of each server that is in the kernel.
+    /// The samples of each server that the kernel has.
     fn listed<const M: usize>(
         &self,
         samples: impl Fn(&ListedDestination) -> [(&'static str, f64); M],
@@ -189,23 +182,23 @@ fn two_labels(([service, server, _], value): ([&str; 3], f64)) -> ([&str; 2], f6
     ([service, server], value)
 }
 
-fn families_of(group: &GroupStatus) -> impl Iterator<Item = (&str, AddressFamily, usize, bool)> {
-    let of = |(family, standing): (&AddressFamily, &_)| {
-        let super::desired::Standing { up, is_sorry } = standing;
-        (group.name.as_str(), *family, *up, *is_sorry)
+fn families_of(service: &ServiceStatus) -> impl Iterator<Item = (&str, AddressFamily, usize, bool)> {
+    let of = |(family, status): (&AddressFamily, &FamilyStatus)| {
+        let FamilyStatus { up, is_sorry_active } = status;
+        (service.name.as_str(), *family, *up, *is_sorry_active)
     };
-    group.standings.iter().map(of)
+    service.families.iter().map(of)
 }
 
 fn headroom(server: &ServerStatus) -> Option<f64> {
-    server.decided.as_ref()?.weighed?.headroom.map(f64::from)
+    server.decision.as_ref()?.weighed?.headroom.map(f64::from)
 }
 
-fn is(yes: bool) -> f64 {
-    f64::from(u8::from(yes))
+fn is(value: bool) -> f64 {
+    f64::from(u8::from(value))
 }
 
-/// Counters are exact up to 2^53.
+/// The value of a counter, exact up to 2^53.
 fn count(value: u64) -> f64 {
     value as f64
 }
@@ -222,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_have_each_server_of_each_service() {
+    fn metrics_include_each_server_of_each_service() {
         let text = metrics(status());
         for line in [
             "weir_kernel_up 1",
@@ -243,18 +236,18 @@ mod tests {
     #[test]
     fn services_stay_in_the_metrics_when_the_kernel_cannot_be_read() {
         let failed = State::Failed("it cannot be read".to_owned());
-        let groups = status().groups.into_iter().map(GroupStatus::unread).collect();
-        let text = metrics(Status { state: failed, groups, ..status() });
+        let services = status().services.into_iter().map(ServiceStatus::without_kernel_state).collect();
+        let text = metrics(Status { state: failed, services, ..status() });
         assert!(text.contains("weir_kernel_up 0") && text.contains("\nweir_kernel_servers_up{"), "{text}");
-        assert!(!text.contains("weir_kernel_server_weight"), "nobody knows what the kernel has");
+        assert!(!text.contains("weir_kernel_server_weight"), "the weights are unknown");
     }
 
     #[test]
-    fn one_of_two_directors_says_which() {
+    fn a_director_of_a_pair_reports_its_role() {
         let text = metrics(Status { role: Some(Role::Backup), ..status() });
         for line in ["weir_kernel_role{role=\"backup\"} 1", "weir_kernel_role{role=\"master\"} 0"] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
-        assert!(!metrics(status()).contains("weir_kernel_role"), "it is alone");
+        assert!(!metrics(status()).contains("weir_kernel_role"), "it is not one of a pair");
     }
 }

@@ -1,21 +1,21 @@
-//! From what there is in the kernel to what is desired: as few changes as it takes, in an order in which no client is
-//! turned away who was served before and shall be served after. There is one exception: a service whose scheduler is
-//! changed has none for some milliseconds.
+//! The changes that lead from the kernel's actual state to the desired one: as few as possible, in an order that refuses no
+//! client that was served before and will be served after. The one exception is a service whose scheduler changes: it has
+//! none for some milliseconds.
 //!
-//! 1. Add: services, then their servers, a sorry server among them.
-//! 2. Raise: servers whose weight grows or stays, and how services choose.
-//! 3. Mark: packets go to the services that they shall go to. All of these have their servers by now, and the services
-//!    that packets leave have theirs still.
+//! 1. Add: services, then their servers, including sorry servers.
+//! 2. Raise: servers whose weight grows or stays, and scheduling of services.
+//! 3. Mark: packets get the marks of their new services. All of those have their servers by now, and the services that packets
+//!    leave still have theirs.
 //! 4. Lower: servers whose weight falls.
 //! 5. Delete: servers, then services.
 //!
-//! Before that the exchange of connections is stopped where it shall not go on as it is, and after that it is started.
+//! Sync daemons that do not match are stopped before, and started after all other changes.
 //!
-//! So a service that has a live server before and after has one all the time: in the end it has one that was there and
-//! is never lowered to nothing, or one that steps 1 and 2 brought, before steps 4 and 5 take any.
+//! So a service that has a live server before and after has one all the time. In the end it has a server that either was there
+//! before and is never lowered to 0, or was brought by steps 1 and 2 before steps 4 and 5 take any away.
 //!
-//! The kernel changes the weight, the method and the thresholds of a server in one step (`IPVS_CMD_SET_DEST`), and keeps
-//! its connections on the method that they began with. So no server is ever deleted to be added again.
+//! The kernel changes weight, method and thresholds of a server in one step (`IPVS_CMD_SET_DEST`), and keeps its connections on
+//! the method with which they began. So no server is deleted to be added again.
 
 #[cfg(test)]
 mod tests;
@@ -24,42 +24,101 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::model::{
-    Daemon, Destination, Installed, Mark, Marks, Owned, Packets, Role, Server, Service, ServiceKey, Table, Timeouts,
-    VirtualService,
+    Daemon, Destination, Endpoint, Mark, MarkTable, Marks, OwnedMarks, Role, Server, Service, ServiceEntry, ServiceKey,
+    Table, Timeouts,
 };
 
-/// What shall be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The desired state of the kernel. By construction it contains only services and marks that Weir owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// The services; all have marks of Weir's.
-    pub table: Table,
-    /// Which packets get which mark; when that is none, there is to be no table that marks packets.
-    pub marks: Marks,
-    /// The exchange of connections; `None` to leave it to others. A role that is not named is given up.
+    owned: OwnedMarks,
+    table: Table,
+    packet_marks: Marks,
+    /// Sync daemons to run; `None` to leave them unchanged. A daemon whose role is missing is stopped.
     pub daemons: Option<BTreeMap<Role, Daemon>>,
-    /// The time-outs; `None` to leave them to others.
+    /// Connection timeouts; `None` to leave them unchanged.
     pub timeouts: Option<Timeouts>,
 }
 
-/// What there is.
+/// A service or a mark that Weir does not own, and must not change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotOwned {
+    /// A service.
+    #[error("the service of {0} is not owned by Weir, which owns the marks {1}")]
+    Service(ServiceKey, OwnedMarks),
+    /// A mark of an endpoint.
+    #[error("{0} would get mark {1}, which is not owned by Weir, which owns the marks {2}")]
+    Endpoint(Endpoint, Mark, OwnedMarks),
+}
+
+impl Desired {
+    /// A desired state with these services and packet marks, and without sync daemons and timeouts.
+    ///
+    /// # Errors
+    /// [`NotOwned`] when a service or a mark is not in `owned`.
+    pub fn new(owned: OwnedMarks, table: Table, packet_marks: Marks) -> Result<Self, NotOwned> {
+        if let Some(key) = table.keys().find(|key| !owned.owns(key)) {
+            return Err(NotOwned::Service(*key, owned));
+        }
+        if let Some((endpoint, mark)) = packet_marks.iter().find(|(_, mark)| !owned.contains(*mark)) {
+            return Err(NotOwned::Endpoint(endpoint, mark, owned));
+        }
+        Ok(Self { table, packet_marks, ..Self::empty(owned) })
+    }
+
+    /// A desired state without services and marks: all that Weir owns is deleted.
+    #[must_use]
+    pub fn empty(owned: OwnedMarks) -> Self {
+        Self { owned, table: Table::new(), packet_marks: Marks::default(), daemons: None, timeouts: None }
+    }
+
+    /// The same state with only those services for which `is_kept` holds, and with weight 0 for all servers.
+    #[must_use]
+    pub fn drained(mut self, is_kept: impl Fn(&ServiceKey) -> bool) -> Self {
+        self.table.retain(|key, _| is_kept(key));
+        let entries = self.table.values_mut();
+        entries.flat_map(|entry| entry.destinations.values_mut()).for_each(|destination| destination.weight = 0);
+        self
+    }
+
+    /// The marks that Weir owns.
+    #[must_use]
+    pub fn owned(&self) -> &OwnedMarks {
+        &self.owned
+    }
+
+    /// The services with their servers.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The mark of each endpoint. If there are none, Weir's nf_tables table is deleted.
+    #[must_use]
+    pub fn packet_marks(&self) -> &Marks {
+        &self.packet_marks
+    }
+}
+
+/// The actual state of the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actual {
-    /// All services, other programs' too.
+    /// All services, including those of other programs.
     pub table: Table,
-    /// The table that marks packets.
-    pub marks: Installed,
-    /// The exchange of connections.
+    /// Weir's nf_tables table.
+    pub marks: MarkTable,
+    /// The running sync daemons.
     pub daemons: BTreeMap<Role, Daemon>,
-    /// The time-outs.
+    /// The connection timeouts.
     pub timeouts: Timeouts,
 }
 
-/// One change. The kernel makes it as a whole or not at all.
+/// A change, which the kernel applies as a whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Makes a service.
+    /// Adds a service.
     AddService(ServiceKey, Service),
-    /// Changes how a service chooses.
+    /// Changes the scheduling of a service.
     SetService(ServiceKey, Service),
     /// Deletes a service with its servers.
     DeleteService(ServiceKey),
@@ -67,44 +126,44 @@ pub enum Change {
     AddDestination(ServiceKey, Server, Destination),
     /// Changes a server of a service.
     SetDestination(ServiceKey, Server, Destination),
-    /// Deletes a server of a service.
+    /// Deletes a server from a service.
     DeleteDestination(ServiceKey, Server),
-    /// Makes the table that marks packets, in the place of what there is.
+    /// Creates Weir's nf_tables table, replacing an existing one.
     ReplaceMarks(Marks),
-    /// Changes some entries of the table that marks packets.
+    /// Changes entries of Weir's nf_tables table.
     EditMarks {
-        /// Entries to take out.
-        removed: Vec<Packets>,
-        /// Entries to put in.
-        added: Vec<(Packets, Mark)>,
+        /// Entries to remove.
+        removed: Vec<Endpoint>,
+        /// Entries to add.
+        added: Vec<(Endpoint, Mark)>,
     },
-    /// Deletes the table that marks packets.
+    /// Deletes Weir's nf_tables table.
     RemoveMarks,
-    /// Stops the exchange of connections in this role.
+    /// Stops the sync daemon of this role.
     StopDaemon(Role),
-    /// Starts the exchange of connections.
+    /// Starts a sync daemon.
     StartDaemon(Daemon),
-    /// Sets the time-outs.
+    /// Sets the connection timeouts.
     SetTimeouts(Timeouts),
 }
 
-/// What a change is about. Two changes of one subject follow each other, or stand for each other.
+/// The object that a change concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// How a service chooses.
+    /// The scheduling of a service.
     Service(ServiceKey),
     /// A server of a service.
     Destination(ServiceKey, Server),
-    /// The table that marks packets.
+    /// Weir's nf_tables table.
     Marks,
-    /// The exchange of connections in this role.
+    /// The sync daemon of this role.
     Daemon(Role),
-    /// The time-outs.
+    /// The connection timeouts.
     Timeouts,
 }
 
 impl Change {
-    /// What it is about.
+    /// The object that the change concerns.
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
@@ -120,59 +179,35 @@ impl Change {
     }
 }
 
-/// A service or packets that Weir may not touch, for the mark is not one of its own.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotOwned {
-    /// A service.
-    #[error("the service of {0} is not Weir's, whose marks are {1}")]
-    Service(ServiceKey, Owned),
-    /// Packets.
-    #[error("{0} would get mark {1}, but Weir's marks are {2}")]
-    Packets(Packets, Mark, Owned),
-}
-
-/// The changes that lead from `actual` to `desired`, in order. What is not of `owned` is not touched, and not named. When
-/// one of them is refused, others have been at work: what there is has to be read, and planned for, anew.
-///
-/// # Errors
-/// [`NotOwned`] when something is desired that is not Weir's.
-pub fn plan(desired: &Desired, actual: &Actual, owned: &Owned) -> Result<Vec<Change>, NotOwned> {
-    check(desired, owned)?;
+/// The changes that lead from `actual` to `desired`, in order. Objects that Weir does not own are neither changed nor named. If
+/// the kernel refuses one of the changes, another program has changed its state: read it and plan again.
+#[must_use]
+pub fn plan(desired: &Desired, actual: &Actual) -> Vec<Change> {
     let mut steps = Steps::default();
-    for (key, wanted) in &desired.table {
+    for (key, entry) in &desired.table {
         match actual.table.get(key) {
-            Some(present) => steps.change_service(key, wanted, present),
-            None => steps.add_service(key, wanted),
+            Some(present) => steps.change_service(key, entry, present),
+            None => steps.add_service(key, entry),
         }
     }
-    let gone = actual.table.keys().filter(|key| owned.owns(key) && !desired.table.contains_key(key));
-    steps.delete.extend(gone.map(|key| Change::DeleteService(*key)));
-    let timeouts = desired.timeouts.filter(|timeouts| !timeouts.are_met_by(&actual.timeouts));
-    let (stop, start) = exchange(desired.daemons.as_ref(), &actual.daemons);
+    let is_surplus = |key: &&ServiceKey| desired.owned.owns(key) && !desired.table.contains_key(key);
+    steps.delete.extend(actual.table.keys().filter(is_surplus).map(|key| Change::DeleteService(*key)));
+    let timeouts = desired.timeouts.filter(|timeouts| !timeouts.are_satisfied_by(&actual.timeouts));
+    let (stop, start) = daemon_changes(desired.daemons.as_ref(), &actual.daemons);
     let ordered = [
         timeouts.map(Change::SetTimeouts).into_iter().collect(),
         stop,
         steps.add,
         steps.raise,
-        mark(&desired.marks, &actual.marks).into_iter().collect(),
+        mark_change(&desired.packet_marks, &actual.marks).into_iter().collect(),
         steps.lower,
         steps.delete,
         start,
     ];
-    Ok(ordered.into_iter().flatten().collect())
+    ordered.into_iter().flatten().collect()
 }
 
-fn check(desired: &Desired, owned: &Owned) -> Result<(), NotOwned> {
-    if let Some(key) = desired.table.keys().find(|key| !owned.owns(key)) {
-        return Err(NotOwned::Service(*key, owned.clone()));
-    }
-    match desired.marks.iter().find(|(_, mark)| !owned.contains(*mark)) {
-        Some((packets, mark)) => Err(NotOwned::Packets(packets, mark, owned.clone())),
-        None => Ok(()),
-    }
-}
-
-/// The changes of services by what they do.
+/// The changes of services, by step.
 #[derive(Default)]
 struct Steps {
     add: Vec<Change>,
@@ -182,14 +217,14 @@ struct Steps {
 }
 
 impl Steps {
-    fn add_service(&mut self, key: &ServiceKey, wanted: &VirtualService) {
-        self.add.push(Change::AddService(*key, wanted.service.clone()));
-        let servers = wanted.destinations.iter();
+    fn add_service(&mut self, key: &ServiceKey, desired: &ServiceEntry) {
+        self.add.push(Change::AddService(*key, desired.service.clone()));
+        let servers = desired.destinations.iter();
         self.add.extend(servers.map(|(server, destination)| Change::AddDestination(*key, *server, *destination)));
     }
 
-    fn change_service(&mut self, key: &ServiceKey, wanted: &VirtualService, present: &VirtualService) {
-        for (server, destination) in &wanted.destinations {
+    fn change_service(&mut self, key: &ServiceKey, desired: &ServiceEntry, present: &ServiceEntry) {
+        for (server, destination) in &desired.destinations {
             match present.destinations.get(server) {
                 None => self.add.push(Change::AddDestination(*key, *server, *destination)),
                 Some(before) if before == destination => {}
@@ -199,40 +234,44 @@ impl Steps {
                 }
             }
         }
-        if wanted.service != present.service {
-            self.raise.push(Change::SetService(*key, wanted.service.clone()));
+        if desired.service != present.service {
+            self.raise.push(Change::SetService(*key, desired.service.clone()));
         }
-        let gone = present.destinations.keys().filter(|server| !wanted.destinations.contains_key(server));
-        self.delete.extend(gone.map(|server| Change::DeleteDestination(*key, *server)));
+        let surplus = present.destinations.keys().filter(|server| !desired.destinations.contains_key(server));
+        self.delete.extend(surplus.map(|server| Change::DeleteDestination(*key, *server)));
     }
 }
 
-fn mark(desired: &Marks, actual: &Installed) -> Option<Change> {
+fn mark_change(desired: &Marks, actual: &MarkTable) -> Option<Change> {
     match actual {
-        Installed::Uncertain => None,
-        Installed::Absent if desired.is_empty() => None,
-        Installed::Intact(present) if present == desired => None,
+        MarkTable::Inconsistent => None,
+        MarkTable::Absent if desired.is_empty() => None,
+        MarkTable::Intact(present) if present == desired => None,
         _ if desired.is_empty() => Some(Change::RemoveMarks),
-        Installed::Absent | Installed::Damaged => Some(Change::ReplaceMarks(desired.clone())),
-        Installed::Intact(present) => {
-            let removed = present.iter().filter(|(packets, mark)| desired.of(packets) != Some(*mark));
-            let added = desired.iter().filter(|(packets, mark)| present.of(packets) != Some(*mark));
-            Some(Change::EditMarks { removed: removed.map(|(packets, _)| packets).collect(), added: added.collect() })
+        MarkTable::Absent | MarkTable::Modified => Some(Change::ReplaceMarks(desired.clone())),
+        MarkTable::Intact(present) => {
+            let removed = present.iter().filter(|(endpoint, mark)| desired.of(endpoint) != Some(*mark));
+            let added = desired.iter().filter(|(endpoint, mark)| present.of(endpoint) != Some(*mark));
+            Some(Change::EditMarks { removed: removed.map(|(endpoint, _)| endpoint).collect(), added: added.collect() })
         }
     }
 }
 
-/// What is to be stopped, and what started. The kernel changes nothing of it while it runs; nor does it take a server of
-/// another family than its service while it runs, or start it while there is one. So it is stopped before all else, and
+/// The daemons to stop and to start. The kernel cannot change a running daemon. While one runs, it refuses servers of another
+/// family than their service, and while there is such a server, it refuses to start one. So daemons are stopped first and
 /// started last.
-fn exchange(desired: Option<&BTreeMap<Role, Daemon>>, actual: &BTreeMap<Role, Daemon>) -> (Vec<Change>, Vec<Change>) {
+fn daemon_changes(
+    desired: Option<&BTreeMap<Role, Daemon>>,
+    actual: &BTreeMap<Role, Daemon>,
+) -> (Vec<Change>, Vec<Change>) {
     let Some(desired) = desired else { return Default::default() };
-    let is_met = |role: &Role| match (desired.get(role), actual.get(role)) {
-        (Some(wanted), Some(running)) => wanted.is_met_by(running),
-        (wanted, running) => wanted.is_none() && running.is_none(),
+    let is_satisfied = |role: &Role| match (desired.get(role), actual.get(role)) {
+        (Some(desired), Some(running)) => desired.is_satisfied_by(running),
+        (desired, running) => desired.is_none() && running.is_none(),
     };
-    let stop = actual.keys().filter(|role| !is_met(role)).map(|role| Change::StopDaemon(*role));
-    let start = desired.iter().filter(|(role, _)| !is_met(role)).map(|(_, daemon)| Change::StartDaemon(daemon.clone()));
+    let stop = actual.keys().filter(|role| !is_satisfied(role)).map(|role| Change::StopDaemon(*role));
+    let start =
+        desired.iter().filter(|(role, _)| !is_satisfied(role)).map(|(_, daemon)| Change::StartDaemon(daemon.clone()));
     (stop.collect(), start.collect())
 }
 
@@ -250,14 +289,14 @@ impl fmt::Display for Change {
             }
             Self::DeleteDestination(key, server) => write!(f, "delete {server} from {key}"),
             Self::ReplaceMarks(marks) => write!(f, "install {} marks", marks.iter().count()),
-            Self::EditMarks { removed, added } => write!(f, "remove {} marks, add {}", removed.len(), added.len()),
+            Self::EditMarks { removed, added } => write!(f, "remove {} and add {} marks", removed.len(), added.len()),
             Self::RemoveMarks => f.write_str("remove all marks"),
-            Self::StopDaemon(role) => write!(f, "stop the exchange of connections as {role:?}"),
+            Self::StopDaemon(role) => write!(f, "stop sync daemon ({})", role.name()),
             Self::StartDaemon(daemon) => {
-                write!(f, "start the exchange of connections as {:?} on {}", daemon.role, daemon.interface)
+                write!(f, "start sync daemon ({}) on {}", daemon.role.name(), daemon.interface)
             }
-            Self::SetTimeouts(timeouts) => {
-                write!(f, "set time-outs to {} s, {} s, {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
+            Self::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
+                write!(f, "set timeouts: tcp {tcp} s, tcp_fin {tcp_fin} s, udp {udp} s")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The variables of `/proc/sys` that kernel mode needs: which, and whether they are as they should be.
+//! The sysctls that kernel mode requires, and whether they have the required values.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -6,169 +6,176 @@ use std::fmt;
 use std::fs;
 use std::io;
 
-use super::group::Group;
 use super::model::{Family, Forwarding};
+use super::virtual_service::VirtualService;
 use crate::settings::Directors;
 
-/// A variable, and what it is to be.
+/// A sysctl with its required value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Variable {
-    /// Its path below `/proc/sys`, such as `net/ipv4/ip_forward`.
+pub struct Sysctl {
+    /// Path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub name: Cow<'static, str>,
-    /// What it is to be.
+    /// Required value.
     pub value: &'static str,
-    /// What it is for.
-    pub reason: &'static str,
+    /// Effect of the value, as a verb phrase.
+    pub purpose: &'static str,
 }
 
-/// A variable, and how it is.
+/// State of a sysctl.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The variable.
-    pub variable: Variable,
-    /// What it is, or why that cannot be read.
-    pub found: Result<String, String>,
-    /// What it was, if it was something else and was set.
+pub struct SysctlState {
+    /// The sysctl.
+    pub sysctl: Sysctl,
+    /// Actual value, or why it cannot be read.
+    pub actual: Result<String, String>,
+    /// Previous value, if it was changed.
     pub replaced: Option<String>,
     /// Why it could not be set, if that was tried.
-    pub refused: Option<String>,
+    pub set_error: Option<String>,
 }
 
-impl Variable {
-    /// Its name as `sysctl` has it.
+impl Sysctl {
+    /// Name in the notation of sysctl(8).
     #[must_use]
     pub fn dotted(&self) -> String {
         self.name.replace('/', ".")
     }
 
-    /// Whether nobody is served without it; all others help when something fails.
+    /// Returns whether no client of some server can be served without it. The others only matter on failures.
     #[must_use]
-    pub fn is_vital(&self) -> bool {
-        [&FORWARD, &FORWARD6].iter().any(|vital| vital.name == self.name)
+    pub fn is_essential(&self) -> bool {
+        [&FORWARD, &FORWARD6].iter().any(|essential| essential.name == self.name)
     }
 }
 
-impl Finding {
-    /// Whether it is as it should be.
+impl SysctlState {
+    /// Returns whether the sysctl has its required value.
     #[must_use]
-    pub fn is_right(&self) -> bool {
-        self.found.as_deref() == Ok(self.variable.value)
+    pub fn is_ok(&self) -> bool {
+        self.actual.as_deref() == Ok(self.sysctl.value)
     }
 }
 
-/// What is not as it should be, in one line.
-impl fmt::Display for Finding {
+/// The problem, in one line.
+impl fmt::Display for SysctlState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Variable { value, reason, .. } = &self.variable;
-        let found = self.found.as_ref().unwrap_or_else(|error| error);
-        let (name, value) = (self.variable.dotted(), value.replace('\t', " "));
-        write!(f, "{name} should be {value}, or it is not so that {reason}; it is {found}")?;
-        self.refused.iter().try_for_each(|error| write!(f, "; it cannot be set: {error}"))
+        let (name, value) = (self.sysctl.dotted(), self.sysctl.value.replace('\t', " "));
+        match &self.actual {
+            Ok(actual) => write!(f, "sysctl {name} is {}, expected {value}", actual.replace('\t', " "))?,
+            Err(error) => write!(f, "sysctl {name} cannot be read: {error}; expected {value}")?,
+        }
+        write!(f, " ({})", self.sysctl.purpose)?;
+        self.set_error.iter().try_for_each(|error| write!(f, "; setting it failed: {error}"))
     }
 }
 
 /// Without it, packets of a connection whose server was deleted are dropped until the client gives up.
-const NO_SERVER: Variable = Variable {
+const EXPIRE_NO_DESTINATION: Sysctl = Sysctl {
     name: Cow::Borrowed("net/ipv4/vs/expire_nodest_conn"),
     value: "1",
-    reason: "clients of a server that has failed go to another at once",
+    purpose: "sends clients of a failed server to another one at once",
 };
-/// Without it, clients that stay with a drained server go on being sent there.
-const NO_WEIGHT: Variable = Variable {
+/// Without it, persistent clients of a draining server are still sent there.
+const EXPIRE_QUIESCENT: Sysctl = Sysctl {
     name: Cow::Borrowed("net/ipv4/vs/expire_quiescent_template"),
     value: "1",
-    reason: "clients that stay with their server leave one that is drained",
+    purpose: "sends persistent clients of a draining server to another one",
 };
-const FORWARD: Variable = Variable {
+const FORWARD: Sysctl = Sysctl {
     name: Cow::Borrowed("net/ipv4/ip_forward"),
     value: "1",
-    reason: "answers of servers behind NAT are passed on",
+    purpose: "forwards replies of servers behind NAT",
 };
-const FORWARD6: Variable = Variable {
+const FORWARD6: Sysctl = Sysctl {
     name: Cow::Borrowed("net/ipv6/conf/all/forwarding"),
     value: "1",
-    reason: "answers of servers behind NAT are passed on (IPv6)",
+    purpose: "forwards replies of servers behind NAT (IPv6)",
 };
-const SYNC: [Variable; 3] = [
-    Variable {
+const SYNC: [Sysctl; 3] = [
+    Sysctl {
         name: Cow::Borrowed("net/ipv4/vs/sync_threshold"),
         value: "0\t0",
-        reason: "every connection is told to the other director",
+        purpose: "synchronises every connection with the other director",
     },
-    Variable {
+    Sysctl {
         name: Cow::Borrowed("net/ipv4/vs/sync_refresh_period"),
         value: "4",
-        reason: "… and again every 4 seconds",
+        purpose: "synchronises every connection again every 4 seconds",
     },
-    Variable { name: Cow::Borrowed("net/ipv4/vs/sync_retries"), value: "1", reason: "… once more if it was lost" },
+    Sysctl {
+        name: Cow::Borrowed("net/ipv4/vs/sync_retries"),
+        value: "1",
+        purpose: "sends synchronisation messages once more in case of loss",
+    },
 ];
-const SLOPPY: Variable = Variable {
+const SLOPPY: Sysctl = Sysctl {
     name: Cow::Borrowed("net/ipv4/vs/sloppy_tcp"),
     value: "1",
-    reason: "connections that the other director knew are taken over by their hash",
+    purpose: "takes over connections of the other director by their hash",
 };
 
-/// Without it, the director that has a virtual address drops what comes from there, and each server seems to have failed.
-fn accept_local(interface: &str) -> Variable {
-    Variable {
+/// Without it, the director that has a virtual address drops packets from there, and all servers appear to have failed.
+fn accept_local(interface: &str) -> Sysctl {
+    Sysctl {
         name: Cow::Owned(format!("net/ipv4/conf/{interface}/accept_local")),
         value: "1",
-        reason: "servers that are asked through a virtual address are heard",
+        purpose: "accepts replies to checks through the virtual address",
     }
 }
 
-/// Those that these groups need. By `answering` interfaces answers of IPv4 servers come in that have a virtual address for
-/// their source.
+/// The sysctls that these services require. On `reply_interfaces`, replies of IPv4 servers arrive with a virtual address as
+/// source.
 #[must_use]
-pub fn needed<'a>(
-    groups: impl IntoIterator<Item = &'a Group>,
+pub fn required<'a>(
+    services: impl IntoIterator<Item = &'a VirtualService>,
     directors: Option<&Directors>,
-    answering: &BTreeSet<String>,
-) -> Vec<Variable> {
-    let mut groups = groups.into_iter().peekable();
-    if groups.peek().is_none() {
+    reply_interfaces: &BTreeSet<String>,
+) -> Vec<Sysctl> {
+    let mut services = services.into_iter().peekable();
+    if services.peek().is_none() {
         return Vec::new();
     }
-    let mut needed = BTreeSet::from([NO_SERVER, NO_WEIGHT]);
-    for group in groups {
+    let mut required = BTreeSet::from([EXPIRE_NO_DESTINATION, EXPIRE_QUIESCENT]);
+    for service in services {
         let uses_nat = |family| {
-            let own = match family {
-                Family::V4 => group.method.four,
-                Family::V6 => group.method.six,
+            let default = match family {
+                Family::V4 => service.method.ipv4,
+                Family::V6 => service.method.ipv6,
             };
-            let of_servers = group.servers.iter().filter(|server| Family::of(server.address) == family);
-            let mut used = of_servers.map(|server| server.method.to(server.address)).chain([own]);
-            group.services.contains_key(&family) && used.any(|method| method == Forwarding::Masquerade)
+            let of_servers = service.servers.iter().filter(|server| Family::of(server.address) == family);
+            let mut used = of_servers.map(|server| server.method.to(server.address)).chain([default]);
+            service.families.contains_key(&family) && used.any(|method| method == Forwarding::Masquerade)
         };
-        needed.extend(uses_nat(Family::V4).then_some(FORWARD));
-        needed.extend(uses_nat(Family::V6).then_some(FORWARD6));
-        let hashes = group.services.values().any(|service| service.scheduler.as_str() == "mh");
-        let is_alone = directors.is_none_or(|directors| directors.sync_interface.is_some());
-        needed.extend((hashes && !is_alone).then_some(SLOPPY));
+        required.extend(uses_nat(Family::V4).then_some(FORWARD));
+        required.extend(uses_nat(Family::V6).then_some(FORWARD6));
+        let is_hashed = service.scheduler.as_str() == "mh";
+        let is_unsynchronised_pair = directors.is_some_and(|directors| directors.sync_interface.is_none());
+        required.extend((is_hashed && is_unsynchronised_pair).then_some(SLOPPY));
     }
     if directors.is_some_and(|directors| directors.sync_interface.is_some()) {
-        needed.extend(SYNC);
+        required.extend(SYNC);
     }
-    needed.extend(answering.iter().map(|interface| accept_local(interface)));
-    needed.into_iter().collect()
+    required.extend(reply_interfaces.iter().map(|interface| accept_local(interface)));
+    required.into_iter().collect()
 }
 
-/// Looks at each variable, in the network namespace of the calling thread, and sets those that are wrong if `set`.
+/// Reads each sysctl in the network namespace of the calling thread, and with `set` sets those that have another value.
 #[must_use]
-pub fn inspect(variables: Vec<Variable>, set: bool) -> Vec<Finding> {
-    let look = |variable: Variable| {
-        let mut found = read(&variable.name);
-        let (mut replaced, mut refused) = (None, None);
-        if set && found.as_deref().ok() != Some(variable.value) {
-            match fs::write(path(&variable.name), variable.value) {
-                Ok(()) => replaced = found.ok(),
-                Err(error) => refused = Some(error.to_string()),
+pub fn inspect(sysctls: Vec<Sysctl>, set: bool) -> Vec<SysctlState> {
+    let inspect = |sysctl: Sysctl| {
+        let mut actual = read(&sysctl.name);
+        let (mut replaced, mut set_error) = (None, None);
+        if set && !actual.as_ref().is_ok_and(|actual| actual == sysctl.value) {
+            match fs::write(path(&sysctl.name), sysctl.value) {
+                // A value that could not be read, but was set, is not an error any more.
+                Ok(()) => replaced = actual.ok(),
+                Err(error) => set_error = Some(error.to_string()),
             }
-            found = read(&variable.name);
+            actual = read(&sysctl.name);
         }
-        Finding { variable, found: found.map_err(|error| error.to_string()), replaced, refused }
+        SysctlState { sysctl, actual: actual.map_err(|error| error.to_string()), replaced, set_error }
     };
-    variables.into_iter().map(look).collect()
+    sysctls.into_iter().map(inspect).collect()
 }
 
 fn read(name: &str) -> io::Result<String> {
@@ -181,17 +188,16 @@ fn path(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
-    use crate::config::tests::{parse_groups, parse_settings};
+    use crate::config::tests::{parse_services, parse_settings};
 
     fn names(head: &str, lines: &str) -> Vec<String> {
         let text = format!(
             "{head}[[kernel.service]]\nname = \"a\"\naddresses = [\"192.0.2.10\", \"2001:db8::10\"]\ntcp = [\"80\"]\n{lines}"
         );
         let kernel = parse_settings(&text);
-        let needed = needed(&kernel.groups, kernel.directors.as_ref(), &BTreeSet::new());
-        needed.into_iter().map(|variable| variable.name.rsplit('/').next().unwrap().to_owned()).collect()
+        let required = required(&kernel.services, kernel.directors.as_ref(), &BTreeSet::new());
+        required.into_iter().map(|sysctl| sysctl.name.rsplit('/').next().unwrap().to_owned()).collect()
     }
 
     fn has(names: &[String], name: &str) -> bool {
@@ -199,37 +205,40 @@ mod tests {
     }
 
     #[test]
-    fn each_method_needs_its_own() {
+    fn required_sysctls_depend_on_the_forwarding_methods() {
         let always = ["expire_nodest_conn", "expire_quiescent_template"];
         assert_eq!(names("", "edges = true"), always);
         assert_eq!(names("", "edges = true\nmethod = \"nat\""), ["ip_forward", always[0], always[1], "forwarding"]);
         let one = "edges = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\nmethod = \"nat\"";
         assert_eq!(names("", one), ["ip_forward", always[0], always[1]]);
-        assert_eq!(needed(&[], None, &BTreeSet::new()), []);
+        assert_eq!(required(&[], None, &BTreeSet::new()), []);
     }
 
     #[test]
-    fn two_directors_exchange_connections_or_hash_alike() {
-        let exchange = "[kernel.directors]\nsync_interface = \"eth0\"\n";
-        let with = names(exchange, "edges = true\nscheduler = \"mh\"");
+    fn two_directors_synchronise_connections_or_hash_alike() {
+        let synchronised = "[kernel.directors]\nsync_interface = \"eth0\"\n";
+        let with = names(synchronised, "edges = true\nscheduler = \"mh\"");
         assert!(has(&with, "sync_threshold") && !has(&with, "sloppy_tcp"), "{with:?}");
         let without = names("[kernel.directors]\n", "edges = true\nscheduler = \"mh\"");
         assert!(has(&without, "sloppy_tcp") && !has(&without, "sync_threshold"), "{without:?}");
     }
 
     #[test]
-    fn answers_from_virtual_addresses_are_let_in_where_they_come_in() {
+    fn replies_from_virtual_addresses_are_accepted_where_they_arrive() {
         let text = "[[kernel.service]]\nname = \"a\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true";
-        let groups = parse_groups(text);
-        let answering = ["eth0".to_owned(), "eth1.7".to_owned()].into();
-        let needed: Vec<_> = needed(&groups, None, &answering).into_iter().map(|variable| variable.name).collect();
-        assert_eq!(needed[..2], ["net/ipv4/conf/eth0/accept_local", "net/ipv4/conf/eth1.7/accept_local"]);
+        let interfaces = ["eth0".to_owned(), "eth1.7".to_owned()].into();
+        let required = required(&parse_services(text), None, &interfaces);
+        let names: Vec<_> = required.into_iter().map(|sysctl| sysctl.name).collect();
+        assert_eq!(names[..2], ["net/ipv4/conf/eth0/accept_local", "net/ipv4/conf/eth1.7/accept_local"]);
     }
 
     #[test]
-    fn what_cannot_be_read_or_set_is_said() {
-        let variable = Variable { name: Cow::Borrowed("net/no/such"), value: "1", reason: "a test" };
-        let [finding] = &inspect(vec![variable], true)[..] else { panic!() };
-        assert!(!finding.is_right() && finding.found.is_err() && finding.refused.is_some(), "{finding:?}");
+    fn a_sysctl_that_cannot_be_read_or_set_is_reported() {
+        let sysctl = Sysctl { name: Cow::Borrowed("net/no/such"), value: "1", purpose: "tests" };
+        let [state] = &inspect(vec![sysctl], true)[..] else { panic!() };
+        assert!(!state.is_ok() && state.actual.is_err() && state.set_error.is_some(), "{state:?}");
+        let text = state.to_string();
+        let parts = ["sysctl net.no.such cannot be read: ", "; expected 1 (tests); setting it failed: "];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     }
 }

@@ -1,10 +1,10 @@
-//! Weights from load: each server's share of the clients follows the room that it has.
+//! Weights from load: a server's share of clients follows its headroom.
 //!
-//! Kernel schedulers know connections, but not what they cost, nor what a server carries besides. So a server that an agent
-//! reports of has its base weight times its headroom: one minus the forecast utilisation. What moves weights moves clients, and
-//! clients are heard of late: so weights follow slowly, in steps, and stay where they are for little.
+//! The kernel's schedulers count connections, but do not know what they cost, nor what else a server does. So a server with
+//! an agent gets its base weight times its headroom, which is 1 minus its forecast utilisation. A change of weights moves
+//! clients, and agents report the effect with a delay. So weights change in limited steps, and ignore small differences.
 //!
-//! Weights are 0 for servers that are drained, and for no others: load alone never takes the last server away.
+//! Only draining servers have weight 0: load alone never removes the last server.
 
 #[cfg(test)]
 mod tests;
@@ -17,168 +17,170 @@ use weir_fleet::Time;
 
 use super::model::Destination;
 
-/// Headroom is averaged over so many seconds: two reports of an agent, so that none moves clients by itself.
+/// Time constant of the smoothing of headroom, in seconds: two reports of an agent, so that a single one moves few clients.
 const SMOOTHING: f32 = 5.0;
 
-/// A weight stays while what it should be differs by less than this share of it: schedulers are no more exact.
+/// A weight is kept while its target differs by at most this share of it. Schedulers are no more precise.
 const DEAD_BAND: f32 = 0.1;
 
-/// The least time between two steps of a weight. By then the last one shows in the reports.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Minimum time between two steps of a weight. By then the effect of the last step is in the reports.
+const MIN_STEP_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The most by which one step multiplies or divides a weight.
-const LARGEST_STEP: u32 = 2;
+/// Maximum factor of a step, up or down.
+const MAX_STEP: u32 = 2;
 
-/// A new server starts with this share of its weight, as new edges do when clients are redirected.
-const LEAST_RAMP: f32 = 0.1;
+/// Initial share of its weight that a new server gets, as new edges do in redirects.
+const MIN_RAMP: f32 = 0.1;
 
-/// Where servers take turns, weights that follow load are rounded to this share of the heaviest. The kernel's `wrr` counts down
-/// from the greatest weight by the greatest common divisor, and serves all that have as much: with 100 and 33 it sends 67
-/// clients in a row to the first, with 100 and 30 no more than 7.
-const TURNS: u32 = 10;
+/// Number of steps to which weights that follow load are rounded for weighted round robin, as a share of the highest base
+/// weight. The kernel's `wrr` counts down from the highest weight by the greatest common divisor, and picks all servers that
+/// have at least as much: with 100 and 33 it sends 67 clients in a row to the first, with 100 and 30 no more than 7.
+const ROUND_ROBIN_STEPS: u32 = 10;
 
-/// What is known of a server.
+/// What a server's weight is computed from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Input {
-    /// Its weight with nothing to do, 1 to [`Destination::HEAVIEST`].
+pub struct WeightInput {
+    /// Weight without load, 1 to [`Destination::MAX_WEIGHT`].
     pub base: u32,
-    /// What it has to do.
-    pub measure: Measure,
+    /// Load of the server.
+    pub load: Load,
 }
 
-/// What a server has to do.
+/// Load of a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Measure {
-    /// Nobody reports, or has lately: it gets its base weight.
+pub enum Load {
+    /// No recent report: the server gets its base weight.
     Unknown,
-    /// It is not known yet how it is: it keeps the weight that it has.
-    Awaited,
-    /// So much of what it can, 0 to 1, and above 1 when it has more than that.
+    /// The first report or check is still outstanding: the server keeps its weight.
+    Pending,
+    /// Utilisation, 0 to 1, or above 1 for an overloaded server.
     Utilised(f32),
-    /// It is to get no new connections.
-    Drained,
+    /// The server gets no new connections.
+    Draining,
 }
 
-/// A weight, and why.
+/// A weight, and what it was computed from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weighed {
-    /// The weight, 0 to [`Destination::HEAVIEST`]; 0 for drained servers only.
+pub struct ServerWeight {
+    /// The weight, 0 to [`Destination::MAX_WEIGHT`]; 0 only while draining.
     pub weight: u32,
-    /// The headroom that it follows, 0 to 1; `None` while no load is known.
+    /// Smoothed headroom, 0 to 1; `None` while the load is unknown.
     pub headroom: Option<f32>,
-    /// Whether the server is new, and does not get its full share yet.
+    /// Whether the server is new, and its weight is still ramping up.
     pub is_ramping: bool,
 }
 
-/// The weights of one group's servers over time.
+/// The weights of one service's servers over time.
 #[derive(Debug)]
 pub struct Weights {
     ramp: Duration,
-    /// Whether the scheduler has servers take turns.
-    takes_turns: bool,
-    courses: BTreeMap<IpAddr, Course>,
+    /// Whether the scheduler is weighted round robin.
+    is_round_robin: bool,
+    servers: BTreeMap<IpAddr, WeightState>,
 }
 
-/// How one weight has come about.
+/// State of one server's weight.
 #[derive(Debug, Clone, Copy, Default)]
-struct Course {
-    /// 0 while it has none: whenever it gets some, it is new.
+struct WeightState {
+    /// Current weight. A server with weight 0 is new when it gets weight again.
     weight: u32,
-    /// When it was last changed for load.
+    /// When the weight last changed for load.
     stepped_at: Option<Time>,
-    /// Smoothed, and when it was.
+    /// Smoothed headroom, and when it was computed.
     headroom: Option<(f32, Time)>,
-    /// When it began to ramp up, while it does.
+    /// When the ramp began; `None` once it is complete.
     ramp_from: Option<Time>,
 }
 
 impl Weights {
-    /// No servers yet; new ones take `ramp` to their full share.
+    /// Weights for no servers. New servers ramp up over `ramp`.
     #[must_use]
     pub fn new(ramp: Duration) -> Self {
-        Self { ramp, takes_turns: false, courses: BTreeMap::new() }
+        Self { ramp, is_round_robin: false, servers: BTreeMap::new() }
     }
 
-    /// The same for a scheduler that has servers take turns, if it does.
+    /// Rounds weights for weighted round robin if `is_round_robin`.
     #[must_use]
-    pub fn in_turns(self, takes_turns: bool) -> Self {
-        Self { takes_turns, ..self }
+    pub fn round_robin(self, is_round_robin: bool) -> Self {
+        Self { is_round_robin, ..self }
     }
 
-    /// Goes on with a weight that the kernel has, of whoever set it. Weights of 0 are as good as none.
+    /// Continues with a weight that the kernel has. Weight 0 counts as none.
     pub fn adopt(&mut self, server: IpAddr, weight: u32) {
         if weight == 0 {
             return;
         }
-        self.courses.entry(server).or_insert(Course { weight, ..Course::default() });
+        self.servers.entry(server).or_insert(WeightState { weight, ..WeightState::default() });
     }
 
-    /// The weights at `now`, of these servers and no others. Those that are new begin small, unless all are new since Weir
-    /// `is_starting`.
+    /// Computes the weights of exactly these servers at `now`. New servers ramp up, except while Weir itself `is_starting`
+    /// and all servers are new to it.
     pub fn step(
         &mut self,
-        servers: &BTreeMap<IpAddr, Input>,
+        servers: &BTreeMap<IpAddr, WeightInput>,
         is_starting: bool,
         now: Time,
-    ) -> BTreeMap<IpAddr, Weighed> {
-        // What was adopted waits for who has not been heard yet.
-        self.courses.retain(|server, _| is_starting || servers.contains_key(server));
-        let heaviest = servers.values().map(|input| input.base).max().unwrap_or(0);
-        let grain = if self.takes_turns { (heaviest / TURNS).max(1) } else { 1 };
-        // The first servers of a group have nobody who could take their share until they are warm.
-        let has_others = !is_starting && self.courses.values().any(|course| course.weight > 0);
-        let weigh = |(server, input): (&IpAddr, &Input)| {
-            let course = self.courses.entry(*server).or_default();
-            if course.weight == 0 {
-                course.ramp_from = has_others.then_some(now);
+    ) -> BTreeMap<IpAddr, ServerWeight> {
+        // Adopted weights are kept for servers whose agents have not reported yet.
+        self.servers.retain(|server, _| is_starting || servers.contains_key(server));
+        let highest = servers.values().map(|input| input.base).max().unwrap_or(0);
+        let granularity = if self.is_round_robin { (highest / ROUND_ROBIN_STEPS).max(1) } else { 1 };
+        // The first servers of a service do not ramp up, since no others could serve in the meantime.
+        let has_others = !is_starting && self.servers.values().any(|state| state.weight > 0);
+        let weigh = |(server, input): (&IpAddr, &WeightInput)| {
+            let state = self.servers.entry(*server).or_default();
+            if state.weight == 0 {
+                state.ramp_from = has_others.then_some(now);
             }
-            (*server, course.step(*input, self.ramp, now).rounded(grain))
+            (*server, state.step(*input, self.ramp, now).rounded(granularity))
         };
         servers.iter().map(weigh).collect()
     }
 }
 
-impl Weighed {
-    /// With a multiple of this for a weight that follows load; the least stays 1, since such a server is to get next to nothing.
-    fn rounded(self, grain: u32) -> Self {
-        let follows = self.headroom.is_some() || self.is_ramping;
-        if self.weight == 0 || !follows {
+impl ServerWeight {
+    /// Rounds a weight that follows load to a multiple of `granularity`. The minimum stays 1, since a full server must get next
+    /// to nothing.
+    fn rounded(self, granularity: u32) -> Self {
+        let follows_load = self.headroom.is_some() || self.is_ramping;
+        if self.weight == 0 || !follows_load {
             return self;
         }
-        Self { weight: ((self.weight + grain / 2) / grain * grain).clamp(1, Destination::HEAVIEST), ..self }
+        let rounded = (self.weight + granularity / 2) / granularity * granularity;
+        Self { weight: rounded.clamp(1, Destination::MAX_WEIGHT), ..self }
     }
 }
 
-impl Course {
-    fn step(&mut self, input: Input, ramp: Duration, now: Time) -> Weighed {
-        if input.measure == Measure::Drained {
+impl WeightState {
+    fn step(&mut self, input: WeightInput, ramp: Duration, now: Time) -> ServerWeight {
+        if input.load == Load::Draining {
             *self = Self::default();
-            return Weighed { weight: 0, headroom: None, is_ramping: false };
+            return ServerWeight { weight: 0, headroom: None, is_ramping: false };
         }
-        if input.measure == Measure::Awaited && self.weight > 0 {
-            return Weighed { weight: self.weight, headroom: None, is_ramping: self.ramp_from.is_some() };
+        if input.load == Load::Pending && self.weight > 0 {
+            return ServerWeight { weight: self.weight, headroom: None, is_ramping: self.ramp_from.is_some() };
         }
-        let headroom = self.smooth(input.measure, now);
-        let ramped = self.ramped(ramp, now);
-        let target = (input.base as f32 * headroom.unwrap_or(1.0) * ramped).round();
-        // Within the range, which is one of whole numbers.
-        let target = target.clamp(1.0, Destination::HEAVIEST as f32) as u32;
+        let headroom = self.smooth(input.load, now);
+        let ramp = self.ramp(ramp, now);
+        let target = (input.base as f32 * headroom.unwrap_or(1.0) * ramp).round();
+        // The cast is exact: the value is a whole number within the range.
+        let target = target.clamp(1.0, Destination::MAX_WEIGHT as f32) as u32;
         if self.weight == 0 {
             (self.weight, self.stepped_at) = (target, Some(now));
         } else if self.is_due(now) && target.abs_diff(self.weight) as f32 > self.weight as f32 * DEAD_BAND {
-            let least = self.weight.div_ceil(LARGEST_STEP);
-            (self.weight, self.stepped_at) = (target.clamp(least, self.weight * LARGEST_STEP), Some(now));
+            let lowest = self.weight.div_ceil(MAX_STEP);
+            (self.weight, self.stepped_at) = (target.clamp(lowest, self.weight * MAX_STEP), Some(now));
         }
-        Weighed { weight: self.weight, headroom, is_ramping: self.ramp_from.is_some() }
+        ServerWeight { weight: self.weight, headroom, is_ramping: self.ramp_from.is_some() }
     }
 
     fn is_due(&self, now: Time) -> bool {
-        self.stepped_at.is_none_or(|stepped_at| now - stepped_at >= PAUSE)
+        self.stepped_at.is_none_or(|stepped_at| now - stepped_at >= MIN_STEP_INTERVAL)
     }
 
-    fn smooth(&mut self, measure: Measure, now: Time) -> Option<f32> {
-        let Measure::Utilised(utilisation) = measure else {
-            // What was known is worth nothing by the time that there are reports again.
+    fn smooth(&mut self, load: Load, now: Time) -> Option<f32> {
+        let Load::Utilised(utilisation) = load else {
+            // The old value is meaningless by the time that reports arrive again.
             self.headroom = None;
             return None;
         };
@@ -191,9 +193,9 @@ impl Course {
         Some(smoothed)
     }
 
-    /// The share of its weight that it may have.
-    fn ramped(&mut self, ramp: Duration, now: Time) -> f32 {
+    /// The share of its weight that the ramp allows.
+    fn ramp(&mut self, ramp: Duration, now: Time) -> f32 {
         self.ramp_from = self.ramp_from.filter(|since| now - *since < ramp);
-        self.ramp_from.map_or(1.0, |since| ((now - since).as_secs_f32() / ramp.as_secs_f32()).max(LEAST_RAMP))
+        self.ramp_from.map_or(1.0, |since| ((now - since).as_secs_f32() / ramp.as_secs_f32()).max(MIN_RAMP))
     }
 }

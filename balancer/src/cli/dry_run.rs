@@ -6,14 +6,14 @@ use weir_program::{Failure, Outcome, say};
 
 use super::run::Run;
 
-/// What a dry run prints.
+/// Output of a dry run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Part {
-    /// Both, each under a heading.
+    /// Everything, including sysctls, each part with a heading.
     All,
-    /// The table that marks packets.
+    /// The table that marks packets, for `nft -f`.
     Nft,
-    /// Services and servers.
+    /// Timeouts, services and servers, for `ipvsadm -R`.
     Ipvsadm,
 }
 
@@ -27,12 +27,10 @@ impl From<Part> for dry_run::Part {
     }
 }
 
-/// Prints what the kernel would be told.
+/// Prints the changes that the configuration would make to an empty kernel.
 pub(super) fn run(arguments: Run, part: Part) -> Outcome {
     let Some(settings) = arguments.config()?.kernel else {
-        return Err(Failure::configuration(
-            "there is nothing for the kernel: add a [[kernel.service]] to the configuration",
-        ));
+        return Err(Failure::configuration("kernel mode is not configured; add a [[kernel.service]]"));
     };
     dry_run::script(&settings, part.into()).lines().for_each(say);
     Ok(())

@@ -113,7 +113,7 @@ pub struct File {
     #[serde(rename = "zone")]
     pub zones: Vec<Zone>,
     /// Virtual services that the kernel forwards.
-    pub kernel: weir_kernel::config::Kernel,
+    pub kernel: weir_kernel::config::KernelSection,
 }
 
 impl Config {

@@ -1,16 +1,18 @@
-//! `[kernel]`: virtual services that the kernel forwards.
+//! `[kernel]`: the configuration file's sections of kernel mode.
 //!
-//! | section                     | read into                              |
-//! |-----------------------------|----------------------------------------|
-//! | `[[kernel.service]]`        | [`Service`]                            |
-//! | `[kernel.service.check]`    | [`weir_checks::check::Written`]        |
-//! | `[kernel.directors]`        | [`Directors`]                          |
+//! | section                     | type                                       |
+//! |-----------------------------|--------------------------------------------|
+//! | `[kernel]`                  | [`KernelSection`]                          |
+//! | `[[kernel.service]]`        | [`ServiceSection`]                         |
+//! | `[[kernel.service.server]]` | [`ServerSection`]                          |
+//! | `[kernel.service.check]`    | [`weir_checks::check::CheckSection`]       |
+//! | `[kernel.directors]`        | [`Directors`]                              |
 //!
-//! [`Kernel::settings`] checks them and makes of them what the rest of kernel mode takes.
+//! [`KernelSection::settings`] validates the sections and turns them into [`Settings`].
 
-mod groups;
 pub(crate) mod parse;
 pub mod service;
+mod services;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -20,59 +22,60 @@ use serde::Deserialize;
 use toml::Spanned;
 use weir_program::config::{SectionError, values};
 
-pub use service::{RealServer, Service};
+pub use service::{ServerSection, ServiceSection};
 
-use crate::model::{Mark, MarkRange, Owned, Timeouts};
+use crate::model::{Mark, MarkRange, OwnedMarks, Timeouts};
 use crate::settings::{Directors, OnExit, Settings};
 
-/// Virtual services that the kernel forwards (Linux Virtual Server). Without a `[[kernel.service]]` there is no kernel mode.
+/// Kernel mode: virtual services that the kernel forwards (Linux Virtual Server). Without a `[[kernel.service]]`, kernel mode
+/// is off.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Kernel {
-    /// Whether the kernel's services are all that this balancer is for: then it listens for no clients, `[[listener]]` is
-    /// refused, and on a kernel without IPVS it ends with exit code 69. Otherwise clients are redirected all the same.
-    /// Default: false.
+pub struct KernelSection {
+    /// Whether this balancer serves nothing but kernel mode. It then listens for no clients, `[[listener]]` is rejected, and
+    /// on a kernel without IPVS it exits with code 69. Otherwise clients are redirected as well. Default: false.
     pub only: bool,
-    /// The marks that are Weir's own, `"FIRST-LAST"` or one, in decimal or with `0x` in hexadecimal; 65536 at most.
-    /// Services with other marks are never touched, but for those that a service asks for by `mark`. Two programs that
-    /// have the same would undo each other's work. With `through_address` each server of a check takes one, from the end.
-    /// Default: `"0x57000000-0x5700ffff"`, which nobody else is known to use.
-    #[serde(deserialize_with = "parse::marks")]
+    /// Range of marks that Weir owns: `"FIRST-LAST"` or a single mark, in decimal or hexadecimal (`0x…`), at most 65536
+    /// marks. Services with other marks are never changed, except those that a section selects by `mark`. No other program
+    /// may use marks of the range, since the two would undo each other's changes. With `through_address`, each server of a
+    /// checked service takes a mark from the end of the range. Default: `"0x57000000-0x5700ffff"`, which no other program is
+    /// known to use.
+    #[serde(deserialize_with = "parse::mark_range")]
     pub marks: MarkRange,
-    /// How often the kernel is read and compared with what it should be, `"100ms"` to `"60s"`: the time in which what others
-    /// have changed is put right. Servers that come, go, fail or are drained are told at once; weights follow load only so
-    /// often, though at most every two seconds. Default: `"2s"`.
+    /// Interval at which the kernel is read and compared with the desired state, `"100ms"` to `"60s"`. External changes are
+    /// reverted within this time. Servers that come, go, fail or are drained are applied at once; weights follow load at this
+    /// interval, but at most every two seconds. Default: `"2s"`.
     #[serde(deserialize_with = "values::duration_within::<_, 100, 60_000>")]
     pub interval: Duration,
-    /// What becomes of the services when the balancer ends: `"keep"`, the kernel goes on forwarding as it was last told,
-    /// and the next balancer takes over without a lost packet; `"drain"`, servers get no new connections, and those that
-    /// there are go on; `"remove"`, services and marks are deleted. Default: `"keep"`.
+    /// What happens to the services when the balancer stops. `"keep"`: the kernel keeps forwarding, and the next balancer takes
+    /// over without losing a packet. `"drain"`: servers get no new connections, and existing ones continue. `"remove"`:
+    /// services and marks are deleted. Default: `"keep"`.
     pub on_exit: OnExit,
-    /// How long the kernel remembers a TCP connection that is silent, `"1s"` to `"596h"`. Default: what the kernel has,
-    /// 15 minutes as a rule. This and the next two hold for all services of the network namespace, other programs' too.
+    /// Timeout of idle TCP connections, `"1s"` to `"596h"`. Default: the kernel's, usually 15 minutes. This and the next two
+    /// apply to all services of the network namespace, including those of other programs.
     #[serde(deserialize_with = "parse::timeout")]
     pub tcp_timeout: Option<u32>,
-    /// The same after a FIN. Default: what the kernel has, 2 minutes as a rule.
+    /// Timeout of TCP connections after a FIN, `"1s"` to `"596h"`. Default: the kernel's, usually 2 minutes.
     #[serde(deserialize_with = "parse::timeout")]
     pub tcp_fin_timeout: Option<u32>,
-    /// The same of UDP. Default: what the kernel has, 5 minutes as a rule.
+    /// Timeout of UDP, `"1s"` to `"596h"`. Default: the kernel's, usually 5 minutes.
     #[serde(deserialize_with = "parse::timeout")]
     pub udp_timeout: Option<u32>,
-    /// Whether the variables of `/proc/sys` that the methods in use need are set; otherwise those that are not as they
-    /// should be are only reported. Default: true.
+    /// Whether to set the sysctls that the forwarding methods in use require. Otherwise, wrong values are only reported.
+    /// Default: true.
     pub set_sysctls: bool,
-    /// Servers that are checked at a time, 1 to 10000; each takes a file or a process meanwhile, for some milliseconds if it
-    /// works, and for the `timeout` of its check if it does not. Default: 256.
+    /// Maximum number of concurrent health checks, 1 to 10000. Each takes a socket or a process, for milliseconds if the server
+    /// responds, and for the check's `timeout` if it does not. Default: 256.
     #[serde(deserialize_with = "values::within::<_, 1, 10_000>")]
     pub concurrent_checks: usize,
-    /// This director is one of two.
+    /// Set if this director is one of a pair.
     pub directors: Option<Directors>,
-    /// The services.
+    /// The virtual services.
     #[serde(rename = "service")]
-    pub services: Vec<Spanned<Service>>,
+    pub services: Vec<Spanned<ServiceSection>>,
 }
 
-impl Default for Kernel {
+impl Default for KernelSection {
     fn default() -> Self {
         Self {
             only: false,
@@ -90,37 +93,37 @@ impl Default for Kernel {
     }
 }
 
-impl Kernel {
-    /// Checks the sections, and fills in what they leave open; nothing when there is no service.
+impl KernelSection {
+    /// Validates the sections and applies defaults. Returns `None` if there is no service.
     ///
     /// # Errors
-    /// When a section is wrong, or contradicts another.
+    /// When a section is invalid, or two sections conflict.
     pub fn settings(self) -> Result<Option<Settings>, SectionError> {
         if self.services.is_empty() {
             return Ok(None);
         }
-        let (groups, packet_marks) = groups::groups(&self)?;
-        let given = self.services.iter().filter_map(|service| service.get_ref().mark).filter_map(Mark::new);
+        let (services, packet_marks) = services::services(&self)?;
+        let explicit = self.services.iter().filter_map(|service| service.get_ref().mark).filter_map(Mark::new);
         Ok(Some(Settings {
             only: self.only,
-            owned: Owned::new(self.marks, given),
+            owned: OwnedMarks::new(self.marks, explicit),
             timeouts: self.timeouts(),
-            marks: self.marks,
+            mark_range: self.marks,
             interval: self.interval,
             on_exit: self.on_exit,
             set_sysctls: self.set_sysctls,
             concurrent_checks: self.concurrent_checks,
             directors: self.directors,
-            groups,
+            services,
             packet_marks,
         }))
     }
 
-    /// The time-outs to set, if any.
+    /// The timeouts to set; `None` if none is configured.
     fn timeouts(&self) -> Option<Timeouts> {
         let Self { tcp_timeout, tcp_fin_timeout, udp_timeout, .. } = *self;
-        let is_said = [tcp_timeout, tcp_fin_timeout, udp_timeout].iter().any(Option::is_some);
-        is_said.then(|| Timeouts {
+        let is_any_set = [tcp_timeout, tcp_fin_timeout, udp_timeout].iter().any(Option::is_some);
+        is_any_set.then(|| Timeouts {
             tcp: tcp_timeout.unwrap_or(0),
             tcp_fin: tcp_fin_timeout.unwrap_or(0),
             udp: udp_timeout.unwrap_or(0),

@@ -1,4 +1,4 @@
-//! `[[kernel.service]]`: a virtual service, and its servers.
+//! `[[kernel.service]]`: a virtual service and its real servers.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,114 +12,113 @@ use super::parse;
 use crate::model::{Destination, Name, PortRange};
 use crate::settings::{Edges, Method};
 
-/// A virtual service: clients come to some addresses, protocols and ports, and are forwarded to some servers. All that one
-/// client needs for one stream belongs in one service: with `persistence` it gets all of it from one server.
+/// A virtual service: packets to these addresses, protocols and ports are forwarded to its servers. Everything that a client
+/// needs for one stream belongs in one service: with `persistence`, it is all forwarded to the same server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Service {
-    /// What it is called in log, metrics and API, 1 to 64 printable ASCII characters. Required; no two have the same.
+pub struct ServiceSection {
+    /// Name in logs, metrics and API, 1 to 64 printable ASCII characters. Required and unique.
     pub name: String,
-    /// The virtual addresses, IPv4, IPv6 or both. This machine must have them, or keepalived give them to it. Required.
+    /// Virtual addresses: IPv4, IPv6 or both. This machine must have them, or keepalived must assign them to it. Required.
     #[serde(deserialize_with = "values::addresses")]
     pub addresses: Vec<IpAddr>,
-    /// TCP ports and ranges of them, such as `"554"` and `"1024-5000"`. Default: none.
+    /// TCP ports and port ranges, such as `"554"` and `"1024-5000"`. Default: none.
     #[serde(default, deserialize_with = "parse::ports")]
     pub tcp: Vec<PortRange>,
-    /// UDP ports and ranges of them. Default: none; there must be a TCP port or a UDP port.
+    /// UDP ports and port ranges. Default: none, but at least one TCP or UDP port is required.
     #[serde(default, deserialize_with = "parse::ports")]
     pub udp: Vec<PortRange>,
-    /// The mark, 1 to 4294967295, of no other service. One outside of `marks` is Weir's from then on. Default: the next
-    /// free one of `marks`, in the order of the file; connections stay with their service over a restart while it has its mark.
+    /// Firewall mark, 1 to 4294967295, unique. A mark outside of `marks` is owned by Weir while it is configured. Default: the
+    /// next free mark of `marks`, in the order of the file. Connections survive a restart if their service keeps its mark.
     #[serde(default, deserialize_with = "parse::mark")]
     pub mark: Option<u32>,
-    /// How the kernel chooses a server: any scheduler that it has, by the name of its module without `ip_vs_`. Those that
-    /// heed weights follow the load that agents report: `wlc`, `wrr`, `sed`, `nq`, `mh`, `sh`. `mh` and `sh` send clients
-    /// of a server without weight to another one; `dh` cannot, and refuses them. Default: `"wlc"`, the fewest connections
-    /// for the weight.
+    /// Scheduler: any that the kernel has, by the name of its module without `ip_vs_`. Those that respect weights follow the
+    /// load that agents report: `wlc`, `wrr`, `sed`, `nq`, `mh`, `sh`. `mh` and `sh` send clients of a server with weight 0
+    /// to another server; `dh` cannot, and refuses them. Default: `"wlc"`, the fewest connections for the weight.
     #[serde(default = "Name::weighted_least_connections", deserialize_with = "parse::scheduler")]
     pub scheduler: Name,
-    /// For how long after its last connection a client stays with its server, `"1s"` to `"744h"`. Needed where one client
-    /// comes by several ports. Default: it does not.
+    /// Time after a client's last connection during which it keeps its server, `"1s"` to `"744h"`. Needed if a client uses
+    /// several ports. Default: no persistence.
     #[serde(default, deserialize_with = "parse::persistence")]
     pub persistence: Option<u32>,
-    /// The leading bits of an IPv4 address that make a client for persistence, 1 to 32. Default: 32.
-    #[serde(default = "whole4", deserialize_with = "values::within_u32::<_, 1, 32>")]
+    /// Prefix length by which IPv4 addresses are one client for persistence, 1 to 32. Default: 32.
+    #[serde(default = "ipv4_prefix", deserialize_with = "values::within_u32::<_, 1, 32>")]
     pub persistence_prefix: u32,
-    /// The leading bits of an IPv6 address that make a client for persistence, 1 to 128. Default: 128.
-    #[serde(default = "whole6", deserialize_with = "values::within_u32::<_, 1, 128>")]
+    /// Prefix length by which IPv6 addresses are one client for persistence, 1 to 128. Default: 128.
+    #[serde(default = "ipv6_prefix", deserialize_with = "values::within_u32::<_, 1, 128>")]
     pub persistence_prefix6: u32,
-    /// Whether each UDP datagram is forwarded by itself, for protocols of one question and one answer. Default: false.
+    /// Whether each UDP datagram is scheduled on its own, for protocols of one request and one response. Default: false.
     #[serde(default)]
     pub one_packet: bool,
-    /// How packets get to the servers: `"direct"`, `"nat"`, `"ipip"`, `"gue"`, `"gre"`, or `"local"` for the director
-    /// itself. Default: `"direct"`, by which answers do not pass the director.
+    /// Forwarding method: `"direct"`, `"nat"`, `"ipip"`, `"gue"`, `"gre"`, or `"local"` for the director itself. Default:
+    /// `"direct"`, with which replies bypass the director.
     #[serde(default)]
     pub method: Method,
-    /// The UDP port that servers take `"gue"` on, 1 to 65535. Default: 6080, GUE's own (IANA).
+    /// UDP port on which servers decapsulate `"gue"`, 1 to 65535. Default: 6080, GUE's assigned port (IANA).
     #[serde(default = "gue_port", deserialize_with = "values::within_u32::<_, 1, 65_535>")]
     pub gue_port: u32,
-    /// Connections above which a server gets no more, 0 to 4294967295; 0 for no such limit. Default: 0.
+    /// Number of connections above which a server gets no new ones, 0 to 4294967295; 0 for no limit. Default: 0.
     #[serde(default)]
     pub upper_threshold: u32,
-    /// Connections below which it gets some again after that, 0 to `upper_threshold`; 0 for three quarters of that.
+    /// Number of connections below which a server gets new ones again, 0 to `upper_threshold`; 0 for three quarters of that.
     /// Default: 0.
     #[serde(default)]
     pub lower_threshold: u32,
-    /// Whether edges whose agents report are servers: `true` for all, or those of a zone, those that serve a protocol, or
-    /// both, as in `{ zone = "eu", protocol = "rtsp" }`. An edge is sent packets at its redirect address, or if that is a
-    /// name, at the address that its reports come from. Default: false.
+    /// Edges that are real servers: `true` for all that report, or those that match a zone, a protocol, or both, as in
+    /// `{ zone = "eu", protocol = "rtsp" }`. An edge gets packets at its redirect address, or if that is a host name, at the
+    /// source address of its reports. Default: false.
     #[serde(default)]
     pub edges: Edges,
-    /// Where clients go while fewer than `quorum` servers are up: an address, or one IPv4 and one IPv6 address. It is
-    /// reached by `method`. Default: nowhere.
+    /// Sorry server, which serves clients while fewer than `quorum` servers are up: an address, or one IPv4 and one IPv6
+    /// address. Packets are forwarded to it by `method`. Default: none.
     #[serde(default, deserialize_with = "values::addresses")]
     pub sorry_server: Vec<IpAddr>,
-    /// Servers that must be up, or the sorry server takes over, 1 to 65535. Default: 1.
+    /// Number of servers that must be up, 1 to 65535; below it, the sorry server takes over. Default: 1.
     #[serde(default = "one", deserialize_with = "values::within_u32::<_, 1, 65_535>")]
     pub quorum: u32,
-    /// Servers beyond `quorum` that must be up before the sorry server goes, 0 to 65535, so that it does not come and go
-    /// with one of them. Default: 0.
+    /// Number of servers in addition to `quorum` that must be up before the sorry server is drained, 0 to 65535, so that it
+    /// does not come and go with a single server. Default: 0.
     #[serde(default, deserialize_with = "values::within_u32::<_, 0, 65_535>")]
     pub hysteresis: u32,
-    /// How long a drained server may keep connections, `"0s"` to `"744h"`; an operator's own deadline wins. Then it is
-    /// deleted, and they with it. Default: `"10m"`; media streams of hours need more.
+    /// How long a draining server may keep connections, `"0s"` to `"744h"`. The deadline of an operator's `drain` command takes
+    /// precedence. Afterwards the server is deleted with its connections. Default: `"10m"`; long media streams need more.
     #[serde(default = "ten_minutes", deserialize_with = "values::duration_within::<_, 0, 2_678_400_000>")]
     pub drain: Duration,
-    /// How servers are checked. Default: they are not; edges are up while their agents report.
+    /// Health check of the servers. Default: none; edges are up while their agents report.
     pub check: Option<Check>,
-    /// Servers that are there with or without an agent. Where an edge reports that has the address of one, its load counts.
+    /// Real servers, with or without an agent. If an edge reports with the address of one, its load counts.
     #[serde(rename = "server", default)]
-    pub servers: Vec<Spanned<RealServer>>,
+    pub servers: Vec<Spanned<ServerSection>>,
 }
 
-/// `[[kernel.service.server]]`: a server with an address of its own.
+/// `[[kernel.service.server]]`: a real server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RealServer {
-    /// Its address. Required; no two servers of a service have the same.
+pub struct ServerSection {
+    /// Its address. Required, and unique within the service.
     #[serde(deserialize_with = "values::address")]
     pub address: IpAddr,
-    /// Its share of the clients against the others', 1 to 65535. Load makes it less, down to 1: with a weight of 1 there
-    /// is nothing to make less of. Default: 100.
-    #[serde(default = "hundred", deserialize_with = "values::within_u32::<_, 1, { Destination::HEAVIEST }>")]
+    /// Weight without load, relative to the other servers', 1 to 65535. Load reduces it, down to 1; a weight of 1 cannot be
+    /// reduced. Default: 100.
+    #[serde(default = "hundred", deserialize_with = "values::within_u32::<_, 1, { Destination::MAX_WEIGHT }>")]
     pub weight: u32,
-    /// How packets get there. Default: as to the others of the service.
+    /// Forwarding method. Default: the service's.
     pub method: Option<Method>,
 }
 
-impl RealServer {
-    /// How packets get there, when it is a server of this service.
+impl ServerSection {
+    /// Forwarding method of the server as one of `service`.
     #[must_use]
-    pub fn method(&self, service: &Service) -> Method {
+    pub fn method(&self, service: &ServiceSection) -> Method {
         self.method.unwrap_or(service.method)
     }
 }
 
-fn whole4() -> u32 {
+fn ipv4_prefix() -> u32 {
     32
 }
 
-fn whole6() -> u32 {
+fn ipv6_prefix() -> u32 {
     128
 }
 

@@ -1,39 +1,38 @@
-//! What sections of kernel mode are taken for; and a fixture for the tests of others, which write their services as
-//! operators do.
+//! Tests of the sections, and fixtures for other tests, which configure their services as operators do.
 
 use std::path::Path;
 
 use weir_program::config::Error;
 
 use super::*;
-use crate::group::Group;
 use crate::model::{Family, Forwarding, ServiceKey};
+use crate::virtual_service::VirtualService;
 
-/// A configuration file without the sections of others.
+/// A configuration file with nothing but kernel mode.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
-    kernel: Kernel,
+    kernel: KernelSection,
 }
 
-/// What is configured by this text.
+/// The settings of a configuration file.
 pub(crate) fn try_parse(text: &str) -> Result<Option<Settings>, String> {
     let path = Path::new("weir.toml");
     let file: File = toml::from_str(text).map_err(|error| Error::in_text(path, text, &error).to_string())?;
     file.kernel.settings().map_err(|error| Error::in_section(path, text, &error).to_string())
 }
 
-/// The settings of a text that is right and has a service.
+/// The settings of a valid configuration with a service.
 pub(crate) fn parse_settings(text: &str) -> Settings {
     try_parse(text).unwrap().unwrap()
 }
 
-/// The services of a text that is right.
-pub(crate) fn parse_groups(text: &str) -> Vec<Group> {
-    parse_settings(text).groups
+/// The services of a valid configuration.
+pub(crate) fn parse_services(text: &str) -> Vec<VirtualService> {
+    parse_settings(text).services
 }
 
-const SMALLEST: &str =
+const MINIMAL: &str =
     "[[kernel.service]]\nname = \"web\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"80\"]\nedges = true\n";
 
 #[test]
@@ -42,19 +41,19 @@ fn without_services_there_is_no_kernel_mode() {
 }
 
 #[test]
-fn a_service_needs_a_name_an_address_a_port_and_a_server() {
-    let groups = parse_groups(SMALLEST);
-    let [group] = &groups[..] else { panic!("{groups:?}") };
-    assert_eq!((group.mark.number(), group.quorum, group.drain), (0x5700_0000, 1, Duration::from_secs(600)));
-    assert_eq!(group.method.to([10, 0, 0, 1].into()), Forwarding::DirectRoute);
-    assert_eq!(group.services[&Family::V4].scheduler.as_str(), "wlc");
+fn a_service_requires_a_name_an_address_a_port_and_a_server() {
+    let services = parse_services(MINIMAL);
+    let [service] = &services[..] else { panic!("{services:?}") };
+    assert_eq!((service.mark.number(), service.quorum, service.drain), (0x5700_0000, 1, Duration::from_secs(600)));
+    assert_eq!(service.method.to([10, 0, 0, 1].into()), Forwarding::DirectRoute);
+    assert_eq!(service.families[&Family::V4].scheduler.as_str(), "wlc");
     for (line, message) in [
         ("name = \"web\"\n", "missing key `name`"),
         ("addresses = [\"192.0.2.10\"]\n", "missing key `addresses`"),
-        ("tcp = [\"80\"]\n", "service `web`: it has no ports: add some to `tcp` or `udp`"),
-        ("edges = true\n", "service `web`: it has no servers: add a [[kernel.service.server]], or `edges = true`"),
+        ("tcp = [\"80\"]\n", "service `web`: no ports; add some to `tcp` or `udp`"),
+        ("edges = true\n", "service `web`: no servers; add a [[kernel.service.server]], or `edges = true`"),
     ] {
-        assert_eq!(try_parse(&SMALLEST.replace(line, "")).unwrap_err(), format!("weir.toml:1: {message}"));
+        assert_eq!(try_parse(&MINIMAL.replace(line, "")).unwrap_err(), format!("weir.toml:1: {message}"));
     }
 }
 
@@ -108,33 +107,33 @@ fn every_key_can_be_set() {
         edges = true
         "#,
     );
-    let [media, other] = &kernel.groups[..] else { panic!("{:?}", kernel.groups) };
+    let [media, other] = &kernel.services[..] else { panic!("{:?}", kernel.services) };
     assert_eq!((media.mark.number(), other.mark.number()), (1, 0x100));
     let keys: Vec<String> = media.keys().map(|key| key.to_string()).collect();
     assert_eq!(keys, ["mark 1", "mark 1 (IPv6)"]);
     assert!(media.keys().chain(other.keys()).all(|key| kernel.owned.owns(&key)));
     let mark = Mark::new(2).unwrap();
     assert!(!kernel.owned.owns(&ServiceKey::Marked { family: Family::V4, mark }));
-    let prefix = |family| media.services[&family].persistence.unwrap().prefix;
+    let prefix = |family| media.families[&family].persistence.unwrap().prefix;
     assert_eq!((prefix(Family::V4), prefix(Family::V6)), (24, 64));
-    assert_eq!((media.servers[0].weight, media.servers[0].method.four), (7, Forwarding::Masquerade));
+    assert_eq!((media.servers[0].weight, media.servers[0].method.ipv4), (7, Forwarding::Masquerade));
     assert_eq!(media.sorry_server(Family::V6).unwrap().0.address.to_string(), "2001:db8::99");
     assert_eq!(kernel.timeouts, Some(Timeouts { tcp: 900, tcp_fin: 0, udp: 300 }));
     assert_eq!(kernel.directors.unwrap().sync_interface.unwrap().as_str(), "eth1");
 }
 
 #[test]
-fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
+fn an_invalid_value_is_rejected_with_its_line_and_a_remedy() {
     for (text, message) in [
         (
             "[kernel]\nmarks = \"0-5\"",
-            "2: `0-5` is no range of marks: expected FIRST-LAST, such as \"0x57000000-0x5700ffff\", without 0 and of at most \
-             65536 marks",
+            "2: `0-5` is not a valid range of marks; expected FIRST-LAST, such as \"0x57000000-0x5700ffff\", with at most 65536 \
+             marks and without 0",
         ),
         ("[kernel]\ninterval = \"1ms\"", "2: out of range: expected 100ms to 60s"),
         (
             "[kernel]\non_exit = \"stop\"",
-            "2: `stop` is not what can be done on exit: expected one of `keep`, `drain`, `remove`",
+            "2: `stop` is not an on_exit policy: expected one of `keep`, `drain`, `remove`",
         ),
         ("[kernel]\ntcp_timeout = \"1.5s\"", "2: out of range: expected whole seconds, 1s to 596h"),
         ("[kernel]\ntcp_fin_timeout = \"597h\"", "2: out of range: expected whole seconds, 1s to 596h"),
@@ -142,7 +141,7 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ("[kernel.directors]\nsync_id = 0", "2: out of range: expected 1 to 255"),
         (
             "[kernel.directors]\nsync_interface = \"a b\"",
-            "2: `a b` is no interface: a name has 1 to 15 characters, letters, digits and signs only",
+            "2: `a b` is not a valid interface name; expected 1 to 15 printable ASCII characters without blanks",
         ),
     ] {
         assert_eq!(try_parse(text).unwrap_err(), format!("weir.toml:{message}"), "{text}");
@@ -150,29 +149,29 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
     for (line, message) in [
         (
             "udp = [\"5000-1024\"]",
-            "6: `5000-1024` is no port and no range: expected such as \"554\" or \"1024-5000\", from 1 to 65535",
+            "6: `5000-1024` is not a port or port range; expected 1 to 65535, such as \"554\" or \"1024-5000\"",
         ),
         ("method = \"dr\"", "6: `dr` is not a method: expected one of `direct`, `nat`, `ipip`, `gue`, `gre`, `local`"),
         (
             "check.through_address = true\nmethod = \"local\"",
-            "1: service `web`: `through_address` is not for method `local`: the director has the address or not",
+            "1: service `web`: `through_address` cannot be used with method `local`; remove it",
         ),
         (
             "check.through_address = true\ncheck.source = \"192.0.2.10\"",
-            "1: service `web`: `source` 192.0.2.10 is a virtual address, which servers have, too: take it out",
+            "1: service `web`: `source` 192.0.2.10 is a virtual address, which servers have as well; remove it",
         ),
-        ("check.kind = \"udp\"", "1: service `web`: its check has no port: add `port` to it"),
+        (
+            "check.kind = \"udp\"",
+            "1: service `web`: the check has no port, and the service has no udp port; add `port`",
+        ),
         ("edges = { zne = \"eu\" }", "6: unknown key `zne`; did you mean `zone`?"),
         ("persistence = \"745h\"", "6: out of range: expected whole seconds, 1s to 744h"),
-        ("scheduler = \"none\"", "6: `none` is no scheduler: take the key out for the usual one"),
+        ("scheduler = \"none\"", "6: `none` is not a scheduler; remove the key for the default"),
         ("sorry_server = \"fe80::1\"", "6: `fe80::1` is not a unicast address of another machine"),
-        (
-            "sorry_server = \"192.0.2.10\"",
-            "1: service `web`: sorry server 192.0.2.10 is a virtual address: take it out",
-        ),
+        ("sorry_server = \"192.0.2.10\"", "1: service `web`: sorry server 192.0.2.10 is a virtual address; remove it"),
         (
             "[[kernel.service.server]]\naddress = \"192.0.2.10\"",
-            "6: server 192.0.2.10 is a virtual address, which is this machine's: take it out",
+            "6: server 192.0.2.10 is a virtual address, which this machine has itself; remove it",
         ),
         ("quorum = 0", "6: out of range: expected 1 to 65535"),
         (
@@ -181,32 +180,31 @@ fn a_wrong_value_is_refused_by_line_with_what_was_expected() {
         ),
         (
             "sorry_server = \"2001:db8::1\"",
-            "1: service `web`: sorry server 2001:db8::1 is of a family that no address is of",
+            "1: service `web`: sorry server 2001:db8::1: the service has no IPv6 addresses",
         ),
-        ("lower_threshold = 2", "1: service `web`: `lower_threshold` is above `upper_threshold`: swap them"),
-        ("one_packet = true", "1: service `web`: `one_packet` is for UDP alone: make a service of its own for TCP"),
+        ("lower_threshold = 2", "1: service `web`: `lower_threshold` is above `upper_threshold`; swap them"),
+        ("one_packet = true", "1: service `web`: `one_packet` is for UDP only; put TCP ports into another service"),
         (
             "[[kernel.service.server]]\naddress = \"2001:db8::1\"",
-            "6: server 2001:db8::1 is of a family that no address is of",
+            "6: server 2001:db8::1: the service has no IPv6 addresses",
         ),
         (
             "[[kernel.service.server]]\naddress = \"10.0.0.1\"\n[[kernel.service.server]]\naddress = \"10.0.0.1\"",
-            "8: server 10.0.0.1 is there twice: give it more weight instead",
+            "8: duplicate server 10.0.0.1; increase its weight instead",
         ),
         ("[[kernel.service.server]]\naddress = \"10.0.0.1\"\nweight = 0", "8: out of range: expected 1 to 65535"),
     ] {
-        let text =
-            if line.starts_with("edges") { SMALLEST.replace("edges = true\n", "\n") } else { SMALLEST.to_owned() };
+        let text = if line.starts_with("edges") { MINIMAL.replace("edges = true\n", "\n") } else { MINIMAL.to_owned() };
         let text = format!("{text}{line}\n");
         assert_eq!(try_parse(&text).unwrap_err(), format!("weir.toml:{message}"), "{text}");
     }
 }
 
 #[test]
-fn an_address_that_no_server_can_have_is_refused() {
+fn an_address_that_no_server_can_have_is_rejected() {
     let with = |address: &str| {
         let families = "addresses = [\"192.0.2.10\", \"2001:db8::10\"]";
-        let text = SMALLEST.replace("addresses = [\"192.0.2.10\"]", families);
+        let text = MINIMAL.replace("addresses = [\"192.0.2.10\"]", families);
         try_parse(&format!("{text}[[kernel.service.server]]\naddress = \"{address}\"\n"))
     };
     for address in
@@ -221,20 +219,20 @@ fn an_address_that_no_server_can_have_is_refused() {
 }
 
 #[test]
-fn the_director_itself_is_a_server_by_its_own_method_alone() {
+fn the_director_itself_can_be_a_server_by_method_local_only() {
     let server = "[[kernel.service.server]]\naddress = \"192.0.2.10\"\n";
-    assert!(try_parse(&format!("{SMALLEST}{server}method = \"local\"\n")).is_ok());
-    let other = SMALLEST.replace("192.0.2.10", "192.0.2.11").replace("web", "other");
+    assert!(try_parse(&format!("{MINIMAL}{server}method = \"local\"\n")).is_ok());
+    let other = MINIMAL.replace("192.0.2.10", "192.0.2.11").replace("web", "other");
     assert_eq!(
-        try_parse(&format!("{other}{server}{SMALLEST}")).unwrap_err(),
-        "weir.toml:6: server 192.0.2.10 is a virtual address, which is this machine's: take it out"
+        try_parse(&format!("{other}{server}{MINIMAL}")).unwrap_err(),
+        "weir.toml:6: server 192.0.2.10 is a virtual address, which this machine has itself; remove it"
     );
 }
 
 #[test]
-fn checks_take_files_by_what_they_ask() {
+fn the_number_of_open_files_depends_on_the_kind_of_check() {
     let files = |lines: &str| {
-        try_parse(&format!("[kernel]\nconcurrent_checks = 10\n{SMALLEST}{lines}")).unwrap().unwrap().files()
+        try_parse(&format!("[kernel]\nconcurrent_checks = 10\n{MINIMAL}{lines}")).unwrap().unwrap().files()
     };
     for (lines, expected) in [
         ("", 0),
@@ -247,32 +245,32 @@ fn checks_take_files_by_what_they_ask() {
 }
 
 #[test]
-fn schedulers_that_hash_fall_back_to_another_server() {
+fn hashing_schedulers_get_the_fallback_flag() {
     for (scheduler, falls_back) in [("mh", true), ("sh", true), ("wlc", false), ("dh", false)] {
-        let groups = parse_groups(&format!("{SMALLEST}scheduler = \"{scheduler}\"\n"));
-        assert_eq!(groups[0].services[&Family::V4].scheduler_flags.0, [falls_back, false, false], "{scheduler}");
+        let services = parse_services(&format!("{MINIMAL}scheduler = \"{scheduler}\"\n"));
+        assert_eq!(services[0].families[&Family::V4].scheduler_flags.0, [falls_back, false, false], "{scheduler}");
     }
 }
 
 #[test]
-fn services_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
+fn conflicting_services_are_rejected_with_the_line_of_the_second() {
     let second =
-        |name: &str, lines: &str| format!("{SMALLEST}[[kernel.service]]\nname = \"{name}\"\nedges = true\n{lines}\n");
+        |name: &str, lines: &str| format!("{MINIMAL}[[kernel.service]]\nname = \"{name}\"\nedges = true\n{lines}\n");
     for (text, message) in [
         (
             second("web", "addresses = [\"192.0.2.11\"]\ntcp = [\"80\"]"),
-            "service `web` is there twice: give them different names",
+            "duplicate service name `web`; give each [[kernel.service]] its own name",
         ),
         (
             second("other", "addresses = [\"192.0.2.10\"]\ntcp = [\"1-100\"]"),
-            "service `other`: 192.0.2.10 tcp 80 would get mark 1459617792, but 192.0.2.10 tcp 1-100 get mark 1459617793: \
-             take them out of one of the two",
+            "service `other`: 192.0.2.10 tcp 80 would get mark 1459617792, but 192.0.2.10 tcp 1-100 has mark 1459617793; \
+             remove it from one of the services",
         ),
         (
             second("other", "addresses = [\"192.0.2.11\", \"2001:db8::1\"]\ntcp = [\"80\"]")
                 .replacen("\nedges = true\n[[", "\nmark = 7\nedges = true\n[[", 1)
                 .replace("\"other\"\n", "\"other\"\nmark = 7\n"),
-            "mark 7 is `web`'s already: give `other` another, or none",
+            "service `other`: mark 7 is already used by `web`; choose another, or none",
         ),
     ] {
         let error = try_parse(&text).unwrap_err();
@@ -285,12 +283,12 @@ fn services_that_contradict_each_other_are_refused_by_the_line_of_the_second() {
             second("other", "addresses = [\"192.0.2.11\"]\ntcp = [\"80\"]")
         ))
         .unwrap_err(),
-        "weir.toml:8: there are more services than `marks`: make the range wider"
+        "weir.toml:8: more services than `marks`; enlarge the range"
     );
-    let led = "check.through_address = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\n";
-    assert!(try_parse(&format!("[kernel]\nmarks = \"5-6\"\n{SMALLEST}{led}")).is_ok());
+    let checked = "check.through_address = true\n[[kernel.service.server]]\naddress = \"10.0.0.1\"\n";
+    assert!(try_parse(&format!("[kernel]\nmarks = \"5-6\"\n{MINIMAL}{checked}")).is_ok());
     assert_eq!(
-        try_parse(&format!("[kernel]\nmarks = \"5\"\n{SMALLEST}{led}")).unwrap_err(),
-        "weir.toml:3: with `through_address` each server takes a mark, and there are too few `marks`: make the range wider"
+        try_parse(&format!("[kernel]\nmarks = \"5\"\n{MINIMAL}{checked}")).unwrap_err(),
+        "weir.toml:3: not enough `marks`: with `through_address`, each server takes one; enlarge the range"
     );
 }

@@ -1,46 +1,46 @@
-//! Changes made one by one, and looked at afterwards.
+//! Applies a desired state: change by change, and reads the kernel again to verify the result.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::io::Errno;
 use tracing::{debug, info};
 use weir_program::netlink;
 
-use super::changes;
-use crate::kernel::{Snapshot, Steered};
-use crate::model::{Owned, Server, ServiceKey, Table, VirtualService};
-use crate::plan::{Change, Desired, Subject};
+use crate::kernel::{KernelApi, Snapshot};
+use crate::model::{Server, ServiceEntry, ServiceKey, Table};
+use crate::plan::{Change, Desired, Subject, plan};
 
-/// How often what there is is planned for anew. Others may be at work: each time they are found to be, there is another.
+/// Maximum number of plans in a turn. Another is made whenever another program has changed the kernel in between.
 const ATTEMPTS: usize = 3;
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug)]
 pub(super) struct Applied {
-    /// What there is now.
+    /// State of the kernel afterwards.
     pub(super) after: Snapshot,
-    /// The changes that were made as planned.
-    pub(super) made: Vec<Change>,
-    /// Those that were made since somebody else changed the kernel meanwhile.
-    pub(super) remade: Vec<Change>,
-    /// How many were refused this time.
+    /// The changes of the first plan that were applied.
+    pub(super) planned: Vec<Change>,
+    /// The changes of further plans that were applied, after changes by other programs in between.
+    pub(super) repeated: Vec<Change>,
+    /// Number of changes that the kernel refused.
     pub(super) refusals: u64,
-    /// Those that are still to be made: they were refused, or wait for one that was, or somebody undoes them.
-    pub(super) left: Vec<Change>,
-    /// What could not be done, in one line.
-    pub(super) refused: Option<String>,
+    /// The changes that are still missing: they were refused, depend on one that was, or are reverted by another program.
+    pub(super) pending: Vec<Change>,
+    /// Why changes are missing, in one line.
+    pub(super) problem: Option<String>,
 }
 
-/// What the kernel has refused, and why. The same is not asked for again while it stands here: what is refused for good is
-/// refused each time, and for a scheduler that it does not have the kernel starts a program each time.
+/// The changes that the kernel has refused, and the errors. They are not requested again until this is cleared: the kernel
+/// would refuse most of them again, and for a scheduler that it lacks, it starts a program every time.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Vec<(Change, String)>);
 
 impl Refusals {
-    /// Has everything tried again.
-    pub(super) fn forget(&mut self) {
+    /// Clears all refusals, so that the changes are requested again.
+    pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
@@ -49,95 +49,88 @@ impl Refusals {
     }
 }
 
-/// Makes the kernel, which is as it was `before`, what is desired.
+/// Brings the kernel from the state `before` to the desired one.
 ///
 /// # Errors
-/// That it cannot be read.
+/// [`netlink::Error`] when its state cannot be read.
 pub(super) fn apply(
-    kernel: &mut impl Steered,
+    kernel: &mut impl KernelApi,
     desired: &Desired,
     before: Snapshot,
-    owned: &Owned,
     refusals: &mut Refusals,
 ) -> Result<Applied, netlink::Error> {
-    let (mut made, mut remade, mut refused) = (Vec::new(), Vec::new(), 0);
+    let (mut planned, mut repeated, mut refused) = (Vec::new(), Vec::new(), 0);
     let mut after = before;
-    let mut left = changes(desired, &after, owned);
+    let mut pending = plan(desired, &after.actual());
     for number in 0..ATTEMPTS {
         let mut attempt = Attempt::new(desired, &after.actual().table);
-        attempt.run(kernel, &left, refusals);
-        if attempt.made.is_empty() && attempt.refused == 0 {
+        attempt.run(kernel, &pending, refusals);
+        if attempt.applied.is_empty() && attempt.refused == 0 {
             break;
         }
-        let so_far = if number == 0 { &mut made } else { &mut remade };
-        so_far.append(&mut attempt.made);
+        let applied = if number == 0 { &mut planned } else { &mut repeated };
+        applied.append(&mut attempt.applied);
         refused += attempt.refused;
-        after = kernel.read(owned)?;
-        left = changes(desired, &after, owned);
+        after = kernel.read(desired.owned())?;
+        pending = plan(desired, &after.actual());
     }
-    refusals.0.retain(|(change, _)| left.contains(change));
-    let undone =
-        || left.first().map(|change| format!("the kernel does not stay as it was told: somebody undoes `{change}`"));
-    let complaint = refusals.0.first().map(|(_, complaint)| complaint.clone()).or_else(undone);
-    Ok(Applied { after, made, remade, refusals: refused, left, refused: complaint })
+    refusals.0.retain(|(change, _)| pending.contains(change));
+    let reverted = || pending.first().map(|change| format!("another program keeps reverting `{change}`"));
+    let problem = refusals.0.first().map(|(_, error)| error.clone()).or_else(reverted);
+    Ok(Applied { after, planned, repeated, refusals: refused, pending, problem })
 }
 
-/// What others have changed since the kernel was told this: all that is to be done for it by now, but what was `left` then.
-pub(super) fn drift(told: &Desired, left: &[Change], kernel: &Snapshot, owned: &Owned) -> Vec<Change> {
-    changes(told, kernel, owned).into_iter().filter(|change| !left.contains(change)).collect()
-}
-
-/// One go at a list of changes.
+/// One run through a list of changes.
 struct Attempt<'a> {
     desired: &'a Desired,
     /// The servers that get new connections, as of each change.
     live: BTreeMap<ServiceKey, BTreeSet<Server>>,
-    /// Services of which something was refused.
+    /// Services for which a change was refused.
     failed: BTreeSet<ServiceKey>,
-    /// Services that could not be made.
+    /// Services that could not be added.
     missing: BTreeSet<ServiceKey>,
-    made: Vec<Change>,
-    /// How many were refused.
+    applied: Vec<Change>,
+    /// Number of changes that were refused.
     refused: u64,
 }
 
 impl<'a> Attempt<'a> {
     fn new(desired: &'a Desired, table: &Table) -> Self {
-        let live_of = |service: &VirtualService| {
+        let live_of = |service: &ServiceEntry| {
             let live = service.destinations.iter().filter(|(_, destination)| destination.is_live());
             live.map(|(server, _)| *server).collect()
         };
         let live = table.iter().map(|(key, service)| (*key, live_of(service))).collect();
-        Self { desired, live, failed: BTreeSet::new(), missing: BTreeSet::new(), made: Vec::new(), refused: 0 }
+        Self { desired, live, failed: BTreeSet::new(), missing: BTreeSet::new(), applied: Vec::new(), refused: 0 }
     }
 
-    fn run(&mut self, kernel: &mut impl Steered, changes: &[Change], refusals: &mut Refusals) {
+    fn run(&mut self, kernel: &mut impl KernelApi, changes: &[Change], refusals: &mut Refusals) {
         for change in changes {
             if refusals.contains(change) {
                 self.fail(change);
-            } else if !self.waits(change) {
-                match kernel.make(change) {
+            } else if !self.must_wait(change) {
+                match kernel.execute(change) {
                     Ok(()) => self.succeed(change),
                     Err(error) => {
                         self.fail(change);
                         self.refused += 1;
-                        let complaint = format!("the kernel refuses to {change}: {error}{}", hint(change, &error));
-                        refusals.0.push((change.clone(), complaint));
+                        let error = format!("the kernel refused to {change}: {error}{}", hint(change, &error));
+                        refusals.0.push((change.clone(), error));
                     }
                 }
             }
         }
     }
 
-    /// Whether a change has to wait for one that was refused. A server that has failed never does: it is deleted, and
-    /// serves nobody. One that is to get no new connections, since others have come, does where they have not.
-    fn waits(&self, change: &Change) -> bool {
+    /// Returns whether a change must wait for one that was refused. The deletion of a failed server never does, since the server
+    /// serves no clients. The last live server of a service keeps its weight until the servers that replace it are there.
+    fn must_wait(&self, change: &Change) -> bool {
         match change {
             Change::AddDestination(key, ..) => self.missing.contains(key),
             Change::SetDestination(key, server, destination) if !destination.is_live() => {
                 let is_last = self.live.get(key).is_some_and(|live| live.iter().eq([server]));
-                let is_to_be_served = self.desired.table.get(key).is_some_and(VirtualService::is_live);
-                self.failed.contains(key) && is_last && is_to_be_served
+                let must_be_live = self.desired.table().get(key).is_some_and(ServiceEntry::is_live);
+                self.failed.contains(key) && is_last && must_be_live
             }
             _ => false,
         }
@@ -154,7 +147,7 @@ impl<'a> Attempt<'a> {
 
     fn succeed(&mut self, change: &Change) {
         log(change);
-        self.made.push(change.clone());
+        self.applied.push(change.clone());
         match change {
             Change::AddDestination(key, server, to) | Change::SetDestination(key, server, to) if to.is_live() => {
                 self.live.entry(*key).or_default().insert(*server);
@@ -167,18 +160,18 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Weights follow the load all the time; what else changes is worth a line.
+/// Logs a change. Weights follow the load and change all the time.
 fn log(change: &Change) {
     match change {
-        Change::SetDestination(_, _, destination) if destination.is_live() => debug!("{change}"),
-        _ => info!("{change}"),
+        Change::SetDestination(_, _, destination) if destination.is_live() => debug!(%change, "kernel change applied"),
+        _ => info!(%change, "kernel change applied"),
     }
 }
 
 fn hint(change: &Change, error: &netlink::Error) -> &'static str {
     let is_service = matches!(change, Change::AddService(..) | Change::SetService(..));
-    if is_service && error.is_refusal(rustix::io::Errno::NOENT) {
-        "; it has no such scheduler: load its module, or choose another"
+    if is_service && error.is_refusal(Errno::NOENT) {
+        "; the kernel has no such scheduler: load its module or choose another"
     } else {
         ""
     }

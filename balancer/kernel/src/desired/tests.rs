@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use weir_fleet::testing::{at, id};
 
 use super::*;
-use crate::candidates::{Failure, Unmeasured};
-use crate::config::tests::parse_groups;
+use crate::config::tests::parse_services;
 use crate::netlink::ipvs::ListedDestination;
+use crate::real_servers::{Failure, Unmeasured};
 
 const UP: Condition = Condition::Unmeasured(Unmeasured::NoAgent);
 
@@ -12,30 +12,30 @@ fn failed() -> Condition {
     Condition::Failed(Failure::Silent)
 }
 
-fn group(lines: &str) -> Group {
+fn service(lines: &str) -> VirtualService {
     let text = format!(
         "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\ndrain = \"60s\"\n{lines}"
     );
-    parse_groups(&text).remove(0)
+    parse_services(&text).remove(0)
 }
 
 fn address(last: u8) -> IpAddr {
     [10, 0, 0, last].into()
 }
 
-/// A group with a kernel that does what is decided.
+/// A service with a kernel that applies its decisions.
 struct Site {
-    decider: Decider,
+    policy: ServicePolicy,
     kernel: Snapshot,
 }
 
 impl Site {
     fn new(lines: &str) -> Self {
-        Self { decider: Decider::new(group(lines), Duration::from_secs(30)), kernel: Snapshot::default() }
+        Self { policy: ServicePolicy::new(service(lines), Duration::from_secs(30)), kernel: Snapshot::default() }
     }
 
-    /// Decides for servers 1, 2, … in these conditions; each has one connection while it has weight.
-    fn decide<const COUNT: usize>(&mut self, seconds: u64, conditions: [Condition; COUNT]) -> Decision {
+    /// Decides for servers 1, 2, … with these conditions; each has one connection.
+    fn decide<const COUNT: usize>(&mut self, seconds: u64, conditions: [Condition; COUNT]) -> ServiceDecision {
         self.decide_of(seconds, true, (1..).zip(conditions).collect(), 1)
     }
 
@@ -45,14 +45,13 @@ impl Site {
         is_settled: bool,
         conditions: BTreeMap<u8, Condition>,
         connections: u32,
-    ) -> Decision {
-        let method = self.decider.group().method;
+    ) -> ServiceDecision {
+        let method = self.policy.service().method;
         let edge = Some(id(7));
-        let candidate = |condition| Candidate { method, base: 100, edge, condition };
-        let candidates =
-            conditions.into_iter().map(|(last, condition)| (address(last), candidate(condition))).collect();
-        let view = View { now: at(1000 * seconds), candidates: &candidates, kernel: &self.kernel, is_settled };
-        let decision = self.decider.decide(&view);
+        let server = |condition| RealServer { method, base: 100, edge, condition };
+        let servers = conditions.into_iter().map(|(last, condition)| (address(last), server(condition))).collect();
+        let input = DecisionInput { now: at(1000 * seconds), servers: &servers, kernel: &self.kernel, is_settled };
+        let decision = self.policy.decide(&input);
         let listed = |(server, destination): (&Server, &Destination)| ListedDestination {
             server: *server,
             destination: *destination,
@@ -61,14 +60,14 @@ impl Site {
             persistent: 0,
             counters: Default::default(),
         };
-        let of = |service: &VirtualService| service.destinations.iter().map(listed).collect();
+        let of = |service: &ServiceEntry| service.destinations.iter().map(listed).collect();
         self.kernel.destinations = decision.table.iter().map(|(key, service)| (*key, of(service))).collect();
         decision
     }
 }
 
-/// Last bytes of addresses with their weights.
-fn weights(decision: &Decision) -> Vec<(u8, u32)> {
+/// The weights by the last byte of the address.
+fn weights(decision: &ServiceDecision) -> Vec<(u8, u32)> {
     let service = decision.table.values().next().unwrap();
     let last = |address: IpAddr| match address {
         IpAddr::V4(address) => address.octets()[3],
@@ -77,26 +76,26 @@ fn weights(decision: &Decision) -> Vec<(u8, u32)> {
     service.destinations.iter().map(|(server, to)| (last(server.address), to.weight)).collect()
 }
 
-fn says_sorry(decision: &Decision) -> bool {
-    decision.standings[&Family::V4].is_sorry
+fn is_sorry_active(decision: &ServiceDecision) -> bool {
+    decision.families[&Family::V4].is_sorry_active
 }
 
 #[test]
-fn failed_servers_are_deleted_and_drained_ones_emptied() {
+fn failed_servers_are_deleted_and_draining_ones_get_weight_0() {
     let mut site = Site::new("edges = true");
     assert_eq!(weights(&site.decide(0, [UP, UP, UP])), [(1, 100), (2, 100), (3, 100)]);
-    let draining = Condition::Drained(None);
+    let draining = Condition::Draining(None);
     assert_eq!(weights(&site.decide(1, [failed(), draining.clone(), UP])), [(2, 0), (3, 100)]);
     assert_eq!(weights(&site.decide(60, [failed(), draining.clone(), UP])), [(2, 0), (3, 100)]);
-    assert_eq!(weights(&site.decide(61, [failed(), draining.clone(), UP])), [(3, 100)], "the time is up");
+    assert_eq!(weights(&site.decide(61, [failed(), draining.clone(), UP])), [(3, 100)], "the deadline has passed");
     assert_eq!(weights(&site.decide(600, [failed(), draining, UP])), [(3, 100)], "it stays away");
-    assert_eq!(weights(&site.decide(700, [UP, UP, UP])), [(1, 10), (2, 10), (3, 100)], "they are new");
+    assert_eq!(weights(&site.decide(700, [UP, UP, UP])), [(1, 10), (2, 10), (3, 100)], "they ramp up");
 }
 
 #[test]
-fn a_drained_server_without_connections_goes_once_it_takes_no_more() {
+fn a_drained_server_is_deleted_once_it_has_no_connections() {
     let mut site = Site::new("edges = true");
-    let draining = Condition::Drained(Some(at(3_600_000)));
+    let draining = Condition::Draining(Some(at(3_600_000)));
     site.decide_of(0, true, BTreeMap::from([(1, UP), (2, UP)]), 0);
     let drained = BTreeMap::from([(1, draining), (2, UP)]);
     assert_eq!(weights(&site.decide_of(1, true, drained.clone(), 0)), [(1, 0), (2, 100)]);
@@ -111,24 +110,24 @@ fn a_paused_server_stays_without_weight() {
 }
 
 #[test]
-fn a_drain_that_ends_in_a_pause_ends_and_a_pause_ahead_of_that_does_not() {
+fn a_pause_after_the_deadline_ends_a_drain_and_an_earlier_pause_keeps_the_server() {
     let mut site = Site::new("edges = true");
-    let draining = Condition::Drained(Some(at(60_000)));
+    let draining = Condition::Draining(Some(at(60_000)));
     site.decide(0, [UP, UP]);
     assert_eq!(weights(&site.decide(1, [draining.clone(), UP])), [(1, 0), (2, 100)]);
-    assert_eq!(weights(&site.decide(60, [Condition::Paused, UP])), [(2, 100)], "the time is up");
+    assert_eq!(weights(&site.decide(60, [Condition::Paused, UP])), [(2, 100)], "the deadline has passed");
     assert_eq!(weights(&site.decide(90, [Condition::Paused, UP])), [(2, 100)], "it stays away");
-    assert_eq!(weights(&site.decide(95, [UP, UP])), [(1, 10), (2, 100)], "it is new");
+    assert_eq!(weights(&site.decide(95, [UP, UP])), [(1, 10), (2, 100)], "it ramps up");
 
     let mut site = Site::new("edges = true");
     site.decide(0, [UP, UP]);
     site.decide(1, [draining, UP]);
-    assert_eq!(weights(&site.decide(30, [Condition::Paused, UP])), [(1, 0), (2, 100)], "those who are there may stay");
+    assert_eq!(weights(&site.decide(30, [Condition::Paused, UP])), [(1, 0), (2, 100)], "connections may continue");
     assert_eq!(weights(&site.decide(90, [Condition::Paused, UP])), [(1, 0), (2, 100)]);
 }
 
 #[test]
-fn a_server_that_nobody_knows_any_more_is_drained() {
+fn an_orphaned_server_is_drained() {
     let mut site = Site::new("edges = true");
     site.decide(0, [UP, UP]);
     assert_eq!(weights(&site.decide(1, [UP])), [(1, 100), (2, 0)]);
@@ -136,19 +135,19 @@ fn a_server_that_nobody_knows_any_more_is_drained() {
 }
 
 #[test]
-fn what_is_there_at_the_start_is_gone_on_with() {
+fn servers_of_the_kernel_are_kept_at_the_start() {
     let mut before = Site::new("edges = true");
     before.decide(0, [Condition::Utilised(0.6), UP]);
     let kernel = before.kernel.clone();
     let mut site = Site { kernel, ..Site::new("edges = true") };
-    assert_eq!(weights(&site.decide_of(0, false, BTreeMap::new(), 1)), [(1, 40), (2, 100)], "no edge was heard yet");
+    assert_eq!(weights(&site.decide_of(0, false, BTreeMap::new(), 1)), [(1, 40), (2, 100)], "no edge has reported yet");
     let one = BTreeMap::from([(1, Condition::Utilised(0.6))]);
     assert_eq!(weights(&site.decide_of(1, false, one.clone(), 1)), [(1, 40), (2, 100)]);
-    assert_eq!(weights(&site.decide_of(10, true, one, 1)), [(1, 40), (2, 0)], "the other will not be heard");
+    assert_eq!(weights(&site.decide_of(10, true, one, 1)), [(1, 40), (2, 0)], "the other edge had time to report");
 }
 
 #[test]
-fn a_balancer_that_hears_nobody_goes_on_with_what_is_there() {
+fn without_any_reports_the_servers_of_the_kernel_are_kept() {
     let mut before = Site::new("edges = true");
     before.decide(0, [Condition::Utilised(0.6), UP]);
     let mut site = Site { kernel: before.kernel, ..Site::new("edges = true") };
@@ -156,70 +155,82 @@ fn a_balancer_that_hears_nobody_goes_on_with_what_is_there() {
         assert_eq!(weights(&site.decide_of(seconds, true, BTreeMap::new(), 1)), [(1, 40), (2, 100)], "{seconds}");
     }
     let one = BTreeMap::from([(2, UP)]);
-    assert_eq!(weights(&site.decide_of(3601, true, one, 1)), [(1, 0), (2, 100)], "others are heard by now");
+    assert_eq!(weights(&site.decide_of(3601, true, one, 1)), [(1, 0), (2, 100)], "other edges report");
 }
 
 #[test]
-fn a_restart_moves_no_weight_before_load_is_known() {
+fn a_restart_changes_no_weight_before_the_load_is_known() {
     let mut before = Site::new("edges = true");
     before.decide(0, [Condition::Utilised(0.6), UP]);
     let kernel = before.kernel;
     let mut site = Site { kernel, ..Site::new("edges = true") };
     for seconds in 0..5 {
-        let unchecked = BTreeMap::from([(1, Condition::Awaited), (2, Condition::Awaited)]);
+        let unchecked = BTreeMap::from([(1, Condition::Pending), (2, Condition::Pending)]);
         assert_eq!(weights(&site.decide_of(seconds, false, unchecked, 1)), [(1, 40), (2, 100)]);
     }
     for seconds in 5..9 {
-        let unheard = BTreeMap::from([(1, UP), (2, UP)]);
-        assert_eq!(weights(&site.decide_of(seconds, false, unheard, 1)), [(1, 40), (2, 100)]);
+        let unreported = BTreeMap::from([(1, UP), (2, UP)]);
+        assert_eq!(weights(&site.decide_of(seconds, false, unreported, 1)), [(1, 40), (2, 100)]);
     }
     assert_eq!(weights(&site.decide(10, [Condition::Utilised(0.9), UP])), [(1, 20), (2, 100)], "halved at most");
 }
 
 #[test]
-fn a_server_that_was_not_checked_yet_comes_once_it_is_or_stays_if_it_was_there() {
+fn an_unchecked_server_is_added_after_its_first_check_but_kept_if_the_kernel_has_it() {
     let mut site = Site::new("edges = true");
-    assert_eq!(weights(&site.decide(0, [UP, Condition::Awaited])), [(1, 100)]);
+    assert_eq!(weights(&site.decide(0, [UP, Condition::Pending])), [(1, 100)]);
     let kernel = site.kernel.clone();
     let mut again = Site { kernel, ..Site::new("edges = true") };
-    assert_eq!(weights(&again.decide(0, [Condition::Awaited, Condition::Awaited])), [(1, 100)]);
+    assert_eq!(weights(&again.decide(0, [Condition::Pending, Condition::Pending])), [(1, 100)]);
 }
 
 #[test]
-fn of_servers_that_were_there_from_the_start_none_is_new() {
+fn servers_of_the_first_decisions_do_not_ramp_up() {
     let mut site = Site::new("edges = true");
-    site.decide(0, [UP, Condition::Awaited]);
+    site.decide(0, [UP, Condition::Pending]);
     assert_eq!(weights(&site.decide(1, [UP, UP])), [(1, 100), (2, 100)]);
-    assert_eq!(weights(&site.decide(2, [UP, UP, UP])), [(1, 100), (2, 100), (3, 10)], "a tenth, for one that joins");
+    assert_eq!(
+        weights(&site.decide(2, [UP, UP, UP])),
+        [(1, 100), (2, 100), (3, 10)],
+        "a server that joins later starts with a tenth"
+    );
 }
 
 const SORRY: &str = "edges = true\nsorry_server = \"10.0.0.9\"\nquorum = 2\nhysteresis = 1";
 
 #[test]
-fn the_sorry_server_takes_over_below_the_quorum_and_goes_above_it() {
+fn the_sorry_server_takes_over_below_the_quorum_and_is_drained_above_the_hysteresis() {
     let mut site = Site::new(SORRY);
     assert_eq!(weights(&site.decide(0, [UP, UP, UP])), [(1, 100), (2, 100), (3, 100)]);
     assert_eq!(weights(&site.decide(2, [UP, UP, failed()])), [(1, 100), (2, 100)], "two are a quorum");
-    assert_eq!(weights(&site.decide(4, [UP, failed(), failed()])), [(1, 0), (9, 1)], "who is up keeps its clients");
-    assert_eq!(weights(&site.decide(6, [UP, UP, failed()])), [(1, 0), (2, 0), (9, 1)], "two are not enough to go");
+    assert_eq!(
+        weights(&site.decide(4, [UP, failed(), failed()])),
+        [(1, 0), (9, 1)],
+        "the server that is up keeps its clients"
+    );
+    assert_eq!(
+        weights(&site.decide(6, [UP, UP, failed()])),
+        [(1, 0), (2, 0), (9, 1)],
+        "hysteresis: two are not enough"
+    );
     let back = site.decide(8, [UP, UP, UP]);
-    assert!(!says_sorry(&back));
-    assert_eq!(weights(&back)[3], (9, 0), "it keeps its clients until they have left");
+    assert!(!is_sorry_active(&back));
+    assert_eq!(weights(&back)[3], (9, 0), "the sorry server is drained");
     assert_eq!(weights(&site.decide(68, [UP, UP, UP])).len(), 3);
 }
 
 #[test]
-fn the_sorry_server_is_there_before_the_last_real_one_goes() {
+fn the_sorry_server_replaces_the_last_real_server() {
     let mut site = Site::new("edges = true\nsorry_server = \"10.0.0.9\"");
     site.decide(0, [UP]);
     assert_eq!(weights(&site.decide(2, [failed()])), [(9, 1)], "the plan adds before it deletes");
 }
 
 #[test]
-fn nobody_says_sorry_before_it_is_known_how_things_are() {
+fn the_sorry_server_does_not_take_over_before_the_state_of_servers_is_known() {
     let mut site = Site::new(&format!("{SORRY}\n[kernel.service.check]\n"));
     assert_eq!(weights(&site.decide_of(0, false, BTreeMap::new(), 1)), []);
-    assert_eq!(weights(&site.decide(1, [Condition::Awaited, Condition::Awaited])), []);
+    assert_eq!(weights(&site.decide(1, [Condition::Pending, Condition::Pending])), []);
     assert_eq!(weights(&site.decide(2, [failed(), failed()])), [(9, 1)]);
 }
 
@@ -227,62 +238,62 @@ const CHECKED: &str = "edges = true\nsorry_server = \"10.0.0.9\"\n[kernel.servic
                        timeout = \"3s\"\nfast_interval = \"1s\"";
 
 #[test]
-fn nobody_waits_for_ever_for_a_server_that_cannot_be_checked() {
+fn the_first_checks_are_awaited_for_a_limited_time() {
     let mut site = Site::new(CHECKED);
-    assert!(!says_sorry(&site.decide(0, [failed(), Condition::Awaited])));
-    assert!(!says_sorry(&site.decide(12, [failed(), Condition::Awaited])), "three times 3 and 1 s");
-    assert!(says_sorry(&site.decide(13, [failed(), Condition::Awaited])));
+    assert!(!is_sorry_active(&site.decide(0, [failed(), Condition::Pending])));
+    assert!(!is_sorry_active(&site.decide(12, [failed(), Condition::Pending])), "three times 3 s and 1 s");
+    assert!(is_sorry_active(&site.decide(13, [failed(), Condition::Pending])));
 }
 
 #[test]
-fn a_server_that_cannot_be_checked_does_not_make_others_old() {
+fn a_server_that_cannot_be_checked_does_not_keep_others_from_ramping_up() {
     let mut site = Site::new(CHECKED);
-    assert_eq!(weights(&site.decide(0, [UP, Condition::Awaited])), [(1, 100)]);
-    assert_eq!(weights(&site.decide(13, [UP, Condition::Awaited])), [(1, 100)]);
-    let later = [UP, Condition::Awaited, UP];
-    assert_eq!(weights(&site.decide(60, later)), [(1, 100), (3, 10)], "it is new");
+    assert_eq!(weights(&site.decide(0, [UP, Condition::Pending])), [(1, 100)]);
+    assert_eq!(weights(&site.decide(13, [UP, Condition::Pending])), [(1, 100)]);
+    let later = [UP, Condition::Pending, UP];
+    assert_eq!(weights(&site.decide(60, later)), [(1, 100), (3, 10)], "it ramps up");
 }
 
 #[test]
-fn a_sorry_server_stays_while_those_that_were_there_take_nobody() {
+fn a_sorry_server_stays_active_over_a_restart_while_all_others_drain() {
     let mut before = Site::new(CHECKED);
     before.decide(0, [UP]);
-    assert_eq!(weights(&before.decide(1, [Condition::Drained(None)])), [(1, 0), (9, 1)]);
+    assert_eq!(weights(&before.decide(1, [Condition::Draining(None)])), [(1, 0), (9, 1)]);
     let mut site = Site { kernel: before.kernel, ..Site::new(CHECKED) };
-    assert_eq!(weights(&site.decide(0, [Condition::Awaited])), [(1, 0), (9, 1)]);
+    assert_eq!(weights(&site.decide(0, [Condition::Pending])), [(1, 0), (9, 1)]);
 }
 
 #[test]
-fn a_sorry_server_that_comes_back_may_keep_its_clients_anew() {
+fn each_time_the_sorry_server_is_drained_it_gets_the_full_time() {
     let mut site = Site::new("edges = true\nsorry_server = \"10.0.0.9\"");
     site.decide(0, [UP]);
     site.decide(2, [failed()]);
     assert_eq!(weights(&site.decide(10, [UP])), [(1, 100), (9, 0)]);
     assert_eq!(weights(&site.decide(40, [failed()])), [(9, 1)]);
-    assert_eq!(weights(&site.decide(80, [UP]))[1], (9, 0), "for a minute from now, not from the first time");
+    assert_eq!(weights(&site.decide(80, [UP]))[1], (9, 0), "the drain begins anew");
     assert_eq!(weights(&site.decide(130, [UP])).len(), 2);
     assert_eq!(weights(&site.decide(141, [UP])).len(), 1);
 }
 
 #[test]
-fn each_family_has_its_quorum_and_its_sorry_server() {
+fn each_family_has_its_own_quorum_and_sorry_server() {
     let text = "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\", \"2001:db8::10\"]\ntcp = [\"554\"]\n\
                 edges = true\nsorry_server = [\"10.0.0.9\", \"2001:db8::9\"]\n";
-    let group = parse_groups(text).remove(0);
+    let service = parse_services(text).remove(0);
     let (four, six): (IpAddr, IpAddr) = (address(1), "2001:db8::1".parse().unwrap());
-    let method = group.method;
-    let mut decider = Decider::new(group, Duration::ZERO);
+    let method = service.method;
+    let mut policy = ServicePolicy::new(service, Duration::ZERO);
     let mut decide = |seconds: u64, of_six: Condition| {
-        let of = |condition| Candidate { method, base: 100, edge: Some(id(7)), condition };
-        let candidates = BTreeMap::from([(four, of(UP)), (six, of(of_six))]);
+        let of = |condition| RealServer { method, base: 100, edge: Some(id(7)), condition };
+        let servers = BTreeMap::from([(four, of(UP)), (six, of(of_six))]);
         let kernel = Snapshot::default();
-        decider.decide(&View { now: at(1000 * seconds), candidates: &candidates, kernel: &kernel, is_settled: true })
+        policy.decide(&DecisionInput { now: at(1000 * seconds), servers: &servers, kernel: &kernel, is_settled: true })
     };
     let both = decide(0, UP);
-    assert_eq!(both.standings[&Family::V6], Standing { up: 1, is_sorry: false });
+    assert_eq!(both.families[&Family::V6], FamilyStatus { up: 1, is_sorry_active: false });
     let half = decide(1, failed());
-    assert_eq!(half.standings[&Family::V4], Standing { up: 1, is_sorry: false });
-    assert_eq!(half.standings[&Family::V6], Standing { up: 0, is_sorry: true });
+    assert_eq!(half.families[&Family::V4], FamilyStatus { up: 1, is_sorry_active: false });
+    assert_eq!(half.families[&Family::V6], FamilyStatus { up: 0, is_sorry_active: true });
     let servers: Vec<(IpAddr, u32)> = half
         .table
         .values()
@@ -292,36 +303,36 @@ fn each_family_has_its_quorum_and_its_sorry_server() {
 }
 
 #[test]
-fn directors_that_must_choose_alike_go_by_base_weights() {
+fn directors_that_must_choose_alike_use_base_weights() {
     let of = |directors: &str| {
         let text = format!(
             "[[kernel.service]]\nname = \"media\"\naddresses = [\"192.0.2.10\"]\ntcp = [\"554\"]\nscheduler = \"mh\"\n\
              edges = true\n{directors}"
         );
-        let group = parse_groups(&text).remove(0);
-        let decider = Decider::new(group, Duration::from_secs(30));
-        let mut site = Site { decider, kernel: Snapshot::default() };
+        let service = parse_services(&text).remove(0);
+        let policy = ServicePolicy::new(service, Duration::from_secs(30));
+        let mut site = Site { policy, kernel: Snapshot::default() };
         site.decide(0, [UP]);
         weights(&site.decide(2, [UP, Condition::Utilised(0.6)]))
     };
-    assert_eq!(of(""), [(1, 100), (2, 4)], "new, and busy");
+    assert_eq!(of(""), [(1, 100), (2, 4)], "ramping up, and busy");
     assert_eq!(of("[kernel.directors]\nsync_interface = \"eth0\""), [(1, 100), (2, 4)]);
     assert_eq!(of("[kernel.directors]"), [(1, 100), (2, 100)]);
 }
 
 #[test]
-fn a_sorry_server_that_serves_at_the_start_goes_by_the_same_rule() {
+fn a_sorry_server_that_is_active_at_the_start_respects_the_hysteresis() {
     let mut before = Site::new(SORRY);
     before.decide(0, [failed(), failed(), failed()]);
     let mut site = Site { kernel: before.kernel.clone(), ..Site::new(SORRY) };
-    assert!(says_sorry(&site.decide(0, [UP, UP, failed()])));
-    assert!(!says_sorry(&site.decide(1, [UP, UP, UP])));
+    assert!(is_sorry_active(&site.decide(0, [UP, UP, failed()])));
+    assert!(!is_sorry_active(&site.decide(1, [UP, UP, UP])));
 }
 
 #[test]
-fn at_first_every_configured_server_has_its_weight() {
-    let group = group("[[kernel.service.server]]\naddress = \"10.0.0.1\"\nweight = 7\n");
-    let table = at_first(&group);
+fn initially_every_configured_server_has_its_weight() {
+    let service = service("[[kernel.service.server]]\naddress = \"10.0.0.1\"\nweight = 7\n");
+    let table = initial_table(&service);
     assert_eq!(table.values().next().unwrap().destinations[&Server::at(address(1))].weight, 7);
 }
 
@@ -330,15 +341,15 @@ fn condition() -> impl Strategy<Value = Condition> {
         4 => (0.0..1.2_f32).prop_map(Condition::Utilised),
         4 => Just(UP),
         1 => Just(Condition::Paused),
-        2 => proptest::option::of(0..400_u64).prop_map(|until| Condition::Drained(until.map(|until| at(1000 * until)))),
-        1 => Just(Condition::Awaited),
+        2 => proptest::option::of(0..400_u64).prop_map(|until| Condition::Draining(until.map(|until| at(1000 * until)))),
+        1 => Just(Condition::Pending),
         3 => Just(failed()),
     ]
 }
 
 proptest! {
     #[test]
-    fn whoever_can_serve_does_and_nobody_else(
+    fn exactly_the_servers_that_are_up_get_new_connections(
         has_sorry in any::<bool>(),
         moments in proptest::collection::vec(
             (0..20_u64, proptest::collection::btree_map(1..6_u8, condition(), 0..6), 0..2_u32), 1..40),
@@ -352,13 +363,13 @@ proptest! {
             let up = conditions.values().filter(|condition| condition.is_up()).count();
             let is_live = weights.values().any(|weight| *weight > 0);
             prop_assert!(is_live || up == 0, "{:?} of {:?}", weights, conditions);
-            let is_known = conditions.values().all(|condition| *condition != Condition::Awaited);
+            let is_known = conditions.values().all(|condition| *condition != Condition::Pending);
             prop_assert!(is_live || !has_sorry || !is_known, "{:?} of {:?}", weights, conditions);
             for (last, weight) in weights {
                 match conditions.get(&last) {
                     Some(Condition::Failed(_)) => prop_assert!(false, "{} has failed", last),
-                    Some(Condition::Drained(_) | Condition::Paused) => prop_assert_eq!(weight, 0),
-                    Some(condition) if condition.is_up() => prop_assert_eq!(weight > 0, !says_sorry(&decision)),
+                    Some(Condition::Draining(_) | Condition::Paused) => prop_assert_eq!(weight, 0),
+                    Some(condition) if condition.is_up() => prop_assert_eq!(weight > 0, !is_sorry_active(&decision)),
                     None if last != 9 => prop_assert_eq!(weight, 0),
                     _ => {}
                 }

@@ -1,69 +1,69 @@
-//! What there is on this machine, and what is wanted of it. What could not be found out is `None`, and is not judged.
+//! Requirements of the services, and facts of this machine. Facts that could not be determined are missing, and not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::net::IpAddr;
 
-use crate::group::Group;
 use crate::model::{PortRange, Protocol};
 use crate::settings::{Method, Settings};
-use crate::through::Path;
+use crate::vip_checks::ProbeRoute;
+use crate::virtual_service::VirtualService;
 
-/// What is wanted: one service.
+/// Requirements of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
-    /// Its name.
+    /// Name of the service.
     pub name: String,
-    /// Its virtual addresses.
+    /// Virtual addresses.
     pub addresses: Vec<IpAddr>,
-    /// Its ports.
+    /// Ports.
     pub ports: Vec<(Protocol, PortRange)>,
-    /// Its mark.
+    /// Firewall mark.
     pub mark: u32,
-    /// How it chooses.
+    /// Scheduler.
     pub scheduler: String,
-    /// How packets come to its servers, each way once.
+    /// Forwarding methods of its servers, each once.
     pub methods: Vec<Method>,
-    /// Its servers.
+    /// Configured real servers.
     pub servers: Vec<IpAddr>,
-    /// Whether they are checked through its addresses.
-    pub is_checked_through: bool,
-    /// The addresses that they are asked from then, if the configuration says so.
+    /// Whether the servers are checked through the virtual addresses.
+    pub has_vip_check: bool,
+    /// Configured source addresses of these checks.
     pub sources: Vec<IpAddr>,
-    /// Whether the balancer sets the kernel's variables that it needs.
+    /// Whether the balancer sets the required sysctls.
     pub sets_sysctls: bool,
 }
 
 impl Requirements {
-    /// What all services want.
+    /// The requirements of all services.
     pub fn of_all(settings: &Settings) -> impl Iterator<Item = Self> {
-        settings.groups.iter().map(|group| Self::of(group, settings.set_sysctls))
+        settings.services.iter().map(|service| Self::of(service, settings.set_sysctls))
     }
 
-    /// What a service wants of a balancer that sets the variables that it needs, or does not.
+    /// The requirements of a service. `sets_sysctls` is whether the balancer sets the required sysctls.
     #[must_use]
-    pub fn of(group: &Group, sets_sysctls: bool) -> Self {
-        let through = group.check.as_ref().filter(|check| check.through_address);
-        let mut wanted = Self {
-            name: group.name.clone(),
+    pub fn of(service: &VirtualService, sets_sysctls: bool) -> Self {
+        let vip_check = service.vip_check();
+        let mut requirements = Self {
+            name: service.name.clone(),
             addresses: Vec::new(),
             ports: Vec::new(),
-            mark: group.mark.number(),
-            scheduler: group.scheduler().to_string(),
+            mark: service.mark.number(),
+            scheduler: service.scheduler.to_string(),
             methods: Vec::new(),
-            servers: group.servers.iter().map(|server| server.address).collect(),
-            is_checked_through: through.is_some(),
-            sources: through.map_or_else(Vec::new, |check| check.source.clone()),
+            servers: service.servers.iter().map(|server| server.address).collect(),
+            has_vip_check: vip_check.is_some(),
+            sources: vip_check.map_or_else(Vec::new, |check| check.source.clone()),
             sets_sysctls,
         };
-        for packets in &group.packets {
-            push_new(&mut wanted.addresses, packets.address);
-            push_new(&mut wanted.ports, (packets.protocol, packets.ports));
+        for endpoint in &service.endpoints {
+            push_new(&mut requirements.addresses, endpoint.address);
+            push_new(&mut requirements.ports, (endpoint.protocol, endpoint.ports));
         }
-        for method in iter::once(&group.method).chain(group.servers.iter().map(|server| &server.method)) {
-            push_new(&mut wanted.methods, method.method);
+        for method in iter::once(&service.method).chain(service.servers.iter().map(|server| &server.method)) {
+            push_new(&mut requirements.methods, method.method);
         }
-        wanted
+        requirements
     }
 }
 
@@ -73,35 +73,37 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
-/// What there is.
+/// Facts of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Why the kernel has no IPVS.
-    pub no_ipvs: Option<String>,
-    /// Why packets cannot be marked.
-    pub no_nf_tables: Option<String>,
-    /// The kernel's modules: those that are loaded, built in, or could be loaded.
+    /// Why IPVS cannot be used.
+    pub ipvs_error: Option<String>,
+    /// Why nf_tables cannot be used.
+    pub nf_tables_error: Option<String>,
+    /// What could not be read, with the error.
+    pub unreadable: Vec<String>,
+    /// Modules of the kernel that are loaded, built in or can be loaded.
     pub modules: Option<BTreeSet<String>>,
-    /// Settings, by their path below `/proc/sys/net`.
-    pub settings: BTreeMap<String, String>,
-    /// The addresses that this machine has, each with whether it may be the source of its own packets.
+    /// Sysctls, by path below `/proc/sys/net`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Addresses of this machine, each with whether the kernel may use it as source address.
     pub addresses: BTreeMap<IpAddr, bool>,
-    /// The interfaces of addresses that this machine has.
-    pub homes: BTreeMap<IpAddr, String>,
-    /// The ways to servers that are checked through virtual addresses.
-    pub paths: BTreeMap<IpAddr, Path>,
-    /// The largest packets, in bytes, by interface; without loopback.
+    /// Interfaces of the virtual addresses that this machine has.
+    pub address_interfaces: BTreeMap<IpAddr, String>,
+    /// Routes to servers that are checked through virtual addresses, or why there is none.
+    pub routes: BTreeMap<IpAddr, Result<ProbeRoute, String>>,
+    /// MTU of each interface except loopback, in bytes.
     pub mtus: BTreeMap<String, u32>,
-    /// Hardware addresses that others told of, by their IP address.
+    /// Hardware addresses in the ARP cache.
     pub neighbours: BTreeMap<IpAddr, String>,
-    /// Chains of the packet filter that drop what no rule lets through, before IPVS sees it: table and name.
-    pub dropping: Vec<String>,
-    /// Chains of others with rules that give packets marks: table and name.
-    pub marking: BTreeSet<String>,
-    /// Tables of the old packet filter that are in use.
-    pub old_tables: BTreeSet<String>,
-    /// The marks of services that the kernel has.
+    /// Chains with policy drop that run before IPVS: table and name.
+    pub drop_policy_chains: Vec<String>,
+    /// Chains of other programs whose rules set marks: table and name.
+    pub marking_chains: BTreeSet<String>,
+    /// Tables of legacy iptables that are in use.
+    pub legacy_tables: BTreeSet<String>,
+    /// Marks of services in the kernel.
     pub marks: BTreeSet<u32>,
-    /// Whether Weir marks packets already: then services with its marks are its own.
-    pub has_weir: bool,
+    /// Whether Weir's nf_tables table exists. If it does, services with Weir's marks are its own.
+    pub has_weir_table: bool,
 }

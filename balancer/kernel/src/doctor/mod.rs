@@ -1,18 +1,16 @@
-//! What keeps kernel mode from working here, each with the remedy: pure judgements over facts that were collected.
+//! Finds problems that keep kernel mode from working on this machine, and their remedies.
 //!
-//! | module      | what it holds                                                       |
-//! |-------------|---------------------------------------------------------------------|
-//! | [`facts`]   | what there is on this machine                                       |
-//! | [`reading`] | facts out of the kernel's files; pure                               |
-//! | [`judge`]   | findings: what is wrong, and what to do; pure                       |
-//! | [`collect`] | asks the kernel; the only part that does I/O                        |
-//!
-//! [`judge`]: mod@judge
+//! | module        | contents                                                |
+//! |---------------|---------------------------------------------------------|
+//! | [`facts`]     | requirements of the services, and facts of the machine  |
+//! | [`procfs`]    | parsers for files of `/proc`; pure                      |
+//! | [`diagnosis`] | findings: problems and remedies; pure                   |
+//! | [`collect`]   | collects the facts; the only part that does I/O         |
 
 pub mod collect;
+pub mod diagnosis;
 pub mod facts;
-pub mod judge;
-pub mod reading;
+pub mod procfs;
 
+pub use diagnosis::{Finding, diagnose};
 pub use facts::{Facts, Requirements};
-pub use judge::{Finding, judge};

@@ -1,22 +1,22 @@
-//! Kernel mode's sections from what other programs were configured with.
+//! Imports configurations of other programs as sections of `weir.toml`.
 //!
-//! | module         | what it holds                                                     |
+//! | module         | contents                                                          |
 //! |----------------|-------------------------------------------------------------------|
 //! | [`ldirectord`] | reads `ldirectord.cf`                                             |
 //! | [`keepalived`] | reads the `virtual_server` blocks of `keepalived.conf`            |
-//! | [`marking`]    | reads the rules of iptables that say what a mark stands for       |
-//! | [`service`]    | what was read, in Weir's terms                                    |
-//! | [`write`]      | writes it as TOML, with comments for what could not be carried    |
+//! | [`iptables`]   | reads the iptables rules that set marks                           |
+//! | [`service`]    | the services that were read                                       |
+//! | [`adjust`]     | adjusts them to the limits of Weir's configuration                |
+//! | [`write`]      | writes them as TOML, with comments for lines that are unsupported |
 //!
-//! All of it is pure, and nothing is dropped in silence: of each line that says something, either its meaning is carried
-//! over, or a [`Note`] says why not.
+//! All of it is pure. Nothing is lost silently: every line is either imported, or has a [`Note`] with the reason.
 //!
 //! [`write`]: mod@write
 
-mod fit;
+mod adjust;
+pub mod iptables;
 pub mod keepalived;
 pub mod ldirectord;
-pub mod marking;
 mod ports;
 pub mod service;
 mod write;
@@ -27,79 +27,78 @@ pub use service::{Check, Server, Service};
 
 use crate::settings::OnExit;
 
-/// The most servers that a range of addresses may stand for: a slip of the pen must not make millions.
-const MOST_IN_RANGE: usize = 256;
+/// Maximum number of servers in a range of addresses. A typing error must not create millions.
+const MAX_RANGE: usize = 256;
 
-/// What a file says, as far as Weir has words for it.
+/// An imported file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// The services, in the order of the file.
     pub services: Vec<Service>,
-    /// What becomes of services when the program ends, if the file says so.
+    /// What happens to the services when the program stops, if the file sets it.
     pub on_exit: Option<OnExit>,
-    /// What could not be carried over, and belongs to no one service.
+    /// Notes that belong to no single service.
     pub notes: Vec<Note>,
-    /// The lines, counted from 1, whose meaning was carried over.
-    pub carried: BTreeSet<usize>,
+    /// Numbers of the lines that were imported, from 1.
+    pub imported_lines: BTreeSet<usize>,
 }
 
-/// Something that could not be carried over as it stands.
+/// A line or block that could not be imported as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Its line, counted from 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// The last line of it: the same one, unless it is a block.
+    /// Number of the last line of a block, otherwise of the same line.
     pub last: usize,
-    /// What stands there, or the part of it that matters.
-    pub what: String,
-    /// Why it was not carried over, and what to do.
-    pub why: String,
+    /// The text, or the part of it that matters.
+    pub text: String,
+    /// Why it was not imported, and what to do.
+    pub reason: String,
 }
 
 impl Imported {
-    /// Whether what is printed is a configuration, so that people have nothing to fill in.
+    /// Returns whether the output is a valid configuration. Otherwise addresses or servers must be added.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
-        let is_whole = |service: &Service| !service.addresses.is_empty() && !service.servers.is_empty();
-        !self.services.is_empty() && self.services.iter().all(is_whole)
+    pub fn is_complete(&self) -> bool {
+        let is_complete = |service: &Service| !service.addresses.is_empty() && !service.servers.is_empty();
+        !self.services.is_empty() && self.services.iter().all(is_complete)
     }
 
-    /// How many lines could not be carried over as they stand.
+    /// Number of lines that could not be imported as they are.
     #[must_use]
-    pub fn noted(&self) -> usize {
+    pub fn noted_lines(&self) -> usize {
         self.all_notes().flat_map(|note| note.line..=note.last).collect::<BTreeSet<_>>().len()
     }
 
-    /// All notes: those of services, too.
+    /// All notes, including those of services.
     pub fn all_notes(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().chain(self.services.iter().flat_map(|service| &service.notes))
     }
 
-    fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
-        self.notes.push(Note { line, last: line, what: what.into(), why: why.into() });
+    fn note(&mut self, line: usize, text: impl Into<String>, reason: impl Into<String>) {
+        self.notes.push(Note { line, last: line, text: text.into(), reason: reason.into() });
     }
 
-    /// Whether the meaning of this line was carried over, or a note says why not.
+    /// Returns whether this line was imported or has a note.
     fn accounts_for(&self, line: usize) -> bool {
-        self.carried.contains(&line) || self.all_notes().any(|note| (note.line..=note.last).contains(&line))
+        self.imported_lines.contains(&line) || self.all_notes().any(|note| (note.line..=note.last).contains(&line))
     }
 
-    /// Fits services to the configuration, each by itself, and then beside the others.
-    fn settle(&mut self) {
-        self.services.iter_mut().for_each(fit::fit);
-        self.settle_together();
+    /// Adjusts all services to the limits of the configuration, and to each other.
+    fn adjust(&mut self) {
+        self.services.iter_mut().for_each(adjust::adjust);
+        self.adjust_together();
     }
 
-    /// Fits services to each other; once more when their addresses have become known.
-    fn settle_together(&mut self) {
-        self.name_apart();
-        self.leave_out_ambiguous();
+    /// Adjusts services to each other. Called again when their addresses are known.
+    fn adjust_together(&mut self) {
+        self.make_names_unique();
+        self.leave_out_conflicting();
         let addresses = self.services.iter().flat_map(|service| &service.addresses).copied().collect();
-        self.services.iter_mut().for_each(|service| fit::fit_to_virtual(service, &addresses));
+        self.services.iter_mut().for_each(|service| adjust::adjust_to_virtual_addresses(service, &addresses));
     }
 
-    /// Gives services names of their own.
-    fn name_apart(&mut self) {
+    fn make_names_unique(&mut self) {
         let mut taken = BTreeSet::new();
         for service in &mut self.services {
             let first = service.name.clone();
@@ -111,19 +110,19 @@ impl Imported {
         }
     }
 
-    /// Leaves out services that want packets, or a mark, that an earlier one has.
-    fn leave_out_ambiguous(&mut self) {
+    /// Leaves out services with the endpoints or the mark of an earlier one.
+    fn leave_out_conflicting(&mut self) {
         let mut kept: Vec<Service> = Vec::new();
         for mut service in std::mem::take(&mut self.services) {
-            let Some(earlier) = kept.iter().find(|other| other.contends_with(&service)) else {
+            let Some(earlier) = kept.iter().find(|other| other.conflicts_with(&service)) else {
                 kept.push(service);
                 continue;
             };
-            let why =
-                format!("left out: the service of line {} has the same addresses and ports, or mark", earlier.line);
+            let reason =
+                format!("left out: the service in line {} has the same addresses and ports, or mark", earlier.line);
             let last = service.servers.iter().map(|server| server.line).fold(service.line, usize::max);
             self.notes.append(&mut service.notes);
-            self.notes.push(Note { line: service.line, last, what: service.name, why });
+            self.notes.push(Note { line: service.line, last, text: service.name, reason });
         }
         self.services = kept;
     }

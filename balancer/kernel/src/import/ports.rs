@@ -1,11 +1,11 @@
-//! Ports by number, by name and by range; and addresses with them.
+//! Ports by number, name and range, and addresses with ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::MOST_IN_RANGE;
+use super::MAX_RANGE;
 use crate::model::PortRange;
 
-/// The names of `/etc/services` that stand in such files; others are asked to be written as numbers.
+/// The names of `/etc/services` that such files use. Other ports must be given by number.
 const NAMES: [(&str, u16); 22] = [
     ("dns", 53),
     ("domain", 53),
@@ -31,13 +31,13 @@ const NAMES: [(&str, u16); 22] = [
     ("www", 80),
 ];
 
-/// A port's number, or what a name stands for.
+/// A port, given by number or name.
 pub(super) fn port(text: &str) -> Option<u16> {
     let named = || NAMES.iter().find(|(name, _)| *name == text).map(|(_, port)| *port);
     number(text).or_else(named)
 }
 
-/// A range such as `1024:5000` or `1024-5000`, or one port.
+/// A range such as `1024:5000` or `1024-5000`, or a single port.
 pub(super) fn range(text: &str) -> Option<PortRange> {
     match text.split_once([':', '-']) {
         Some((first, last)) => PortRange::new(number(first)?, number(last)?),
@@ -45,7 +45,7 @@ pub(super) fn range(text: &str) -> Option<PortRange> {
     }
 }
 
-/// `ADDRESS:PORT`, `[ADDRESS]:PORT`, or an address alone. A name in place of an address is none.
+/// `ADDRESS:PORT`, `[ADDRESS]:PORT`, or an address alone. Host names are not accepted.
 pub(super) fn address_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
@@ -62,21 +62,22 @@ pub(super) fn address_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
     Some((address.parse::<Ipv4Addr>().ok()?.into(), Some(port(text)?)))
 }
 
-/// The addresses from one to another; `None` when that is none, or more than a range may stand for.
+/// The addresses from `first` to `last`; `None` if the range is empty or has more than [`MAX_RANGE`].
 pub(super) fn addresses(first: Ipv4Addr, last: Ipv4Addr) -> Option<Vec<IpAddr>> {
     let (first, last) = (u32::from(first), u32::from(last));
     let count = last.checked_sub(first)? as usize;
-    (count < MOST_IN_RANGE).then(|| (first..=last).map(|address| Ipv4Addr::from(address).into()).collect())
+    (count < MAX_RANGE).then(|| (first..=last).map(|address| Ipv4Addr::from(address).into()).collect())
 }
 
-/// How many of an address's bits a netmask keeps; `None` unless they are its first.
+/// Prefix length of a netmask; `None` if its bits are not contiguous.
 pub(super) fn prefix(mask: Ipv4Addr) -> Option<u8> {
     let bits = u32::from(mask);
     let length = bits.leading_ones();
+    // A shift by all 32 bits overflows; nothing is left of the mask then.
     (bits.checked_shl(length).unwrap_or(0) == 0).then(|| u8::try_from(length).ok()).flatten()
 }
 
-/// Digits only: Rust takes a sign as well.
+/// A number of digits only. Rust's parser also accepts a sign.
 fn number(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_port_or_none() {
+    fn addresses_are_parsed_with_and_without_a_port() {
         assert_eq!(address_and_port("192.0.2.1:rtsp"), Some(("192.0.2.1".parse().unwrap(), Some(554))));
         assert_eq!(address_and_port("[2001:db8::1]:80"), Some(("2001:db8::1".parse().unwrap(), Some(80))));
         assert_eq!(address_and_port("2001:db8::1"), Some(("2001:db8::1".parse().unwrap(), None)));
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_has_an_order_and_an_end() {
+    fn ranges_are_ascending_and_limited() {
         let [first, last] = [Ipv4Addr::new(10, 0, 0, 254), Ipv4Addr::new(10, 0, 1, 1)];
         assert_eq!(addresses(first, last).unwrap().len(), 4);
         assert_eq!(addresses(last, first), None);
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_netmask_keeps_the_first_bits() {
+    fn netmasks_become_prefix_lengths() {
         for (mask, expected) in
             [("255.255.255.0", Some(24)), ("255.255.255.255", Some(32)), ("0.0.0.0", Some(0)), ("255.0.255.0", None)]
         {

@@ -1,4 +1,4 @@
-//! What holds of every file: nothing is lost in silence, and what needs nothing filled in is a configuration.
+//! Properties of all imports: nothing is lost silently, and complete output is a valid configuration.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use super::tests::toml;
 use super::*;
 
-/// A file of lines of which some are right and some are not.
+/// A file with valid and invalid lines.
 fn ldirectord_text() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         Just("virtual = 192.0.2.10:80".to_owned()),
@@ -46,7 +46,7 @@ fn address() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Numbers at the borders of what somewhere is a range.
+/// Numbers at the limits of various ranges.
 fn number() -> impl Strategy<Value = u32> {
     prop_oneof![
         select(vec![0, 1, 2, 60, 80, 100, 655, 656, 3600, 3601, 65_535, 65_536, 2_678_401, 42_949_673, u32::MAX]),
@@ -73,7 +73,7 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A service of ldirectord's that could be right, line by line.
+/// A service of ldirectord with plausible lines.
 fn ldirectord_service() -> impl Strategy<Value = String> {
     let known = prop_oneof![at(), (1..4_u32).prop_map(|mark| mark.to_string())];
     let method = select(vec!["gate", "masq", "ipip"]);
@@ -102,7 +102,7 @@ fn ldirectord_service() -> impl Strategy<Value = String> {
         .prop_map(|(known, options)| format!("virtual = {known}\n    {}\n", options.join("\n    ")))
 }
 
-/// A virtual server of keepalived's that could be right.
+/// A virtual server of keepalived with plausible options.
 fn keepalived_service() -> impl Strategy<Value = String> {
     let known = prop_oneof![
         (address(), port()).prop_map(|(address, port)| format!("{address} {port}")),
@@ -169,9 +169,9 @@ fn rules() -> impl Strategy<Value = String> {
 const GROUP: &str = "virtual_server_group g {\n192.0.2.1-3 80\n2001:db8::2 80\nfwmark 2\n192.0.2.8/30 0\n}\n";
 
 proptest! {
-    /// What is printed and is whole is a configuration: `toml` sees to it.
+    // `toml` checks that complete output is valid.
     #[test]
-    fn what_is_whole_is_a_configuration(
+    fn complete_output_is_a_valid_configuration(
         ldirectord in vec(ldirectord_service(), 1..4),
         keepalived in vec(keepalived_service(), 1..4),
         rules in rules(),
@@ -180,39 +180,39 @@ proptest! {
         for imported in [ldirectord::read(&ldirectord.concat()), keepalived::read(&keepalived)] {
             toml(&imported);
             let mut marked = imported;
-            marking::apply(&mut marked, &rules);
+            iptables::apply(&mut marked, &rules);
             toml(&marked);
         }
     }
 
     #[test]
-    fn nothing_of_ldirectord_is_lost_in_silence(text in ldirectord_text()) {
+    fn no_line_of_ldirectord_is_lost_silently(text in ldirectord_text()) {
         let imported = ldirectord::read(&text);
         toml(&imported);
         for (index, line) in text.lines().enumerate() {
-            let says_nothing = line.trim().is_empty() || line.trim().starts_with('#');
+            let is_empty = line.trim().is_empty() || line.trim().starts_with('#');
             let number = index + 1;
-            prop_assert!(says_nothing || imported.accounts_for(number), "line {}: {}", number, line);
+            prop_assert!(is_empty || imported.accounts_for(number), "line {}: {}", number, line);
         }
     }
 
     #[test]
-    fn nothing_of_keepalived_is_lost_in_silence(text in keepalived_text()) {
+    fn no_line_of_keepalived_is_lost_silently(text in keepalived_text()) {
         let imported = keepalived::read(&text);
         toml(&imported);
         for (index, line) in text.lines().enumerate() {
             let is_brace = |character: char| "{}".contains(character) || character.is_whitespace();
             let rest = line.trim_start_matches(is_brace);
-            let says_nothing = rest.is_empty() || rest.starts_with(['#', '!']) || rest.trim_end_matches(is_brace) == "\"\"";
+            let is_empty = rest.is_empty() || rest.starts_with(['#', '!']) || rest.trim_end_matches(is_brace) == "\"\"";
             let number = index + 1;
-            prop_assert!(says_nothing || imported.accounts_for(number), "line {}: {}", number, line);
+            prop_assert!(is_empty || imported.accounts_for(number), "line {}: {}", number, line);
         }
     }
 
     #[test]
-    fn no_text_is_too_odd(text in "\\PC{0,200}", rules in "\\PC{0,100}") {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,200}", rules in "\\PC{0,100}") {
         for mut imported in [ldirectord::read(&text), keepalived::read(&text)] {
-            marking::apply(&mut imported, &rules);
+            iptables::apply(&mut imported, &rules);
             toml(&imported);
         }
     }

@@ -1,9 +1,9 @@
-//! What was read, in the terms of `[[kernel.service]]`.
+//! Services that were read, with the keys of `[[kernel.service]]`.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use weir_checks::check::Kind;
+use weir_checks::check::ProbeKind;
 
 use super::Note;
 use crate::model::{PortRange, Protocol};
@@ -12,94 +12,94 @@ use crate::settings::Method;
 /// A virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Its name, made of what it is known by.
+    /// Name, from its address and port or its mark.
     pub name: String,
-    /// The line where it begins, counted from 1.
+    /// Number of its first line, from 1.
     pub line: usize,
-    /// Its addresses; none when it is known by a mark, and no rule said what the mark stands for.
+    /// Virtual addresses. Empty if the service has a mark, and the rules that set the mark are not known.
     pub addresses: Vec<IpAddr>,
-    /// Its ports.
+    /// Ports.
     pub ports: Vec<(Protocol, PortRange)>,
-    /// The mark that it is known by.
+    /// Firewall mark.
     pub mark: Option<u32>,
-    /// How a server is chosen, as the kernel calls it.
+    /// Scheduler, by its name in the kernel.
     pub scheduler: String,
-    /// For how many seconds a client stays with its server.
+    /// Time that a client stays with its server, in seconds.
     pub persistence: Option<u32>,
-    /// Bits of an IPv4 address that are alike in clients that stay together.
+    /// Prefix length of IPv4 clients that stay together.
     pub persistence_prefix: Option<u8>,
-    /// Bits of an IPv6 address that are alike in clients that stay together.
+    /// Prefix length of IPv6 clients that stay together.
     pub persistence_prefix6: Option<u8>,
-    /// Whether each datagram is a connection of its own.
+    /// Whether each datagram is scheduled separately.
     pub one_packet: bool,
-    /// How packets come to servers that do not say otherwise.
+    /// Forwarding method of servers that have no other.
     pub method: Method,
-    /// The UDP port that servers take tunnels of method gue on, if the file says which.
+    /// UDP port for method gue, if the file sets it.
     pub gue_port: Option<u16>,
-    /// The server that takes over when too few others are up.
+    /// Sorry server.
     pub sorry_server: Option<IpAddr>,
-    /// How many servers must be up.
+    /// Number of servers that must be up.
     pub quorum: u32,
-    /// How many more must be up before the sorry server goes.
+    /// Number of servers in addition to the quorum that must be up before the sorry server is drained.
     pub hysteresis: u32,
-    /// Connections from which a server gets no more.
+    /// Number of connections above which a server gets no new ones; 0 for no limit.
     pub upper_threshold: u32,
-    /// Connections below which a server gets some again.
+    /// Number of connections below which a server gets new ones again.
     pub lower_threshold: u32,
-    /// The servers.
+    /// Real servers.
     pub servers: Vec<Server>,
-    /// How they are checked.
+    /// Health check of the servers.
     pub check: Check,
-    /// What could not be carried over.
+    /// Lines that could not be imported as they are.
     pub notes: Vec<Note>,
 }
 
 /// A real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Its line, counted from 1.
+    /// Number of its line, from 1.
     pub line: usize,
-    /// Its address.
+    /// Address.
     pub address: IpAddr,
-    /// Its weight against the others'.
+    /// Weight.
     pub weight: u32,
-    /// How packets come to it.
+    /// Forwarding method.
     pub method: Method,
 }
 
-/// How servers are checked.
+/// A health check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Check {
-    /// By what.
-    pub kind: Kind,
-    /// The port, unless it is the service's first TCP port.
+    /// Kind of probe.
+    pub kind: ProbeKind,
+    /// Port; by default the service's first TCP port.
     pub port: Option<u16>,
-    /// Over TLS.
+    /// Whether to use TLS.
     pub tls: bool,
-    /// The path that is asked for.
+    /// Path of the request.
     pub path: Option<String>,
-    /// The name of the host that is asked for.
+    /// Host name of the request.
     pub host: Option<String>,
-    /// The codes that are accepted.
+    /// Accepted status codes.
     pub codes: Vec<String>,
-    /// What is sent.
+    /// Text to send.
     pub send: Option<String>,
-    /// What the answer must contain.
+    /// Text that the response must contain.
     pub receive: Option<String>,
-    /// The program, with its arguments.
+    /// Program with its arguments.
     pub command: Vec<String>,
-    /// How long after one check the next one is.
+    /// Time between two checks.
     pub interval: Option<Duration>,
-    /// How long one may take.
+    /// Time limit of a check.
     pub timeout: Option<Duration>,
-    /// Successes in a row that make a server up.
+    /// Number of consecutive successes that bring a server up.
     pub rise: Option<u32>,
-    /// Failures in a row that make it down.
+    /// Number of consecutive failures that take a server down.
     pub fall: Option<u32>,
 }
 
 impl Service {
-    /// A service of which nothing is known but where it begins.
+    /// A service with default values.
     pub(super) fn new(name: String, line: usize) -> Self {
         Self {
             name,
@@ -120,13 +120,13 @@ impl Service {
             upper_threshold: 0,
             lower_threshold: 0,
             servers: Vec::new(),
-            check: Check { kind: Kind::None, ..Check::default() },
+            check: Check { kind: ProbeKind::None, ..Check::default() },
             notes: Vec::new(),
         }
     }
 
-    /// Whether a packet could be meant for either of the two.
-    pub(super) fn contends_with(&self, other: &Self) -> bool {
+    /// Returns whether the services have a common endpoint or the same mark.
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
         let shares_address = self.addresses.iter().any(|address| other.addresses.contains(address));
         let overlap = |(protocol, range): &(Protocol, PortRange), (other, others): &(Protocol, PortRange)| {
             protocol == other && range.first() <= others.last() && others.first() <= range.last()
@@ -135,15 +135,15 @@ impl Service {
         (shares_address && shares_port) || (self.mark.is_some() && self.mark == other.mark)
     }
 
-    /// Notes something, once.
-    pub(super) fn note(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
-        let note = Note { line, last: line, what: what.into(), why: why.into() };
+    /// Adds a note, unless there is the same already.
+    pub(super) fn note(&mut self, line: usize, text: impl Into<String>, reason: impl Into<String>) {
+        let note = Note { line, last: line, text: text.into(), reason: reason.into() };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// The port that servers must have, since Weir changes none: the only one, if there is only one.
+    /// The port of the service, if it has only one. Weir does not translate ports, so servers must have the same.
     pub(super) fn only_port(&self) -> Option<u16> {
         match self.ports.as_slice() {
             [(_, range)] if range.first() == range.last() => Some(range.first()),
@@ -151,12 +151,12 @@ impl Service {
         }
     }
 
-    /// Says that packets come to a server on the port that clients sent them to, where the file says otherwise.
-    pub(super) fn check_server_port(&mut self, line: usize, what: &str, port: u16) {
+    /// Notes a server port that differs from the port of the service.
+    pub(super) fn check_server_port(&mut self, line: usize, text: &str, port: u16) {
         let is_other = self.only_port().is_some_and(|expected| expected != port);
         if port != 0 && is_other {
-            let why = "a service by mark changes no port: servers must listen on the service's own";
-            self.note(line, what, format!("the port {port} was left out: {why}"));
+            let reason = "services with a mark do not translate ports; servers must listen on the ports of the service";
+            self.note(line, text, format!("port {port} left out: {reason}"));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! What people would notice of imports: the services that there are afterwards, and that nothing got lost in silence.
+//! Tests of imports: the resulting services and notes.
 
 use std::time::Duration;
 
-use weir_checks::check::Kind;
+use weir_checks::check::ProbeKind;
 
 use super::*;
 use crate::config::tests::try_parse;
 use crate::model::Protocol;
 use crate::settings::Method;
 
-/// What is printed: a configuration, but for what a comment asks people to fill in.
+/// The output. It must be a valid configuration if it is complete.
 pub(super) fn toml(imported: &Imported) -> toml::Table {
     let text = imported.to_toml("a file");
-    if imported.is_whole()
+    if imported.is_complete()
         && let Err(error) = try_parse(&text)
     {
         panic!("{error}\n{text}");
@@ -20,8 +20,8 @@ pub(super) fn toml(imported: &Imported) -> toml::Table {
     text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn whys(imported: &Imported) -> Vec<(usize, &str)> {
-    imported.all_notes().map(|note| (note.line, note.why.as_str())).collect()
+fn reasons(imported: &Imported) -> Vec<(usize, &str)> {
+    imported.all_notes().map(|note| (note.line, note.reason.as_str())).collect()
 }
 
 const TERMINAL_SERVERS: &str = "logfile=\"local0\"
@@ -33,31 +33,35 @@ scheduler=wlc
 ";
 
 #[test]
-fn what_another_service_has_is_left_out() {
+fn a_service_with_endpoints_of_another_one_is_left_out() {
     let imported = ldirectord::read(&TERMINAL_SERVERS.repeat(2));
     assert_eq!(imported.services.len(), 1);
-    assert!(whys(&imported).iter().any(|(line, why)| *line == 8 && why.contains("of line 2")), "{:?}", whys(&imported));
+    assert!(
+        reasons(&imported).iter().any(|(line, reason)| *line == 8 && reason.contains("in line 2")),
+        "{:?}",
+        reasons(&imported)
+    );
     toml(&imported);
 }
 
 #[test]
-fn terminal_servers_come_over() {
+fn terminal_servers_are_imported() {
     let imported = ldirectord::read(TERMINAL_SERVERS);
     let [service] = &imported.services[..] else { panic!("{imported:?}") };
     assert_eq!((service.name.as_str(), service.scheduler.as_str()), ("10-140-20-9-tcp-3389", "wlc"));
     assert_eq!(service.ports, [(Protocol::Tcp, 3389.into())]);
     assert_eq!(service.servers.len(), 5);
     assert_eq!(service.method, Method::Direct);
-    // What ldirectord does without a word, Weir says.
-    assert!(whys(&imported).iter().any(|(line, why)| *line == 2 && why.contains("checks nothing")));
-    assert!(whys(&imported).iter().any(|(line, why)| *line == 1 && why.contains("standard error")));
+    // ldirectord does not mention this.
+    assert!(reasons(&imported).iter().any(|(line, reason)| *line == 2 && reason.contains("checks nothing")));
+    assert!(reasons(&imported).iter().any(|(line, reason)| *line == 1 && reason.contains("standard error")));
     let table = toml(&imported);
     assert_eq!(table["kernel"]["service"][0]["server"][1]["address"].as_str(), Some("10.140.20.13"));
     assert_eq!(table["kernel"]["service"][0]["tcp"][0].as_str(), Some("3389"));
 }
 
 #[test]
-fn every_directive_of_ldirectord_has_its_place() {
+fn supported_directives_of_ldirectord_are_imported() {
     let imported = ldirectord::read(
         r#"
 checktimeout = 3
@@ -88,13 +92,13 @@ virtual = 7
 "#,
     );
     let [web, marked] = &imported.services[..] else { panic!("{imported:?}") };
-    assert_eq!(whys(&imported), []);
+    assert_eq!(reasons(&imported), []);
     assert_eq!(imported.on_exit, Some(OnExit::Keep));
     assert_eq!((web.persistence, web.persistence_prefix), (Some(600), Some(24)));
     assert_eq!(web.servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [300, 100]);
     assert_eq!(web.sorry_server, Some("192.0.2.99".parse().unwrap()));
     let check = &web.check;
-    assert_eq!((check.kind, check.port, check.fall), (Kind::Http, Some(8080), Some(4)));
+    assert_eq!((check.kind, check.port, check.fall), (ProbeKind::Http, Some(8080), Some(4)));
     assert_eq!((check.path.as_deref(), check.receive.as_deref()), (Some("/alive"), Some("all well")));
     assert_eq!(check.codes, ["200-299"]);
     assert_eq!((check.interval, check.timeout), (Some(Duration::from_secs(7)), Some(Duration::from_secs(9))));
@@ -106,7 +110,7 @@ virtual = 7
 }
 
 #[test]
-fn what_cannot_be_carried_is_named_with_its_line() {
+fn unsupported_lines_are_noted_with_their_number() {
     let imported = ldirectord::read(
         "virtual = 192.0.2.10:80
     real = web1:80 gate
@@ -120,7 +124,7 @@ virtual = www:80
     real = 10.0.0.1 gate
 ",
     );
-    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
+    let lines: Vec<usize> = reasons(&imported).into_iter().map(|(line, _)| line).collect();
     for line in [2, 3, 4, 5, 7, 8, 9, 10] {
         assert!(lines.contains(&line), "line {line}: {imported:?}");
     }
@@ -190,29 +194,29 @@ virtual_server group media {
 "#;
 
 #[test]
-fn virtual_servers_of_keepalived_come_over() {
+fn virtual_servers_of_keepalived_are_imported() {
     let imported = keepalived::read(KEEPALIVED);
-    let [marked, group_marked, four, ..] = &imported.services[..] else { panic!("{imported:?}") };
+    let [marked, group_marked, ipv4, ..] = &imported.services[..] else { panic!("{imported:?}") };
     assert_eq!((marked.mark, marked.method, marked.persistence), (Some(1), Method::Direct, Some(50)));
     assert_eq!(marked.check.command, ["/etc/keepalived/rtsp.sh", "{address}"]);
-    let pace = (marked.check.interval, marked.check.timeout);
-    assert_eq!((marked.check.port, pace), (Some(554), (Some(Duration::from_secs(6)), Some(Duration::from_secs(4)))));
-    // Of weight 1 two are enough, or one once they were there.
+    let timing = (marked.check.interval, marked.check.timeout);
+    assert_eq!((marked.check.port, timing), (Some(554), (Some(Duration::from_secs(6)), Some(Duration::from_secs(4)))));
+    // The quorum of weight 2 needs both servers; with hysteresis, one is enough once it was reached.
     assert_eq!((group_marked.mark, group_marked.quorum, group_marked.hysteresis), (Some(3), 1, 1));
-    assert_eq!(four.ports, [(Protocol::Udp, 554.into())]);
-    // The IPv6 one has no server.
-    assert_eq!(four.addresses.len(), 2);
-    assert_eq!((four.method, four.upper_threshold), (Method::Gue, 100));
-    assert_eq!((four.check.fall, four.check.codes.as_slice()), (Some(3), &["200".to_owned()][..]));
-    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
-    assert_eq!(lines, [2, 35, 42, 28], "{:#?}", whys(&imported));
+    assert_eq!(ipv4.ports, [(Protocol::Udp, 554.into())]);
+    // No server has an IPv6 address.
+    assert_eq!(ipv4.addresses.len(), 2);
+    assert_eq!((ipv4.method, ipv4.upper_threshold), (Method::Gue, 100));
+    assert_eq!((ipv4.check.fall, ipv4.check.codes.as_slice()), (Some(3), &["200".to_owned()][..]));
+    let lines: Vec<usize> = reasons(&imported).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines, [2, 35, 42, 28], "{:#?}", reasons(&imported));
     toml(&imported);
 }
 
 #[test]
-fn rules_of_iptables_say_what_a_mark_stands_for() {
+fn iptables_rules_add_the_endpoints_of_a_mark() {
     let mut imported = keepalived::read(KEEPALIVED);
-    marking::apply(
+    iptables::apply(
         &mut imported,
         "iptables -A PREROUTING -t mangle -p tcp -d 10.10.3.30 --dport 554 -j MARK --set-mark 1
 -A PREROUTING -d 10.10.3.30/32 -p udp -m udp --dport 6950:7150 -j MARK --set-xmark 0x1/0xffffffff
@@ -223,12 +227,12 @@ fn rules_of_iptables_say_what_a_mark_stands_for() {
     assert_eq!(service.addresses, ["10.10.3.30".parse::<std::net::IpAddr>().unwrap()]);
     let ports: Vec<String> = service.ports.iter().map(|(protocol, range)| format!("{protocol} {range}")).collect();
     assert_eq!(ports, ["tcp 554", "udp 6950-7150"]);
-    assert!(whys(&imported).contains(&(3, "it marks packets to any address: expected -d")));
+    assert!(reasons(&imported).contains(&(3, "the rule matches all addresses: expected -d")));
 }
 
-/// The example shows what is printed, and its configuration is that with what people add.
+/// The example shows the output, and its `weir.toml` is the output with additions.
 #[test]
-fn the_example_is_what_is_printed() {
+fn the_example_shows_the_output() {
     let source = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/ldirectord.cf");
     let printed = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/imported.toml");
     let configured = include_str!("../../../../examples/lvs-dr-heartbeat-ldirectord/weir.toml");
@@ -239,9 +243,9 @@ fn the_example_is_what_is_printed() {
 }
 
 #[test]
-fn a_mark_that_meant_other_ports_of_other_addresses_becomes_several_services() {
+fn a_mark_with_different_ports_by_address_becomes_several_services() {
     let mut imported = ldirectord::read("virtual = 1\n    real = 10.0.0.1 gate\n    persistent = 60\n");
-    marking::apply(
+    iptables::apply(
         &mut imported,
         "-A PREROUTING -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x1/0xffffffff
 -A PREROUTING -d 192.0.2.2/32 -p tcp -m tcp --dport 443 -j MARK --set-xmark 0x1/0xffffffff
@@ -255,12 +259,12 @@ fn a_mark_that_meant_other_ports_of_other_addresses_becomes_several_services() {
         .collect();
     let port = |port: u16| vec![(Protocol::Tcp, port.into())];
     assert_eq!(described, [("mark-1", Some(1), 2, port(80)), ("mark-1-2", None, 1, port(443))]);
-    assert!(whys(&imported).iter().any(|(line, why)| *line == 1 && why.contains("different ports")));
+    assert!(reasons(&imported).iter().any(|(line, reason)| *line == 1 && reason.contains("different ports")));
     toml(&imported);
 }
 
 #[test]
-fn a_rule_with_a_condition_that_a_service_cannot_have_marks_nothing() {
+fn rules_with_unsupported_conditions_are_noted() {
     for rule in [
         "-A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -m iprange --src-range 10.0.0.1-10.0.0.9 -j MARK --set-mark 1",
         "-A PREROUTING -d 192.0.2.1 -p tcp --sport 80 --dport 80 -j MARK --set-mark 1",
@@ -269,14 +273,14 @@ fn a_rule_with_a_condition_that_a_service_cannot_have_marks_nothing() {
         "iptables -t mangle -D PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j MARK --set-mark 1",
     ] {
         let mut imported = ldirectord::read("virtual = 1\n    real = 10.0.0.1 gate\n");
-        marking::apply(&mut imported, rule);
+        iptables::apply(&mut imported, rule);
         assert_eq!(imported.services[0].addresses, [] as [std::net::IpAddr; 0], "{rule}");
-        assert!(imported.all_notes().any(|note| note.what.starts_with("rule ")), "{rule}");
+        assert!(imported.all_notes().any(|note| note.text.starts_with("rule ")), "{rule}");
     }
 }
 
 #[test]
-fn a_check_over_tcp_asks_a_service_of_udp_at_its_port() {
+fn a_tcp_check_of_a_udp_service_uses_its_port() {
     let imported = keepalived::read(
         "virtual_server 192.0.2.10 6970 {
 protocol UDP
@@ -288,20 +292,24 @@ connect_timeout 0.5
 }",
     );
     let check = &imported.services[0].check;
-    assert_eq!((check.kind, check.port, check.timeout), (Kind::Tcp, Some(6970), Some(Duration::from_millis(500))));
+    assert_eq!((check.kind, check.port, check.timeout), (ProbeKind::Tcp, Some(6970), Some(Duration::from_millis(500))));
     assert_eq!(toml(&imported)["kernel"]["service"][0]["check"]["timeout"].as_str(), Some("500ms"));
 }
 
 #[test]
-fn without_a_protocol_keepalived_means_udp_and_without_a_port_every_port() {
+fn without_protocol_and_port_a_virtual_server_is_udp_with_all_ports() {
     let imported = keepalived::read("virtual_server 192.0.2.10 {\nreal_server 10.0.0.1 {\nTCP_CHECK {\n}\n}\n}");
     let service = &imported.services[0];
     let ports: Vec<String> = service.ports.iter().map(|(protocol, range)| format!("{protocol} {range}")).collect();
     assert_eq!((ports, service.persistence), (vec!["udp 1-65535".to_owned()], Some(360)));
-    // Nothing says at which port servers are checked.
-    assert_eq!(service.check.kind, Kind::None);
-    for expected in ["takes for UDP", "`port`"] {
-        assert!(whys(&imported).iter().any(|(_, why)| why.contains(expected)), "{expected}: {:?}", whys(&imported));
+    // The port to check is not known.
+    assert_eq!(service.check.kind, ProbeKind::None);
+    for expected in ["keepalived uses UDP", "`port`"] {
+        assert!(
+            reasons(&imported).iter().any(|(_, reason)| reason.contains(expected)),
+            "{expected}: {:?}",
+            reasons(&imported)
+        );
     }
     toml(&imported);
 }
@@ -314,7 +322,7 @@ fn a_virtual_server_of_another_protocol_is_left_out() {
 }
 
 #[test]
-fn what_a_server_says_for_its_check_wins_over_what_is_said_for_all() {
+fn check_options_of_a_server_override_those_of_the_virtual_server() {
     let imported = keepalived::read(
         "virtual_server 192.0.2.10 80 {
 protocol TCP
@@ -338,23 +346,23 @@ path /
 }
 
 #[test]
-fn a_program_is_given_each_server_s_own_address_and_its_time() {
+fn the_address_of_a_server_in_a_command_becomes_a_placeholder() {
     let server = |host: u8| {
         format!(
-            "real_server 10.0.0.{host} 80 {{\nMISC_CHECK {{\nmisc_path \"/bin/ask --at=10.0.0.{host}:80 10.0.0.10\"\n}}\n}}\n"
+            "real_server 10.0.0.{host} 80 {{\nMISC_CHECK {{\nmisc_path \"/bin/check --at=10.0.0.{host}:80 10.0.0.10\"\n}}\n}}\n"
         )
     };
     let text = format!("virtual_server 192.0.2.10 80 {{\nprotocol TCP\n{}{}}}", server(1), server(2));
     let imported = keepalived::read(&text);
     let check = &imported.services[0].check;
-    assert_eq!(check.command, ["/bin/ask", "--at={address}:80", "10.0.0.10"]);
-    // Until the next check is due.
+    assert_eq!(check.command, ["/bin/check", "--at={address}:80", "10.0.0.10"]);
+    // A program may run until the next check.
     assert_eq!((check.interval, check.timeout), (Some(Duration::from_secs(60)), Some(Duration::from_secs(60))));
-    assert_eq!(whys(&imported), []);
+    assert_eq!(reasons(&imported), []);
 }
 
 #[test]
-fn tunnels_keep_their_port() {
+fn the_port_of_tunnels_is_imported() {
     let text = "virtual_server 192.0.2.10 80 {
 protocol TCP
 lvs_method TUN type gue port 5555 csum
@@ -366,18 +374,18 @@ lvs_method TUN type gue port 6666
 }";
     let imported = keepalived::read(text);
     assert_eq!((imported.services[0].method, imported.services[0].gue_port), (Method::Gue, Some(5555)));
-    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
+    let lines: Vec<usize> = reasons(&imported).into_iter().map(|(line, _)| line).collect();
     assert_eq!(lines, [3, 7]);
     assert_eq!(toml(&imported)["kernel"]["service"][0]["gue_port"].as_integer(), Some(5555));
 }
 
 #[test]
-fn flags_that_weir_sets_anyhow_are_no_loss() {
+fn options_that_weir_always_sets_have_no_note() {
     let text = |flag: &str| {
         format!("virtual_server 192.0.2.10 80 {{\nprotocol TCP\nlb_algo sh\n{flag}\nreal_server 10.0.0.1 80 {{\n}}\n}}")
     };
     for flag in ["sh-fallback", "mh-fallback", "inhibit_on_failure off", "alpha false"] {
-        assert_eq!(whys(&keepalived::read(&text(flag))), [], "{flag}");
+        assert_eq!(reasons(&keepalived::read(&text(flag))), [], "{flag}");
     }
     for flag in ["sh-port", "flag-1", "inhibit_on_failure", "alpha", "@main weight 3"] {
         let imported = keepalived::read(&text(flag));
@@ -386,7 +394,7 @@ fn flags_that_weir_sets_anyhow_are_no_loss() {
 }
 
 #[test]
-fn each_family_has_a_fallback_of_its_own() {
+fn each_family_has_its_own_fallback() {
     let imported = ldirectord::read(
         "fallback = 192.0.2.98:80 gate
 fallback6 = [2001:db8::98]:80 gate
@@ -398,18 +406,18 @@ virtual6 = [2001:db8::10]:80
     );
     let sorry: Vec<_> = imported.services.iter().filter_map(|service| service.sorry_server).collect();
     assert_eq!(sorry.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.98", "2001:db8::98"]);
-    assert_eq!(whys(&imported), []);
+    assert_eq!(reasons(&imported), []);
 }
 
 #[test]
-fn a_fallback_is_reached_directly_unless_it_says_otherwise() {
+fn the_default_method_of_a_fallback_is_gate() {
     let imported =
         ldirectord::read("virtual = 192.0.2.10:80\n    real = 10.0.0.1:80 masq\n    fallback = 10.0.0.9:80\n");
-    assert!(whys(&imported).iter().any(|(line, why)| *line == 3 && why.contains("the service's method")));
+    assert!(reasons(&imported).iter().any(|(line, reason)| *line == 3 && reason.contains("the service's method")));
 }
 
 #[test]
-fn a_server_at_a_virtual_address_is_the_director() {
+fn a_server_at_a_virtual_address_gets_method_local() {
     let imported = ldirectord::read(
         "virtual = 192.0.2.10:80
     real = 192.0.2.11:80 gate
@@ -421,13 +429,13 @@ virtual = 192.0.2.11:81
     );
     assert_eq!(imported.services[0].servers[0].method, Method::Local);
     assert_eq!(imported.services[0].sorry_server, None);
-    let lines: Vec<usize> = whys(&imported).into_iter().map(|(line, _)| line).collect();
-    assert!(lines.contains(&2) && lines.contains(&1), "{:?}", whys(&imported));
+    let lines: Vec<usize> = reasons(&imported).into_iter().map(|(line, _)| line).collect();
+    assert!(lines.contains(&2) && lines.contains(&1), "{:?}", reasons(&imported));
     assert_eq!(toml(&imported)["kernel"]["service"][0]["server"][0]["method"].as_str(), Some("local"));
 }
 
 #[test]
-fn what_was_said_of_failed_servers_is_said_once() {
+fn a_note_about_quiescent_is_added_once() {
     let text = |own: &str| format!("quiescent = yes\nvirtual = 192.0.2.10:80\n    real = 10.0.0.1 gate\n    {own}\n");
     let lines = |own: &str| ldirectord::read(&text(own)).all_notes().map(|note| note.line).collect::<Vec<_>>();
     assert_eq!(lines("checkcount = 3"), [4, 1]);

@@ -1,18 +1,18 @@
-//! Writes what was read as TOML, with comments for what could not be carried over.
+//! Writes services as TOML, with a comment for each line that could not be imported as it is.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use weir_checks::check::Kind;
+use weir_checks::check::ProbeKind;
 
 use super::{Check, Imported, Note, Server, Service};
 use crate::model::Protocol;
 
 impl Imported {
-    /// The sections of `weir.toml`. `source` is what the file is called.
+    /// The sections of `weir.toml`. `source` is the name of the imported file.
     #[must_use]
     pub fn to_toml(&self, source: &str) -> String {
-        let mut out = format!("# From {}.\n", comment(source));
+        let mut out = format!("# Imported from {}.\n", comment(source));
         notes(&mut out, &self.notes);
         if let Some(on_exit) = self.on_exit {
             out += &format!("\n[kernel]\non_exit = \"{}\"\n", on_exit.name());
@@ -27,10 +27,7 @@ fn write_service(out: &mut String, service: &Service) {
     notes(out, &service.notes);
     text(out, "name", &service.name);
     if service.addresses.is_empty() {
-        let _ = writeln!(
-            out,
-            "# Fill in the addresses and ports that the rules of the packet filter mark; drop those rules."
-        );
+        *out += "# Add the addresses and ports for which the packet filter sets this mark, and remove its rules.\n";
     }
     list(out, "addresses", service.addresses.iter().map(ToString::to_string));
     for (protocol, key) in [(Protocol::Tcp, "tcp"), (Protocol::Udp, "udp")] {
@@ -56,11 +53,11 @@ fn write_service(out: &mut String, service: &Service) {
     }
     number(out, "quorum", Some(service.quorum).filter(|quorum| *quorum != 1));
     number(out, "hysteresis", Some(service.hysteresis).filter(|more| *more > 0));
-    let weighs = weighs(&service.servers);
+    let has_weights = has_weights(&service.servers);
     for server in &service.servers {
         *out += "\n[[kernel.service.server]]\n";
         text(out, "address", &server.address.to_string());
-        number(out, "weight", Some(server.weight).filter(|_| weighs));
+        number(out, "weight", Some(server.weight).filter(|_| has_weights));
         if server.method != service.method {
             text(out, "method", server.method.name());
         }
@@ -68,22 +65,22 @@ fn write_service(out: &mut String, service: &Service) {
     write_check(out, &service.check);
 }
 
-/// Whether weights say anything: when all are alike, none does.
-fn weighs(servers: &[Server]) -> bool {
+/// Returns whether the servers have different weights. Equal weights are not written.
+fn has_weights(servers: &[Server]) -> bool {
     servers.iter().any(|server| servers.first().is_some_and(|first| first.weight != server.weight))
 }
 
 fn write_check(out: &mut String, check: &Check) {
     *out += "\n[kernel.service.check]\n";
     text(out, "kind", &check.kind.to_string());
-    if check.kind == Kind::None {
+    if check.kind == ProbeKind::None {
         return;
     }
     number(out, "port", check.port);
     if check.tls {
         *out += "tls = true\n";
         if check.host.is_some() {
-            // Those programs verify no certificate.
+            // The other programs do not verify certificates.
             *out += "verify = false\n";
         }
     }
@@ -107,22 +104,23 @@ fn write_check(out: &mut String, check: &Check) {
 }
 
 fn notes(out: &mut String, notes: &[Note]) {
-    for Note { line, last, what, why } in notes {
+    for Note { line, last, text, reason } in notes {
         let lines = if last > line { format!("lines {line} to {last}") } else { format!("line {line}") };
-        let _ = writeln!(out, "# {lines}: `{}`: {}", comment(what), comment(why));
+        let _ = writeln!(out, "# {lines}: `{}`: {}", comment(text), comment(reason));
     }
 }
 
-/// What may stand in a comment: no end of line, and nothing that a terminal would obey.
+/// Text for a comment, without line breaks and control characters, which a terminal would interpret.
 fn comment(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 fn text(out: &mut String, key: &str, value: &str) {
+    // Writing to a string cannot fail; so below.
     let _ = writeln!(out, "{key} = {}", quoted(value));
 }
 
-/// A basic string of TOML, on one line.
+/// A basic string of TOML on one line.
 fn quoted(value: &str) -> String {
     let mut out = String::from('"');
     for character in value.chars() {
@@ -153,9 +151,15 @@ fn number<T: std::fmt::Display>(out: &mut String, key: &str, value: Option<T>) {
 }
 
 fn duration(out: &mut String, key: &str, value: Option<Duration>) {
-    let Some(value) = value else { return };
-    let _ = match value.subsec_millis() {
-        0 => writeln!(out, "{key} = \"{}s\"", value.as_secs()),
-        _ => writeln!(out, "{key} = \"{}ms\"", value.as_millis()),
-    };
+    if let Some(value) = value {
+        text(out, key, &duration_text(value));
+    }
+}
+
+/// A duration in the configuration's notation, such as `7s` or `500ms`.
+pub(super) fn duration_text(value: Duration) -> String {
+    match value.subsec_millis() {
+        0 => format!("{}s", value.as_secs()),
+        _ => format!("{}ms", value.as_millis()),
+    }
 }

@@ -1,57 +1,57 @@
-//! The exchange of connections between two directors, and the time-outs of connections.
+//! Connection synchronisation between two directors, and connection timeouts.
 
 use std::net::IpAddr;
 
 use super::Name;
 
-/// A thread of the kernel that tells the other director about connections, or hears about them.
+/// A sync daemon: a kernel thread that sends the state of connections to the other director, or receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
-    /// Which of the two it does.
+    /// Whether the daemon sends or receives.
     pub role: Role,
-    /// The interface by which.
+    /// Network interface.
     pub interface: Name,
-    /// What the two are known to each other by, 0 to 255; with 0 everything is heard.
+    /// Identifier of the pair, 0 to 255. A backup daemon with 0 accepts every identifier.
     pub sync_id: u32,
-    /// Bytes of a datagram; `None` for what fits the interface.
+    /// Maximum length of a datagram, in bytes; `None` for the interface's MTU.
     pub datagram_length: Option<u16>,
-    /// The multicast group; `None` for 224.0.0.81.
+    /// Multicast group; `None` for 224.0.0.81.
     pub group: Option<IpAddr>,
-    /// The UDP port; `None` for 8848.
+    /// UDP port; `None` for 8848.
     pub port: Option<u16>,
-    /// How many routers the datagrams pass; `None` for 1, which is none.
+    /// Time to live of the datagrams; `None` for 1, which keeps them on the local network.
     pub ttl: Option<u8>,
 }
 
 impl Daemon {
-    /// Whether `running` is what one gets who asks for this: what is not said may be anything.
+    /// Returns whether `running` is what the kernel starts for this request. Options that are `None` match any value.
     #[must_use]
-    pub fn is_met_by(&self, running: &Self) -> bool {
-        fn agrees<T: PartialEq>(wanted: Option<&T>, running: Option<&T>) -> bool {
-            wanted.is_none() || wanted == running
+    pub fn is_satisfied_by(&self, running: &Self) -> bool {
+        fn matches<T: PartialEq>(requested: Option<&T>, running: Option<&T>) -> bool {
+            requested.is_none() || requested == running
         }
         (self.role, &self.interface, self.sync_id) == (running.role, &running.interface, running.sync_id)
-            && agrees(self.datagram_length.as_ref(), running.datagram_length.as_ref())
-            && agrees(self.group.as_ref(), running.group.as_ref())
-            && agrees(self.port.as_ref(), running.port.as_ref())
-            && agrees(self.ttl.as_ref(), running.ttl.as_ref())
+            && matches(self.datagram_length.as_ref(), running.datagram_length.as_ref())
+            && matches(self.group.as_ref(), running.group.as_ref())
+            && matches(self.port.as_ref(), running.port.as_ref())
+            && matches(self.ttl.as_ref(), running.ttl.as_ref())
     }
 }
 
-/// What a director does in the exchange of connections; it may do both (`IP_VS_STATE_…`).
+/// Role of a director, and of its sync daemon (`IP_VS_STATE_…`). The kernel can run a daemon in each role at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// It tells.
+    /// Has the virtual addresses; its daemon sends.
     Master,
-    /// It hears.
+    /// Stands by; its daemon receives.
     Backup,
 }
 
 impl Role {
-    /// Both.
+    /// Both roles.
     pub const ALL: [Self; 2] = [Self::Master, Self::Backup];
 
-    /// What keepalived calls it, in lower case.
+    /// Name of the role: keepalived's, in lower case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,26 +61,26 @@ impl Role {
     }
 }
 
-/// How long the kernel remembers a connection that is silent; in seconds.
+/// Timeouts of idle connections, in seconds. 0 leaves a timeout unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Of TCP; 0 for what it was.
+    /// Timeout of TCP connections.
     pub tcp: u32,
-    /// Of TCP after a FIN; 0 for what it was.
+    /// Timeout of TCP connections after a FIN.
     pub tcp_fin: u32,
-    /// Of UDP; 0 for what it was.
+    /// Timeout of UDP.
     pub udp: u32,
 }
 
 impl Timeouts {
-    /// 596 hours: the kernel counts in up to a thousandth of a second, with 31 bits, and refuses what is longer.
-    pub const LONGEST: u32 = 596 * 60 * 60;
+    /// Maximum of a timeout, 596 hours: the kernel counts in up to thousandths of a second, in 31 bits, and refuses more.
+    pub const MAX_SECONDS: u32 = 596 * 60 * 60;
 
-    /// Whether `current` is what one gets who asks for this.
+    /// Returns whether `current` has all timeouts that are set here.
     #[must_use]
-    pub fn are_met_by(&self, current: &Self) -> bool {
-        let agrees = |wanted: u32, current: u32| wanted == 0 || wanted == current;
-        agrees(self.tcp, current.tcp) && agrees(self.tcp_fin, current.tcp_fin) && agrees(self.udp, current.udp)
+    pub fn are_satisfied_by(&self, current: &Self) -> bool {
+        let matches = |requested: u32, current: u32| requested == 0 || requested == current;
+        matches(self.tcp, current.tcp) && matches(self.tcp_fin, current.tcp_fin) && matches(self.udp, current.udp)
     }
 }
 
@@ -89,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_makes_up_by_itself_is_as_good_as_any() {
-        let wanted = Daemon {
+    fn unset_options_of_a_daemon_match_the_kernels_defaults() {
+        let requested = Daemon {
             role: Role::Master,
             interface: "eth0".parse().unwrap(),
             sync_id: 7,
@@ -99,18 +99,22 @@ mod tests {
             port: Some(8848),
             ttl: None,
         };
-        let running =
-            Daemon { datagram_length: Some(1472), group: Some([224, 0, 0, 81].into()), ttl: Some(1), ..wanted.clone() };
-        assert!(wanted.is_met_by(&running));
-        assert!(!wanted.is_met_by(&Daemon { port: Some(8849), ..running.clone() }));
-        assert!(!wanted.is_met_by(&Daemon { sync_id: 8, ..running.clone() }));
-        assert!(!running.is_met_by(&wanted));
+        let running = Daemon {
+            datagram_length: Some(1472),
+            group: Some([224, 0, 0, 81].into()),
+            ttl: Some(1),
+            ..requested.clone()
+        };
+        assert!(requested.is_satisfied_by(&running));
+        assert!(!requested.is_satisfied_by(&Daemon { port: Some(8849), ..running.clone() }));
+        assert!(!requested.is_satisfied_by(&Daemon { sync_id: 8, ..running.clone() }));
+        assert!(!running.is_satisfied_by(&requested));
     }
 
     #[test]
-    fn a_timeout_of_zero_leaves_it_as_it_was() {
+    fn a_timeout_of_zero_matches_any_value() {
         let current = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
-        assert!(Timeouts { tcp: 0, tcp_fin: 120, udp: 0 }.are_met_by(&current));
-        assert!(!Timeouts { tcp: 0, tcp_fin: 121, udp: 0 }.are_met_by(&current));
+        assert!(Timeouts { tcp: 0, tcp_fin: 120, udp: 0 }.are_satisfied_by(&current));
+        assert!(!Timeouts { tcp: 0, tcp_fin: 121, udp: 0 }.are_satisfied_by(&current));
     }
 }

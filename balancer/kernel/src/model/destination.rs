@@ -1,4 +1,4 @@
-//! Real servers: how packets get to them, and how many.
+//! Real servers, which IPVS calls destinations: address, forwarding method, weight and thresholds.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,31 +7,31 @@ use weir_program::config::values::is_forwardable;
 
 use super::Family;
 
-/// Where a real server is; a service has no two with the same.
+/// Address and port of a real server, by which a service identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server {
-    /// Its address.
+    /// The server's address.
     pub address: IpAddr,
-    /// The port that packets are sent to; 0 to leave it as it is, the only one that makes sense behind a mark.
+    /// Destination port of forwarded packets; 0 to keep the client's, the only useful value for services by mark.
     pub port: u16,
 }
 
 impl Server {
-    /// The server at this address, which is sent packets with the ports that they came with.
+    /// A server that gets packets with their original destination port.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
         Self { address, port: 0 }
     }
 
-    /// Whether this is the address of a machine that packets can be sent on to. The kernel refuses all others but
-    /// loopback's, which would be the director itself (`ip_vs_new_dest`), and those that mean another machine on each
-    /// interface (`fe80::1`). The broadcast address of a network it knows alone.
+    /// Returns whether packets can be forwarded to the address. The kernel refuses all others except loopback addresses,
+    /// which would be the director itself (`ip_vs_new_dest`), and link-local ones (`fe80::1`), which are ambiguous. Only the
+    /// kernel knows which addresses are a network's broadcast address.
     #[must_use]
     pub fn can_be_at(address: IpAddr) -> bool {
         is_forwardable(address)
     }
 
-    /// The family of its address, which a tunnel lets differ from its service's.
+    /// Address family of the server. With a tunnel, it can differ from the service's.
     #[must_use]
     pub fn family(&self) -> Family {
         Family::of(self.address)
@@ -44,87 +44,88 @@ impl fmt::Display for Server {
     }
 }
 
-/// A real server of a service.
+/// How a service uses a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination {
-    /// How packets get there.
+    /// Forwarding method.
     pub forwarding: Forwarding,
-    /// Its share of the new connections against the others'; 0 for none, up to [`Destination::HEAVIEST`].
+    /// Share of new connections relative to the other servers, 0 to [`Destination::MAX_WEIGHT`]; 0 for none.
     pub weight: u32,
-    /// Connections above which it gets no more; 0 for no such limit.
+    /// Number of connections above which the server gets no new ones; 0 for no limit.
     pub upper_threshold: u32,
-    /// Connections below which it gets some again after that; 0 for three quarters of the upper. At most the upper.
+    /// Number of connections below which the server gets new ones again, at most `upper_threshold`; 0 for three quarters of
+    /// that.
     pub lower_threshold: u32,
 }
 
 impl Destination {
-    /// What `ipvsadm` takes at most; with more, the products that schedulers compare would overflow.
-    pub const HEAVIEST: u32 = 65535;
+    /// Maximum weight. `ipvsadm` accepts no more, since the products that schedulers compare would overflow.
+    pub const MAX_WEIGHT: u32 = 65535;
 
-    /// A server without thresholds.
+    /// A destination without thresholds.
     #[must_use]
     pub fn new(forwarding: Forwarding, weight: u32) -> Self {
         Self { forwarding, weight, upper_threshold: 0, lower_threshold: 0 }
     }
 
-    /// Whether it gets new connections.
+    /// Returns whether the server gets new connections.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.weight > 0
     }
 }
 
-/// How packets get to a real server (`IP_VS_CONN_F_FWD_MASK`).
+/// Forwarding method (`IP_VS_CONN_F_FWD_MASK`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forwarding {
-    /// With their destination's address rewritten; answers come back through the director.
+    /// NAT: the destination address is rewritten, and replies return through the director.
     Masquerade,
-    /// It is the director itself.
+    /// The director itself is the server.
     Local,
-    /// Inside other packets; answers go to the client directly.
+    /// Packets are encapsulated; the server replies to the client directly.
     Tunnel(Encapsulation),
-    /// Unchanged, to its link-layer address; answers go to the client directly.
+    /// Packets are sent unchanged to the server's link-layer address; the server replies to the client directly.
     DirectRoute,
-    /// What is only ever read: something that Weir does not know.
+    /// A method that Weir does not know. It is read from the kernel and never set.
     Unknown {
-        /// The method's number.
+        /// Number of the method.
         method: u32,
-        /// The number of the tunnel's type.
+        /// Number of the tunnel's type.
         tunnel_type: u8,
-        /// The tunnel's port.
+        /// Port of the tunnel.
         tunnel_port: u16,
-        /// The tunnel's flags.
+        /// Flags of the tunnel.
         tunnel_flags: u16,
     },
 }
 
-/// What packets are packed into. All but the first need Linux 5.2 (GUE) or 5.3 (GRE).
+/// Encapsulation of a tunnel. GUE requires Linux 5.2, GRE Linux 5.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encapsulation {
-    /// IP in IP (RFC 2003), or any of its kin for IPv6 (RFC 2473).
+    /// IP in IP (RFC 2003), or its variants for IPv6 (RFC 2473).
     Ipip,
     /// Generic UDP encapsulation (draft-ietf-intarea-gue).
     Gue {
-        /// The UDP port that the server unpacks at; not 0.
+        /// UDP port on which the server decapsulates; not 0.
         port: u16,
-        /// Whether the packing has a checksum.
+        /// Checksum of the outer packet.
         checksum: Checksum,
     },
-    /// Generic routing encapsulation (RFC 2784), with a checksum or without; [`Checksum::Remote`] is GUE's alone.
+    /// Generic routing encapsulation (RFC 2784). [`Checksum::Remote`] exists for GUE only.
     Gre {
-        /// Whether the packing has a checksum.
+        /// Checksum of the outer packet.
         checksum: Checksum,
     },
 }
 
-/// The checksum of the packing (`IP_VS_TUNNEL_ENCAP_FLAG_…`).
+/// Checksum of the outer packet (`IP_VS_TUNNEL_ENCAP_FLAG_…`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Checksum {
-    /// None.
+    /// No checksum.
     #[default]
     None,
-    /// Over all.
+    /// A checksum over the whole packet.
     Full,
-    /// Left to the server to finish (remote checksum offload).
+    /// A checksum that the server completes (remote checksum offload).
     Remote,
 }

@@ -1,17 +1,16 @@
-//! What kernel mode is made of, as the kernel keeps it: virtual services, real servers, marks, and the exchange of
-//! connections between two directors.
+//! The kernel's view of kernel mode: virtual services, real servers, firewall marks and sync daemons.
 //!
-//! | module          | what it holds                                                        |
+//! | module          | contents                                                             |
 //! |-----------------|----------------------------------------------------------------------|
-//! | [`name`]        | names, as short as the kernel takes them                             |
-//! | [`service`]     | virtual services, and what they are known by                         |
+//! | [`name`]        | names, limited to the kernel's length                                |
+//! | [`service`]     | virtual services and the keys that identify them                     |
 //! | [`destination`] | real servers                                                         |
-//! | [`marks`]       | which packets get which mark                                         |
-//! | [`daemon`]      | the exchange of connections; time-outs                               |
 //! | [`table`]       | all services with their servers                                      |
+//! | [`marks`]       | the firewall marks of packets                                        |
+//! | [`daemon`]      | connection synchronisation, and connection timeouts                  |
 //!
-//! A value of these types is what the kernel says it is after it was told: what the kernel adds, drops or makes up by
-//! itself is no part of it. So what is desired and what is there can be compared.
+//! These types hold what was requested of the kernel, and nothing that it adds, drops or fills in. So a desired value and
+//! the actual one can be compared.
 
 pub mod daemon;
 pub mod destination;
@@ -22,10 +21,12 @@ pub mod table;
 
 pub use daemon::{Daemon, Role, Timeouts};
 pub use destination::{Checksum, Destination, Encapsulation, Forwarding, Server};
-pub use marks::{Installed, Marks, Packets, PortRange, Protocol};
+pub use marks::{Endpoint, MarkTable, Marks, PortRange, Protocol};
 pub use name::Name;
-pub use service::{Family, Mark, MarkRange, Owned, Persistence, SchedulerFlags, Service, ServiceKey, hashes_clients};
-pub use table::{Table, VirtualService};
+pub use service::{
+    Family, Mark, MarkRange, OwnedMarks, Persistence, SchedulerFlags, Service, ServiceKey, hashes_clients,
+};
+pub use table::{ServiceEntry, Table};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Most bytes of a name: the kernel keeps 16, the last of which is NUL (`IP_VS_SCHEDNAME_MAXLEN`, `IP_VS_IFNAME_MAXLEN`).
-pub const LIMIT: usize = 15;
+/// Maximum length of a name, in bytes: the kernel stores 16, the last of which is NUL (`IP_VS_SCHEDNAME_MAXLEN`,
+/// `IP_VS_IFNAME_MAXLEN`).
+pub const MAX_NAME_LENGTH: usize = 15;
 
-/// A name of 1 to [`LIMIT`] printable ASCII characters without blanks.
+/// A name of 1 to [`MAX_NAME_LENGTH`] printable ASCII characters without blanks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 impl Name {
-    /// The scheduler that gives a connection to the server with the fewest for its weight.
+    /// The weighted least-connection scheduler, which picks the server with the fewest connections for its weight.
     #[must_use]
     pub fn weighted_least_connections() -> Self {
         Self("wlc".to_owned())
@@ -25,11 +26,11 @@ impl Name {
 }
 
 impl FromStr for Name {
-    type Err = BadName;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let is_good = (1..=LIMIT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_good { Ok(Self(text.to_owned())) } else { Err(BadName) }
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let is_valid = (1..=MAX_NAME_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(InvalidName) }
     }
 }
 
@@ -39,22 +40,22 @@ impl fmt::Display for Name {
     }
 }
 
-/// A text that the kernel takes for no name.
+/// A text that the kernel does not accept as a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to {LIMIT} characters, letters, digits and signs only")]
-pub struct BadName;
+#[error("expected 1 to {MAX_NAME_LENGTH} printable ASCII characters without blanks")]
+pub struct InvalidName;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_as_short_as_the_kernel_takes_them() {
+    fn names_have_the_length_and_characters_that_the_kernel_accepts() {
         assert_eq!("wlc".parse::<Name>().unwrap().as_str(), "wlc");
         assert_eq!("wlc".parse(), Ok(Name::weighted_least_connections()));
         assert!("exactly-fifteen".parse::<Name>().is_ok());
-        for bad in ["", "sixteen-letters!", "two words", "w\0c", "größe"] {
-            assert_eq!(bad.parse::<Name>(), Err(BadName), "{bad}");
+        for invalid in ["", "sixteen-letters!", "two words", "w\0c", "größe"] {
+            assert_eq!(invalid.parse::<Name>(), Err(InvalidName), "{invalid}");
         }
     }
 }

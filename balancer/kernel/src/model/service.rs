@@ -1,4 +1,4 @@
-//! Virtual services: what they are known by, and how they choose.
+//! Virtual services: their keys, schedulers and persistence.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use super::Name;
 
-/// A family of addresses. A group with addresses of both is two services with the same mark.
+/// Address family. A configured service with addresses of both families is two services with the same mark in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.
@@ -17,7 +17,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address.
+    /// The family of `address`.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
@@ -32,7 +32,7 @@ impl Family {
         }
     }
 
-    /// Bits of an address.
+    /// Length of an address, in bits.
     #[must_use]
     pub fn bits(self) -> u8 {
         match self {
@@ -51,19 +51,19 @@ impl fmt::Display for Family {
     }
 }
 
-/// A firewall mark: the number that nf_tables writes on a packet, and that a service is known by. Never 0, which every
-/// unmarked packet has.
+/// A firewall mark: the number that nf_tables sets on a packet, and that identifies a service. Never 0, which is the mark of
+/// unmarked packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(NonZeroU32);
 
 impl Mark {
-    /// The mark of this number, unless it is 0.
+    /// The mark with this number; `None` for 0.
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
     }
 
-    /// Its number.
+    /// The number.
     #[must_use]
     pub fn number(self) -> u32 {
         self.0.get()
@@ -76,7 +76,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// Marks from one to another, both included.
+/// An inclusive range of marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkRange {
     first: Mark,
@@ -84,25 +84,28 @@ pub struct MarkRange {
 }
 
 impl MarkRange {
-    /// What is Weir's unless it is configured: 0x57000000 to 0x5700ffff, which nobody else is known to use. 0x57 is a W.
+    /// Weir's default range: 0x57000000 to 0x5700ffff, which no other program is known to use. 0x57 is a `W`.
     pub const DEFAULT: Self = Self {
         first: Mark(NonZeroU32::MIN.saturating_add(0x5700_0000 - 1)),
         last: Mark(NonZeroU32::MIN.saturating_add(0x5700_ffff - 1)),
     };
 
-    /// The marks from `first` to `last`, both included; `None` when that is none.
+    /// All marks.
+    pub const ALL: Self = Self { first: Mark(NonZeroU32::MIN), last: Mark(NonZeroU32::MAX) };
+
+    /// The marks from `first` to `last`; `None` if the range is empty.
     #[must_use]
     pub fn new(first: Mark, last: Mark) -> Option<Self> {
         (first <= last).then_some(Self { first, last })
     }
 
-    /// Whether this mark is one of them.
+    /// Returns whether `mark` is in the range.
     #[must_use]
     pub fn contains(&self, mark: Mark) -> bool {
         (self.first..=self.last).contains(&mark)
     }
 
-    /// All of them, in order.
+    /// The marks, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Mark> + use<> {
         (self.first.number()..=self.last.number()).filter_map(Mark::new)
     }
@@ -114,63 +117,70 @@ impl fmt::Display for MarkRange {
     }
 }
 
-/// The marks that are Weir's: a service with another mark, or with none, is someone else's, and is not touched.
+/// The marks that Weir owns. Services with other marks, or with none, belong to other programs and are never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owned {
+pub struct OwnedMarks {
     range: MarkRange,
     others: BTreeSet<Mark>,
 }
 
-impl Owned {
-    /// The marks of a range, and others that are outside of it.
+impl OwnedMarks {
+    /// The marks of `range`, and further marks outside of it.
     #[must_use]
     pub fn new(range: MarkRange, others: impl IntoIterator<Item = Mark>) -> Self {
         Self { range, others: others.into_iter().filter(|mark| !range.contains(*mark)).collect() }
     }
 
-    /// Whether this mark is one of them.
+    /// Returns whether Weir owns `mark`.
     #[must_use]
     pub fn contains(&self, mark: Mark) -> bool {
         self.range.contains(mark) || self.others.contains(&mark)
     }
 
-    /// Whether this service is known by one of them.
+    /// Returns whether Weir owns the service.
     #[must_use]
     pub fn owns(&self, key: &ServiceKey) -> bool {
         matches!(key, ServiceKey::Marked { mark, .. } if self.contains(*mark))
     }
 }
 
-impl fmt::Display for Owned {
+/// Weir's default range.
+impl Default for OwnedMarks {
+    fn default() -> Self {
+        Self::new(MarkRange::DEFAULT, [])
+    }
+}
+
+impl fmt::Display for OwnedMarks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.range.fmt(f)?;
         self.others.iter().try_for_each(|mark| write!(f, ", {mark}"))
     }
 }
 
-/// What a service is known by. There are never two with the same key.
+/// Key that identifies a service in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceKey {
-    /// A mark, whatever the packets' addresses, protocols and ports. Weir's services are all of this kind.
+    /// A firewall mark, whatever the packets' addresses, protocols and ports. All of Weir's services have such keys.
     Marked {
-        /// The family of the packets.
+        /// Address family of the packets.
         family: Family,
         /// The mark.
         mark: Mark,
     },
-    /// One address, protocol and port. Such services are other programs', and are only read.
+    /// An address, a protocol and a port. Such services belong to other programs, and are only read.
     Addressed {
-        /// The protocol's number, such as 6 for TCP.
+        /// Number of the protocol, such as 6 for TCP.
         protocol: u16,
         /// The virtual address.
         address: IpAddr,
-        /// The port; 0 for all.
+        /// The port; 0 for all ports.
         port: u16,
     },
 }
 
 impl ServiceKey {
-    /// The family of its packets.
+    /// Address family of the service's packets.
     #[must_use]
     pub fn family(&self) -> Family {
         match self {
@@ -190,23 +200,23 @@ impl fmt::Display for ServiceKey {
     }
 }
 
-/// How a service chooses among its servers.
+/// How a service schedules connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// The scheduler, by the name of its module without `ip_vs_`.
+    /// Scheduler: the name of its module without `ip_vs_`.
     pub scheduler: Name,
-    /// What the scheduler is to do differently.
+    /// Flags of the scheduler.
     pub scheduler_flags: SchedulerFlags,
-    /// Whether each UDP datagram is scheduled by itself, and no connection remembered (`IP_VS_SVC_F_ONEPACKET`).
+    /// Whether each UDP datagram is scheduled on its own, without a connection entry (`IP_VS_SVC_F_ONEPACKET`).
     pub one_packet: bool,
-    /// Whether a client stays with its server from one connection to the next.
+    /// Persistence, by which consecutive connections of a client go to the same server.
     pub persistence: Option<Persistence>,
-    /// What tells clients apart instead of their addresses, such as `sip`. Weir sets none.
+    /// Persistence engine, which identifies clients by other means than their addresses, such as `sip`. Weir sets none.
     pub persistence_engine: Option<Name>,
 }
 
 impl Service {
-    /// A service that does nothing but schedule.
+    /// A service with this scheduler and no options.
     #[must_use]
     pub fn new(scheduler: Name) -> Self {
         Self {
@@ -219,11 +229,11 @@ impl Service {
     }
 }
 
-/// `IP_VS_SVC_F_SCHED1` to `3`; what they mean is up to the scheduler, such as fall-back and port for `sh` and `mh`.
+/// `IP_VS_SVC_F_SCHED1` to `3`. Their meaning depends on the scheduler; for `sh` and `mh` they are fallback and port.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SchedulerFlags(pub [bool; 3]);
 
-/// Whether this scheduler gives each client a server by its address, whatever the servers have to do, and heeds weights:
+/// Returns whether the scheduler picks a server by a hash of the client's address, independent of load, and respects weights:
 /// `mh` and `sh`.
 #[must_use]
 pub fn hashes_clients(scheduler: &Name) -> bool {
@@ -231,30 +241,31 @@ pub fn hashes_clients(scheduler: &Name) -> bool {
 }
 
 impl SchedulerFlags {
-    /// What a service needs to have by this scheduler. Those that [hash clients](hashes_clients) have one server for each.
-    /// When that has no weight, or more connections than its threshold, they refuse the client unless they may take another
-    /// (`IP_VS_SVC_F_SCHED_MH_FALLBACK`, `IP_VS_SVC_F_SCHED_SH_FALLBACK`): nobody could be drained, and no sorry server
-    /// could take over. All other schedulers pass over such servers by themselves, but for `dh`, which has no such flag.
+    /// The flags that Weir sets for a scheduler. Schedulers that [hash clients](hashes_clients) have one server for each
+    /// client. If that server has weight 0, or exceeds its threshold, they refuse the client unless the fallback flag
+    /// (`IP_VS_SVC_F_SCHED_MH_FALLBACK`, `IP_VS_SVC_F_SCHED_SH_FALLBACK`) lets them pick another. Without it, no server
+    /// could be drained, and no sorry server could take over. All other schedulers skip such servers, except for `dh`,
+    /// which has no such flag.
     #[must_use]
     pub fn of(scheduler: &Name) -> Self {
         Self([hashes_clients(scheduler), false, false])
     }
 }
 
-/// How a client stays with its server.
+/// Persistence of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Persistence {
-    /// For how long after its last connection, in seconds; 1 to [`Persistence::LONGEST`].
+    /// Time after a client's last connection during which it keeps its server, in seconds, 1 to
+    /// [`Persistence::MAX_SECONDS`].
     pub timeout: u32,
-    /// The leading bits of an address that make a client: 1 to 32 for IPv4, to 128 for IPv6. 0, which is only ever read,
-    /// stands for what no length of a prefix says.
+    /// Prefix length by which addresses are one client: 1 to 32 for IPv4, 1 to 128 for IPv6. 0 is only read from the kernel,
+    /// for netmasks that are not a prefix.
     pub prefix: u8,
 }
 
 impl Persistence {
-    /// 31 days. The kernel counts in up to a thousandth of a second, with 32 bits: what is longer than 49 days it would
-    /// take for something shorter.
-    pub const LONGEST: u32 = 31 * 24 * 60 * 60;
+    /// Maximum timeout, 31 days. The kernel counts in up to thousandths of a second, in 32 bits, and would wrap after 49 days.
+    pub const MAX_SECONDS: u32 = 31 * 24 * 60 * 60;
 }
 
 #[cfg(test)]
@@ -262,10 +273,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_and_single_marks_are_owned_and_nothing_else() {
+    fn only_the_range_and_the_further_marks_are_owned() {
         let mark = |number| Mark::new(number).unwrap();
         let range = MarkRange::new(mark(0x100), mark(0x1ff)).unwrap();
-        let owned = Owned::new(range, [mark(7), mark(0x180)]);
+        let owned = OwnedMarks::new(range, [mark(7), mark(0x180)]);
         let marked = |number| ServiceKey::Marked { family: Family::V6, mark: mark(number) };
         assert!([7, 0x100, 0x1ff].into_iter().all(|number| owned.owns(&marked(number))));
         assert!([1, 0xff, 0x200].into_iter().all(|number| !owned.owns(&marked(number))));

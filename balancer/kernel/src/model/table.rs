@@ -1,31 +1,31 @@
-//! All virtual services with their servers.
+//! The IPVS table: all virtual services with their real servers.
 
 use std::collections::BTreeMap;
 
 use super::{Destination, Server, Service, ServiceKey};
 
-/// A virtual service with its servers.
+/// A virtual service and its real servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VirtualService {
-    /// How it chooses.
+pub struct ServiceEntry {
+    /// How the service schedules connections.
     pub service: Service,
-    /// Among whom.
+    /// Its real servers.
     pub destinations: BTreeMap<Server, Destination>,
 }
 
-impl VirtualService {
+impl ServiceEntry {
     /// A service without servers.
     #[must_use]
     pub fn new(service: Service) -> Self {
         Self { service, destinations: BTreeMap::new() }
     }
 
-    /// Whether a server of it gets new connections.
+    /// Returns whether any of its servers gets new connections.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.destinations.values().any(Destination::is_live)
     }
 }
 
-/// All virtual services with their servers, as they are desired, or as they are in the kernel.
-pub type Table = BTreeMap<ServiceKey, VirtualService>;
+/// Virtual services with their servers, as desired or as in the kernel.
+pub type Table = BTreeMap<ServiceKey, ServiceEntry>;

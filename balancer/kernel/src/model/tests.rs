@@ -1,4 +1,4 @@
-//! Any values of the model, for tests of what is made of it.
+//! Property-test strategies for the types of the model.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ pub(crate) fn service_key() -> impl Strategy<Value = ServiceKey> {
 }
 
 pub(crate) fn service_of(family: Family) -> impl Strategy<Value = Service> {
-    let persistence = (1..=Persistence::LONGEST, 1..=family.bits());
+    let persistence = (1..=Persistence::MAX_SECONDS, 1..=family.bits());
     let persistence = persistence.prop_map(|(timeout, prefix)| Persistence { timeout, prefix });
     (name(), any::<[bool; 3]>(), any::<bool>(), option::of(persistence), option::of(name())).prop_map(
         |(scheduler, flags, one_packet, persistence, persistence_engine)| Service {
@@ -62,25 +62,27 @@ pub(crate) fn forwarding() -> impl Strategy<Value = Forwarding> {
 }
 
 pub(crate) fn destination() -> impl Strategy<Value = Destination> {
-    (forwarding(), 0..=Destination::HEAVIEST, any::<u32>(), any::<u32>()).prop_map(|(forwarding, weight, a, b)| {
+    (forwarding(), 0..=Destination::MAX_WEIGHT, any::<u32>(), any::<u32>()).prop_map(|(forwarding, weight, a, b)| {
         Destination { forwarding, weight, upper_threshold: a.max(b), lower_threshold: a.min(b) }
     })
 }
 
-pub(crate) fn packets() -> impl Strategy<Value = Packets> {
+pub(crate) fn endpoint() -> impl Strategy<Value = Endpoint> {
     let protocol = (0..3_usize).prop_map(|index| Protocol::ALL[index]);
     (any::<IpAddr>(), protocol, any::<u16>(), any::<u16>()).prop_map(|(address, protocol, a, b)| {
         let ports = PortRange::new(a.min(b), a.max(b)).unwrap();
-        Packets { address, protocol, ports }
+        Endpoint { address, protocol, ports }
     })
 }
 
-/// Marks of addresses all over, each of which has one or two ranges of ports.
+/// Marks of arbitrary addresses, each with one or two port ranges.
 pub(crate) fn marks() -> impl Strategy<Value = Marks> {
-    let more = (packets(), mark(), mark()).prop_map(|(packets, mark, other)| {
-        let beyond = packets.ports.last().checked_add(1).map(|port| (Packets { ports: port.into(), ..packets }, other));
-        [Some((packets, mark)), beyond].into_iter().flatten().collect::<Vec<_>>()
+    let more = (endpoint(), mark(), mark()).prop_map(|(endpoint, mark, other)| {
+        let beyond =
+            endpoint.ports.last().checked_add(1).map(|port| (Endpoint { ports: port.into(), ..endpoint }, other));
+        [Some((endpoint, mark)), beyond].into_iter().flatten().collect::<Vec<_>>()
     });
+    // Conflicts between arbitrary endpoints are rare; then the mapping is empty.
     vec(more, 0..8).prop_map(|entries| Marks::new(entries.into_iter().flatten()).unwrap_or_default())
 }
 
@@ -93,8 +95,8 @@ pub(crate) fn daemon() -> impl Strategy<Value = Daemon> {
     })
 }
 
-/// What there are few of, so that two tables have many services and servers in common: marks 0x100 to 0x102 of both
-/// families, which are Weir's by [`few_owned`]; marks beside them; a service with an address; three servers of each family.
+/// Tables with values from a small range, so that two tables have many services and servers in common: marks 0x100 to 0x102
+/// of both families, which [`few_owned`] owns; adjacent marks; a service by address; three servers of each family.
 pub(crate) fn few_tables() -> impl Strategy<Value = Table> {
     let marked = (family(), 0xff..=0x103_u32).prop_map(|(family, number)| {
         let mark = Mark::new(number).unwrap();
@@ -108,12 +110,12 @@ pub(crate) fn few_tables() -> impl Strategy<Value = Table> {
     })
 }
 
-pub(crate) fn few_owned() -> Owned {
+pub(crate) fn few_owned() -> OwnedMarks {
     let mark = |number| Mark::new(number).unwrap();
-    Owned::new(MarkRange::new(mark(0x100), mark(0x101)).unwrap(), [mark(0x102)])
+    OwnedMarks::new(MarkRange::new(mark(0x100), mark(0x101)).unwrap(), [mark(0x102)])
 }
 
-fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {
+fn few_services(family: Family) -> impl Strategy<Value = ServiceEntry> {
     let scheduler = prop_oneof![Just("rr"), Just("wlc")];
     let persistence = option::of(Just(Persistence { timeout: 600, prefix: family.bits() - 8 }));
     let service = (scheduler, persistence, any::<bool>()).prop_map(|(scheduler, persistence, one_packet)| Service {
@@ -121,7 +123,7 @@ fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {
         one_packet,
         ..Service::new(scheduler.parse().unwrap())
     });
-    // Of both families one server, which is reached through a tunnel when it is of the other.
+    // One of the servers can have either family; it is reached through a tunnel if the family differs.
     let server = (1..=3_u8, self::family()).prop_map(move |(last, other)| {
         Server::at(match if last == 3 { other } else { family } {
             Family::V4 => [10, 0, 0, last].into(),
@@ -141,18 +143,18 @@ fn few_services(family: Family) -> impl Strategy<Value = VirtualService> {
         for (_, destination) in destinations.iter_mut().filter(|(server, _)| server.family() != family) {
             destination.forwarding = Forwarding::Tunnel(Encapsulation::Ipip);
         }
-        VirtualService { service, destinations }
+        ServiceEntry { service, destinations }
     })
 }
 
-/// Marks of Weir's that those tables have or lack, on ports 10 to 29 of one address.
+/// Owned marks, which those tables may have, on ports 10 to 29 of one address.
 pub(crate) fn few_marks() -> impl Strategy<Value = Marks> {
     let entry = (10..30_u16, 0..4_u16, 0x100..=0x102_u32).prop_map(|(first, more, number)| {
         let ports = PortRange::new(first, (first + more).min(29)).unwrap();
-        let packets = Packets { address: [192, 0, 2, 1].into(), protocol: Protocol::Udp, ports };
-        (packets, Mark::new(number).unwrap())
+        let endpoint = Endpoint { address: [192, 0, 2, 1].into(), protocol: Protocol::Udp, ports };
+        (endpoint, Mark::new(number).unwrap())
     });
-    // Of entries that are ambiguous the first count.
+    // Of conflicting entries, the first is kept.
     vec(entry, 0..6).prop_map(|entries| {
         entries
             .into_iter()

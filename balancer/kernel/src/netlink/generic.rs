@@ -1,30 +1,30 @@
-//! Generic netlink (linux/genetlink.h): families have names, and the kernel gives each a number when it is loaded.
+//! Generic netlink (linux/genetlink.h). Families have names; the kernel assigns their numbers when they are loaded.
 
 use weir_program::netlink::{Attributes, Malformed, Message, Request};
 
-/// The family that knows the others, `nlctrl`.
+/// The controller family `nlctrl`, which lists the others.
 const CONTROLLER: u16 = 16;
-/// `CTRL_CMD_NEWFAMILY`, which answers, and `CTRL_CMD_GETFAMILY`.
+/// `CTRL_CMD_NEWFAMILY` (reply) and `CTRL_CMD_GETFAMILY` (request).
 const NEW_FAMILY: u8 = 1;
 const GET_FAMILY: u8 = 3;
-/// The version of the controller's messages.
+/// Version of the controller's messages.
 const CONTROLLER_VERSION: u8 = 1;
 /// `CTRL_ATTR_FAMILY_ID`, `CTRL_ATTR_FAMILY_NAME`, `CTRL_ATTR_VERSION`.
 const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 const FAMILY_VERSION: u16 = 3;
 
-/// A family of generic netlink.
+/// A generic netlink family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
-    /// Its number, the kind of its messages.
+    /// Its number, which is the type of its messages.
     pub id: u16,
-    /// The version of its messages.
+    /// Version of its messages.
     pub version: u32,
 }
 
-/// The request for the family of this name; `ENOENT` when there is none. The kernel then loads the module that is said to
-/// be for this name. Of `ip_vs` nothing is said: it must have been loaded.
+/// The request for the family with this name; `ENOENT` if it does not exist. The kernel tries to load a module with a matching
+/// alias, which `ip_vs` does not have: that must be loaded before.
 #[must_use]
 pub fn find_family(name: &str) -> Request {
     let mut request = request(CONTROLLER, GET_FAMILY, CONTROLLER_VERSION);
@@ -32,7 +32,7 @@ pub fn find_family(name: &str) -> Request {
     request
 }
 
-/// The family that an answer tells of; `None` when it is no such answer.
+/// Reads the family from a reply; `None` for other messages.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -50,16 +50,16 @@ pub fn read_family(message: Message<'_>) -> Result<Option<Family>, Malformed> {
     Ok(id.map(|id| Family { id, version }))
 }
 
-/// A request to a family.
+/// A request with this command to a family.
 #[must_use]
 pub fn request(family: u16, command: u8, version: u8) -> Request {
     Request::new(family, 0).header(&[command, version, 0, 0])
 }
 
-/// The command and the attributes of a family's message; `None` when it is another's.
+/// Splits a message of `family` into its command and attributes; `None` for messages of other families.
 ///
 /// # Errors
-/// [`Malformed`] when it is too short.
+/// [`Malformed`] when the message is too short.
 pub fn split(message: Message<'_>, family: u16) -> Result<Option<(u8, Attributes<'_>)>, Malformed> {
     if message.kind != family {
         return Ok(None);
@@ -75,9 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_the_number_of_a_family() {
+    fn the_kernel_returns_the_number_of_a_family() {
         let mut socket = Socket::open(Protocol::Generic).unwrap();
-        let family = socket.ask(find_family("nlctrl"), read_family).unwrap();
+        let family = socket.query(find_family("nlctrl"), read_family).unwrap();
         assert_eq!(family, Family { id: CONTROLLER, version: 2 });
     }
 }

@@ -1,11 +1,11 @@
-//! What is said to the kernel over netlink, as bytes: pure, on top of [`weir_program::netlink`].
+//! Encoders and parsers of netlink messages, on top of [`weir_program::netlink`]. Pure.
 //!
-//! | module       | what it holds                                              |
+//! | module       | contents                                                   |
 //! |--------------|------------------------------------------------------------|
 //! | [`generic`]  | generic netlink, and the numbers of its families           |
-//! | [`ipvs`]     | its family `IPVS`: services, servers, daemons, time-outs   |
-//! | [`nftables`] | the table that marks packets                               |
-//! | [`route`]    | ways to servers                                            |
+//! | [`ipvs`]     | its family `IPVS`: services, servers, daemons, timeouts    |
+//! | [`nftables`] | nf_tables: the table that marks packets                    |
+//! | [`route`]    | routes                                                     |
 
 pub mod generic;
 pub mod ipvs;

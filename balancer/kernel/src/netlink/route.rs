@@ -15,16 +15,16 @@ const SOURCE: u16 = 7;
 const INET: u8 = 2;
 const INET6: u8 = 10;
 
-/// The way to an address.
+/// The route to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The number of the interface that packets leave by.
+    /// Index of the outgoing interface.
     pub interface: u32,
-    /// The address that they are sent from, unless something else is asked for.
+    /// Preferred source address.
     pub source: Option<IpAddr>,
 }
 
-/// Asks for the way to an address.
+/// The request for the route to an address.
 #[must_use]
 pub fn get_route(to: IpAddr) -> Request {
     let header = |family, bits| [family, bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -39,10 +39,10 @@ fn put(mut request: Request, address: &[u8]) -> Request {
     request
 }
 
-/// The way that a message (`struct rtmsg`) tells of; `None` when it tells of something else.
+/// Reads the route from a message (`struct rtmsg`); `None` for other messages.
 ///
 /// # Errors
-/// [`Malformed`] when it is no such message.
+/// [`Malformed`] when the message is truncated or an attribute is invalid.
 pub fn read_route(message: Message<'_>) -> Result<Option<Route>, Malformed> {
     let (_, attributes) = message.split_body::<12>()?;
     if message.kind != NEW_ROUTE {
@@ -61,16 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_the_way_to_itself() {
+    fn the_kernel_returns_the_route_to_loopback() {
         let mut socket = Socket::open(Protocol::Route).unwrap();
         let to: IpAddr = [127, 0, 0, 1].into();
-        let route = socket.ask(get_route(to), read_route).unwrap();
+        let route = socket.query(get_route(to), read_route).unwrap();
         assert_eq!(route, Route { interface: 1, source: Some(to) });
     }
 
     proptest! {
         #[test]
-        fn nothing_is_too_odd_to_be_read(body in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn no_message_causes_a_panic(body in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = read_route(Message { kind: NEW_ROUTE, flags: 0, sequence: 1, body: &body });
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::tests::{daemon, few_marks, few_owned, few_tables};
 use crate::model::{Family, Forwarding, PortRange, Protocol};
-use crate::rehearsal::{Kernel, Refused, is_mixed};
+use crate::simulated_kernel::{Rejection, SimulatedKernel, is_mixed};
 
 fn key(number: u32) -> ServiceKey {
     ServiceKey::Marked { family: Family::V4, mark: Mark::new(number).unwrap() }
@@ -21,16 +21,16 @@ fn routed(weight: u32) -> Destination {
 
 fn table<const SERVERS: usize>(number: u32, servers: [(Server, Destination); SERVERS]) -> Table {
     let service = Service::new("wlc".parse().unwrap());
-    Table::from([(key(number), VirtualService { service, destinations: servers.into() })])
+    Table::from([(key(number), ServiceEntry { service, destinations: servers.into() })])
 }
 
 fn changes(desired: Table, actual: Table) -> Vec<Change> {
-    let desired = Desired { table: desired, ..Desired::default() };
-    plan(&desired, &Actual { table: actual, ..Actual::default() }, &few_owned()).unwrap()
+    let desired = Desired::new(few_owned(), desired, Marks::default()).unwrap();
+    plan(&desired, &Actual { table: actual, ..Actual::default() })
 }
 
 #[test]
-fn a_sorry_server_is_there_before_the_last_real_one_goes() {
+fn a_sorry_server_is_added_before_the_last_real_server_is_deleted() {
     let desired = table(0x100, [(server(9), routed(1))]);
     let actual = table(0x100, [(server(1), routed(5))]);
     let expected =
@@ -39,7 +39,7 @@ fn a_sorry_server_is_there_before_the_last_real_one_goes() {
 }
 
 #[test]
-fn one_is_raised_before_another_is_lowered() {
+fn weights_are_raised_before_others_are_lowered() {
     let desired = table(0x100, [(server(1), routed(0)), (server(2), routed(5))]);
     let actual = table(0x100, [(server(1), routed(5)), (server(2), routed(0))]);
     let expected = [
@@ -50,17 +50,17 @@ fn one_is_raised_before_another_is_lowered() {
 }
 
 #[test]
-fn marks_stay_as_they_are_while_it_is_not_certain_how_they_are() {
-    let packets = Packets { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
-    let marks = Marks::new([(packets, Mark::new(0x100).unwrap())]).unwrap();
+fn marks_are_not_changed_while_their_state_is_unknown() {
+    let endpoint = Endpoint { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
+    let marks = Marks::new([(endpoint, Mark::new(0x100).unwrap())]).unwrap();
     for marks in [marks, Marks::default()] {
-        let actual = Actual { marks: Installed::Uncertain, ..Actual::default() };
-        assert_eq!(plan(&Desired { marks, ..Desired::default() }, &actual, &few_owned()).unwrap(), []);
+        let actual = Actual { marks: MarkTable::Inconsistent, ..Actual::default() };
+        assert_eq!(plan(&Desired::new(few_owned(), Table::new(), marks).unwrap(), &actual), []);
     }
 }
 
 #[test]
-fn another_method_is_set_in_place() {
+fn a_new_forwarding_method_is_set_in_place() {
     let masqueraded = Destination::new(Forwarding::Masquerade, 5);
     let desired = table(0x100, [(server(1), masqueraded)]);
     let actual = table(0x100, [(server(1), routed(5))]);
@@ -68,39 +68,41 @@ fn another_method_is_set_in_place() {
 }
 
 #[test]
-fn what_is_not_weirs_cannot_be_desired() {
-    let desired = Desired { table: table(0xff, []), ..Desired::default() };
-    let error = plan(&desired, &Actual::default(), &few_owned()).unwrap_err();
-    assert_eq!(error.to_string(), "the service of mark 255 is not Weir's, whose marks are 256 to 257, 258");
-    let packets = Packets { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
-    let marks = Marks::new([(packets, Mark::new(7).unwrap())]).unwrap();
-    let error = plan(&Desired { marks, ..Desired::default() }, &Actual::default(), &few_owned()).unwrap_err();
-    assert_eq!(error.to_string(), "192.0.2.1 tcp 554 would get mark 7, but Weir's marks are 256 to 257, 258");
+fn services_and_marks_that_are_not_owned_cannot_be_desired() {
+    let error = Desired::new(few_owned(), table(0xff, []), Marks::default()).unwrap_err();
+    let expected = "the service of mark 255 is not owned by Weir, which owns the marks 256 to 257, 258";
+    assert_eq!(error.to_string(), expected);
+    let endpoint = Endpoint { address: [192, 0, 2, 1].into(), protocol: Protocol::Tcp, ports: 554.into() };
+    let marks = Marks::new([(endpoint, Mark::new(7).unwrap())]).unwrap();
+    let error = Desired::new(few_owned(), Table::new(), marks).unwrap_err();
+    let expected =
+        "192.0.2.1 tcp 554 would get mark 7, which is not owned by Weir, which owns the marks 256 to 257, 258";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn a_kernel_refuses_what_it_has_and_what_it_lacks() {
-    let mut kernel = Kernel::default();
+fn the_simulated_kernel_refuses_duplicates_and_missing_objects() {
+    let mut kernel = SimulatedKernel::default();
     let add = Change::AddService(key(0x100), Service::new("rr".parse().unwrap()));
-    assert_eq!(kernel.make(&Change::DeleteService(key(0x100))), Err(Refused::NoSuchService));
-    assert_eq!(kernel.make(&add), Ok(()));
-    assert_eq!(kernel.make(&add), Err(Refused::Exists));
+    assert_eq!(kernel.execute(&Change::DeleteService(key(0x100))), Err(Rejection::NoSuchService));
+    assert_eq!(kernel.execute(&add), Ok(()));
+    assert_eq!(kernel.execute(&add), Err(Rejection::Exists));
     let set = Change::SetDestination(key(0x100), server(1), routed(1));
-    assert_eq!(kernel.make(&set), Err(Refused::NoSuchEntry));
-    assert_eq!(kernel.make(&Change::AddDestination(key(0x100), server(1), routed(1))), Ok(()));
-    assert_eq!(kernel.make(&set), Ok(()));
+    assert_eq!(kernel.execute(&set), Err(Rejection::NoSuchEntry));
+    assert_eq!(kernel.execute(&Change::AddDestination(key(0x100), server(1), routed(1))), Ok(()));
+    assert_eq!(kernel.execute(&set), Ok(()));
     let of_other_family = Server::at(IpAddr::V6("2001:db8::1".parse().unwrap()));
     let add = Change::AddDestination(key(0x100), of_other_family, routed(1));
-    assert_eq!(kernel.make(&add), Err(Refused::Invalid));
+    assert_eq!(kernel.execute(&add), Err(Rejection::Invalid));
 }
 
-/// What a client finds who comes to this port of the address that is marked: whether a live server gets it.
+/// Returns whether packets to this port of the marked address reach a live server.
 fn is_served(state: &Actual, port: u16) -> bool {
-    let Installed::Intact(marks) = &state.marks else { return false };
+    let MarkTable::Intact(marks) = &state.marks else { return false };
     let has = |ports: PortRange| (ports.first()..=ports.last()).contains(&port);
-    let mark = marks.iter().find(|(packets, _)| has(packets.ports)).map(|(_, mark)| mark);
+    let mark = marks.iter().find(|(endpoint, _)| has(endpoint.ports)).map(|(_, mark)| mark);
     let service = mark.and_then(|mark| state.table.get(&ServiceKey::Marked { family: Family::V4, mark }));
-    service.is_some_and(VirtualService::is_live)
+    service.is_some_and(ServiceEntry::is_live)
 }
 
 fn others(table: &Table) -> Table {
@@ -114,9 +116,9 @@ fn daemons() -> impl Strategy<Value = BTreeMap<Role, Daemon>> {
 
 fn actual() -> impl Strategy<Value = Actual> {
     let marks = prop_oneof![
-        1 => Just(Installed::Absent),
-        1 => Just(Installed::Damaged),
-        4 => few_marks().prop_map(Installed::Intact),
+        1 => Just(MarkTable::Absent),
+        1 => Just(MarkTable::Modified),
+        4 => few_marks().prop_map(MarkTable::Intact),
     ];
     let timeouts = (1..3_u32).prop_map(|tcp| Timeouts { tcp, tcp_fin: 120, udp: 300 });
     (few_tables(), marks, daemons(), timeouts).prop_map(|(table, marks, mut daemons, timeouts)| {
@@ -130,8 +132,9 @@ fn actual() -> impl Strategy<Value = Actual> {
 fn desired() -> impl Strategy<Value = Desired> {
     let table = few_tables().prop_map(|table| table.into_iter().filter(|(key, _)| few_owned().owns(key)).collect());
     let timeouts = proptest::option::of((0..3_u32).prop_map(|tcp| Timeouts { tcp, ..Timeouts::default() }));
-    (table, few_marks(), proptest::option::of(daemons()), timeouts)
-        .prop_map(|(table, marks, daemons, timeouts)| Desired { table, marks, daemons, timeouts })
+    (table, few_marks(), proptest::option::of(daemons()), timeouts).prop_map(|(table, marks, daemons, timeouts)| {
+        Desired { daemons, timeouts, ..Desired::new(few_owned(), table, marks).unwrap() }
+    })
 }
 
 fn has_mixed(table: &Table) -> bool {
@@ -142,31 +145,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn the_plan_leads_to_what_is_desired_and_turns_nobody_away(desired in desired(), before in actual()) {
-        // No kernel has both: servers of another family than their service, and the exchange of connections.
-        let exchanges = !desired.daemons.as_ref().unwrap_or(&before.daemons).is_empty();
-        prop_assume!(!exchanges || !(has_mixed(&desired.table) || has_mixed(&others(&before.table))));
-        let changes = plan(&desired, &before, &few_owned()).unwrap();
-        let mut kernel = Kernel::from(before.clone());
+    fn the_plan_leads_to_the_desired_state_and_refuses_no_client(desired in desired(), before in actual()) {
+        // The kernel refuses servers of another family than their service beside sync daemons.
+        let syncs = !desired.daemons.as_ref().unwrap_or(&before.daemons).is_empty();
+        prop_assume!(!syncs || !(has_mixed(desired.table()) || has_mixed(&others(&before.table))));
+        let changes = plan(&desired, &before);
+        let mut kernel = SimulatedKernel::from(before.clone());
         let mut states = vec![before.clone()];
         for change in &changes {
-            prop_assert_eq!(kernel.make(change), Ok(()), "{}", change);
+            prop_assert_eq!(kernel.execute(change), Ok(()), "{}", change);
             prop_assert_eq!(others(&kernel.actual.table), others(&before.table), "{}", change);
             states.push(kernel.actual.clone());
         }
         let after = kernel.actual;
-        // What is desired is there, and there is nothing more to do.
-        for (key, service) in &desired.table {
+        // The desired state is reached, and there are no further changes.
+        for (key, service) in desired.table() {
             prop_assert_eq!(after.table.get(key), Some(service));
         }
-        prop_assert_eq!(after.table.len(), desired.table.len() + others(&before.table).len());
-        if let Some(wanted) = &desired.daemons {
-            prop_assert!(wanted.keys().eq(after.daemons.keys()));
+        prop_assert_eq!(after.table.len(), desired.table().len() + others(&before.table).len());
+        if let Some(daemons) = &desired.daemons {
+            prop_assert!(daemons.keys().eq(after.daemons.keys()));
         }
-        prop_assert_eq!(plan(&desired, &after, &few_owned()).unwrap(), []);
-        // Who is served before and after is served all the time.
+        prop_assert_eq!(plan(&desired, &after), []);
+        // Clients that are served before and after are served all the time.
         for key in before.table.keys() {
-            let is_live = |state: &Actual| state.table.get(key).is_some_and(VirtualService::is_live);
+            let is_live = |state: &Actual| state.table.get(key).is_some_and(ServiceEntry::is_live);
             prop_assert!(!is_live(&before) || !is_live(&after) || states.iter().all(is_live), "{}", key);
         }
         for port in 10..30 {
@@ -176,8 +179,8 @@ proptest! {
     }
 
     #[test]
-    fn only_what_is_weirs_is_named(desired in desired(), actual in actual()) {
-        for change in plan(&desired, &actual, &few_owned()).unwrap() {
+    fn only_owned_services_are_changed(desired in desired(), actual in actual()) {
+        for change in plan(&desired, &actual) {
             let key = match change {
                 Change::AddService(key, _) | Change::SetService(key, _) | Change::DeleteService(key) => key,
                 Change::AddDestination(key, ..) | Change::SetDestination(key, ..) => key,

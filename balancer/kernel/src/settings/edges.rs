@@ -1,26 +1,26 @@
-//! Which edges are servers of a service.
+//! The edges that are real servers of a service.
 
 use serde::{Deserialize, Deserializer};
 use weir_fleet::Protocol;
 use weir_program::config::values;
 
-/// Whether edges are servers.
+/// Whether edges are real servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Edges {
-    /// They are not.
+    /// No edges.
     #[default]
     None,
-    /// Those that pass are.
+    /// The edges that match the filter.
     Of(EdgeFilter),
 }
 
-/// Which edges are servers.
+/// Filter for edges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EdgeFilter {
-    /// Those that say that they are in this zone. Default: in any, or in none.
+    /// Zone that the edges report. Default: any, or none.
     pub zone: Option<String>,
-    /// Those that serve this protocol, `"http"`, `"rtmp"` or `"rtsp"`. Default: any.
+    /// Protocol that the edges serve: `"http"`, `"rtmp"` or `"rtsp"`. Default: any.
     #[serde(deserialize_with = "protocol")]
     pub protocol: Option<Protocol>,
 }

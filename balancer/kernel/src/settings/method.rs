@@ -1,4 +1,4 @@
-//! How packets get to a server.
+//! Forwarding methods, as configured.
 
 use std::net::IpAddr;
 
@@ -7,26 +7,27 @@ use weir_program::config::values;
 
 use crate::model::Forwarding;
 
-/// How packets get to a server.
+/// Forwarding method, as configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
-    /// As they are, to its link-layer address. It holds the virtual address, silently, and answers by itself.
+    /// Direct routing: packets go unchanged to the server's link-layer address. The server has the virtual address without
+    /// announcing it by ARP, and replies to clients directly.
     #[default]
     Direct,
-    /// With its address for the virtual one; answers come back through the director, which is its router.
+    /// NAT: the destination address is rewritten. Replies return through the director, which is the servers' router.
     Nat,
-    /// In other packets, IP in IP.
+    /// IP-in-IP tunnel.
     Ipip,
-    /// … by generic UDP encapsulation.
+    /// Tunnel with generic UDP encapsulation.
     Gue,
-    /// … by generic routing encapsulation.
+    /// Tunnel with generic routing encapsulation.
     Gre,
-    /// The director itself takes them.
+    /// The director itself is the server.
     Local,
 }
 
 impl Method {
-    /// All, by the names that the configuration has for them.
+    /// All methods, by their names in the configuration.
     pub const NAMES: [(&str, Self); 6] = [
         ("direct", Self::Direct),
         ("nat", Self::Nat),
@@ -36,7 +37,7 @@ impl Method {
         ("local", Self::Local),
     ];
 
-    /// The name that the configuration has for it.
+    /// Name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         values::name_of(self, &Self::NAMES)
@@ -49,21 +50,21 @@ impl<'de> Deserialize<'de> for Method {
     }
 }
 
-/// A method, and how the kernel forwards by it.
+/// A configured method with the kernel's forwarding methods for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForwardingMethod {
-    /// The method.
+    /// The configured method.
     pub method: Method,
-    /// How packets to IPv4 addresses are forwarded.
-    pub four: Forwarding,
-    /// How packets to IPv6 addresses are forwarded.
-    pub six: Forwarding,
+    /// Forwarding to IPv4 servers.
+    pub ipv4: Forwarding,
+    /// Forwarding to IPv6 servers.
+    pub ipv6: Forwarding,
 }
 
 impl ForwardingMethod {
-    /// How packets get to this address.
+    /// Forwarding to the server at `address`.
     #[must_use]
     pub fn to(&self, address: IpAddr) -> Forwarding {
-        if address.is_ipv4() { self.four } else { self.six }
+        if address.is_ipv4() { self.ipv4 } else { self.ipv6 }
     }
 }

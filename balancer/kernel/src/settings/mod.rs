@@ -1,4 +1,4 @@
-//! What is configured of kernel mode, checked: what each part takes.
+//! The validated configuration of kernel mode.
 
 mod directors;
 mod edges;
@@ -9,60 +9,59 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use weir_checks::check::Question;
+use weir_checks::check::Probe;
 use weir_program::config::values;
 
 pub use directors::Directors;
 pub use edges::{EdgeFilter, Edges};
 pub use method::{ForwardingMethod, Method};
 
-use crate::group::Group;
-use crate::model::{MarkRange, Marks, Owned, Timeouts};
+use crate::model::{MarkRange, Marks, OwnedMarks, Timeouts};
+use crate::virtual_service::VirtualService;
 
-/// Everything that is configured of kernel mode. [`Kernel`](crate::config::Kernel) has the keys, what they mean and their
-/// ranges.
+/// The configuration of kernel mode. [`KernelSection`](crate::config::KernelSection) documents the keys and their ranges.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether the kernel's services are all that this balancer is for.
+    /// Whether the balancer serves nothing but kernel mode.
     pub only: bool,
-    /// The range of marks that are Weir's own.
-    pub marks: MarkRange,
-    /// The marks that are Weir's: the range, and those that services ask for beside it.
-    pub owned: Owned,
-    /// How often the kernel is read and compared with what it should be.
+    /// Range of marks that are assigned to services and probe services.
+    pub mark_range: MarkRange,
+    /// All marks that Weir owns: the range, and the explicit marks of services.
+    pub owned: OwnedMarks,
+    /// Interval at which the kernel is read and compared with the desired state.
     pub interval: Duration,
-    /// What becomes of the services when the balancer ends.
+    /// What happens to the services when the balancer stops.
     pub on_exit: OnExit,
-    /// The kernel's time-outs of connections, if any are to be set.
+    /// Connection timeouts to set; `None` to leave them unchanged.
     pub timeouts: Option<Timeouts>,
-    /// Whether variables of `/proc/sys` are set.
+    /// Whether to set the required sysctls.
     pub set_sysctls: bool,
-    /// Servers that are checked at a time.
+    /// Maximum number of concurrent health checks.
     pub concurrent_checks: usize,
-    /// This director is one of two.
+    /// Set if this director is one of a pair.
     pub directors: Option<Directors>,
-    /// The virtual services. Without any there is no kernel mode.
-    pub groups: Vec<Group>,
-    /// Which packets get which mark; no packet gets two.
+    /// The virtual services; at least one.
+    pub services: Vec<VirtualService>,
+    /// The mark of each endpoint of the services.
     pub packet_marks: Marks,
 }
 
-/// What becomes of the services when the balancer ends.
+/// What happens to the services when the balancer stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExit {
-    /// They stay as they are.
+    /// The kernel keeps forwarding.
     Keep,
-    /// They take no new connections.
+    /// All servers get weight 0: existing connections continue, new ones are not accepted.
     Drain,
-    /// They are deleted.
+    /// Services and marks are deleted.
     Remove,
 }
 
 impl OnExit {
-    /// All, by the names that the configuration has for them.
+    /// All policies, by their names in the configuration.
     const NAMES: [(&str, Self); 3] = [("keep", Self::Keep), ("drain", Self::Drain), ("remove", Self::Remove)];
 
-    /// The name that the configuration has for it.
+    /// Name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         values::name_of(self, &Self::NAMES)
@@ -71,27 +70,23 @@ impl OnExit {
 
 impl<'de> Deserialize<'de> for OnExit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        values::named(deserializer, "what can be done on exit", &Self::NAMES)
+        values::named(deserializer, "an on_exit policy", &Self::NAMES)
     }
 }
 
 impl Settings {
-    /// Files that the checks may have open at a time: a socket each, or for a program two pipes, its process, and what
-    /// starting it takes.
+    /// Maximum number of files that health checks have open at once: one socket for each, or for a program two pipes, its
+    /// process, and the pipe that starting it takes.
     #[must_use]
     pub fn files(&self) -> usize {
-        let questions = self.groups.iter().filter_map(|group| Some(&group.check.as_ref()?.question));
-        let each = questions.map(|question| match question {
-            Question::Nothing => 0,
-            Question::Exec(_) => 4,
-            _ => 1,
-        });
+        let checks = self.services.iter().filter_map(|service| service.check.as_ref());
+        let each = checks.map(|check| if matches!(check.settings.probe, Probe::Exec(_)) { 4 } else { 1 });
         each.max().unwrap_or(0) * self.concurrent_checks
     }
 
     /// The virtual addresses of all services.
     #[must_use]
     pub fn virtual_addresses(&self) -> BTreeSet<IpAddr> {
-        self.groups.iter().flat_map(|group| &group.packets).map(|packets| packets.address).collect()
+        self.services.iter().flat_map(|service| &service.endpoints).map(|endpoint| endpoint.address).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Services, servers and the rest, for `ipvsadm -R`, which takes one command a line.
+//! Services, servers, timeouts and sync daemons, for `ipvsadm -R`, which reads one command per line.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::Change;
 
-/// The line that makes this change; `None` when it is one of marks.
+/// The line for this change; `None` if it concerns marks.
 #[must_use]
 pub fn line(change: &Change) -> Option<String> {
     Some(match change {
@@ -25,7 +25,7 @@ pub fn line(change: &Change) -> Option<String> {
     })
 }
 
-/// The lines that make all of a table where there is nothing.
+/// The lines that create a table on an empty kernel.
 #[must_use]
 pub fn script(table: &Table) -> String {
     let mut script = String::new();
@@ -58,10 +58,10 @@ fn name(key: &ServiceKey) -> String {
 
 fn options_of_service(service: &Service, family: Family) -> String {
     let mut options = format!(" -s {}", service.scheduler);
-    // Writing into a string does not fail.
     let names = ["flag-1", "flag-2", "flag-3"].into_iter().zip(service.scheduler_flags.0);
     let names: Vec<_> = names.filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
     if !names.is_empty() {
+        // Writing to a string cannot fail; so below.
         let _ = write!(options, " -b {}", names.join(","));
     }
     if let Some(persistence) = service.persistence {
@@ -82,6 +82,7 @@ fn options_of_service(service: &Service, family: Family) -> String {
 fn netmask(family: Family, prefix: u8) -> String {
     match family {
         Family::V4 => {
+            // A shift by all 32 bits overflows; the mask of prefix 0 is 0.
             let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0);
             Ipv4Addr::from(mask).to_string()
         }
@@ -98,7 +99,7 @@ fn with_server(command: &str, key: &ServiceKey, server: &Server, destination: Op
     line
 }
 
-/// `ipvsadm` has no option for a server that is the director itself: the kernel sees that by the address, whatever the
+/// `ipvsadm` has no option for a server that is the director itself: the kernel recognises it by its address, whatever the
 /// method.
 fn method(forwarding: Forwarding) -> String {
     let checksum = |checksum| match checksum {
@@ -146,21 +147,21 @@ fn name_of_role(role: Role) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Mark, Persistence, SchedulerFlags, Timeouts, VirtualService};
+    use crate::model::{Mark, Persistence, SchedulerFlags, ServiceEntry, Timeouts};
 
     fn key(family: Family) -> ServiceKey {
         ServiceKey::Marked { family, mark: Mark::new(1).unwrap() }
     }
 
     #[test]
-    fn windows_media_is_what_its_document_says() {
+    fn the_script_for_windows_media_matches_its_documentation() {
         let service = Service {
             persistence: Some(Persistence { timeout: 600, prefix: 32 }),
             ..Service::new("rr".parse().unwrap())
         };
         let servers =
             [1, 2].map(|last| (Server::at([10, 10, 10, last].into()), Destination::new(Forwarding::Masquerade, 1)));
-        let service = VirtualService { service, destinations: servers.into() };
+        let service = ServiceEntry { service, destinations: servers.into() };
         let expected = "\
 -A -f 1 -s rr -p 600
 -a -f 1 -r 10.10.10.1:0 -m -w 1 -x 0 -y 0
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_a_service_and_a_server_may_have_is_said() {
+    fn all_options_of_services_and_servers_are_written() {
         let service = Service {
             scheduler_flags: SchedulerFlags([true, true, false]),
             one_packet: true,
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exchange_of_connections_and_timeouts_are_said() {
+    fn sync_daemons_and_timeouts_are_written() {
         let daemon = Daemon {
             role: Role::Master,
             interface: "eth0".parse().unwrap(),

@@ -1,9 +1,9 @@
-//! Changes as text, as `nft` and `ipvsadm` take it: for who wants to see what Weir would do, or do it by hand.
+//! Changes in the syntax of `nft` and `ipvsadm`, to review them or to apply them manually.
 //!
-//! | module      | what it holds                                          |
-//! |-------------|--------------------------------------------------------|
-//! | [`nft`]     | the table that marks packets, for `nft -f`             |
-//! | [`ipvsadm`] | services, servers and the rest, for `ipvsadm -R`       |
+//! | module      | contents                                                        |
+//! |-------------|-----------------------------------------------------------------|
+//! | [`nft`]     | the table that marks packets, for `nft -f`                      |
+//! | [`ipvsadm`] | services, servers, timeouts and sync daemons, for `ipvsadm -R`  |
 
 pub mod ipvsadm;
 pub mod nft;

@@ -1,12 +1,12 @@
-//! The table that marks packets, for `nft -f`. What the script says is what the netlink messages say.
+//! The table that marks packets, for `nft -f`. The scripts have the same effect as the netlink messages.
 
 use std::fmt::Write;
 
-use crate::model::{Family, Mark, Marks, Packets};
+use crate::model::{Endpoint, Family, Mark, Marks};
 use crate::netlink::nftables::{FAMILIES, Hook, TABLE, comment, map};
 use crate::plan::Change;
 
-/// The script that makes this change; `None` when it is none of marks.
+/// The script for this change; `None` if it does not concern marks.
 #[must_use]
 pub fn script(change: &Change) -> Option<String> {
     match change {
@@ -17,22 +17,22 @@ pub fn script(change: &Change) -> Option<String> {
     }
 }
 
-/// The script that makes the table with these marks, in the place of whatever there is by its name.
+/// The script that creates the table with these marks, replacing an existing one.
 #[must_use]
 pub fn replace(marks: &Marks) -> String {
     let mut script = format!("{}table inet {TABLE} {{\n", remove());
     for family in FAMILIES {
-        let entries = marks.iter().filter(|(packets, _)| Family::of(packets.address) == family);
-        let entries: Vec<_> = entries.map(|(packets, mark)| entry(&packets, Some(mark))).collect();
+        let elements = marks.iter().filter(|(endpoint, _)| Family::of(endpoint.address) == family);
+        let elements: Vec<_> = elements.map(|(endpoint, mark)| element(&endpoint, Some(mark))).collect();
         let address = match family {
             Family::V4 => "ipv4_addr",
             Family::V6 => "ipv6_addr",
         };
-        // Writing into a string does not fail.
+        // Writing to a string cannot fail; so below.
         let _ = writeln!(script, "\tmap {} {{\n\t\ttype {address} . inet_proto . inet_service : mark", map(family));
         let _ = writeln!(script, "\t\tflags interval");
-        if !entries.is_empty() {
-            let _ = writeln!(script, "\t\telements = {{\n\t\t\t{}\n\t\t}}", entries.join(",\n\t\t\t"));
+        if !elements.is_empty() {
+            let _ = writeln!(script, "\t\telements = {{\n\t\t\t{}\n\t\t}}", elements.join(",\n\t\t\t"));
         }
         script.push_str("\t}\n\n");
     }
@@ -48,29 +48,30 @@ pub fn replace(marks: &Marks) -> String {
     script
 }
 
-/// The script that takes out entries and puts in others.
+/// The script that deletes elements and adds others.
 #[must_use]
-pub fn edit(removed: &[Packets], added: &[(Packets, Mark)]) -> String {
+pub fn edit(removed: &[Endpoint], added: &[(Endpoint, Mark)]) -> String {
     let mut script = String::new();
-    let removed: Vec<_> = removed.iter().map(|packets| (*packets, None)).collect();
-    let added: Vec<_> = added.iter().map(|(packets, mark)| (*packets, Some(*mark))).collect();
-    for (verb, entries) in [("delete", removed), ("add", added)] {
-        for (packets, mark) in entries {
-            let map = map(Family::of(packets.address));
-            let _ = writeln!(script, "{verb} element inet {TABLE} {map} {{ {} }}", entry(&packets, mark));
+    let removed: Vec<_> = removed.iter().map(|endpoint| (*endpoint, None)).collect();
+    let added: Vec<_> = added.iter().map(|(endpoint, mark)| (*endpoint, Some(*mark))).collect();
+    for (verb, elements) in [("delete", removed), ("add", added)] {
+        for (endpoint, mark) in elements {
+            let map = map(Family::of(endpoint.address));
+            // Writing to a string cannot fail.
+            let _ = writeln!(script, "{verb} element inet {TABLE} {map} {{ {} }}", element(&endpoint, mark));
         }
     }
     script
 }
 
-/// The script after which there is no such table, whether there was one or not.
+/// The script that deletes the table if it exists.
 #[must_use]
 pub fn remove() -> String {
     format!("table inet {TABLE}\ndelete table inet {TABLE}\n")
 }
 
-fn entry(packets: &Packets, mark: Option<Mark>) -> String {
-    let Packets { address, protocol, ports } = packets;
+fn element(endpoint: &Endpoint, mark: Option<Mark>) -> String {
+    let Endpoint { address, protocol, ports } = endpoint;
     let key = format!("{address} . {protocol} . {ports}");
     mark.map_or_else(|| key.clone(), |mark| format!("{key} : {:#010x}", mark.number()))
 }
@@ -92,17 +93,17 @@ mod tests {
     use super::*;
     use crate::model::{PortRange, Protocol};
 
-    fn packets(address: &str, protocol: Protocol, first: u16, last: u16) -> Packets {
-        Packets { address: address.parse().unwrap(), protocol, ports: PortRange::new(first, last).unwrap() }
+    fn endpoint(address: &str, protocol: Protocol, first: u16, last: u16) -> Endpoint {
+        Endpoint { address: address.parse().unwrap(), protocol, ports: PortRange::new(first, last).unwrap() }
     }
 
     #[test]
-    fn a_script_says_what_is_marked() {
+    fn the_script_for_a_table_has_its_maps_and_rules() {
         let mark = Mark::new(257).unwrap();
         let entries = [
-            (packets("192.0.2.10", Protocol::Tcp, 554, 554), mark),
-            (packets("192.0.2.10", Protocol::Udp, 6950, 7150), mark),
-            (packets("2001:db8::10", Protocol::Tcp, 554, 554), mark),
+            (endpoint("192.0.2.10", Protocol::Tcp, 554, 554), mark),
+            (endpoint("192.0.2.10", Protocol::Udp, 6950, 7150), mark),
+            (endpoint("2001:db8::10", Protocol::Tcp, 554, 554), mark),
         ];
         let expected = "\
 table inet weir
@@ -142,11 +143,11 @@ table inet weir {
     }
 
     #[test]
-    fn entries_are_taken_out_before_others_are_put_in() {
+    fn elements_are_deleted_before_others_are_added() {
         let mark = Mark::new(0x8000_0000).unwrap();
         let script = edit(
-            &[packets("192.0.2.10", Protocol::Udp, 1024, 5000)],
-            &[(packets("192.0.2.10", Protocol::Udp, 1024, 6000), mark)],
+            &[endpoint("192.0.2.10", Protocol::Udp, 1024, 5000)],
+            &[(endpoint("192.0.2.10", Protocol::Udp, 1024, 6000), mark)],
         );
         let expected = "\
 delete element inet weir marks4 { 192.0.2.10 . udp . 1024-5000 }

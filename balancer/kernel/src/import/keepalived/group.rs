@@ -1,4 +1,4 @@
-//! What a virtual server is known by: an address and a port, a mark, or a group of these.
+//! Endpoints of a virtual server: an address and a port, a mark, or a group of these.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,48 +7,48 @@ use super::super::{Imported, ports};
 use super::statement::Statement;
 use crate::model::PortRange;
 
-/// What packets go to a virtual server.
+/// Endpoints of a virtual server.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct Endpoints {
     pub(super) marks: Vec<u32>,
-    /// Addresses by their ports, which all of a service have in common.
+    /// Addresses by port range. All addresses of a service have the same ports.
     pub(super) addresses: BTreeMap<PortRange, Vec<IpAddr>>,
 }
 
 /// Groups by name.
 #[derive(Debug, Default)]
-pub(super) struct Groups(BTreeMap<String, Known>);
+pub(super) struct Groups(BTreeMap<String, Endpoints>);
 
 impl Groups {
     pub(super) fn read(statements: &[Statement], imported: &mut Imported) -> Self {
         let mut groups = Self::default();
         for statement in statements.iter().filter(|statement| statement.name() == "virtual_server_group") {
-            imported.carried.insert(statement.line);
+            imported.imported_lines.insert(statement.line);
             let group = groups.0.entry(statement.argument(0).to_owned()).or_default();
             for member in &statement.block {
                 match group.add(&member.words) {
-                    Ok(()) => _ = imported.carried.insert(member.line),
-                    Err(why) => imported.note(member.line, member.text(), why),
+                    Ok(()) => _ = imported.imported_lines.insert(member.line),
+                    Err(reason) => imported.note(member.line, member.text(), reason),
                 }
             }
         }
         groups
     }
 
-    /// What stands behind `virtual_server`.
-    pub(super) fn known(&self, words: &[String]) -> Result<Known, &'static str> {
+    /// The endpoints in the arguments of `virtual_server`.
+    pub(super) fn endpoints(&self, words: &[String]) -> Result<Endpoints, &'static str> {
         if let [group, name] = words
             && group == "group"
         {
-            return self.0.get(name).cloned().ok_or("there is no group of this name");
+            return self.0.get(name).cloned().ok_or("no such group");
         }
-        let mut known = Known::default();
-        known.add(words)?;
-        Ok(known)
+        let mut endpoints = Endpoints::default();
+        endpoints.add(words)?;
+        Ok(endpoints)
     }
 }
 
-impl Known {
+impl Endpoints {
     fn add(&mut self, words: &[String]) -> Result<(), &'static str> {
         const EXPECTED: &str = "expected an address and a port, fwmark and a number, or group and a name";
         let (first, second) = match words {
@@ -57,23 +57,23 @@ impl Known {
             [] => return Err(EXPECTED),
         };
         if first == "fwmark" {
-            let mark = second.parse().ok().filter(|mark| *mark > 0).ok_or("expected a mark that is not 0")?;
+            let mark = second.parse().ok().filter(|mark| *mark > 0).ok_or("expected a mark of at least 1")?;
             if !self.marks.contains(&mark) {
                 self.marks.push(mark);
             }
             return Ok(());
         }
         let addresses = addresses(first).ok_or(EXPECTED)?;
-        // A port of 0, or none, is every port.
+        // No port, or port 0, means all ports.
         let range = match ports::range(second).ok_or(EXPECTED)? {
             range if range.last() == 0 => PortRange::new(1, u16::MAX).ok_or(EXPECTED)?,
             range if range.first() > 0 => range,
             _ => return Err(EXPECTED),
         };
-        let known = self.addresses.entry(range).or_default();
+        let present = self.addresses.entry(range).or_default();
         for address in addresses {
-            if !known.contains(&address) {
-                known.push(address);
+            if !present.contains(&address) {
+                present.push(address);
             }
         }
         Ok(())
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_has_three_forms() {
+    fn ranges_have_three_forms() {
         for (text, expected) in [
             ("192.0.2.1", Some(("192.0.2.1", 1))),
             ("2001:db8::1", Some(("2001:db8::1", 1))),

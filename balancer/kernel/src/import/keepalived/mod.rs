@@ -1,14 +1,14 @@
-//! Reads the `virtual_server` blocks of `keepalived.conf`, as keepalived.conf(5) of keepalived 2.3 has them.
+//! Reads the `virtual_server` blocks of `keepalived.conf`, documented in keepalived.conf(5) of keepalived 2.3.
 //!
-//! | module        | what it holds                                             |
-//! |---------------|-----------------------------------------------------------|
-//! | [`statement`] | words, and the blocks that they stand in                  |
-//! | [`group`]     | what a virtual server is known by, alone or in a group    |
-//! | [`real`]      | `real_server`                                             |
-//! | [`check`]     | how servers are checked                                   |
-//! | [`quorum`]    | how many servers must be up                               |
+//! | module        | contents                                       |
+//! |---------------|------------------------------------------------|
+//! | [`statement`] | statements: words and blocks                   |
+//! | [`group`]     | endpoints of virtual servers, and their groups |
+//! | [`real`]      | `real_server` blocks                           |
+//! | [`check`]     | health checks                                  |
+//! | [`quorum`]    | the quorum                                     |
 //!
-//! What else the file holds, VRRP first of all, stays keepalived's.
+//! All other parts of the file, such as VRRP, remain with keepalived.
 
 mod check;
 mod group;
@@ -18,74 +18,74 @@ mod statement;
 
 use std::net::Ipv4Addr;
 
-use self::group::{Groups, Known};
+use self::group::{Endpoints, Groups};
 use self::statement::{Parsed, Statement, parse};
 use super::{Imported, Service, ports};
 use crate::model::Protocol;
 use crate::settings::Method;
 
-/// For how many seconds clients stay with their server when nothing says how long.
+/// Default of `persistence_timeout`, in seconds.
 const PERSISTENCE: u32 = 360;
 
-/// Reads the whole file. What cannot be read is noted: there is always something to show.
+/// Reads a file. Statements that cannot be read are noted.
 #[must_use]
 pub fn read(text: &str) -> Imported {
-    let Parsed { statements, wrong } = parse(text);
+    let Parsed { statements, errors } = parse(text);
     let mut imported = Imported::default();
-    for (line, why) in wrong {
-        imported.note(line, "braces", why);
+    for (line, reason) in errors {
+        imported.note(line, "braces", reason);
     }
     let groups = Groups::read(&statements, &mut imported);
     for statement in &statements {
         match statement.name() {
             "virtual_server" => virtual_server(statement, &groups, &mut imported),
             "virtual_server_group" => {}
-            _ => imported.notes.extend(elsewhere(statement).err().map(|why| statement.note(why))),
+            _ => imported.notes.extend(unsupported(statement).err().map(|reason| statement.note(reason))),
         }
     }
-    imported.settle();
-    sweep(&statements, &mut imported);
+    imported.adjust();
+    note_unknown(&statements, &mut imported);
     imported
 }
 
-/// Notes what nobody asked for, such as a block where none may stand.
-fn sweep(statements: &[Statement], imported: &mut Imported) {
-    let mut waiting: Vec<&Statement> = statements.iter().rev().collect();
-    while let Some(statement) = waiting.pop() {
+/// Notes statements that were not read, such as a block at an option that has none.
+fn note_unknown(statements: &[Statement], imported: &mut Imported) {
+    let mut stack: Vec<&Statement> = statements.iter().rev().collect();
+    while let Some(statement) = stack.pop() {
         if !imported.accounts_for(statement.line) {
             imported.note(statement.line, statement.text(), UNKNOWN);
         }
-        waiting.extend(statement.block.iter().rev());
+        stack.extend(statement.block.iter().rev());
     }
 }
 
 fn virtual_server(statement: &Statement, groups: &Groups, imported: &mut Imported) {
-    let known = match groups.known(&statement.words[1..]) {
-        Ok(known) => known,
-        Err(why) => {
-            imported.notes.push(statement.note(why));
+    let endpoints = match groups.endpoints(&statement.words[1..]) {
+        Ok(endpoints) => endpoints,
+        Err(reason) => {
+            imported.notes.push(statement.note(reason));
             return;
         }
     };
-    // All of a group is one virtual server; Weir knows each mark of it by a service of its own.
-    let Known { marks, addresses } = known;
-    let said = statement.block.iter().rfind(|inner| inner.name() == "protocol").map(|inner| inner.argument(0));
-    let protocol = match said {
+    // A group is one virtual server. In Weir, each mark and each port range is a service.
+    let Endpoints { marks, addresses } = endpoints;
+    let given = statement.block.iter().rfind(|inner| inner.name() == "protocol").map(|inner| inner.argument(0));
+    let protocol = match given {
         Some("TCP") => Protocol::Tcp,
         Some("UDP") => Protocol::Udp,
-        // A mark has no protocol.
+        // Marks have no protocol.
         _ if addresses.is_empty() => Protocol::Udp,
         Some(_) => {
-            imported.notes.push(statement.note("left out: only TCP and UDP have a place in a service"));
+            imported.notes.push(statement.note("left out: services support only TCP and UDP"));
             return;
         }
         None => {
-            let why = "no `protocol` is said, which keepalived takes for UDP: is that what clients use?";
-            imported.note(statement.line, statement.text(), why);
+            let reason = "no `protocol`, so that keepalived uses UDP; check that this is intended";
+            imported.note(statement.line, statement.text(), reason);
             Protocol::Udp
         }
     };
-    imported.carried.insert(statement.line);
+    imported.imported_lines.insert(statement.line);
     let marked = marks.into_iter().map(|mark| {
         let mut service = Service::new(format!("mark-{mark}"), statement.line);
         service.mark = Some(mark);
@@ -101,60 +101,60 @@ fn virtual_server(statement: &Statement, groups: &Groups, imported: &mut Importe
         service
     }));
     for (index, mut service) in services.into_iter().enumerate() {
-        let mut carried = Vec::new();
-        fill(&mut service, statement, &mut carried);
-        // keepalived takes every port only from clients that stay with their server.
+        let mut lines = Vec::new();
+        fill(&mut service, statement, &mut lines);
+        // For all ports, keepalived requires persistence.
         if service.ports.iter().any(|(_, range)| range.first() == 1 && range.last() == u16::MAX) {
             service.persistence = service.persistence.or(Some(PERSISTENCE));
         }
         if index > 0 {
-            // Said at the first of them.
+            // The first service has the same notes.
             service.notes.clear();
         }
-        imported.carried.extend(carried);
+        imported.imported_lines.extend(lines);
         imported.services.push(service);
     }
 }
 
-/// What all real servers have in common, and what each may say otherwise.
-struct Common<'a> {
+/// Options of a virtual server, which its real servers may override.
+struct Defaults<'a> {
     method: Method,
     weight: u32,
-    check: check::Common<'a>,
-    quorum: quorum::Weights,
+    check: check::CheckOptions<'a>,
+    quorum: quorum::QuorumWeights,
 }
 
-/// Fills a service with what its block says.
-fn fill(service: &mut Service, statement: &Statement, carried: &mut Vec<usize>) {
-    let mut common =
-        Common { method: Method::Nat, weight: 1, check: check::Common::default(), quorum: quorum::Weights::default() };
+/// Reads the block of a virtual server into a service.
+fn fill(service: &mut Service, statement: &Statement, imported_lines: &mut Vec<usize>) {
+    let (check, quorum) = (check::CheckOptions::default(), quorum::QuorumWeights::default());
+    let mut defaults = Defaults { method: Method::Nat, weight: 1, check, quorum };
     let mut reals = Vec::new();
     for inner in &statement.block {
         if inner.name() == "real_server" {
             reals.push(inner);
             continue;
         }
-        match option(service, &mut common, inner) {
-            Ok(()) => carried.push(inner.line),
-            Err(why) => service.notes.push(inner.note(why)),
+        match option(service, &mut defaults, inner) {
+            Ok(()) => imported_lines.push(inner.line),
+            Err(reason) => service.notes.push(inner.note(reason)),
         }
     }
     let read: Vec<real::Real<'_>> =
-        reals.iter().filter_map(|inner| real::read(service, &common, inner, carried)).collect();
-    check::settle(service, &common.check, &read, carried);
-    real::thresholds(service, &read);
-    quorum::settle(service, common.quorum);
+        reals.iter().filter_map(|inner| real::read(service, &defaults, inner, imported_lines)).collect();
+    check::set_check(service, &defaults.check, &read, imported_lines);
+    real::set_thresholds(service, &read);
+    quorum::set_quorum(service, defaults.quorum);
 }
 
-/// Takes an option of a virtual server; or says why it cannot be carried over.
-fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Statement) -> Result<(), &'static str> {
+/// Reads an option of a virtual server. An error is the reason why it is not imported.
+fn option<'a>(service: &mut Service, defaults: &mut Defaults<'a>, inner: &'a Statement) -> Result<(), &'static str> {
     const NUMBER: &str = "expected a number";
     match inner.name() {
         "lb_algo" | "lvs_sched" => inner.argument(0).clone_into(&mut service.scheduler),
-        "lb_kind" | "lvs_method" => common.method = real::method(service, inner)?,
+        "lb_kind" | "lvs_method" => defaults.method = real::method(service, inner)?,
         "protocol" => match inner.argument(0) {
             "TCP" | "UDP" => {}
-            _ => return Err("only TCP and UDP have a place in a service"),
+            _ => return Err("services support only TCP and UDP"),
         },
         "persistence_timeout" => {
             let seconds = if inner.argument(0).is_empty() { Some(PERSISTENCE) } else { inner.number() };
@@ -170,12 +170,12 @@ fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Stateme
         }
         "ops" => service.one_packet = true,
         "quorum" => {
-            common.quorum.line = inner.line;
-            common.quorum.quorum = inner.number().filter(|quorum| *quorum > 0).ok_or(NUMBER)?;
+            defaults.quorum.line = inner.line;
+            defaults.quorum.quorum = inner.number().filter(|quorum| *quorum > 0).ok_or(NUMBER)?;
         }
         "hysteresis" => {
-            common.quorum.line = inner.line;
-            common.quorum.hysteresis = inner.number().ok_or(NUMBER)?;
+            defaults.quorum.line = inner.line;
+            defaults.quorum.hysteresis = inner.number().ok_or(NUMBER)?;
         }
         "sorry_server" => {
             let address = inner.argument(0).parse().map_err(|_| "expected an address; names are not resolved")?;
@@ -184,21 +184,21 @@ fn option<'a>(service: &mut Service, common: &mut Common<'a>, inner: &'a Stateme
                 service.check_server_port(inner.line, &inner.text(), port);
             }
         }
-        "weight" => common.weight = inner.number().ok_or(NUMBER)?,
+        "weight" => defaults.weight = inner.number().ok_or(NUMBER)?,
         "ip_family" => {}
-        // Weir sets them for these schedulers anyhow.
+        // Weir always sets these flags.
         "sh-fallback" | "mh-fallback" => {}
-        _ if common.check.take(inner) => {}
-        _ => return elsewhere(inner),
+        _ if defaults.check.store(inner) => {}
+        _ => return unsupported(inner),
     }
     Ok(())
 }
 
-/// What is said of something that nobody knows.
-const UNKNOWN: &str = "unknown, or not understood";
+/// Reason for an unknown statement.
+const UNKNOWN: &str = "unknown, or not supported";
 
-/// Why something has no counterpart; nothing, if it asks for what Weir does anyhow.
-fn elsewhere(statement: &Statement) -> Result<(), &'static str> {
+/// Why a statement is not imported; `Ok` if it requests what Weir always does.
+fn unsupported(statement: &Statement) -> Result<(), &'static str> {
     Err(match statement.name() {
         "vrrp_instance"
         | "vrrp_sync_group"
@@ -214,29 +214,31 @@ fn elsewhere(statement: &Statement) -> Result<(), &'static str> {
         | "garp_group"
         | "bfd_instance"
         | "interface_up_down_delays"
-        | "linkbeat_interfaces" => "stays keepalived's; `weir-balancer keepalived-conf` prints a pair that fits Weir",
-        "include" => "import that file as well",
-        "net_namespace" | "instance" => "Weir works in the namespace that it is started in",
+        | "linkbeat_interfaces" => {
+            "remains with keepalived; `weir-balancer keepalived-conf` prints a matching configuration"
+        }
+        "include" => "import that file too",
+        "net_namespace" | "instance" => "Weir uses the network namespace in which it is started",
         "alpha" | "inhibit_on_failure" | "smtp_alert" | "log_all_failures" if statement.is_off() => return Ok(()),
         "quorum_up" | "quorum_down" | "notify_up" | "notify_down" | "smtp_alert" | "notify_fifo" | "snmp_name" => {
-            "Weir runs no program and sends no mail when a server comes or goes; alert on its metrics"
+            "Weir runs no program and sends no mail when a server goes up or down; use alerts on its metrics"
         }
-        "log_all_failures" => "Weir logs when a server comes or goes, and why",
-        "alpha" => "a server that was not checked yet gets no clients in Weir either, unless the kernel has it already",
-        "omega" => "Weir runs no programs when it ends; `on_exit` says what becomes of services then",
-        "ha_suspend" => "Weir keeps checks warm on both directors",
+        "log_all_failures" => "Weir logs when a server goes up or down, and why",
+        "alpha" => "in Weir, too, a server gets no clients before its first check, unless the kernel has it already",
+        "omega" => "Weir runs no programs when it stops; `on_exit` sets what happens to the services",
+        "ha_suspend" => "Weir checks servers on both directors",
         "sorry_server_inhibit" | "inhibit_on_failure" => {
-            "a failed server is deleted: at weight 0 it would keep clients waiting"
+            "Weir deletes failed servers: with weight 0, they would keep clients waiting"
         }
-        "sorry_server_lvs_method" => "the sorry server gets packets by the service's method, as its servers do",
+        "sorry_server_lvs_method" => "the sorry server uses the service's method",
         "flag-1" | "flag-2" | "flag-3" | "sh-port" | "mh-port" | "hashed" => {
-            "for sh and mh Weir always sets the fall-back, which is flag-1, and it sets no other flags of schedulers"
+            "for sh and mh, Weir always sets the fallback flag (flag-1), and no other scheduler flags"
         }
-        "delay_before_retry" => "while a server is failing it is asked at `fast_interval`",
-        "warmup" => "checks are spread over their interval anyhow",
-        "persistence_engine" => "Weir's persistence is by the client's address",
-        "nat_mask" => "the kernel takes no such mask",
-        name if name.starts_with(['$', '@', '~']) => "what stands for something else is not filled in: write it out",
+        "delay_before_retry" => "a failing server is checked at `fast_interval`",
+        "warmup" => "Weir always spreads checks over their interval",
+        "persistence_engine" => "Weir's persistence is by client address",
+        "nat_mask" => "not supported by the kernel",
+        name if name.starts_with(['$', '@', '~']) => "variables and conditions are not expanded; write the values",
         _ => UNKNOWN,
     })
 }

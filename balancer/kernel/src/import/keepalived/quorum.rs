@@ -1,55 +1,55 @@
-//! How many servers must be up: there as a sum of weights, in Weir as a number of servers.
+//! The quorum: a sum of weights in keepalived, a number of servers in Weir.
 
 use super::super::Service;
 
-/// What keepalived wants of the weights of those servers that are up, together.
+/// keepalived's quorum, in sums of the weights of servers that are up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Weights {
-    /// The line that says so last; 0 when none does.
+pub(super) struct QuorumWeights {
+    /// The last line that sets it; 0 if none does.
     pub(super) line: usize,
-    /// The sum that is enough.
+    /// Sum that is the quorum.
     pub(super) quorum: u32,
-    /// How much less is enough once it was reached, and how much more it takes to reach it again.
+    /// The quorum is lost below the quorum less this sum, and reached again at the quorum plus this sum.
     pub(super) hysteresis: u32,
 }
 
-impl Default for Weights {
+impl Default for QuorumWeights {
     fn default() -> Self {
         Self { line: 0, quorum: 1, hysteresis: 0 }
     }
 }
 
-/// Finds the numbers of servers that stand for these sums. Where it depends on which servers are up, one must be.
-pub(super) fn settle(service: &mut Service, asked: Weights) {
+/// Sets the numbers of servers that are equivalent to these sums. Where it depends on which servers are up, one must be.
+pub(super) fn set_quorum(service: &mut Service, sums: QuorumWeights) {
     let mut weights: Vec<u64> = service.servers.iter().map(|server| server.weight.into()).collect();
-    // At weight 0 a server counts for nothing.
+    // A server with weight 0 does not count.
     weights.retain(|weight| *weight > 0);
     weights.sort_unstable();
     let total: u64 = weights.iter().sum();
-    // keepalived makes them less as well when they cannot be had.
-    let quorum = u64::from(asked.quorum).min(total).max(1);
-    let hysteresis = u64::from(asked.hysteresis).min(quorum - 1);
+    // keepalived also reduces sums that cannot be reached.
+    let quorum = u64::from(sums.quorum).min(total).max(1);
+    let hysteresis = u64::from(sums.hysteresis).min(quorum - 1);
     let lost = servers(&weights, quorum - hysteresis);
     let reached = servers(&weights, (quorum + hysteresis).min(total));
     match (lost, reached) {
         (Some(lost), Some(reached)) => (service.quorum, service.hysteresis) = (lost, reached.saturating_sub(lost)),
         _ if weights.is_empty() => {}
         _ => {
-            let why = "a sum of weights there, and a number of servers in Weir, which these weights do not have in \
-                       common: say how many servers must be up";
-            let what = format!("quorum {} hysteresis {}", asked.quorum, asked.hysteresis);
-            service.note(asked.line, what, why);
+            let reason = "keepalived's quorum is a sum of weights, Weir's a number of servers; with these weights there is no \
+                       equivalent, so set `quorum`";
+            let text = format!("quorum {} hysteresis {}", sums.quorum, sums.hysteresis);
+            service.note(sums.line, text, reason);
         }
     }
 }
 
-/// How many servers have this weight together, whichever they are. `weights` go from light to heavy.
+/// The number of servers that reach this sum, whichever they are; `None` if it depends on that. `weights` are ascending.
 fn servers(weights: &[u64], sum: u64) -> Option<u32> {
     let (lightest, heaviest) = (first(weights.iter(), sum), first(weights.iter().rev(), sum));
     lightest.filter(|_| lightest == heaviest)
 }
 
-/// How many of these weights, from the first on, reach a sum.
+/// The number of weights, from the first, that reach a sum.
 fn first<'a>(mut weights: impl Iterator<Item = &'a u64>, sum: u64) -> Option<u32> {
     let mut reached = 0;
     let last = weights.position(|weight| {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::settings::Method;
 
-    fn settled(weights: &[u32], quorum: u32, hysteresis: u32) -> (u32, u32, usize) {
+    fn quorum_of(weights: &[u32], quorum: u32, hysteresis: u32) -> (u32, u32, usize) {
         let mut service = Service::new("media".to_owned(), 1);
         service.servers = (1..)
             .zip(weights)
@@ -76,7 +76,7 @@ mod tests {
                 method: Method::Nat,
             })
             .collect();
-        settle(&mut service, Weights { line: 1, quorum, hysteresis });
+        set_quorum(&mut service, QuorumWeights { line: 1, quorum, hysteresis });
         (service.quorum, service.hysteresis, service.notes.len())
     }
 
@@ -86,22 +86,22 @@ mod tests {
             (&[100, 100][..], 100, 0, (1, 0, 0)),
             (&[100, 100], 101, 0, (2, 0, 0)),
             (&[1, 1], 2, 0, (2, 0, 0)),
-            // Too few at 2, enough at 4.
+            // Lost below 2, reached at 4.
             (&[1, 1, 1, 1, 1], 3, 1, (2, 2, 0)),
-            // It stays when one of two is up, and comes back when both are.
+            // Kept while one of two is up, reached again when both are.
             (&[1, 1], 2, 1, (1, 1, 0)),
-            // What cannot be had is made less.
+            // Sums that cannot be reached are reduced.
             (&[10, 10], 1000, 1000, (1, 1, 0)),
-            // Any server is heavy enough.
+            // Any server is enough.
             (&[50, 100, 200], 50, 0, (1, 0, 0)),
             (&[50, 100, 200], 1, 0, (1, 0, 0)),
-            // Two of the lighter are not.
+            // The two lighter ones are not enough.
             (&[50, 100, 200], 200, 0, (1, 0, 1)),
             (&[0, 100, 100], 200, 0, (2, 0, 0)),
             (&[], 5, 0, (1, 0, 0)),
             (&[u32::MAX, u32::MAX], u32::MAX, u32::MAX, (1, 1, 0)),
         ] {
-            assert_eq!(settled(weights, quorum, hysteresis), expected, "{weights:?} {quorum} {hysteresis}");
+            assert_eq!(quorum_of(weights, quorum, hysteresis), expected, "{weights:?} {quorum} {hysteresis}");
         }
     }
 }

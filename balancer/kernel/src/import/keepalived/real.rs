@@ -1,32 +1,32 @@
-//! `real_server`.
+//! `real_server` blocks.
 
 use std::net::IpAddr;
 
 use super::super::{Server, Service, ports};
 use super::statement::Statement;
-use super::{Common, check, elsewhere};
+use super::{Defaults, check, unsupported};
 use crate::settings::Method;
 
-/// What a block says beside the server itself.
+/// A `real_server` block.
 pub(super) struct Real<'a> {
     pub(super) statement: &'a Statement,
     pub(super) address: IpAddr,
     pub(super) port: u16,
     pub(super) checker: Option<&'a Statement>,
-    /// What it says for its check.
-    pub(super) check: check::Common<'a>,
+    /// Options for its check.
+    pub(super) check: check::CheckOptions<'a>,
     thresholds: (u32, u32),
 }
 
-/// How packets get to servers.
+/// A forwarding method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Forwarding {
     pub(super) method: Method,
-    /// The port of tunnels of kind gue.
+    /// UDP port, for gue.
     pub(super) gue_port: Option<u16>,
 }
 
-/// What these words stand for.
+/// Parses a forwarding method.
 pub(super) fn forwarding(words: &[String]) -> Result<Forwarding, &'static str> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut gue_port = None;
@@ -45,7 +45,7 @@ pub(super) fn forwarding(words: &[String]) -> Result<Forwarding, &'static str> {
     Ok(Forwarding { method, gue_port })
 }
 
-/// The words without those that say which packets in tunnels have checksums, which Weir settles by itself.
+/// The words without an option for checksums of tunnels; `None` if there is none.
 pub(super) fn without_checksum(words: &[String]) -> Option<&[String]> {
     words.split_last().filter(|(last, _)| matches!(last.as_str(), "nocsum" | "csum" | "remcsum")).map(|(_, rest)| rest)
 }
@@ -53,26 +53,27 @@ pub(super) fn without_checksum(words: &[String]) -> Option<&[String]> {
 /// Adds the server of a block to its service.
 pub(super) fn read<'a>(
     service: &mut Service,
-    common: &Common<'a>,
+    defaults: &Defaults<'a>,
     statement: &'a Statement,
-    carried: &mut Vec<usize>,
+    imported_lines: &mut Vec<usize>,
 ) -> Option<Real<'a>> {
     let Ok(address) = statement.argument(0).parse() else {
-        service.notes.push(statement.note("expected an address; names are not resolved, write the address"));
+        service.notes.push(statement.note("expected an address; names are not resolved"));
         return None;
     };
-    carried.push(statement.line);
+    imported_lines.push(statement.line);
+    // No port, or one that is not understood, means the port of the service.
     let port = ports::port(statement.argument(1)).unwrap_or(0);
     service.check_server_port(statement.line, &statement.text(), port);
-    let mut server = Server { line: statement.line, address, weight: common.weight, method: common.method };
+    let mut server = Server { line: statement.line, address, weight: defaults.weight, method: defaults.method };
     let mut real =
-        Real { statement, address, port, checker: None, check: check::Common::default(), thresholds: (0, 0) };
+        Real { statement, address, port, checker: None, check: check::CheckOptions::default(), thresholds: (0, 0) };
     for inner in &statement.block {
         match option(service, &mut server, &mut real, inner) {
-            // The check is carried over with those of the others.
+            // The check is imported with those of the other servers.
             Ok(()) if inner.has_block => {}
-            Ok(()) => carried.push(inner.line),
-            Err(why) => service.notes.push(inner.note(why)),
+            Ok(()) => imported_lines.push(inner.line),
+            Err(reason) => service.notes.push(inner.note(reason)),
         }
     }
     service.servers.push(server);
@@ -93,25 +94,29 @@ fn option<'a>(
         "lthreshold" => real.thresholds.1 = inner.number().ok_or(NUMBER)?,
         name if check::is_checker(name) && real.checker.is_none() => real.checker = Some(inner),
         name if check::is_checker(name) => {
-            return Err("a server has one check; have a program do both: kind = \"exec\"");
+            return Err("a server has one check; use a program for both, with kind = \"exec\"");
         }
-        _ if real.check.take(inner) => {}
-        _ => return elsewhere(inner),
+        _ if real.check.store(inner) => {}
+        _ => return unsupported(inner),
     }
     Ok(())
 }
 
-/// The method that a statement says; its port is that of all servers of the service.
+/// The method of a statement. Its port applies to all servers of the service.
 pub(super) fn method(service: &mut Service, inner: &Statement) -> Result<Method, &'static str> {
     let mut words = &inner.words[1..];
     if let Some(rest) = without_checksum(words) {
         words = rest;
-        service.note(inner.line, inner.text(), "Weir settles by itself which packets in tunnels have checksums");
+        service.note(inner.line, inner.text(), "Weir chooses the checksums of tunnels itself");
     }
     let Forwarding { method, gue_port } = forwarding(words)?;
     match (service.gue_port, gue_port) {
         (Some(known), Some(port)) if known != port => {
-            service.note(inner.line, inner.text(), "all servers of a service have the same port: the first one's");
+            service.note(
+                inner.line,
+                inner.text(),
+                "all servers of a service have the same port: that of the first server",
+            );
         }
         (None, Some(port)) => service.gue_port = Some(port),
         _ => {}
@@ -119,16 +124,16 @@ pub(super) fn method(service: &mut Service, inner: &Statement) -> Result<Method,
     Ok(method)
 }
 
-/// Thresholds hold for all servers of a service alike.
-pub(super) fn thresholds(service: &mut Service, reals: &[Real<'_>]) {
+/// Sets the thresholds, which apply to all servers of a service.
+pub(super) fn set_thresholds(service: &mut Service, reals: &[Real<'_>]) {
     let Some(first) = reals.first() else { return };
     (service.upper_threshold, service.lower_threshold) = first.thresholds;
     if service.lower_threshold > service.upper_threshold {
         service.lower_threshold = 0;
-        service.note(first.statement.line, "lthreshold", "left out, for it is above uthreshold");
+        service.note(first.statement.line, "lthreshold", "left out: above uthreshold");
     }
     for real in reals.iter().filter(|real| real.thresholds != first.thresholds) {
-        let why = "all servers of a service have the same thresholds: the first one's";
-        service.note(real.statement.line, real.statement.text(), why);
+        let reason = "all servers of a service have the same thresholds: those of the first server";
+        service.note(real.statement.line, real.statement.text(), reason);
     }
 }

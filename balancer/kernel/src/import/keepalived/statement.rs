@@ -1,4 +1,4 @@
-//! Words, and the blocks that they stand in.
+//! Statements: words and blocks.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use weir_program::units::parse_duration;
 
 use super::super::Note;
 
-/// How deep blocks may stand in blocks; keepalived's own stand four deep.
-const DEEPEST: usize = 8;
-/// What is said of a line within one that is too deep, or that nothing stands ahead of.
-const UNREAD: &str = "stands in a block that could not be read";
+/// Maximum depth of nested blocks. keepalived's own are at most four deep.
+const MAX_DEPTH: usize = 8;
+/// Reason for lines in a block that is too deep or has no statement.
+const UNREAD: &str = "in a block that could not be read";
 
-/// A line that says something, with the block that follows it.
+/// A statement with its block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// Its line, counted from 1.
+    /// Number of its line, from 1.
     pub(super) line: usize,
-    /// Its words, without the quotes around them; never none.
+    /// Its words, without quotes around them; at least one.
     pub(super) words: Vec<String>,
-    /// What stands between its braces.
+    /// The statements between its braces.
     pub(super) block: Vec<Statement>,
-    /// Whether it has braces.
+    /// Whether it has a block.
     pub(super) has_block: bool,
 }
 
-/// What a file holds, and the lines where its braces do not fit, with what is wrong there.
+/// The statements of a file, and the errors in its braces, with their lines.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     pub(super) statements: Vec<Statement>,
-    pub(super) wrong: Vec<(usize, &'static str)>,
+    pub(super) errors: Vec<(usize, &'static str)>,
 }
 
 impl Statement {
-    /// What it is about.
+    /// The first word.
     pub(super) fn name(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }
 
-    /// What stands behind that, one by one.
+    /// An argument; empty if there is none.
     pub(super) fn argument(&self, index: usize) -> &str {
         self.words.get(index + 1).map_or("", String::as_str)
     }
 
-    /// All of its line.
+    /// The words of its line.
     pub(super) fn text(&self) -> String {
         self.words.join(" ")
     }
@@ -53,40 +53,40 @@ impl Statement {
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     }
 
-    /// The first argument as a time: seconds, which may have a fraction.
+    /// The first argument as a number of seconds, which may have a fraction.
     pub(super) fn duration(&self) -> Option<Duration> {
         let text = self.argument(0);
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         is_plain.then(|| parse_duration(&format!("{text}s")).ok()).flatten()
     }
 
-    /// Whether the first argument says that this does not hold.
+    /// Returns whether the first argument switches the option off.
     pub(super) fn is_off(&self) -> bool {
         matches!(self.argument(0), "false" | "off" | "no")
     }
 
-    /// The lines of it and of all in its block.
+    /// The numbers of its lines, including its block.
     pub(super) fn lines(&self) -> Vec<usize> {
         let mut lines = vec![self.line];
-        let mut waiting: Vec<&Self> = self.block.iter().collect();
-        while let Some(statement) = waiting.pop() {
+        let mut stack: Vec<&Self> = self.block.iter().collect();
+        while let Some(statement) = stack.pop() {
             lines.push(statement.line);
-            waiting.extend(&statement.block);
+            stack.extend(&statement.block);
         }
         lines
     }
 
-    /// A note about all of it.
-    pub(super) fn note(&self, why: &str) -> Note {
+    /// A note about the whole statement.
+    pub(super) fn note(&self, reason: &str) -> Note {
         let last = self.lines().into_iter().max().unwrap_or(self.line);
-        Note { line: self.line, last, what: self.text(), why: why.to_owned() }
+        Note { line: self.line, last, text: self.text(), reason: reason.to_owned() }
     }
 }
 
-/// Reads a file. A statement ends with its line, and at a brace.
+/// Reads a file. A statement ends with its line, or at a brace.
 pub(super) fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    // Blocks that are open, the innermost last.
+    // Open blocks, the innermost last.
     let mut open: Vec<Vec<Statement>> = vec![Vec::new()];
     let mut too_deep = 0_usize;
     for (index, line) in text.lines().enumerate() {
@@ -95,28 +95,28 @@ pub(super) fn parse(text: &str) -> Parsed {
         for token in tokens(line) {
             match token {
                 Token::Word(word) => words.push(word),
-                Token::Open if open.len() > DEEPEST || too_deep > 0 => {
-                    parsed.wrong.push((number, "blocks stand too deep in blocks"));
+                Token::Open if open.len() > MAX_DEPTH || too_deep > 0 => {
+                    parsed.errors.push((number, "blocks are nested too deeply"));
                     words.clear();
                     too_deep += 1;
                 }
                 Token::Open => {
                     push(&mut open, number, &mut words);
-                    // A brace on a line of its own belongs to the line before.
+                    // A brace at the start of a line belongs to the line before.
                     match open.last_mut().and_then(|block| block.last_mut()).filter(|last| !last.has_block) {
                         Some(statement) => {
                             statement.has_block = true;
                             open.push(Vec::new());
                         }
                         None => {
-                            parsed.wrong.push((number, "a brace that nothing stands ahead of"));
+                            parsed.errors.push((number, "opening brace without a statement"));
                             too_deep += 1;
                         }
                     }
                 }
                 Token::Close if too_deep > 0 => {
                     if !words.is_empty() {
-                        parsed.wrong.push((number, UNREAD));
+                        parsed.errors.push((number, UNREAD));
                     }
                     words.clear();
                     too_deep -= 1;
@@ -124,7 +124,7 @@ pub(super) fn parse(text: &str) -> Parsed {
                 Token::Close => {
                     push(&mut open, number, &mut words);
                     if !close(&mut open) {
-                        parsed.wrong.push((number, "a closing brace too many"));
+                        parsed.errors.push((number, "unmatched closing brace"));
                     }
                 }
             }
@@ -132,11 +132,11 @@ pub(super) fn parse(text: &str) -> Parsed {
         if too_deep == 0 {
             push(&mut open, number, &mut words);
         } else if !words.is_empty() {
-            parsed.wrong.push((number, UNREAD));
+            parsed.errors.push((number, UNREAD));
         }
     }
     if open.len() > 1 {
-        parsed.wrong.push((text.lines().count(), "a closing brace is missing"));
+        parsed.errors.push((text.lines().count(), "missing closing brace"));
     }
     while close(&mut open) {}
     parsed.statements = open.pop().unwrap_or_default();
@@ -149,7 +149,7 @@ fn push(open: &mut [Vec<Statement>], line: usize, words: &mut Vec<String>) {
     }
 }
 
-/// Gives the innermost block to its statement; whether there was one.
+/// Closes the innermost block. Returns whether there was one.
 fn close(open: &mut Vec<Vec<Statement>>) -> bool {
     if open.len() < 2 {
         return false;
@@ -197,10 +197,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn braces_may_stand_where_they_like() {
+    fn braces_may_be_on_any_line() {
         let text = "a 1 {\n b \"x y\" { c }\n}\nd\n{\n e # f\n ! g\n}";
-        let Parsed { statements, wrong } = parse(text);
-        assert_eq!(wrong, []);
+        let Parsed { statements, errors } = parse(text);
+        assert_eq!(errors, []);
         let [a, d] = &statements[..] else { panic!("{statements:?}") };
         assert_eq!((a.text().as_str(), a.block[0].words.as_slice()), ("a 1", &["b".to_owned(), "x y".to_owned()][..]));
         assert_eq!((a.block[0].block[0].name(), d.block[0].name(), d.block.len()), ("c", "e", 1));
@@ -208,10 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn braces_that_do_not_fit_are_named() {
-        assert_eq!(parse("a {\n b\n").wrong, [(2, "a closing brace is missing")]);
-        assert_eq!(parse("}\na").wrong, [(1, "a closing brace too many")]);
-        assert_eq!(parse("{ a }").wrong, [(1, "a brace that nothing stands ahead of"), (1, UNREAD)]);
-        assert!(!parse(&"a {".repeat(10_000)).wrong.is_empty());
+    fn unmatched_braces_are_reported() {
+        assert_eq!(parse("a {\n b\n").errors, [(2, "missing closing brace")]);
+        assert_eq!(parse("}\na").errors, [(1, "unmatched closing brace")]);
+        assert_eq!(parse("{ a }").errors, [(1, "opening brace without a statement"), (1, UNREAD)]);
+        assert!(!parse(&"a {".repeat(10_000)).errors.is_empty());
     }
 }

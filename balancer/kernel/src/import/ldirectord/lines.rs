@@ -1,21 +1,21 @@
-//! Lines, and the values in them.
+//! Lines and their values.
 
-/// A line that says something.
+/// A line that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Counted from 1.
+    /// Number, from 1.
     pub(super) number: usize,
-    /// Whether it begins with blanks, as what belongs to a service does.
+    /// Whether it is indented, like the lines of a service.
     pub(super) is_indented: bool,
-    /// All of it, without the blanks and the comment.
+    /// The line without indentation and comment.
     pub(super) text: &'a str,
-    /// What stands ahead of the `=`; all of it when there is none.
+    /// The part before `=`; the whole text without one.
     pub(super) name: &'a str,
-    /// What stands behind, without quotes around it.
+    /// The part after `=`, without quotes around it.
     pub(super) value: &'a str,
 }
 
-/// The lines that say something.
+/// The lines that are not empty.
 pub(super) fn read(text: &str) -> impl Iterator<Item = Line<'_>> {
     text.lines().enumerate().filter_map(|(index, line)| read_line(index + 1, line))
 }
@@ -30,7 +30,7 @@ fn read_line(number: usize, line: &str) -> Option<Line<'_>> {
     Some(Line { number, is_indented, text, name: name.trim(), value: unquoted(value.trim()) })
 }
 
-/// A `#` begins a comment at the beginning of a line and behind a blank, but for one within quotes.
+/// A `#` starts a comment at the start of a line or after a blank, except within quotes.
 fn without_comment(line: &str) -> &str {
     let mut is_quoted = false;
     let mut before = ' ';
@@ -45,7 +45,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// The value without the quotes around it.
+/// The value without quotes around it.
 pub(super) fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_a_name_and_a_value() {
+    fn lines_are_split_into_name_and_value() {
         let text = "# a comment\n\nlogfile=\"local0\"\n\trequest = \"a # b\"  # for all\nvirtual=1";
         let lines: Vec<_> = read(text).map(|line| (line.number, line.is_indented, line.name, line.value)).collect();
         assert_eq!(lines, [(3, false, "logfile", "local0"), (4, true, "request", "a # b"), (5, false, "virtual", "1")]);

@@ -1,4 +1,4 @@
-//! What stands behind `real =`: an address or a range, a port, a method, a weight, and a check of its own.
+//! The value of `real =`: an address or a range, a port, a method, a weight, and a request and response for checks.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,19 +7,19 @@ use super::super::ports::{self, address_and_port, addresses};
 use super::lines::Line;
 use crate::settings::Method;
 
-/// What a line adds.
+/// The servers of a line.
 #[derive(Debug, Clone)]
 pub(super) struct Real<'a> {
     pub(super) line: Line<'a>,
     pub(super) servers: Vec<Server>,
-    /// The port that packets are sent to there; 0 for the one that they were sent to.
+    /// Port of the servers; 0 for that of the service.
     pub(super) port: u16,
-    /// What its check asks, and what the answer must contain.
+    /// Request of the check, and the text that the response must contain.
     pub(super) request: Option<&'a str>,
     pub(super) receive: Option<&'a str>,
 }
 
-/// The method that a word stands for.
+/// The method of this name.
 pub(super) fn method(word: &str) -> Option<Method> {
     match word {
         "gate" => Some(Method::Direct),
@@ -29,7 +29,7 @@ pub(super) fn method(word: &str) -> Option<Method> {
     }
 }
 
-/// Reads a line; or says what is wrong with it.
+/// Reads a line; an error is the reason for a note.
 pub(super) fn read(line: Line<'_>) -> Result<Real<'_>, &'static str> {
     let (head, pair) = match line.value.find('"') {
         Some(position) => line.value.split_at(position),
@@ -37,13 +37,13 @@ pub(super) fn read(line: Line<'_>) -> Result<Real<'_>, &'static str> {
     };
     let mut words = head.split_whitespace();
     let (hosts, port) = hosts(words.next().unwrap_or_default())?;
-    let method = words.next().and_then(method).ok_or("expected gate, masq or ipip behind the address")?;
+    let method = words.next().and_then(method).ok_or("expected gate, masq or ipip after the address")?;
     let weight = match words.next() {
         Some(weight) => weight.parse().map_err(|_| "expected a weight")?,
         None => 1,
     };
     if words.next().is_some() {
-        return Err("more follows than a weight and a check in quotes");
+        return Err("unexpected text after the weight");
     }
     let mut quoted = pair.split('"').skip(1).step_by(2);
     let (request, receive) = (quoted.next(), quoted.next());
@@ -52,7 +52,7 @@ pub(super) fn read(line: Line<'_>) -> Result<Real<'_>, &'static str> {
 }
 
 fn hosts(text: &str) -> Result<(Vec<IpAddr>, u16), &'static str> {
-    const NAME: &str = "expected an address; names are not resolved, write the address";
+    const NAME: &str = "expected an address; names are not resolved";
     let Some((first, last)) = text.split_once("->") else {
         let (address, port) = address_and_port(text).ok_or(NAME)?;
         return Ok((vec![address], port.unwrap_or(0)));
@@ -63,6 +63,6 @@ fn hosts(text: &str) -> Result<(Vec<IpAddr>, u16), &'static str> {
         None => (last, 0),
     };
     let last: Ipv4Addr = last.parse().map_err(|_| NAME)?;
-    let hosts = addresses(first, last).ok_or("expected a range of at most 256 addresses, the first one first")?;
+    let hosts = addresses(first, last).ok_or("expected an ascending range of at most 256 addresses")?;
     Ok((hosts, port))
 }

@@ -1,4 +1,4 @@
-//! What was counted of a service or a server.
+//! Counters of services and servers.
 
 use weir_program::netlink::{Attribute, Malformed};
 
@@ -14,12 +14,11 @@ const PACKET_RATE_OUT: u16 = 8;
 const BYTE_RATE_IN: u16 = 9;
 const BYTE_RATE_OUT: u16 = 10;
 
-/// What was counted since the object was made, or since its counters were reset; and the rates, which the kernel takes
-/// every two seconds and averages over some ten. With direct routing and tunnels nothing comes back through the director:
-/// then what goes out is 0.
+/// Counters since the object was created or its counters were reset, and rates, which the kernel samples every two seconds and
+/// averages over about ten. With direct routing and tunnels, replies bypass the director, and outgoing counters are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Connections scheduled.
+    /// Scheduled connections.
     pub connections: u64,
     /// Packets from clients.
     pub packets_in: u64,
@@ -29,7 +28,7 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes to clients.
     pub bytes_out: u64,
-    /// Connections scheduled per second.
+    /// Scheduled connections per second.
     pub connection_rate: u64,
     /// Packets from clients per second.
     pub packet_rate_in: u64,
@@ -41,7 +40,7 @@ pub struct Counters {
     pub byte_rate_out: u64,
 }
 
-/// Counters that come in two widths: 64 bits since Linux 4.1, and beside them 32, which wrap.
+/// Counters in the two widths that the kernel sends: 64 bits since Linux 4.1, and 32 bits, which wrap.
 #[derive(Debug, Default)]
 pub(super) struct Widths {
     wide: Option<Counters>,

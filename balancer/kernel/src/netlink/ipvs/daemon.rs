@@ -1,4 +1,4 @@
-//! The exchange of connections between two directors.
+//! Sync daemons, which synchronise connections between two directors.
 
 use std::net::IpAddr;
 
@@ -21,8 +21,8 @@ const MCAST_TTL: u16 = 8;
 const MASTER: u32 = 1;
 const BACKUP: u32 = 2;
 
-/// The request to start this daemon. `EEXIST` when one with this role runs, `ENODEV` when there is no such interface,
-/// `EINVAL` when a server has another family than its service, which cannot be told of.
+/// The request to start a daemon. `EEXIST` if one with this role is running, `ENODEV` if the interface does not exist,
+/// `EINVAL` if a server has another family than its service, which the sync protocol cannot represent.
 #[must_use]
 pub fn start(family: u16, daemon: &Daemon) -> Request {
     let mut request = request(family, command::NEW_DAEMON);
@@ -49,7 +49,7 @@ pub fn start(family: u16, daemon: &Daemon) -> Request {
     request
 }
 
-/// The request to stop the daemon with this role. `ESRCH` when none runs.
+/// The request to stop the daemon with this role. `ESRCH` if none is running.
 #[must_use]
 pub fn stop(family: u16, role: Role) -> Request {
     let mut request = request(family, command::DEL_DAEMON);
@@ -57,7 +57,7 @@ pub fn stop(family: u16, role: Role) -> Request {
     request
 }
 
-/// The request for the list of the daemons that run.
+/// The request for all running daemons.
 #[must_use]
 pub fn list(family: u16) -> Request {
     let mut request = request(family, command::GET_DAEMON);
@@ -65,7 +65,7 @@ pub fn list(family: u16) -> Request {
     request
 }
 
-/// The daemon that an answer tells of; `None` when it is no such answer.
+/// Reads a daemon from a reply; `None` for other messages.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -90,7 +90,7 @@ fn read_nest(nest: Attribute<'_>) -> Result<Daemon, Malformed> {
                 role = Some(match attribute.u32()? {
                     MASTER => Role::Master,
                     BACKUP => Role::Backup,
-                    _ => return Err(Malformed("a daemon is neither master nor backup")),
+                    _ => return Err(Malformed("daemon is neither master nor backup")),
                 });
             }
             MCAST_IFN => interface = Some(read_name(attribute)?),
@@ -104,7 +104,7 @@ fn read_nest(nest: Attribute<'_>) -> Result<Daemon, Malformed> {
         }
     }
     let (Some(role), Some(interface)) = (role, interface) else {
-        return Err(Malformed("a daemon has no role or no interface"));
+        return Err(Malformed("daemon has no role or no interface"));
     };
     Ok(Daemon { role, interface, sync_id, datagram_length, group, port, ttl })
 }
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_daemon_that_is_written_is_read(daemon in daemon()) {
+        fn an_encoded_daemon_can_be_read(daemon in daemon()) {
             let bytes = start(31, &daemon).encode(9).unwrap();
             let read = read(Messages(&bytes).next().unwrap().unwrap(), 31);
             prop_assert_eq!(read, Ok(Some(daemon)));

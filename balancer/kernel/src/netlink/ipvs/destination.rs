@@ -23,7 +23,7 @@ const TUN_TYPE: u16 = 13;
 const TUN_PORT: u16 = 14;
 const TUN_FLAGS: u16 = 15;
 
-/// `IP_VS_CONN_F_…`, the methods among them.
+/// The forwarding methods of `IP_VS_CONN_F_…`.
 const MASQUERADE: u32 = 0;
 const LOCAL: u32 = 1;
 const TUNNEL: u32 = 2;
@@ -36,44 +36,44 @@ const GRE: u8 = 2;
 const CHECKSUM_FULL: u16 = 1;
 const CHECKSUM_REMOTE: u16 = 2;
 
-/// A real server, as the kernel lists it.
+/// A real server in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListedDestination {
-    /// Where it is.
+    /// Address and port.
     pub server: Server,
-    /// How packets get there, and how many.
+    /// Forwarding method, weight and thresholds.
     pub destination: Destination,
-    /// Connections that are established, as far as the director can tell.
+    /// Number of established connections, as far as the director can tell.
     pub active: u32,
-    /// Connections in other states, such as after the end.
+    /// Number of connections in other states, such as closed ones.
     pub inactive: u32,
-    /// Clients that stay with it.
+    /// Number of persistent clients.
     pub persistent: u32,
-    /// What it has done.
+    /// Counters.
     pub counters: Counters,
 }
 
-/// The request to add this server to a service. `EEXIST` when it is there, `ESRCH` when the service is not, `EINVAL` when
-/// its address is no server's, or is of another family without a tunnel.
+/// The request to add a server to a service. `EEXIST` if the service has it, `ESRCH` if there is no such service, `EINVAL` if
+/// the address cannot be a server's, or is of another family without a tunnel.
 #[must_use]
 pub fn add(family: u16, key: &ServiceKey, server: &Server, destination: &Destination) -> Request {
     with_destination(family, command::NEW_DEST, key, server, Some(destination))
 }
 
-/// The request to change this server of a service; all of it is said, what changes and what stays. New connections go by
-/// what is new, and those that there are go on by what was. `ENOENT` when it is not there, `ESRCH` when the service is not.
+/// The request to change a server of a service, with all values, changed or not. They apply to new connections; existing ones
+/// keep their forwarding method. `ENOENT` if the service does not have the server, `ESRCH` if there is no such service.
 #[must_use]
 pub fn set(family: u16, key: &ServiceKey, server: &Server, destination: &Destination) -> Request {
     with_destination(family, command::SET_DEST, key, server, Some(destination))
 }
 
-/// The request to delete this server of a service. `ENOENT` when it is not there, `ESRCH` when the service is not.
+/// The request to delete a server from a service. `ENOENT` if the service does not have it, `ESRCH` if there is no such service.
 #[must_use]
 pub fn delete(family: u16, key: &ServiceKey, server: &Server) -> Request {
     with_destination(family, command::DEL_DEST, key, server, None)
 }
 
-/// The request for the list of all servers of a service; empty when there is no such service.
+/// The request for all servers of a service. The reply is empty if there is no such service.
 #[must_use]
 pub fn list(family: u16, key: &ServiceKey) -> Request {
     let mut request = request(family, command::GET_DEST);
@@ -82,12 +82,12 @@ pub fn list(family: u16, key: &ServiceKey) -> Request {
     request
 }
 
-/// The server that an answer tells of, of a service of the family `of`; `None` when it is no such answer.
+/// Reads a server from a reply about a service of the address family `service_family`; `None` for other messages.
 ///
 /// # Errors
 /// [`Malformed`].
-pub fn read(message: Message<'_>, family: u16, of: Family) -> Result<Option<ListedDestination>, Malformed> {
-    nest(message, family, command::NEW_DEST, attribute::DEST)?.map(|nest| read_nest(nest, of)).transpose()
+pub fn read(message: Message<'_>, family: u16, service_family: Family) -> Result<Option<ListedDestination>, Malformed> {
+    nest(message, family, command::NEW_DEST, attribute::DEST)?.map(|nest| read_nest(nest, service_family)).transpose()
 }
 
 fn with_destination(
@@ -145,7 +145,7 @@ fn tunnel_numbers(encapsulation: Encapsulation) -> (u8, u16, u16) {
     }
 }
 
-/// The tunnel of these numbers; what the type has no use for is passed over.
+/// The tunnel with these numbers. Values that the type does not use are ignored.
 fn read_tunnel(kind: u8, port: u16, flags: u16) -> Option<Encapsulation> {
     let checksum = match flags {
         0 => Some(Checksum::None),
@@ -161,9 +161,9 @@ fn read_tunnel(kind: u8, port: u16, flags: u16) -> Option<Encapsulation> {
     }
 }
 
-fn read_nest(nest: Attribute<'_>, of: Family) -> Result<ListedDestination, Malformed> {
-    // Linux before 3.18 says no family: it has servers of the service's only; before 5.2 it knows one kind of tunnel.
-    let (mut family, mut address, mut port, mut method) = (of, None, None, None);
+fn read_nest(nest: Attribute<'_>, service_family: Family) -> Result<ListedDestination, Malformed> {
+    // Linux before 3.18 sends no family, since servers have the service's; before 5.2 it has only one type of tunnel.
+    let (mut family, mut address, mut port, mut method) = (service_family, None, None, None);
     let (mut tunnel_type, mut tunnel_port, mut tunnel_flags) = (IPIP, 0, 0);
     let (mut weight, mut upper_threshold, mut lower_threshold) = (0, 0, 0);
     let (mut active, mut inactive, mut persistent) = (0, 0, 0);
@@ -190,7 +190,7 @@ fn read_nest(nest: Attribute<'_>, of: Family) -> Result<ListedDestination, Malfo
         }
     }
     let (Some(address), Some(port), Some(method)) = (address, port, method) else {
-        return Err(Malformed("a server has no address, port or method"));
+        return Err(Malformed("server has no address, port or method"));
     };
     let forwarding = match method {
         MASQUERADE => Some(Forwarding::Masquerade),
@@ -222,7 +222,7 @@ mod tests {
     const IPVS: u16 = 31;
 
     #[test]
-    fn what_an_old_kernel_does_not_say_is_what_it_always_was() {
+    fn attributes_that_old_kernels_omit_have_their_only_value() {
         let mut request = request(IPVS, command::NEW_DEST);
         request.nest(attribute::DEST, |nest| {
             let server = Server::at([192, 0, 2, 1].into());
@@ -238,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_server_that_is_written_is_read(key in service_key(), server in server(), destination in destination()) {
+        fn an_encoded_server_can_be_read(key in service_key(), server in server(), destination in destination()) {
             let bytes = add(IPVS, &key, &server, &destination).encode(9).unwrap();
             let listed = read(Messages(&bytes).next().unwrap().unwrap(), IPVS, key.family()).unwrap().unwrap();
             let counters = Counters::default();
@@ -247,7 +247,7 @@ mod tests {
         }
 
         #[test]
-        fn a_method_that_is_unknown_is_known_again(
+        fn an_unknown_method_is_preserved(
             method in 4..9_u32, tunnel_type: u8, tunnel_port: u16, tunnel_flags: u16
         ) {
             let forwarding = Forwarding::Unknown { method, tunnel_type, tunnel_port, tunnel_flags };

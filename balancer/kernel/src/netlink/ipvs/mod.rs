@@ -1,15 +1,15 @@
-//! The family `IPVS`, version 1 (linux/ip_vs.h).
+//! The generic netlink family `IPVS`, version 1 (linux/ip_vs.h).
 //!
-//! | module          | what it holds                                                         |
+//! | module          | contents                                                              |
 //! |-----------------|-----------------------------------------------------------------------|
 //! | [`service`]     | virtual services                                                      |
 //! | [`destination`] | real servers                                                          |
-//! | [`counters`]    | what was counted of either                                            |
-//! | [`daemon`]      | the exchange of connections                                           |
-//! | [`settings`]    | time-outs; the version                                                |
+//! | [`counters`]    | counters of services and servers                                      |
+//! | [`daemon`]      | sync daemons                                                          |
+//! | [`settings`]    | connection timeouts; the version                                      |
 //!
-//! A service with a mark is known by family and mark alone: sent with an address, or with a mark of 0, it would be
-//! another one. The kernel tells nobody of changes.
+//! A service by mark is identified by family and mark alone. With an address, or with mark 0, a request would refer to another
+//! service. The kernel sends no notifications of changes.
 
 pub mod counters;
 pub mod daemon;
@@ -27,7 +27,7 @@ pub use destination::ListedDestination;
 pub use service::ListedService;
 pub use settings::Version;
 
-/// The name by which to find the family.
+/// Name of the family.
 pub const FAMILY: &str = "IPVS";
 /// `IPVS_GENL_VERSION`.
 const VERSION: u8 = 1;
@@ -69,7 +69,7 @@ fn request(family: u16, command: u8) -> Request {
     generic::request(family, command, VERSION)
 }
 
-/// The attributes of the nest `kind` in a message of the family `family` with this command; `None` when it is another.
+/// The nested attribute `kind` of a message of `family` with this command; `None` for other messages.
 fn nest<'a>(message: Message<'a>, family: u16, command: u8, kind: u16) -> Result<Option<Attribute<'a>>, Malformed> {
     match generic::split(message, family)? {
         Some((found, attributes)) if found == command => attributes.find_kind(kind),
@@ -88,11 +88,11 @@ fn read_family(attribute: Attribute<'_>) -> Result<Family, Malformed> {
     match attribute.u16()? {
         AF_INET => Ok(Family::V4),
         AF_INET6 => Ok(Family::V6),
-        _ => Err(Malformed("a family of addresses is unknown")),
+        _ => Err(Malformed("unknown address family")),
     }
 }
 
-/// An address as the kernel keeps it: 16 bytes whatever the family, the first four for IPv4 (`union nf_inet_addr`).
+/// An address in the kernel's form: 16 bytes for both families, of which IPv4 uses the first four (`union nf_inet_addr`).
 fn address_bytes(address: std::net::IpAddr) -> [u8; 16] {
     match address {
         std::net::IpAddr::V4(address) => {
@@ -112,5 +112,5 @@ fn read_address(bytes: [u8; 16], family: Family) -> std::net::IpAddr {
 }
 
 fn read_name(attribute: Attribute<'_>) -> Result<Name, Malformed> {
-    attribute.text()?.parse().map_err(|_| Malformed("a name is none"))
+    attribute.text()?.parse().map_err(|_| Malformed("invalid name"))
 }

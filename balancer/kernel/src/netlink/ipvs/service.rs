@@ -20,44 +20,44 @@ const STATS: u16 = 10;
 const PE_NAME: u16 = 11;
 const STATS64: u16 = 12;
 
-/// `IP_VS_SVC_F_…`. `IP_VS_SVC_F_HASHED`, 2, is the kernel's own.
+/// `IP_VS_SVC_F_…`. `IP_VS_SVC_F_HASHED`, 2, is internal to the kernel.
 const PERSISTENT: u32 = 1;
 const ONE_PACKET: u32 = 4;
 const SCHEDULER: [u32; 3] = [0x08, 0x10, 0x20];
-/// What of these is set or cleared; the rest stays as it is.
+/// Mask of the flags that requests set or clear; the others are left unchanged.
 const SETTABLE: u32 = PERSISTENT | ONE_PACKET | SCHEDULER[0] | SCHEDULER[1] | SCHEDULER[2];
 
-/// A service, as the kernel lists it.
+/// A virtual service in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedService {
-    /// What it is known by.
+    /// Its key.
     pub key: ServiceKey,
-    /// How it chooses.
+    /// Its scheduling.
     pub service: Service,
-    /// What it has done.
+    /// Counters.
     pub counters: Counters,
 }
 
-/// The request to make this service. `EEXIST` when there is one with this key, `ENOENT` when there is no such scheduler.
+/// The request to add a service. `EEXIST` if the key is in use, `ENOENT` if the scheduler does not exist.
 #[must_use]
 pub fn add(family: u16, key: &ServiceKey, service: &Service) -> Request {
     with_service(family, command::NEW_SERVICE, key, Some(service))
 }
 
-/// The request to change how this service chooses. `ESRCH` when there is no such service, `ENOENT` no such scheduler.
-/// When the scheduler changes, the kernel schedules nothing for some milliseconds; connections that there are go on.
+/// The request to change the scheduling of a service. `ESRCH` if there is no such service, `ENOENT` if the scheduler does not
+/// exist. When the scheduler changes, the kernel schedules no new connections for some milliseconds; existing ones continue.
 #[must_use]
 pub fn set(family: u16, key: &ServiceKey, service: &Service) -> Request {
     with_service(family, command::SET_SERVICE, key, Some(service))
 }
 
-/// The request to delete this service with its servers. `ESRCH` when there is none.
+/// The request to delete a service with its servers. `ESRCH` if there is no such service.
 #[must_use]
 pub fn delete(family: u16, key: &ServiceKey) -> Request {
     with_service(family, command::DEL_SERVICE, key, None)
 }
 
-/// The request for the list of all services.
+/// The request for all services.
 #[must_use]
 pub fn list(family: u16) -> Request {
     let mut request = request(family, command::GET_SERVICE);
@@ -65,7 +65,7 @@ pub fn list(family: u16) -> Request {
     request
 }
 
-/// The service that an answer tells of; `None` when it is no such answer.
+/// Reads a service from a reply; `None` for other messages.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -73,7 +73,7 @@ pub fn read(message: Message<'_>, family: u16) -> Result<Option<ListedService>, 
     nest(message, family, command::NEW_SERVICE, attribute::SERVICE)?.map(read_nest).transpose()
 }
 
-/// Writes what `key` is known by, and nothing else.
+/// Appends the attributes that identify a service, and no others.
 pub(super) fn put_key<'a>(request: &'a mut Request, key: &ServiceKey) -> &'a mut Request {
     request.put(AF, &family_number(key.family()));
     match key {
@@ -115,7 +115,7 @@ fn put_service(request: &mut Request, service: &Service, family: Family) {
     }
 }
 
-/// IPv4's is a mask in network byte order, IPv6's the length of the prefix in the host's.
+/// For IPv4 a mask in network byte order, for IPv6 the prefix length in host byte order.
 fn netmask(family: Family, prefix: u8) -> [u8; 4] {
     match family {
         Family::V4 => u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0).to_be_bytes(),
@@ -159,19 +159,19 @@ fn read_nest(nest: Attribute<'_>) -> Result<ListedService, Malformed> {
             _ => {}
         }
     }
-    let family = family.ok_or(Malformed("a service has no family"))?;
+    let family = family.ok_or(Malformed("service has no address family"))?;
     let key = match (Mark::new(mark), protocol, address, port) {
         (Some(mark), ..) => ServiceKey::Marked { family, mark },
         (None, Some(protocol), Some(address), Some(port)) => {
             ServiceKey::Addressed { protocol, address: read_address(address, family), port }
         }
-        _ => return Err(Malformed("a service has neither a mark nor an address")),
+        _ => return Err(Malformed("service has neither a mark nor an address")),
     };
-    // Without persistence the kernel keeps what it was told of time and mask, which then mean nothing.
+    // Without persistence, the kernel still returns the last timeout and netmask, which have no effect then.
     let is_persistent = bits & PERSISTENT != 0;
     let persistence = is_persistent.then(|| Persistence { timeout, prefix: read_netmask(family, netmask) });
     let service = Service {
-        scheduler: scheduler.ok_or(Malformed("a service has no scheduler"))?,
+        scheduler: scheduler.ok_or(Malformed("service has no scheduler"))?,
         scheduler_flags: SchedulerFlags(SCHEDULER.map(|bit| bits & bit != 0)),
         one_packet: bits & ONE_PACKET != 0,
         persistence,
@@ -194,7 +194,7 @@ mod tests {
         read(Messages(bytes).next().unwrap().unwrap(), IPVS).unwrap().unwrap()
     }
 
-    /// What a kernel lists beside what it was told: its own flag, and counters of both widths.
+    /// A service as the kernel lists it: with its internal flag, and with counters.
     fn as_listed(key: &ServiceKey, counters: impl Fn(&mut Request) -> &mut Request) -> ListedService {
         let service = Service::new("rr".parse().unwrap());
         let mut request = request(IPVS, command::NEW_SERVICE);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_all_that_its_service_is_known_by() {
+    fn a_service_by_mark_is_identified_by_family_and_mark_alone() {
         let key = ServiceKey::Marked { family: Family::V6, mark: Mark::new(0x8000_0101).unwrap() };
         let bytes = delete(IPVS, &key).encode(1).unwrap();
         let message = Messages(&bytes).next().unwrap().unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_counters_go_before_narrow_ones() {
+    fn wide_counters_take_precedence_over_narrow_ones() {
         let key = ServiceKey::Marked { family: Family::V4, mark: Mark::new(1).unwrap() };
         fn narrow(request: &mut Request) -> &mut Request {
             let bytes_in = (1_u64 << 40).to_ne_bytes();
@@ -236,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn without_persistence_its_time_and_mask_mean_nothing() {
+    fn without_persistence_timeout_and_netmask_are_ignored() {
         let key = ServiceKey::Marked { family: Family::V4, mark: Mark::new(1).unwrap() };
         let listed = as_listed(&key, |nest| nest.put(TIMEOUT, &600_u32.to_ne_bytes()).put(NETMASK, &[255, 255, 0, 0]));
         assert_eq!(listed.service.persistence, None);
     }
 
     #[test]
-    fn a_mask_with_gaps_is_no_prefix() {
+    fn a_netmask_with_gaps_is_not_a_prefix() {
         assert_eq!(netmask(Family::V4, 24), [255, 255, 255, 0]);
         assert_eq!(netmask(Family::V4, 32), [255; 4]);
         assert_eq!(netmask(Family::V4, 0), [0; 4]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_others_are_passed_over() {
+    fn replies_of_other_families_and_commands_are_ignored() {
         let key = ServiceKey::Marked { family: Family::V4, mark: Mark::new(1).unwrap() };
         let service = Service::new("rr".parse().unwrap());
         let bytes = add(IPVS, &key, &service).encode(1).unwrap();
@@ -266,7 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_service_that_is_written_is_read(
+        fn an_encoded_service_can_be_read(
             (key, service) in service_key().prop_flat_map(|key| (Just(key), service_of(key.family())))
         ) {
             let listed = listed(&add(IPVS, &key, &service).encode(9).unwrap());

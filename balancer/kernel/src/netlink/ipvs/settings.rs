@@ -1,4 +1,4 @@
-//! The time-outs of connections, and what the kernel says of itself.
+//! Connection timeouts, and the version of IPVS.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::netlink::generic;
 const INFO_VERSION: u16 = 1;
 const INFO_CONN_TAB_SIZE: u16 = 2;
 
-/// What the kernel says of its IPVS.
+/// Version of IPVS, and size of its connection table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
-    /// The version as one number of three bytes.
+    /// The version as a number of three bytes.
     pub code: u32,
-    /// Buckets of the table of connections, which the module is given when it is loaded.
+    /// Number of buckets of the connection table, a parameter of the module.
     pub connection_table_size: u32,
 }
 
@@ -27,13 +27,13 @@ impl fmt::Display for Version {
     }
 }
 
-/// The request for the time-outs.
+/// The request for the timeouts.
 #[must_use]
 pub fn get_timeouts(family: u16) -> Request {
     request(family, command::GET_CONFIG)
 }
 
-/// The request to set the time-outs; `EINVAL` when one is longer than the kernel counts.
+/// The request to set the timeouts; `EINVAL` if one exceeds the kernel's maximum.
 #[must_use]
 pub fn set_timeouts(family: u16, timeouts: &Timeouts) -> Request {
     let mut request = request(family, command::SET_CONFIG);
@@ -44,8 +44,8 @@ pub fn set_timeouts(family: u16, timeouts: &Timeouts) -> Request {
     request
 }
 
-/// The time-outs that an answer tells of; `None` when it is no such answer. 0 is what the kernel does not say, since it
-/// was built without the protocol.
+/// Reads the timeouts from a reply; `None` for other messages. A timeout that the kernel does not send is 0: it was built without
+/// that protocol.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -64,13 +64,13 @@ pub fn read_timeouts(message: Message<'_>, family: u16) -> Result<Option<Timeout
     Ok(Some(timeouts))
 }
 
-/// The request for what the kernel says of itself.
+/// The request for the version.
 #[must_use]
 pub fn get_version(family: u16) -> Request {
     request(family, command::GET_INFO)
 }
 
-/// What an answer says of the kernel; `None` when it is no such answer.
+/// Reads the version from a reply; `None` for other messages.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_three_numbers() {
+    fn the_version_has_three_numbers() {
         let mut request = request(31, command::SET_INFO);
         request.put(INFO_VERSION, &0x01_02_01_u32.to_ne_bytes()).put(INFO_CONN_TAB_SIZE, &4096_u32.to_ne_bytes());
         let bytes = request.encode(1).unwrap();
@@ -106,7 +106,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn timeouts_that_are_written_are_read(tcp: u32, tcp_fin: u32, udp: u32) {
+        fn encoded_timeouts_can_be_read(tcp: u32, tcp_fin: u32, udp: u32) {
             let timeouts = Timeouts { tcp, tcp_fin, udp };
             let bytes = set_timeouts(31, &timeouts).encode(9).unwrap();
             prop_assert_eq!(read_timeouts(Messages(&bytes).next().unwrap().unwrap(), 31), Ok(Some(timeouts)));

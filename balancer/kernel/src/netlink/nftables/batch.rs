@@ -1,4 +1,4 @@
-//! Transactions: all of it holds from one moment on, or the kernel refuses it and nothing is changed.
+//! Transactions. The kernel commits a transaction as a whole, or refuses it and changes nothing.
 
 use weir_program::netlink::{Request, flags};
 
@@ -6,7 +6,7 @@ use super::{
     BRIDGE, FAMILIES, Hook, PRIORITY, SUBSYSTEM, TABLE, chain, comment, element, expression, header, map, message,
     request, rule, set, table,
 };
-use crate::model::{Family, Mark, Marks, Packets};
+use crate::model::{Endpoint, Family, Mark, Marks};
 
 /// `NFNL_MSG_BATCH_BEGIN`, `NFNL_MSG_BATCH_END`.
 const BEGIN: u16 = 16;
@@ -16,57 +16,58 @@ pub(super) const LIST_TABLE: u16 = 1;
 pub(super) const LIST_SET: u16 = 2;
 pub(super) const LIST_ELEMENTS: u16 = 3;
 
-/// Most entries of one message: of IPv6 they take 84 bytes each, and an attribute ends at 65,535.
-const ENTRIES_OF_MESSAGE: usize = 500;
+/// Maximum number of elements in a message: one of IPv6 takes 84 bytes, and the length of an attribute is at most 65,535.
+const MAX_ELEMENTS: usize = 500;
 
-/// The transaction that makes the table with these marks, in the place of whatever there is by its name.
+/// The transaction that creates the table with these marks, replacing an existing one.
 #[must_use]
 pub fn replace(marks: &Marks) -> Vec<Request> {
     transaction(whole(TABLE, 0, marks.iter()))
 }
 
-/// The transaction that makes the table that stands in for these marks while the other one changes. It is gone with the
-/// socket that made it, at the latest. Linux before 5.12 refuses it.
+/// The transaction that creates the second table, which has these marks while the table changes. The kernel deletes it when
+/// the socket that created it is closed. Linux before 5.12 refuses it.
 #[must_use]
-pub fn bridge(marks: impl Iterator<Item = (Packets, Mark)>) -> Vec<Request> {
+pub fn bridge(marks: impl Iterator<Item = (Endpoint, Mark)>) -> Vec<Request> {
     transaction(whole(BRIDGE, table::OWNED, marks))
 }
 
-/// The transaction after which it stands in no more.
+/// The transaction that deletes the second table.
 #[must_use]
 pub fn remove_bridge() -> Vec<Request> {
     transaction(vec![delete_table(BRIDGE)])
 }
 
-/// The transaction that takes out entries and puts in others. It is refused when one to take out is not there, when one
-/// to put in overlaps another, or when there is no table.
+/// The transaction that deletes elements and adds others. The kernel refuses it if an element to delete does not exist, if an
+/// element to add overlaps another, or if the table does not exist.
 #[must_use]
-pub fn edit(removed: &[Packets], added: &[(Packets, Mark)]) -> Vec<Request> {
-    let mut requests = entries(TABLE, message::DEL_ELEMENTS, removed.iter().map(|packets| (*packets, None)));
-    let added = added.iter().map(|(packets, mark)| (*packets, Some(*mark)));
-    requests.extend(entries(TABLE, message::NEW_ELEMENTS, added));
+pub fn edit(removed: &[Endpoint], added: &[(Endpoint, Mark)]) -> Vec<Request> {
+    let mut requests = elements(TABLE, message::DEL_ELEMENTS, removed.iter().map(|endpoint| (*endpoint, None)));
+    let added = added.iter().map(|(endpoint, mark)| (*endpoint, Some(*mark)));
+    requests.extend(elements(TABLE, message::NEW_ELEMENTS, added));
     transaction(requests)
 }
 
-/// The transaction after which there is no such table, whether there was one or not.
+/// The transaction that deletes the table if it exists.
 #[must_use]
 pub fn remove() -> Vec<Request> {
     transaction(vec![new_table(TABLE, 0), delete_table(TABLE)])
 }
 
-/// A table with these marks, and nothing that was there by its name.
-fn whole(table: &str, table_flags: u32, marks: impl Iterator<Item = (Packets, Mark)>) -> Vec<Request> {
+/// Requests that create a table with these marks, replacing an existing one.
+fn whole(table: &str, table_flags: u32, marks: impl Iterator<Item = (Endpoint, Mark)>) -> Vec<Request> {
     let mut requests = vec![new_table(table, table_flags), delete_table(table), new_table(table, table_flags)];
     requests.extend(FAMILIES.map(|family| new_map(table, family)));
     requests.extend(Hook::ALL.map(|hook| new_chain(table, hook)));
     for hook in Hook::ALL {
         requests.extend(FAMILIES.map(|family| new_rule(table, hook, family)));
     }
-    requests.extend(entries(table, message::NEW_ELEMENTS, marks.map(|(packets, mark)| (packets, Some(mark)))));
+    requests.extend(elements(table, message::NEW_ELEMENTS, marks.map(|(endpoint, mark)| (endpoint, Some(mark)))));
     requests
 }
 
-/// What the kernel takes as one. It acknowledges the last request, and refuses by the number of whichever is wrong.
+/// Brackets requests as a transaction. The kernel acknowledges the last request, or refuses with the sequence number of the
+/// invalid one.
 fn transaction(mut requests: Vec<Request>) -> Vec<Request> {
     if let Some(last) = requests.last_mut() {
         last.add_flags(flags::ACKNOWLEDGE);
@@ -77,7 +78,7 @@ fn transaction(mut requests: Vec<Request>) -> Vec<Request> {
     requests
 }
 
-/// Makes the table if it is not there.
+/// Creates a table if it does not exist.
 fn new_table(name: &str, table_flags: u32) -> Request {
     let mut request = request(message::NEW_TABLE, flags::CREATE);
     request.put_text(table::NAME, name).put(table::FLAGS, &table_flags.to_be_bytes());
@@ -95,7 +96,7 @@ fn new_map(table: &str, family: Family) -> Request {
         Family::V4 => 1,
         Family::V6 => 2,
     };
-    // How nft(8) is to print a key and a mark: the one field by field, the other in the byte order of the host.
+    // Byte orders in which nft(8) prints keys and marks (`NFTNL_UDATA_SET_KEYBYTEORDER`: by field, `…_DATABYTEORDER`: host).
     let byte_orders = [&[0, 4][..], &0_u32.to_ne_bytes(), &[1, 4], &1_u32.to_ne_bytes()].concat();
     let mut request = request(message::NEW_SET, flags::CREATE);
     request
@@ -145,23 +146,24 @@ fn new_rule(table: &str, hook: Hook, family: Family) -> Request {
 
 /// A comment in a rule's user data: type, length, text with a NUL.
 fn comment_bytes(comment: &str) -> Vec<u8> {
+    // Comments are constants that are shorter than this.
     let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
     [&[rule::COMMENT, length][..], comment.as_bytes(), &[0]].concat()
 }
 
-fn entries(table: &str, message: u16, entries: impl Iterator<Item = (Packets, Option<Mark>)>) -> Vec<Request> {
-    let entries: Vec<_> = entries.collect();
+fn elements(table: &str, message: u16, elements: impl Iterator<Item = (Endpoint, Option<Mark>)>) -> Vec<Request> {
+    let elements: Vec<_> = elements.collect();
     let of_family = |family: Family| {
-        let entries = entries.iter().filter(move |(packets, _)| Family::of(packets.address) == family);
-        entries.copied().collect::<Vec<_>>()
+        let elements = elements.iter().filter(move |(endpoint, _)| Family::of(endpoint.address) == family);
+        elements.copied().collect::<Vec<_>>()
     };
     let requests = FAMILIES.into_iter().flat_map(|family| {
-        let entries = of_family(family);
-        let requests = entries.chunks(ENTRIES_OF_MESSAGE).map(|entries| {
+        let elements = of_family(family);
+        let requests = elements.chunks(MAX_ELEMENTS).map(|elements| {
             let mut request = request(message, if message == message::NEW_ELEMENTS { flags::CREATE } else { 0 });
             request.put_text(LIST_TABLE, table).put_text(LIST_SET, map(family)).nest(LIST_ELEMENTS, |list| {
-                for (packets, mark) in entries {
-                    element::put(list, packets, *mark);
+                for (endpoint, mark) in elements {
+                    element::put(list, endpoint, *mark);
                 }
                 list
             });

@@ -1,4 +1,4 @@
-//! What the rules do. Registers are named by their first 4 bytes; a key of several fields takes as many in a row.
+//! Expressions of the rules. A register holds 4 bytes; the fields of a key are in consecutive registers.
 
 use weir_program::netlink::Request;
 
@@ -29,7 +29,7 @@ const IPV6: u8 = 10;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 
-/// The expressions of a family's rule at a hook. In the words of nft(8), for IPv4 where the director's own packets go out:
+/// Appends the expressions of a family's rule at a hook. In nft(8)'s syntax, for IPv4 at `output`:
 /// `meta mark 0 meta mark set ip daddr . meta l4proto . th dport map @marks4`.
 pub(super) fn put_rule(rule: &mut Request, hook: Hook, family: Family) -> &mut Request {
     let (protocol, address_offset, address_length) = match family {
@@ -45,31 +45,31 @@ pub(super) fn put_rule(rule: &mut Request, hook: Hook, family: Family) -> &mut R
     let protocol_register = FIRST_REGISTER + address_length / element::ALIGNMENT;
     put_payload_load(rule, NETWORK_HEADER, address_offset, address_length, FIRST_REGISTER);
     put_meta_load(rule, TRANSPORT_PROTOCOL, protocol_register);
-    // The port of the destination is the second field in the headers of TCP, UDP and SCTP.
+    // The destination port is the second field in the headers of TCP, UDP and SCTP.
     put_payload_load(rule, TRANSPORT_HEADER, 2, 2, protocol_register + 1);
     put_lookup(rule, map(family), FIRST_REGISTER);
     put_meta_store(rule, MARK, FIRST_REGISTER)
 }
 
-/// Loads what is known of the packet.
+/// Loads metadata of the packet.
 fn put_meta_load(rule: &mut Request, key: u32, register: u32) {
     put(rule, "meta", |data| data.put(META_DESTINATION, &register.to_be_bytes()).put(META_KEY, &key.to_be_bytes()));
 }
 
-/// Sets what is known of the packet.
+/// Sets metadata of the packet.
 fn put_meta_store(rule: &mut Request, key: u32, register: u32) -> &mut Request {
     put(rule, "meta", |data| data.put(META_KEY, &key.to_be_bytes()).put(META_SOURCE, &register.to_be_bytes()))
 }
 
-/// Goes on when the register holds these bytes (`NFTA_CMP_SREG`, `NFTA_CMP_OP`, `NFTA_CMP_DATA`; `NFT_CMP_EQ`).
+/// Ends the rule unless the register holds these bytes (`NFTA_CMP_SREG`, `NFTA_CMP_OP`, `NFTA_CMP_DATA`; `NFT_CMP_EQ`).
 fn put_equals(rule: &mut Request, register: u32, bytes: &[u8]) {
     put(rule, "cmp", |data| {
         data.put(1, &register.to_be_bytes()).put(2, &0_u32.to_be_bytes()).nest(3, |value| value.put(DATA_VALUE, bytes))
     });
 }
 
-/// Loads a part of the packet (`NFTA_PAYLOAD_DREG`, `NFTA_PAYLOAD_BASE`, `NFTA_PAYLOAD_OFFSET`, `NFTA_PAYLOAD_LEN`); goes no
-/// further when the packet is too short, or a later fragment without such a header.
+/// Loads bytes of the packet (`NFTA_PAYLOAD_DREG`, `NFTA_PAYLOAD_BASE`, `NFTA_PAYLOAD_OFFSET`, `NFTA_PAYLOAD_LEN`). Ends the
+/// rule if the packet is too short, or is a later fragment without this header.
 fn put_payload_load(rule: &mut Request, base: u32, offset: u32, length: u32, register: u32) {
     put(rule, "payload", |data| {
         data.put(1, &register.to_be_bytes())
@@ -79,8 +79,8 @@ fn put_payload_load(rule: &mut Request, base: u32, offset: u32, length: u32, reg
     });
 }
 
-/// Replaces the key in the registers by what the map has for it (`NFTA_LOOKUP_SET`, `NFTA_LOOKUP_SREG`, `NFTA_LOOKUP_DREG`);
-/// goes no further when it has nothing.
+/// Replaces the key in the registers by its value in the map (`NFTA_LOOKUP_SET`, `NFTA_LOOKUP_SREG`, `NFTA_LOOKUP_DREG`).
+/// Ends the rule if the map has no such key.
 fn put_lookup(rule: &mut Request, map: &str, register: u32) {
     put(rule, "lookup", |data| data.put_text(1, map).put(2, &register.to_be_bytes()).put(3, &register.to_be_bytes()));
 }

@@ -1,43 +1,43 @@
-//! The table that marks packets, in nf_tables (linux/netfilter/nf_tables.h). Needs Linux 5.6.
+//! Weir's nf_tables table, which marks packets (linux/netfilter/nf_tables.h). It requires Linux 5.6.
 //!
-//! | module         | what it holds                                                       |
-//! |----------------|---------------------------------------------------------------------|
-//! | [`batch`]      | transactions: the table anew, a few entries, or nothing left        |
-//! | [`expression`] | what a rule does                                                    |
-//! | [`element`]    | entries of the maps                                                 |
-//! | [`reading`]    | what there is of the table                                          |
-//! | [`others`]     | what others have that gets in its way                               |
+//! | module         | contents                                                             |
+//! |----------------|----------------------------------------------------------------------|
+//! | [`batch`]      | transactions that replace the table, change its entries or delete it |
+//! | [`expression`] | expressions of the rules                                             |
+//! | [`element`]    | elements of the maps                                                 |
+//! | [`reader`]     | state of the table                                                   |
+//! | [`foreign`]    | chains and rules of other programs that conflict with it             |
 //!
-//! There is one table for both families, `inet weir`. It has a map for each, from address, protocol and ports to the mark:
+//! The table `inet weir` serves both families. For each, it has a map from address, protocol and ports to the mark:
 //!
 //! ```text
 //! map marks4 { type ipv4_addr . inet_proto . inet_service : mark; flags interval; … }
 //! ```
 //!
-//! and a rule for each at two hooks: where packets come in, before they are routed, and where the director's own go out.
-//! A packet takes one look-up, however many services and ranges of ports there are. A mark is set whole, all 32 bits of
-//! it. The director's own packets keep a mark that they have: a check goes by the mark of its socket.
+//! and a rule at each of two hooks: `prerouting`, where packets arrive, and `output`, where the director's own packets leave.
+//! A packet takes one look-up, whatever the number of services and port ranges. The rule sets all 32 bits of the mark. The
+//! director's own packets keep a mark that is already set: health checks set the mark on their socket.
 //!
-//! All changes are transactions. Where the table is as it should be, only entries change, so that the others are found at
-//! every moment: between the moment when a transaction holds and the one when a new map is filled, Linux before 6.17 finds
-//! nothing in it. Nor does it find an entry that takes the place of another. So meanwhile there is a second table, which has
-//! what is new: when packets miss it in the one, they find it in the other.
+//! All changes are transactions. While the table is intact, only elements change, so that the others are found at all times:
+//! after a transaction has been committed, Linux before 6.17 finds nothing in a new map until it is filled. Nor does it find an
+//! element that replaces another. Therefore a second table has the new elements during such a change: packets that find no
+//! element in one table find it in the other.
 
 pub mod batch;
 pub mod element;
 mod expression;
-pub mod others;
-pub mod reading;
+pub mod foreign;
+pub mod reader;
 
 use weir_program::netlink::Request;
 
 use crate::model::Family;
 
-/// The name of the table.
+/// Name of the table.
 pub const TABLE: &str = "weir";
-/// The name of the one that stands in for it while it changes; no other is ever named.
+/// Name of the second table, which exists only during changes. Weir uses no other names.
 pub const BRIDGE: &str = "weir_bridge";
-/// The priority at both hooks, that of iptables' `mangle`: behind connection tracking, ahead of routing and of IPVS.
+/// Priority at both hooks, that of iptables' `mangle`: after connection tracking, before routing and IPVS.
 pub const PRIORITY: i32 = -150;
 
 /// `NFNL_SUBSYS_NFTABLES`.
@@ -65,7 +65,7 @@ mod message {
 mod table {
     pub(super) const NAME: u16 = 1;
     pub(super) const FLAGS: u16 = 2;
-    /// `NFT_TABLE_F_OWNER`: it is deleted when the socket that made it is closed.
+    /// `NFT_TABLE_F_OWNER`: the table is deleted when the socket that created it is closed.
     pub(super) const OWNED: u32 = 2;
 }
 
@@ -98,9 +98,9 @@ mod set {
     pub(super) const FIELDS: u16 = 2;
     pub(super) const FIELD: u16 = 1;
     pub(super) const FIELD_LENGTH: u16 = 1;
-    /// `NFT_SET_CONCAT`: a key is put together.
+    /// `NFT_SET_CONCAT`: keys have several fields.
     pub(super) const CONCATENATION: u32 = 0x80;
-    /// `NFT_SET_INTERVAL | NFT_SET_MAP`, and that.
+    /// `NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT`.
     pub(super) const INTERVAL_MAP: u32 = 0x04 | 0x08 | CONCATENATION;
 }
 
@@ -110,24 +110,24 @@ mod rule {
     pub(super) const CHAIN: u16 = 2;
     pub(super) const EXPRESSIONS: u16 = 4;
     pub(super) const USER_DATA: u16 = 7;
-    /// `NFTNL_UDATA_RULE_COMMENT`: the type of a comment in a rule's user data, as nft(8) writes it.
+    /// `NFTNL_UDATA_RULE_COMMENT`: the type of a comment in a rule's user data, as written by nft(8).
     pub(super) const COMMENT: u8 = 0;
 }
 
-/// A place where packets are marked.
+/// A netfilter hook at which packets are marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
-    /// Where packets come in (`NF_INET_PRE_ROUTING`).
+    /// Packets that arrive (`NF_INET_PRE_ROUTING`).
     Prerouting,
-    /// Where the director's own go out (`NF_INET_LOCAL_OUT`).
+    /// The director's own packets (`NF_INET_LOCAL_OUT`).
     Output,
 }
 
 impl Hook {
-    /// Both.
+    /// All hooks.
     pub const ALL: [Self; 2] = [Self::Prerouting, Self::Output];
 
-    /// The name of the chain there, and of the hook in nft(8).
+    /// Name of the chain at the hook, and of the hook in nft(8).
     #[must_use]
     pub fn chain(self) -> &'static str {
         match self {
@@ -144,10 +144,10 @@ impl Hook {
     }
 }
 
-/// The families that the table has a map for.
+/// The families for which the table has a map.
 pub const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-/// The name of a family's map.
+/// Name of a family's map.
 #[must_use]
 pub fn map(family: Family) -> &'static str {
     match family {
@@ -156,8 +156,8 @@ pub fn map(family: Family) -> &'static str {
     }
 }
 
-/// The comment of a family's rules, by which they are known again. A rule never changes, it is replaced: who sees this
-/// comment sees the rule that it was written with. Another form of the rules must have another comment.
+/// Comment of a family's rules, by which they are recognised. Rules cannot be changed, only replaced, so a rule with this
+/// comment is the rule that was created with it. When the form of the rules changes, the comment must change too.
 #[must_use]
 pub fn comment(family: Family) -> &'static str {
     match family {
@@ -166,7 +166,7 @@ pub fn comment(family: Family) -> &'static str {
     }
 }
 
-/// A request to nf_tables about a table of `inet`.
+/// A request to nf_tables for family `inet`.
 fn request(message: u16, flags: u16) -> Request {
     Request::new(SUBSYSTEM << 8 | message, flags).header(&header(INET, 0))
 }
