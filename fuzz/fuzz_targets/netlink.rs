@@ -1,40 +1,40 @@
-//! What the kernel answers, or seems to, comes to an end; and what can be read survives being written and read again.
+//! Messages of the kernel, valid or not, are parsed without a panic; and whatever can be read can be written and read back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use weir_kernel::model::{MarkTable, ServiceKey};
 use weir_kernel::netlink::ipvs::{daemon, destination, service, settings};
 use weir_kernel::netlink::{generic, nftables, route};
-use weir_program::netlink::{Reply, Message, Messages, Request, addresses};
+use weir_program::netlink::{Message, Messages, Reply, Request, addresses};
 
-/// The number of IPVS's family in the corpus.
+/// Number of the IPVS family in the corpus.
 const IPVS: u16 = 31;
 
 fuzz_target!(|datagram: &[u8]| {
-    let mut reading = nftables::reading::Reading::default();
+    let mut reader = nftables::reader::TableReader::default();
     for message in Messages(datagram) {
         let Ok(message) = message else { break };
         let Ok(Reply::Data(message)) = Reply::of(message) else { continue };
         let _ = generic::read_family(message);
         let _ = settings::read_version(message, IPVS);
         let _ = (route::read_route(message), addresses::read(message));
-        let _ = reading.take(message);
-        let _ = (nftables::others::dropping(message), nftables::others::marking(message));
-        read_again(message);
+        let _ = reader.push(message);
+        let _ = (nftables::foreign::drop_policy_chain(message), nftables::foreign::mark_setting_chain(message));
+        write_and_read_back(message);
     }
-    if let MarkTable::Intact(marks) = reading.finish() {
-        let mut reading = nftables::reading::Reading::default();
+    if let MarkTable::Intact(marks) = reader.finish() {
+        let mut reader = nftables::reader::TableReader::default();
         for request in nftables::batch::replace(&marks) {
-            written(&request, |message| reading.take(message).expect("what is written can be read"));
+            written(&request, |message| reader.push(message).expect("written requests can be read"));
         }
-        assert_eq!(reading.finish(), MarkTable::Intact(marks));
+        assert_eq!(reader.finish(), MarkTable::Intact(marks));
     }
 });
 
-fn read_again(message: Message<'_>) {
+fn write_and_read_back(message: Message<'_>) {
     if let Ok(Some(read)) = service::read(message, IPVS) {
         written(&service::add(IPVS, &read.key, &read.service), |message| {
-            let again = service::read(message, IPVS).expect("what is written can be read").expect("it is a service");
+            let again = service::read(message, IPVS).expect("written requests can be read").expect("a service");
             assert_eq!((again.key, again.service), (read.key, read.service.clone()));
         });
     }
@@ -42,8 +42,8 @@ fn read_again(message: Message<'_>) {
         if let Ok(Some(read)) = destination::read(message, IPVS, family) {
             let key = ServiceKey::Addressed { protocol: 6, address: [0; 4].into(), port: 0 };
             written(&destination::add(IPVS, &key, &read.server, &read.destination), |message| {
-                let again = destination::read(message, IPVS, family).expect("what is written can be read");
-                let again = again.expect("it is a server");
+                let again = destination::read(message, IPVS, family).expect("written requests can be read");
+                let again = again.expect("a server");
                 assert_eq!((again.server, again.destination), (read.server, read.destination));
             });
         }
@@ -59,8 +59,8 @@ fn read_again(message: Message<'_>) {
 }
 
 fn written(request: &Request, mut check: impl FnMut(Message<'_>)) {
-    let bytes = request.encode(1).expect("what was read fits into a message");
+    let bytes = request.encode(1).expect("what was read fits in a message");
     for message in Messages(&bytes) {
-        check(message.expect("what is written is a message"));
+        check(message.expect("a written request is a message"));
     }
 }

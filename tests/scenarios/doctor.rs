@@ -1,4 +1,4 @@
-//! The doctor finds what is wrong with a director, and nothing when nothing is.
+//! The doctor finds the problems of a director, and none if there are none.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
@@ -11,34 +11,34 @@ use weir_tests::wait::{self, PATIENCE};
 pub(crate) fn run() -> String {
     let site = Site::new(Method::Direct, 1, 2);
     let director = &site.directors[0];
-    let teller = &site.servers[0];
+    let responder = &site.servers[0];
     let configuration = format!(
         "[[kernel.service]]\nname = \"media\"\naddresses = [\"{}\"]\ntcp = [\"{RTSP}\"]\nmark = 7\n\
          [[kernel.service.server]]\naddress = \"{}\"\n",
-        VIRTUAL[0], teller.addresses[0]
+        VIRTUAL[0], responder.addresses[0]
     );
-    assert_eq!(doctor(director, &configuration), (Some(0), "all is well\n".to_owned()));
+    assert_eq!(doctor(director, &configuration), (Some(0), "no problems found\n".to_owned()));
 
-    // Checks through the address, of which the balancer is not to see to what they need.
-    let through =
+    // Checks through the virtual address, without the sysctls that they need.
+    let vip_checks =
         format!("[kernel]\nset_sysctls = false\n{configuration}[kernel.service.check]\nthrough_address = true\n");
-    let (code, said) = doctor(director, &through);
-    assert!(code == Some(1) && said.contains("net.ipv4.conf.eth0.accept_local=1"), "{said}");
-    director.set("net/ipv4/conf/eth0/accept_local", "1");
-    assert_eq!(doctor(director, &through), (Some(0), "all is well\n".to_owned()));
+    let (code, output) = doctor(director, &vip_checks);
+    assert!(code == Some(1) && output.contains("net.ipv4.conf.eth0.accept_local=1"), "{output}");
+    director.set_sysctl("net/ipv4/conf/eth0/accept_local", "1");
+    assert_eq!(doctor(director, &vip_checks), (Some(0), "no problems found\n".to_owned()));
 
-    // A server tells everybody of the virtual address, the filter drops, and ldirectord is still there.
-    teller.host.set("net/ipv4/conf/all/arp_ignore", "0");
-    teller.host.set("net/ipv4/conf/eth0/arp_ignore", "0");
-    for address in [VIRTUAL[0], teller.addresses[0]] {
+    // A server answers ARP requests for the virtual address, the packet filter drops, and ldirectord is still running.
+    responder.host.set_sysctl("net/ipv4/conf/all/arp_ignore", "0");
+    responder.host.set_sysctl("net/ipv4/conf/eth0/arp_ignore", "0");
+    for address in [VIRTUAL[0], responder.addresses[0]] {
         director.run(|| {
             let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
-            socket.send_to(b"?", SocketAddr::new(address, RTSP)).expect("a datagram goes out");
+            socket.send_to(b"?", SocketAddr::new(address, RTSP)).expect("a datagram is sent");
         });
     }
-    wait::until("the director knows who has the address", PATIENCE, || {
+    wait::until("the director's ARP cache has the addresses", PATIENCE, || {
         let neighbours = director.proc_net("arp");
-        [VIRTUAL[0], teller.addresses[0]].iter().all(|address| {
+        [VIRTUAL[0], responder.addresses[0]].iter().all(|address| {
             neighbours.lines().any(|line| line.starts_with(&format!("{address} ")) && line.contains("0x2"))
         })
     });
@@ -50,25 +50,25 @@ pub(crate) fn run() -> String {
     );
     director.call(&format!("nft --file {}", rules.display()));
     director.call("ipvsadm --add-service --fwmark-service 7 --scheduler rr");
-    let (code, said) = doctor(director, &configuration);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = doctor(director, &configuration);
+    assert_eq!(code, Some(1), "{output}");
     for part in [
-        "tells others that it has 192.0.2.10",
-        "theirs input drops",
-        "the mark 7 already",
-        "theirs marks gives packets marks",
+        "answers ARP requests for 192.0.2.10",
+        "chain theirs input has policy drop",
+        "with mark 7 exists already",
+        "chain theirs marks also sets marks",
     ] {
-        assert!(said.contains(part), "{part}:\n{said}");
+        assert!(output.contains(part), "{part}:\n{output}");
     }
-    format!("{} findings, each with a remedy", said.matches('→').count())
+    format!("{} problems, each with a remedy", output.matches('→').count())
 }
 
-/// Its exit code, and what it says.
+/// Runs the doctor, and returns its exit code and output.
 fn doctor(host: &Host, configuration: &str) -> (Option<i32>, String) {
     let file = host.write("weir.toml", configuration);
     let output = host.run(|| {
         let mut command = Command::new("weir-balancer");
-        command.args(["doctor", "--config"]).arg(&file).output().expect("the doctor comes")
+        command.args(["doctor", "--config"]).arg(&file).output().expect("the doctor runs")
     });
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,14 +1,14 @@
-//! RTSP by direct routing with two directors, by the very files of the example.
+//! RTSP with direct routing and two directors, with the files of the example.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use weir_tests::kernel::application::{Application, Language};
+use weir_tests::kernel::application::{Application, Protocol};
+use weir_tests::kernel::connection::{Connection, send_datagram};
 use weir_tests::kernel::flow::Flow;
 use weir_tests::kernel::host::Host;
 use weir_tests::kernel::network::Network;
-use weir_tests::kernel::pair::{Director, alive};
-use weir_tests::kernel::visitor::{Visit, question};
+use weir_tests::kernel::pair::{Director, count_alive};
 use weir_tests::kernel::{keepalived, weir};
 use weir_tests::wait::{self, PATIENCE};
 
@@ -17,22 +17,23 @@ const FIRST: &str = include_str!("../../examples/keepalived-rtsp/keepalived-firs
 const SECOND: &str = include_str!("../../examples/keepalived-rtsp/keepalived-second.conf");
 const SERVER_COMMANDS: &str = include_str!("../../examples/keepalived-rtsp/server-commands");
 
-/// What players ask, and what the ingest does.
+/// Virtual addresses for players and for the ingest.
 const PLAYOUT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 10, 3, 30));
 const MANAGEMENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 10, 1, 30));
 const RTSP: u16 = 554;
 const API: u16 = 8090;
 
-/// The first of the ports of media, one of them, and the last.
+/// The first media port, one within the range, and the last.
 const MEDIA: [u16; 3] = [6950, 7000, 7150];
 
-/// Connections that are held while the addresses move.
+/// Number of connections that are open while the addresses move.
 const HELD: usize = 10;
 
-/// A director that stops says so, and the other need not wait for three advertisements; this is a machine that is emulated.
-const LONGEST_GAP: Duration = Duration::from_secs(2);
+/// A stopping keepalived announces it, so the other does not wait for three missed advertisements. With a margin for an emulated
+/// machine.
+const MAX_GAP: Duration = Duration::from_secs(2);
 
-/// The example's hosts. Both players are there, since one of them alone is sent to one server.
+/// The hosts of the example. With persistence, a single player would only use one server.
 #[derive(Debug)]
 struct Site {
     players: [Host; 2],
@@ -45,9 +46,9 @@ struct Site {
 #[derive(Debug)]
 struct Server {
     host: Host,
-    /// The last number of its addresses.
+    /// Last number of its addresses.
     number: u8,
-    /// Nothing while it has failed.
+    /// `None` while it has failed.
     playout: Option<Application>,
     _others: Application,
 }
@@ -60,61 +61,64 @@ pub(crate) fn run() -> String {
     first.await_master();
     let second = Director::start(second, PLAYOUT);
     second.await_backup();
-    // Two services, of two servers each.
+    // Two services with two servers each.
     [&first, &second].into_iter().for_each(|director| director.await_servers(4));
     let up = start.elapsed();
-    assert_eq!([first.exchange(), second.exchange()], [["master"], ["backup"]]);
+    assert_eq!([first.sync_roles(), second.sync_roles()], [["master"], ["backup"]]);
 
-    let [one, other] = site.players.each_ref().map(everything);
+    let [one, other] = site.players.each_ref().map(query_all_ports);
     assert_ne!(one, other, "the second player has the other server");
-    assert!(question(&site.players[0], SocketAddr::new(PLAYOUT, 7151)).is_err(), "port 7151 is none of the service's");
-    let api = Visit::start(&site.ingest, SocketAddr::new(MANAGEMENT, API)).expect("a connection");
+    assert!(
+        send_datagram(&site.players[0], SocketAddr::new(PLAYOUT, 7151)).is_err(),
+        "port 7151 is not in the service"
+    );
+    let api = Connection::open(&site.ingest, SocketAddr::new(MANAGEMENT, API)).expect("a connection");
     assert!(api.server().starts_with("server"));
 
     let flow = Flow::start(&site.players[0], SocketAddr::new(PLAYOUT, MEDIA[1]), Duration::from_millis(10));
-    let open = |number: usize| Visit::rtsp(&site.players[number % 2], SocketAddr::new(PLAYOUT, RTSP));
-    let mut held: Vec<Visit> = (0..HELD).map(|number| open(number).expect("a connection")).collect();
-    flow.until("the flow is answered", |delivery| delivery.latest().is_some());
+    let open = |number: usize| Connection::rtsp(&site.players[number % 2], SocketAddr::new(PLAYOUT, RTSP));
+    let mut held: Vec<Connection> = (0..HELD).map(|number| open(number).expect("a connection")).collect();
+    flow.until("the flow gets replies", |delivery| delivery.latest().is_some());
     second.await_connections(HELD);
 
     first.keepalived.terminate();
     second.await_master();
-    let stopped = alive(&mut held);
+    let stopped = count_alive(&mut held);
     first.await_backup();
-    assert_eq!([first.exchange(), second.exchange()], [["backup"], ["master"]]);
+    assert_eq!([first.sync_roles(), second.sync_roles()], [["backup"], ["master"]]);
     let gap_of_stop = flow.so_far().longest_gap();
-    assert!(gap_of_stop < LONGEST_GAP, "nobody answered for {gap_of_stop:.2?}");
-    assert_eq!(stopped, HELD, "connections that live on");
+    assert!(gap_of_stop < MAX_GAP, "no replies for {gap_of_stop:.2?}");
+    assert_eq!(stopped, HELD, "surviving connections");
 
     first.keepalived = keepalived::start(first.host);
     let start = Instant::now();
     first.await_master();
     let back_after = start.elapsed();
-    let returned = alive(&mut held);
+    let returned = count_alive(&mut held);
     second.await_backup();
     let delivery = flow.finish();
     let gap = delivery.longest_gap();
-    assert_eq!(returned, HELD, "connections that live on");
-    assert_eq!(delivery.servers().servers().collect::<Vec<_>>(), [one.as_str()], "one player, one server");
-    assert!(gap < LONGEST_GAP, "nobody answered for {gap:.2?}");
+    assert_eq!(returned, HELD, "surviving connections");
+    assert_eq!(delivery.servers().servers().collect::<Vec<_>>(), [one.as_str()], "a player keeps its server");
+    assert!(gap < MAX_GAP, "no replies for {gap:.2?}");
     drop(held);
 
-    let (out, back) = site.servers[0].comes_and_goes(&first);
+    let (deleted, added) = site.servers[0].fail_and_recover(&first);
     format!(
-        "both up in {up:.1?}; {one} had one player, {other} the other; keepalived stopped: silent for {gap_of_stop:.2?}, \
-         {stopped} of {HELD} connections held; back after {back_after:.1?}: silent for at most {gap:.2?}, {returned} of {HELD} held; \
-         {} of {} datagrams lost; a server out in {out:.1?}, back in {back:.1?}",
+        "both up in {up:.1?}; {one} had one player, {other} the other; keepalived stopped: no replies for {gap_of_stop:.2?}, \
+         {stopped} of {HELD} connections survived; back after {back_after:.1?}: no replies for at most {gap:.2?}, {returned} of \
+         {HELD} survived; {} of {} datagrams lost; a failed server deleted in {deleted:.1?}, added again in {added:.1?}",
         delivery.lost(),
         delivery.sent(),
     )
 }
 
-/// Asks on every port, and returns who answered on all of them.
-fn everything(player: &Host) -> String {
-    let server = Visit::rtsp(player, SocketAddr::new(PLAYOUT, RTSP)).expect("a connection").server().to_owned();
+/// Queries all ports, and returns the server that replied on all of them.
+fn query_all_ports(player: &Host) -> String {
+    let server = Connection::rtsp(player, SocketAddr::new(PLAYOUT, RTSP)).expect("a connection").server().to_owned();
     for port in MEDIA {
-        let other = question(player, SocketAddr::new(PLAYOUT, port)).expect("an answer");
-        assert_eq!(other, server, "one player, one server: port {port}");
+        let other = send_datagram(player, SocketAddr::new(PLAYOUT, port)).expect("a reply");
+        assert_eq!(other, server, "a player has one server: port {port}");
     }
     server
 }
@@ -124,8 +128,8 @@ impl Site {
         let [management, players, cluster] = ["management", "players", "cluster"].map(Network::new);
         let directors = [("first", FIRST, 7), ("second", SECOND, 8)].map(|(name, configuration, number)| {
             let host = Host::new(name);
-            host.furnish(weir::CONFIGURATION, CONFIGURATION);
-            host.furnish(keepalived::CONFIGURATION, configuration);
+            host.install_file(weir::CONFIGURATION, CONFIGURATION);
+            host.install_file(keepalived::CONFIGURATION, configuration);
             management.join(&host, "bond0.101", &[format!("10.10.1.{number}/24")]);
             players.join(&host, "bond0.103", &[format!("10.10.3.{number}/24")]);
             cluster.join(&host, "bond0.105", &[format!("10.10.5.{number}/24")]);
@@ -161,25 +165,25 @@ impl Server {
 
     fn recover(&mut self) {
         let sockets = [PLAYOUT, self.address()].map(|address| SocketAddr::new(address, RTSP));
-        self.playout = Some(Application::speaking(Language::Rtsp, &self.host, &sockets));
+        self.playout = Some(Application::with_protocol(Protocol::Rtsp, &self.host, &sockets));
     }
 
-    /// Where it is checked.
+    /// The address that is checked.
     fn address(&self) -> IpAddr {
         Ipv4Addr::new(10, 10, 3, self.number).into()
     }
 
-    /// Its playout ends, and starts again: how long until it is no longer served, and until it is again.
-    fn comes_and_goes(&mut self, director: &Director<'_>) -> (Duration, Duration) {
-        let is_served = |server: &Self| !director.host.ipvs().weights(server.address()).is_empty();
-        assert!(is_served(self), "it is served");
+    /// Makes its playout fail and recover. Returns the times until it is deleted, and until it is added again.
+    fn fail_and_recover(&mut self, director: &Director<'_>) -> (Duration, Duration) {
+        let is_present = |server: &Self| !director.host.ipvs().weights(server.address()).is_empty();
+        assert!(is_present(self), "the server is present");
         let start = Instant::now();
         self.playout = None;
-        wait::until("a server that fails is taken out", PATIENCE, || !is_served(self));
-        let out = start.elapsed();
+        wait::until("a failed server is deleted", PATIENCE, || !is_present(self));
+        let deleted = start.elapsed();
         let start = Instant::now();
         self.recover();
-        wait::until("a server that works again is taken in", PATIENCE, || is_served(self));
-        (out, start.elapsed())
+        wait::until("a recovered server is added", PATIENCE, || is_present(self));
+        (deleted, start.elapsed())
     }
 }

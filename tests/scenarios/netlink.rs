@@ -1,96 +1,98 @@
-//! What Weir says over netlink is what the kernel keeps, and what `ipvsadm` says by the lines that Weir writes.
+//! The kernel keeps what Weir sets over netlink, and `ipvsadm` sets the same from the lines that Weir writes.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use weir_kernel::kernel::Kernel;
 use weir_kernel::model::{
-    Checksum, Daemon, Destination, Encapsulation, Family, Forwarding, Mark, MarkRange, MarkTable, Marks, OwnedMarks,
-    Packets, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceEntry, ServiceKey, Table, Timeouts,
+    Checksum, Daemon, Destination, Encapsulation, Endpoint, Family, Forwarding, Mark, MarkRange, MarkTable, Marks,
+    OwnedMarks, Persistence, Protocol, Role, SchedulerFlags, Server, Service, ServiceEntry, ServiceKey, Table,
+    Timeouts,
 };
 use weir_kernel::plan::{Actual, Change, Desired, plan};
 use weir_kernel::text;
 use weir_tests::kernel::host::Host;
 
-/// How often a weight is changed, to see what one change takes.
+/// Number of weight changes in the measurement.
 const WEIGHT_CHANGES: u32 = 1000;
 
 pub(crate) fn run() -> String {
-    let [host, by_hand] = ["netlink", "by-hand"].map(Host::new);
-    for host in [&host, &by_hand] {
+    let [host, manual] = ["netlink", "manual"].map(Host::new);
+    for host in [&host, &manual] {
         host.call("ip link add sync type veth peer name other");
         host.call("ip address add 192.0.2.1/24 dev sync");
         host.call("ip link set sync up");
         host.call("ip link set other up");
     }
-    // Others' services, with a mark and without, and two exchanges of connections that Weir takes over.
+    // Services of other programs, with and without a mark, and a sync daemon that Weir takes over.
     host.call("ipvsadm -A -t 203.0.113.1:80 -s rr -p 60");
     host.call("ipvsadm -a -t 203.0.113.1:80 -r 198.51.100.1:8080 -m -w 3");
     host.call("ipvsadm -A -f 7 -s wlc");
     host.call("ipvsadm -a -f 7 -r 198.51.100.1:0 -g");
     host.call("ipvsadm --start-daemon backup --mcast-interface sync --syncid 9");
-    let others = saved(&host);
+    let foreign = saved(&host);
 
     let mut kernel = host.run(|| Kernel::open().expect("IPVS is loaded"));
     let version = kernel.version().expect("a version");
-    let nothing = Desired { daemons: Some(BTreeMap::new()), ..Desired::default() };
-    for desired in [first(), second(), third(), first(), nothing] {
-        reach(&mut kernel, &desired);
+    let mut empty = Desired::empty(owned());
+    empty.daemons = Some(BTreeMap::new());
+    for desired in [first(), second(), third(), first(), empty] {
+        apply(&mut kernel, &desired);
         let lines = saved(&host);
-        assert!(others.iter().all(|line| lines.contains(line)), "of {others:#?} something is gone from {lines:#?}");
+        assert!(foreign.iter().all(|line| lines.contains(line)), "{foreign:#?} are not all in {lines:#?}");
 
-        // The same by hand is the same.
-        by_hand.call("ipvsadm -C");
-        let script = by_hand.write("services", &text::ipvsadm::script(&desired.table));
-        by_hand.run(|| restore(&script));
-        let mut ours: Vec<_> = lines.into_iter().filter(|line| !others.contains(line)).collect();
-        let mut theirs = saved(&by_hand);
-        ours.sort();
-        theirs.sort();
-        assert_eq!(ours, theirs);
+        // `ipvsadm` sets the same.
+        manual.call("ipvsadm -C");
+        let script = manual.write("services", &text::ipvsadm::script(desired.table()));
+        manual.run(|| restore(&script));
+        let mut by_netlink: Vec<_> = lines.into_iter().filter(|line| !foreign.contains(line)).collect();
+        let mut by_ipvsadm = saved(&manual);
+        by_netlink.sort();
+        by_ipvsadm.sort();
+        assert_eq!(by_netlink, by_ipvsadm);
     }
-    assert_eq!(saved(&host), others);
+    assert_eq!(saved(&host), foreign);
     refusals(&mut kernel);
     let took = change_weights(&mut kernel);
-    format!("IPVS {version}; five tables reached, each as by hand; a change of weight takes {took:.0} µs")
+    format!("IPVS {version}; five tables set, each as with ipvsadm; a weight change takes {took:.0} µs")
 }
 
-/// Goes to what is desired from whatever there is, and sees that it is there.
-fn reach(kernel: &mut Kernel, desired: &Desired) {
+/// Applies a desired state, and verifies it.
+fn apply(kernel: &mut Kernel, desired: &Desired) {
     for change in changes(kernel, desired) {
-        kernel.make(&change).unwrap_or_else(|error| panic!("{change}: {error}"));
+        kernel.execute(&change).unwrap_or_else(|error| panic!("{change}: {error}"));
     }
-    assert_eq!(changes(kernel, desired), [], "the kernel keeps something else than it was told");
+    assert_eq!(changes(kernel, desired), [], "the kernel keeps something else");
     let mut actual = actual(kernel);
     actual.table.retain(|key, _| owned().owns(key));
-    assert_eq!(actual.table, desired.table);
+    assert_eq!(&actual.table, desired.table());
     match actual.marks {
-        MarkTable::Intact(marks) => assert_eq!(marks, desired.marks),
-        MarkTable::Absent => assert!(desired.marks.is_empty()),
-        MarkTable::Modified | MarkTable::Inconsistent => panic!("the marks are damaged"),
+        MarkTable::Intact(marks) => assert_eq!(&marks, desired.packet_marks()),
+        MarkTable::Absent => assert!(desired.packet_marks().is_empty()),
+        MarkTable::Modified | MarkTable::Inconsistent => panic!("the table is not intact"),
     }
 }
 
 fn changes(kernel: &mut Kernel, desired: &Desired) -> Vec<Change> {
-    plan(desired, &actual(kernel), &owned()).expect("all is Weir's")
+    plan(desired, &actual(kernel))
 }
 
 fn actual(kernel: &mut Kernel) -> Actual {
-    kernel.read(&owned()).expect("it can be read").actual()
+    kernel.read(&owned()).expect("kernel state").actual()
 }
 
-/// What `ipvsadm` says there is, a line for each service and each server.
+/// The output of `ipvsadm --save`: a line for each service and each server.
 fn saved(host: &Host) -> Vec<String> {
     host.call("ipvsadm -S -n").lines().map(|line| line.trim().to_owned()).collect()
 }
 
 fn restore(script: &std::path::Path) {
-    let script = std::fs::File::open(script).expect("a file just written");
+    let script = std::fs::File::open(script).expect("the script");
     let status = std::process::Command::new("ipvsadm").arg("-R").stdin(script).status().expect("ipvsadm");
-    assert!(status.success(), "ipvsadm refuses Weir's lines");
+    assert!(status.success(), "ipvsadm rejects Weir's lines");
 }
 
-/// The kernel refuses what it has, and what it lacks, with the errors that tell so.
+/// The kernel refuses to add what it has, and to change what it lacks, with distinct errors.
 fn refusals(kernel: &mut Kernel) {
     let key = marked(Family::V4, 0x100);
     let service = Service::new(name("rr"));
@@ -100,13 +102,13 @@ fn refusals(kernel: &mut Kernel) {
     let set_server = Change::SetDestination(key, server, destination);
     let unknown = Change::SetService(key, Service::new(name("no-such")));
     let mut expect = |change: &Change, error: Option<&str>| {
-        let said = kernel.make(change).err().map(|error| error.to_string());
-        let agrees = match (&said, error) {
-            (Some(said), Some(error)) => said.contains(error),
+        let actual = kernel.execute(change).err().map(|error| error.to_string());
+        let is_expected = match (&actual, error) {
+            (Some(actual), Some(error)) => actual.contains(error),
             (None, None) => true,
             _ => false,
         };
-        assert!(agrees, "{change}: {said:?}, not {error:?}");
+        assert!(is_expected, "{change}: {actual:?}, not {error:?}");
     };
     expect(&set_server, Some("No such process"));
     expect(&Change::DeleteService(key), Some("No such process"));
@@ -121,21 +123,21 @@ fn refusals(kernel: &mut Kernel) {
     expect(&Change::DeleteService(key), None);
 }
 
-/// Microseconds for one change of a weight.
+/// Time of a weight change, in microseconds.
 fn change_weights(kernel: &mut Kernel) -> f64 {
-    reach(kernel, &first());
+    apply(kernel, &first());
     let (key, server) = (marked(Family::V4, 0x100), server("10.0.0.1"));
-    let begin = Instant::now();
+    let start = Instant::now();
     for weight in 1..=WEIGHT_CHANGES {
         let destination = Destination::new(Forwarding::Masquerade, weight);
-        kernel.make(&Change::SetDestination(key, server, destination)).expect("it is there");
+        kernel.execute(&Change::SetDestination(key, server, destination)).expect("the server exists");
     }
-    let took = begin.elapsed().as_secs_f64() * 1e6 / f64::from(WEIGHT_CHANGES);
-    reach(kernel, &Desired::default());
+    let took = start.elapsed().as_secs_f64() * 1e6 / f64::from(WEIGHT_CHANGES);
+    apply(kernel, &Desired::empty(owned()));
     took
 }
 
-/// Windows Media by NAT with persistence, and direct routing over both families.
+/// Windows Media with NAT and persistence, and direct routing with both families.
 fn first() -> Desired {
     let windows_media =
         Service { persistence: Some(Persistence { timeout: 600, prefix: 32 }), ..Service::new(name("rr")) };
@@ -151,14 +153,14 @@ fn first() -> Desired {
         service(Family::V6, 0x101, Service::new(name("wlc")), [("2001:db8::1", routed(10))]),
     ]);
     let marks = [
-        (packets("192.0.2.10", Protocol::Tcp, 554), mark(0x100)),
-        (packets("192.0.2.11", Protocol::Tcp, 554), mark(0x101)),
-        (packets("2001:db8::10", Protocol::Udp, 554), mark(0x101)),
+        (endpoint("192.0.2.10", Protocol::Tcp, 554), mark(0x100)),
+        (endpoint("192.0.2.11", Protocol::Tcp, 554), mark(0x101)),
+        (endpoint("2001:db8::10", Protocol::Udp, 554), mark(0x101)),
     ];
-    Desired { table, marks: marks_of(marks), daemons: None, timeouts: None }
+    desired(table, marks_of(marks))
 }
 
-/// Every kind of tunnel, one to a server of the other family; all that a service may have; other weights and methods.
+/// All kinds of tunnels, including one to a server of the other family; all options of services; other weights and methods.
 fn second() -> Desired {
     let sticky = Service {
         scheduler_flags: SchedulerFlags([true, true, false]),
@@ -184,11 +186,13 @@ fn second() -> Desired {
         service(Family::V4, 0x101, one_packet, tunnels),
         service(Family::V6, 0x101, sticky6, [("2001:db8::2", tunnel(gue(Checksum::None)))]),
     ]);
-    let marks = [(packets("192.0.2.10", Protocol::Tcp, 554), mark(0x101))];
-    Desired { table, marks: marks_of(marks), daemons: Some(BTreeMap::new()), timeouts: None }
+    let marks = [(endpoint("192.0.2.10", Protocol::Tcp, 554), mark(0x101))];
+    let mut desired = desired(table, marks_of(marks));
+    desired.daemons = Some(BTreeMap::new());
+    desired
 }
 
-/// The exchange of connections and time-outs, a service without servers, and the last mark of Weir's.
+/// Sync daemons and timeouts, a service without servers, and the last mark of Weir's range.
 fn third() -> Desired {
     let daemon = |role, sync_id| Daemon {
         role,
@@ -200,12 +204,15 @@ fn third() -> Desired {
         ttl: None,
     };
     let daemons = [daemon(Role::Master, 4), daemon(Role::Backup, 5)];
-    Desired {
-        table: Table::from([service(Family::V6, 0x1ff, Service::new(name("mh")), [])]),
-        marks: Marks::default(),
-        daemons: Some(daemons.map(|daemon| (daemon.role, daemon)).into()),
-        timeouts: Some(Timeouts { tcp: 1000, tcp_fin: 0, udp: 33 }),
-    }
+    let table = Table::from([service(Family::V6, 0x1ff, Service::new(name("mh")), [])]);
+    let mut desired = desired(table, Marks::default());
+    desired.daemons = Some(daemons.map(|daemon| (daemon.role, daemon)).into());
+    desired.timeouts = Some(Timeouts { tcp: 1000, tcp_fin: 0, udp: 33 });
+    desired
+}
+
+fn desired(table: Table, marks: Marks) -> Desired {
+    Desired::new(owned(), table, marks).expect("owned services and marks")
 }
 
 fn owned() -> OwnedMarks {
@@ -216,12 +223,12 @@ fn mark(number: u32) -> Mark {
     Mark::new(number).expect("not 0")
 }
 
-fn marks_of<const COUNT: usize>(entries: [(Packets, Mark); COUNT]) -> Marks {
+fn marks_of<const COUNT: usize>(entries: [(Endpoint, Mark); COUNT]) -> Marks {
     Marks::new(entries).expect("no packet has two marks")
 }
 
-fn packets(address: &str, protocol: Protocol, port: u16) -> Packets {
-    Packets { address: address.parse().expect("an address"), protocol, ports: port.into() }
+fn endpoint(address: &str, protocol: Protocol, port: u16) -> Endpoint {
+    Endpoint { address: address.parse().expect("an address"), protocol, ports: port.into() }
 }
 
 fn name(name: &str) -> weir_kernel::model::Name {

@@ -1,15 +1,15 @@
-//! Terminal servers with two directors, by the very files of the example, which came from `ldirectord.cf`.
+//! Terminal servers with two directors, with the files of the example, which were imported from `ldirectord.cf`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use weir_tests::kernel::application::Application;
 use weir_tests::kernel::arrivals::Arrivals;
+use weir_tests::kernel::connection::Connection;
 use weir_tests::kernel::host::Host;
 use weir_tests::kernel::network::Network;
-use weir_tests::kernel::pair::{Director, alive, check_arrivals};
+use weir_tests::kernel::pair::{Director, check_arrivals, count_alive};
 use weir_tests::kernel::tally::Tally;
-use weir_tests::kernel::visitor::Visit;
 use weir_tests::kernel::{keepalived, weir};
 
 const LDIRECTORD: &str = include_str!("../../examples/lvs-dr-heartbeat-ldirectord/ldirectord.cf");
@@ -21,13 +21,13 @@ const SERVER_COMMANDS: &str = include_str!("../../examples/lvs-dr-heartbeat-ldir
 
 const SERVICE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 140, 20, 9)), 3389);
 
-/// The last numbers of the servers' addresses.
+/// Last numbers of the servers' addresses.
 const SERVERS: [u8; 6] = [11, 13, 15, 17, 19, 21];
 
-/// Connections that are held throughout: by least connections, each server has two.
+/// Number of connections that are open throughout: with least connections, two on each server.
 const HELD: usize = 12;
 
-/// How often the addresses move. Before the last time all servers but one are taken out.
+/// How often the addresses move. Before the last time, all servers but one are deleted.
 const MOVES: usize = 3;
 
 pub(crate) fn run() -> String {
@@ -40,8 +40,8 @@ pub(crate) fn run() -> String {
     let client = join("client", 100);
     let directors = [("lvs1", 7, FIRST), ("lvs2", 8, SECOND)].map(|(name, number, configuration)| {
         let host = join(name, number);
-        host.furnish(weir::CONFIGURATION, CONFIGURATION);
-        host.furnish(keepalived::CONFIGURATION, configuration);
+        host.install_file(weir::CONFIGURATION, CONFIGURATION);
+        host.install_file(keepalived::CONFIGURATION, configuration);
         host
     });
     import(&directors[0]);
@@ -53,72 +53,73 @@ pub(crate) fn run() -> String {
     lvs2.await_backup();
     [&lvs1, &lvs2].into_iter().for_each(|director| director.await_servers(SERVERS.len()));
 
-    let mut held: Vec<Visit> = (0..HELD).map(|_| Visit::start(&client, SERVICE).expect("a connection")).collect();
-    let tally: Tally = held.iter().map(Visit::server).collect();
+    let mut held: Vec<Connection> =
+        (0..HELD).map(|_| Connection::open(&client, SERVICE).expect("a connection")).collect();
+    let tally: Tally = held.iter().map(Connection::server).collect();
     assert!(
         servers.iter().all(|(_, host)| tally.of(host.name()) == HELD / SERVERS.len()),
         "least connections: {tally}"
     );
 
-    // Weir dies, and nothing moves: the kernel goes on, and so does the next Weir, as the master that it was.
+    // Weir is killed, and the addresses stay: the kernel keeps forwarding, and the restarted Weir continues as master.
     lvs1.balancer.process.kill();
-    assert_eq!(alive(&mut held), HELD, "connections without Weir");
+    assert_eq!(count_alive(&mut held), HELD, "surviving connections without Weir");
     lvs1.balancer = weir::start(lvs1.host);
     lvs1.await_master();
-    assert_eq!(lvs1.balancer.metrics().sum("weir_kernel_changes_total", &[]), 0.0, "it has taken over what there was");
-    assert_eq!([lvs1.exchange(), lvs2.exchange()], [["master"], ["backup"]]);
-    held.push(Visit::start(&client, SERVICE).expect("a connection"));
+    assert_eq!(lvs1.balancer.metrics().sum("weir_kernel_changes_total", &[]), 0.0, "it takes over the kernel's state");
+    assert_eq!([lvs1.sync_roles(), lvs2.sync_roles()], [["master"], ["backup"]]);
+    held.push(Connection::open(&client, SERVICE).expect("a connection"));
     lvs2.await_connections(held.len());
 
     let arrivals = Arrivals::start(&client, SERVICE);
     let start = Instant::now();
-    network.cut(lvs1.host);
+    network.disconnect(lvs1.host);
     lvs2.await_master();
     let moved = start.elapsed();
-    let survivors = alive(&mut held);
-    assert_eq!(survivors, held.len(), "connections that live on");
-    network.mend(lvs1.host);
+    let survivors = count_alive(&mut held);
+    assert_eq!(survivors, held.len(), "surviving connections");
+    network.reconnect(lvs1.host);
     let start = Instant::now();
     lvs1.await_master();
     let back = start.elapsed();
-    assert_eq!(alive(&mut held), held.len(), "connections that live on");
+    assert_eq!(count_alive(&mut held), held.len(), "surviving connections");
 
-    // lvs1 reaches no server any more, as far as it can see: what it forwards has the virtual address.
-    deafen(lvs1.host);
+    // All checks of lvs1 fail. Forwarded packets are not affected, since they have the virtual address.
+    reject_checks(lvs1.host);
     let start = Instant::now();
-    lvs1.await_fitness("-254");
-    let unfit = start.elapsed();
+    lvs1.await_track_value("-254");
+    let fault = start.elapsed();
     lvs2.await_master();
-    let handed_over = start.elapsed() - unfit;
-    assert_eq!(alive(&mut held), held.len(), "connections that live on");
+    let handed_over = start.elapsed() - fault;
+    assert_eq!(count_alive(&mut held), held.len(), "surviving connections");
     let arrived = arrivals.finish();
     check_arrivals(&arrived, MOVES + SERVERS.len() - 1);
     format!(
-        "{tally}; lvs1 dead: moved in {moved:.1?}, {survivors} of {} connections held; back {back:.1?} after it returned; \
-         unfit after {unfit:.1?}, handed over in {handed_over:.1?}; all held, {} clients meanwhile, {} cut off, the longest {:.1?}",
+        "{tally}; lvs1 died: moved in {moved:.1?}, {survivors} of {} connections survived; back {back:.1?} after it returned; \
+         fault after {fault:.1?}, handed over in {handed_over:.1?}; all survived, {} new clients, {} reset, the longest took {:.1?}",
         held.len(),
-        arrived.greeted.total(),
+        arrived.served.total(),
         arrived.failures.len(),
         arrived.longest,
     )
 }
 
-/// What was imported is the example's, and tells the kernel the same as what people made of it.
+/// The output of the import is that of the example, and results in the same services as its edited configuration.
 fn import(host: &Host) {
-    host.furnish("/etc/weir/ldirectord.cf", LDIRECTORD);
+    host.install_file("/etc/weir/ldirectord.cf", LDIRECTORD);
     let imported = host.shell("cd /etc/weir\nweir-balancer import-ldirectord ldirectord.cf | tee imported.toml");
     assert_eq!(imported, IMPORTED);
-    let told = |file| {
-        let said = host.shell(&format!("weir-balancer --config /etc/weir/{file} --dry-run=ipvsadm"));
-        let services = said.lines().filter(|line| line.starts_with("-A ") || line.starts_with("-a "));
+    let services = |file| {
+        let output = host.shell(&format!("weir-balancer --config /etc/weir/{file} --dry-run=ipvsadm"));
+        let services = output.lines().filter(|line| line.starts_with("-A ") || line.starts_with("-a "));
         let services: Vec<String> = services.map(str::to_owned).collect();
-        assert_eq!(services.len(), 1 + SERVERS.len(), "{said}");
+        assert_eq!(services.len(), 1 + SERVERS.len(), "{output}");
         services
     };
-    assert_eq!(told("imported.toml"), told("weir.toml"));
+    assert_eq!(services("imported.toml"), services("weir.toml"));
 }
 
-/// Makes a terminal server of a machine, by what is written for Linux.
+/// Sets up a machine as a terminal server, with the example's commands for Linux.
 fn prepare(number: u8, host: &Host) -> Application {
     let commands = SERVER_COMMANDS.lines().filter_map(|line| line.strip_prefix("    "));
     let commands: Vec<&str> = commands.filter(|line| line.starts_with("weir-agent")).collect();
@@ -128,11 +129,11 @@ fn prepare(number: u8, host: &Host) -> Application {
     Application::start(host, &[SERVICE, SocketAddr::new(own, SERVICE.port())])
 }
 
-/// Rejects what the machine itself asks servers.
-fn deafen(host: &Host) {
+/// Rejects the machine's own connections to servers.
+fn reject_checks(host: &Host) {
     let file = host.write(
-        "deaf.nft",
-        "table inet deaf {
+        "reject.nft",
+        "table inet reject {
             chain output {
                 type filter hook output priority filter
                 ip daddr 10.140.20.11-10.140.20.21 tcp dport 3389 reject

@@ -1,4 +1,4 @@
-//! What runs on a real server: it tells clients who it is.
+//! The application of a real server, which sends its host's name to clients.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -12,27 +12,26 @@ use tokio::sync::oneshot;
 
 use super::host::Host;
 
-/// The longest datagram that is answered, in bytes.
-const LONGEST: usize = 2048;
+/// Maximum length of a datagram, in bytes.
+const MAX_DATAGRAM: usize = 2048;
 
-/// The versions that are spoken.
+/// Protocol versions.
 pub(super) const RTSP: &str = "RTSP/1.0";
 pub(super) const HTTP: &str = "HTTP/1.1";
 
-/// What is spoken over TCP.
+/// Protocol over TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// The server says a line with its host's name, then whatever it gets.
+pub enum Protocol {
+    /// The server sends a line with its host's name, then echoes whatever it receives.
     Greeting,
-    /// RTSP: each answer has the host's name in `Server`.
+    /// RTSP: each response has the host's name in `Server`.
     Rtsp,
-    /// HTTP: the same.
+    /// HTTP: each response has the host's name in `Server`.
     Http,
 }
 
-/// A running application. Over TCP it speaks a [`Language`]; to a datagram it answers with its host's name, a space and the
-/// datagram. When dropped it fails, as a process does that is killed: its connections are
-/// closed, and new ones refused.
+/// A running application. Over TCP it uses a [`Protocol`]; it replies to a datagram with its host's name, a space and the
+/// datagram. When dropped it fails like a killed process: its connections are closed, and new ones are refused.
 #[derive(Debug)]
 pub struct Application {
     /// Ends the thread when dropped.
@@ -41,27 +40,27 @@ pub struct Application {
 }
 
 impl Application {
-    /// Listens on these addresses, over TCP and UDP, and greets.
+    /// Listens on these addresses, over TCP and UDP, and greets clients.
     ///
     /// # Panics
-    /// When one cannot be bound.
+    /// If an address cannot be bound.
     #[must_use]
     pub fn start(host: &Host, addresses: &[SocketAddr]) -> Self {
-        Self::speaking(Language::Greeting, host, addresses)
+        Self::with_protocol(Protocol::Greeting, host, addresses)
     }
 
-    /// The same in another language.
+    /// As [`start`](Self::start), with this protocol over TCP.
     ///
     /// # Panics
-    /// When one cannot be bound.
+    /// If an address cannot be bound.
     #[must_use]
-    pub fn speaking(language: Language, host: &Host, addresses: &[SocketAddr]) -> Self {
+    pub fn with_protocol(protocol: Protocol, host: &Host, addresses: &[SocketAddr]) -> Self {
         let bind = |address: &SocketAddr| Ok((TcpListener::bind(address)?, UdpSocket::bind(address)?));
         let sockets: io::Result<Vec<_>> = host.run(|| addresses.iter().map(bind).collect());
         let sockets = sockets.unwrap_or_else(|error| panic!("{} cannot listen on {addresses:?}: {error}", host.name()));
         let name: Arc<str> = host.name().into();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || serve(sockets, language, &name, stopped));
+        let thread = thread::spawn(move || serve(sockets, protocol, &name, stopped));
         Self { stop: Some(stop), thread: Some(thread) }
     }
 }
@@ -69,35 +68,35 @@ impl Application {
 impl Drop for Application {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // Only then are its sockets closed. It has nothing to tell, and a panic of its own is on the console.
+        // Its sockets are closed when the thread has ended. A panic of the thread has been printed to the console.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn serve(sockets: Vec<(TcpListener, UdpSocket)>, language: Language, name: &Arc<str>, stopped: oneshot::Receiver<()>) {
+fn serve(sockets: Vec<(TcpListener, UdpSocket)>, protocol: Protocol, name: &Arc<str>, stopped: oneshot::Receiver<()>) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         for (listener, socket) in sockets {
             listener.set_nonblocking(true).expect("a socket");
             socket.set_nonblocking(true).expect("a socket");
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-            tokio::spawn(accept(listener, language, Arc::clone(name)));
-            tokio::spawn(answer(tokio::net::UdpSocket::from_std(socket).expect("a socket"), Arc::clone(name)));
+            tokio::spawn(accept(listener, protocol, Arc::clone(name)));
+            tokio::spawn(reply(tokio::net::UdpSocket::from_std(socket).expect("a socket"), Arc::clone(name)));
         }
-        // The sender is only ever dropped.
+        // The sender is dropped, never used.
         let _ = stopped.await;
     });
 }
 
-async fn accept(listener: tokio::net::TcpListener, language: Language, name: Arc<str>) {
+async fn accept(listener: tokio::net::TcpListener, protocol: Protocol, name: Arc<str>) {
     while let Ok((stream, _)) = listener.accept().await {
         let name = Arc::clone(&name);
         tokio::spawn(async move {
-            // A client that is gone is no concern of the application's.
-            let _ = match language {
-                Language::Greeting => greet(stream, &name).await,
-                Language::Rtsp => answer_requests(stream, RTSP, &name).await,
-                Language::Http => answer_requests(stream, HTTP, &name).await,
+            // A client that disconnects is not an error.
+            let _ = match protocol {
+                Protocol::Greeting => greet(stream, &name).await,
+                Protocol::Rtsp => respond(stream, RTSP, &name).await,
+                Protocol::Http => respond(stream, HTTP, &name).await,
             };
         });
     }
@@ -109,9 +108,9 @@ async fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
     tokio::io::copy(&mut from, &mut to).await.map(drop)
 }
 
-/// Every request is answered with success (RFC 2326, section 6 and 10.1; RFC 9112, section 4). What HTTP does not know of it
-/// is passed over.
-async fn answer_requests(mut stream: TcpStream, protocol: &str, name: &str) -> io::Result<()> {
+/// Responds to each request with success (RFC 2326, sections 6 and 10.1; RFC 9112, section 4). HTTP clients ignore the headers
+/// of RTSP.
+async fn respond(mut stream: TcpStream, protocol: &str, name: &str) -> io::Result<()> {
     let (from, mut to) = stream.split();
     let mut lines = BufReader::new(from).lines();
     let mut number = String::new();
@@ -128,12 +127,12 @@ async fn answer_requests(mut stream: TcpStream, protocol: &str, name: &str) -> i
     Ok(())
 }
 
-async fn answer(socket: tokio::net::UdpSocket, name: Arc<str>) {
-    let mut buffer = [0; LONGEST];
+async fn reply(socket: tokio::net::UdpSocket, name: Arc<str>) {
+    let mut buffer = [0; MAX_DATAGRAM];
     loop {
-        // A client that is gone is told by an error.
+        // An error reports that a client has closed its port.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
-        let answer = [name.as_bytes(), b" ", &buffer[..length]].concat();
-        let _ = socket.send_to(&answer, client).await;
+        let reply = [name.as_bytes(), b" ", &buffer[..length]].concat();
+        let _ = socket.send_to(&reply, client).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Clients over TCP that come one after the other, for as long as something is done to the site.
+//! TCP clients that connect one after another.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,77 +6,77 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::connection::Connection;
 use super::host::Host;
 use super::tally::Tally;
-use super::visitor::Visit;
 
-/// Between two clients: others have something to do as well on this machine.
+/// Pause between two clients, which leaves CPU time to others on this machine.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Clients that arrive until told to stop.
+/// Clients that arrive until stopped.
 #[derive(Debug)]
 pub struct Arrivals {
     /// Ends the thread when dropped.
     stop: mpsc::Sender<()>,
-    thread: JoinHandle<Arrived>,
+    thread: JoinHandle<ArrivalStats>,
 }
 
-/// What became of those who arrived.
+/// Results of the clients.
 #[derive(Debug, Default)]
-pub struct Arrived {
-    /// Who was greeted by whom.
-    pub greeted: Tally,
-    /// Why others were not.
+pub struct ArrivalStats {
+    /// Number of clients by server.
+    pub served: Tally,
+    /// Errors of the other clients.
     pub failures: Vec<String>,
-    /// The longest that one of them took.
+    /// Longest time that a client took.
     pub longest: Duration,
 }
 
 impl Arrivals {
-    /// Each client connects, is greeted, asks once, and leaves; then the next one comes.
+    /// Starts clients that connect, are greeted, exchange one message, and disconnect.
     ///
     /// # Panics
-    /// When there is no thread for it.
+    /// If no thread can be started.
     #[must_use]
     pub fn start(client: &Host, to: SocketAddr) -> Self {
-        Self::by(client, move || visit(to))
+        Self::with(client, move || connect(to))
     }
 
-    /// Each client does this, which returns who served it; then the next one comes.
+    /// Starts clients that call `connect`, which returns the name of the server.
     ///
     /// # Panics
-    /// When there is no thread for it.
+    /// If no thread can be started.
     #[must_use]
-    pub fn by(client: &Host, mut visit: impl FnMut() -> io::Result<String> + Send + 'static) -> Self {
+    pub fn with(client: &Host, mut connect: impl FnMut() -> io::Result<String> + Send + 'static) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = client.spawn(move || {
-            let (mut arrived, mut greeted) = (Arrived::default(), Vec::new());
+            let (mut arrived, mut served) = (ArrivalStats::default(), Vec::new());
             while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 let start = Instant::now();
-                match visit() {
-                    Ok(server) => greeted.push(server),
+                match connect() {
+                    Ok(server) => served.push(server),
                     Err(error) => arrived.failures.push(error.to_string()),
                 }
                 arrived.longest = arrived.longest.max(start.elapsed());
             }
-            Arrived { greeted: greeted.into_iter().collect(), ..arrived }
+            ArrivalStats { served: served.into_iter().collect(), ..arrived }
         });
         Self { stop, thread }
     }
 
-    /// Lets the last one leave, and returns what became of all.
+    /// Waits for the last client, and returns the results.
     ///
     /// # Panics
-    /// When the thread did.
+    /// If the thread panicked.
     #[must_use]
-    pub fn finish(self) -> Arrived {
+    pub fn finish(self) -> ArrivalStats {
         drop(self.stop);
-        self.thread.join().expect("the clients leave")
+        self.thread.join().expect("the clients finish")
     }
 }
 
-fn visit(to: SocketAddr) -> io::Result<String> {
-    let mut visit = Visit::connect(to)?;
-    visit.ask()?;
-    Ok(visit.server().to_owned())
+fn connect(to: SocketAddr) -> io::Result<String> {
+    let mut connection = Connection::greeted(to)?;
+    connection.exchange()?;
+    Ok(connection.server().to_owned())
 }

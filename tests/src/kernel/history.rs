@@ -1,4 +1,4 @@
-//! What the kernel's weights were while something was done to the site: it is looked at all the time.
+//! The kernel's weights over time, by polling its IPVS table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::host::Host;
-use super::ipvs::{Packets, Table};
+use super::ipvs::{ServiceKey, Table};
 
-/// Between two looks: what is shorter than that may go unseen.
+/// Polling interval. Shorter changes may be missed.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Looks at a director's table until told to stop.
+/// Polls a director's table until stopped.
 #[derive(Debug)]
 pub struct History {
     moments: Arc<Mutex<Vec<Moment>>>,
@@ -23,34 +23,34 @@ pub struct History {
     thread: JoinHandle<()>,
 }
 
-/// From when on the kernel had these weights.
+/// A period in which the weights did not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
-    /// When it still had others, and when it was seen to have these.
+    /// The times of the last poll with other weights, and the first with these.
     pub seen: Range<Instant>,
-    /// The weights of servers, by the mark of their service.
+    /// The weights.
     pub weights: Weights,
 }
 
-/// The weights of servers, by the mark of their service and by their address.
+/// Weights of servers, by mark of the service and address of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weights(BTreeMap<u32, BTreeMap<IpAddr, u32>>);
 
 impl History {
-    /// Starts to look.
+    /// Starts to poll.
     ///
     /// # Panics
-    /// When there is no thread for it.
+    /// If no thread can be started.
     #[must_use]
     pub fn start(director: &Host) -> Self {
         let moments = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = mpsc::channel();
-        let kept = Arc::clone(&moments);
+        let shared = Arc::clone(&moments);
         let thread = director.spawn(move || {
             let mut before = Instant::now();
             loop {
-                let (weights, now) = (Weights::of(&Table::here()), Instant::now());
-                let mut moments = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let (weights, now) = (Weights::of(&Table::current()), Instant::now());
+                let mut moments = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 if moments.last().is_none_or(|latest: &Moment| latest.weights != weights) {
                     moments.push(Moment { seen: before..now, weights });
                 }
@@ -64,16 +64,16 @@ impl History {
         Self { moments, stop, thread }
     }
 
-    /// What was seen so far, each as long as it lasted.
+    /// The periods so far.
     #[must_use]
     pub fn so_far(&self) -> Vec<Moment> {
         self.moments.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks no more, and returns all that was seen.
+    /// Stops polling, and returns all periods.
     ///
     /// # Panics
-    /// When the kernel's table could not be read.
+    /// If the kernel's table could not be read.
     #[must_use]
     pub fn finish(self) -> Vec<Moment> {
         let Self { moments, stop, thread } = self;
@@ -85,9 +85,9 @@ impl History {
 
 impl Weights {
     fn of(table: &Table) -> Self {
-        let marked = table.services.iter().filter_map(|service| match service.packets {
-            Packets::Marked(mark) => Some((mark, &service.servers)),
-            Packets::To(..) => None,
+        let marked = table.services.iter().filter_map(|service| match service.key {
+            ServiceKey::Mark(mark) => Some((mark, &service.servers)),
+            ServiceKey::Address(..) => None,
         });
         let mut weights = Self::default();
         for (mark, servers) in marked {
@@ -97,20 +97,20 @@ impl Weights {
         weights
     }
 
-    /// The weight of a server of the service with this mark; `None` when it is not there.
+    /// The weight of a server of the service with this mark; `None` if the service does not have it.
     #[must_use]
     pub fn get(&self, mark: u32, server: IpAddr) -> Option<u32> {
         self.0.get(&mark)?.get(&server).copied()
     }
 
-    /// Whether the service with this mark has somebody who gets new clients.
+    /// Returns whether the service with this mark has a server that gets new clients.
     #[must_use]
     pub fn is_live(&self, mark: u32) -> bool {
         self.0.get(&mark).is_some_and(|servers| servers.values().any(|weight| *weight > 0))
     }
 }
 
-/// As in `192.0.2.21 100, 192.0.2.22 50`, with the services one after the other.
+/// For example `192.0.2.21 100, 192.0.2.22 50`, service by service.
 impl fmt::Display for Weights {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let servers = self.0.values().flatten();

@@ -1,4 +1,4 @@
-//! A machine of a scenario: a network namespace, which has devices, addresses, routes, firewall and IPVS of its own.
+//! A machine of a scenario: a network namespace with its own devices, addresses, routes, packet filter and IPVS table.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -13,108 +13,108 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::process::Process;
 use crate::wait::PATIENCE;
 
-/// Where programs look that are told nothing: each machine has folders of its own there, though all have one file system.
-const OWN_FOLDERS: [&str; 4] = ["/etc/keepalived", "/etc/weir", "/run/weir", "/var/lib/weir"];
+/// Default folders of programs. Each machine has its own, although all share a file system.
+const PRIVATE_FOLDERS: [&str; 4] = ["/etc/keepalived", "/etc/weir", "/run/weir", "/var/lib/weir"];
 
-/// A machine, gone when dropped. Sockets and programs that are still there keep what they have.
+/// A machine, deleted on drop. Sockets and programs that still use it keep the namespace.
 #[derive(Debug)]
 pub struct Host {
     name: String,
-    /// By this threads enter the namespace.
+    /// Handle for entering the namespace.
     namespace: File,
 }
 
 impl Host {
-    /// A machine with nothing but loopback.
+    /// Creates a machine that has only loopback.
     ///
     /// # Panics
-    /// When there is one of this name, or the kernel refuses.
+    /// If the name is in use, or the kernel refuses.
     #[must_use]
     pub fn new(name: &str) -> Self {
         call(&format!("ip netns add {name}"));
-        let namespace = File::open(format!("/run/netns/{name}")).expect("a namespace just made");
+        let namespace = File::open(format!("/run/netns/{name}")).expect("a namespace just created");
         let host = Self { name: name.to_owned(), namespace };
-        // Addresses are this network's own: waiting for another host to claim them takes two seconds each.
-        host.set("net/ipv6/conf/default/accept_dad", "0");
+        // Addresses are unique in this network. Duplicate address detection would take two seconds for each.
+        host.set_sysctl("net/ipv6/conf/default/accept_dad", "0");
         host.call("ip link set lo up");
         host
     }
 
-    /// What it is called.
+    /// Name of the machine.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Does something on this machine. A socket that is opened there stays there, wherever it is used afterwards, and a
-    /// program that is started there runs there.
+    /// Runs `work` on this machine. Sockets that it opens remain on the machine, wherever they are used, and programs that it
+    /// starts run there.
     ///
     /// # Panics
-    /// When `work` does.
+    /// If `work` panics.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let there = || {
+        let work = || {
             enter(&self.namespace);
             work()
         };
         let outcome = thread::scope(|scope| {
             let named = thread::Builder::new().name(self.name.clone());
-            named.spawn_scoped(scope, there).expect("a thread").join()
+            named.spawn_scoped(scope, work).expect("a thread").join()
         });
         outcome.unwrap_or_else(|reason| panic::resume_unwind(reason))
     }
 
-    /// Starts to do something on this machine.
+    /// Starts `work` in a thread on this machine.
     ///
     /// # Panics
-    /// When there is no thread for it.
+    /// If no thread can be started.
     pub fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
         let namespace = self.namespace.try_clone().expect("a descriptor");
-        let there = move || {
+        let work = move || {
             enter(&namespace);
             work()
         };
-        thread::Builder::new().name(self.name.clone()).spawn(there).expect("a thread")
+        thread::Builder::new().name(self.name.clone()).spawn(work).expect("a thread")
     }
 
-    /// A program that finds this machine's own folders where programs look for them; to be [started](Host::start) here.
+    /// Returns a command for a program that sees the machine's own default folders. Start it with [`Host::start`].
     ///
     /// # Panics
-    /// When the machine has no room for them.
+    /// If the folders cannot be created.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mounts = OWN_FOLDERS.map(|folder| {
-            let own = self.own(folder);
+        let mounts = PRIVATE_FOLDERS.map(|folder| {
+            let own = self.private_path(folder);
             for folder in [Path::new(folder), &own] {
                 fs::create_dir_all(folder).expect("a folder in memory");
             }
             format!("mount -o bind {} {folder} && ", own.display())
         });
         let mut command = Command::new("busybox");
-        // The name of what runs is that behind `--`.
+        // `Process` takes the program's name from the word after `--`.
         command.args(["unshare", "--mount", "sh", "-c", &format!("{}exec \"$@\"", mounts.concat()), "--", program]);
         command
     }
 
-    /// Where a file of the machine's own lies that its programs find under `path`.
+    /// Real path of a file that the machine's programs see at `path` in one of their default folders.
     #[must_use]
-    pub fn own(&self, path: &str) -> PathBuf {
+    pub fn private_path(&self, path: &str) -> PathBuf {
         self.folder().join("own").join(path.trim_start_matches('/'))
     }
 
-    /// Writes a file where the machine's programs find it: in one of the folders that each machine has for itself.
+    /// Writes a file to one of the default folders of the machine's programs.
     ///
     /// # Panics
-    /// When it cannot be written.
-    pub fn furnish(&self, path: &str, text: &str) {
-        let file = self.own(path);
+    /// If it cannot be written.
+    pub fn install_file(&self, path: &str, text: &str) {
+        let file = self.private_path(path);
         file.parent().map_or(Ok(()), fs::create_dir_all).expect("a folder in memory");
         fs::write(file, text).expect("a file in memory");
     }
 
-    /// Runs lines of the shell on this machine to their end, and returns what they printed.
+    /// Runs a shell script on this machine, and returns its output.
     ///
     /// # Panics
-    /// When one fails, with what it complained of.
+    /// If a command fails, with its standard error.
     pub fn shell(&self, lines: &str) -> String {
         let mut shell = self.command("sh");
         shell.args(["-e", "-c", lines]);
@@ -127,18 +127,18 @@ impl Host {
         self.run(|| Process::start(command))
     }
 
-    /// Runs a program on this machine to its end and returns what it printed. The line is split at spaces; nothing is quoted.
+    /// Runs a program on this machine, and returns its output. The line is split at spaces, without quoting.
     ///
     /// # Panics
-    /// When it fails, with what it complained of.
+    /// If it fails, with its standard error.
     pub fn call(&self, line: &str) -> String {
         self.run(|| call(line))
     }
 
-    /// Writes a file for programs on this machine. Only its place is the machine's own: all have one file system.
+    /// Writes a file to the machine's folder in the common file system, and returns its path.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// If it cannot be written.
     #[must_use]
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let file = self.folder().join(name);
@@ -146,10 +146,10 @@ impl Host {
         file
     }
 
-    /// A folder for what programs on this machine keep.
+    /// The machine's folder in the common file system.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// If it cannot be created.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         let folder = PathBuf::from("/run/hosts").join(&self.name);
@@ -157,19 +157,19 @@ impl Host {
         folder
     }
 
-    /// Sets a variable of `/proc/sys`, such as `net/ipv4/ip_forward`.
+    /// Sets a sysctl, given by its path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     ///
     /// # Panics
-    /// When there is none of this name, or it does not take the value.
-    pub fn set(&self, variable: &str, value: &str) {
-        self.run(|| fs::write(format!("/proc/sys/{variable}"), value))
-            .unwrap_or_else(|error| panic!("{}: {variable} = {value}: {error}", self.name));
+    /// If it does not exist, or does not accept the value.
+    pub fn set_sysctl(&self, name: &str, value: &str) {
+        self.run(|| fs::write(format!("/proc/sys/{name}"), value))
+            .unwrap_or_else(|error| panic!("{}: {name} = {value}: {error}", self.name));
     }
 
-    /// What a file under `/proc/net` says on this machine.
+    /// The contents of a file in `/proc/net` of this machine.
     ///
     /// # Panics
-    /// When there is no such file.
+    /// If it cannot be read.
     #[must_use]
     pub fn proc_net(&self, file: &str) -> String {
         self.run(|| proc_net(file)).unwrap_or_else(|error| panic!("{}: /proc/net/{file}: {error}", self.name))
@@ -178,21 +178,22 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // After a failure, what is left is of no interest: the next scenario names its hosts anew, and would tell.
+        // After a failure, remains do no harm: a later scenario that reuses the name would fail with an error.
         let _ = Command::new("ip").args(["netns", "delete", &self.name]).status();
         let _ = fs::remove_dir_all(self.folder());
     }
 }
 
-/// Moves the calling thread there, for good.
+/// Moves the calling thread into the namespace.
 fn enter(namespace: &File) {
-    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may go anywhere");
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .expect("root may enter any namespace");
 }
 
-/// What a file under `/proc/net` says where the calling thread is: `/proc/net` itself is that of the process's first one.
+/// The contents of a file in `/proc/net` of the calling thread's namespace. `/proc/net` itself is that of the main thread's.
 ///
-/// It is read in pieces as large as the kernel gives. Between two pieces of `ip_vs` it loses its place where other hosts have
-/// services, too, for it counts these once and once not; what fits into a page comes whole.
+/// The file is read with a large buffer. Between two reads of `ip_vs`, the kernel loses its position if other namespaces have
+/// services as well, because it counts them inconsistently. Contents that fit in a page are read at once.
 pub(super) fn proc_net(file: &str) -> io::Result<String> {
     let mut file = File::open(format!("/proc/thread-self/net/{file}"))?;
     let mut buffer = vec![0; 64 * 1024];
@@ -203,15 +204,15 @@ pub(super) fn proc_net(file: &str) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-/// Runs a program where the calling thread is, to its end, and returns what it printed.
+/// Runs a program in the calling thread's namespace, and returns its output.
 ///
 /// # Panics
-/// When it fails, with what it complained of.
+/// If it fails, with its standard error.
 pub(super) fn call(line: &str) -> String {
     let mut words = line.split_whitespace();
     let program = words.next().expect("a program");
     let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{line}: {error}"));
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "`{line}`: {}: {}", output.status, complaint.trim());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`{line}`: {}: {}", output.status, errors.trim());
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,94 +1,94 @@
-//! The kernel's table of virtual services, as `/proc/net/ip_vs` shows it: read without what Weir reads it with.
+//! The IPVS table from `/proc/net/ip_vs`, read independently of Weir's code.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::host::{Host, proc_net};
 
-/// What IPVS knows on one host.
+/// The IPVS table of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    /// In the kernel's order, which is that of a hash.
+    /// The services, in the order of the kernel's hash table.
     pub services: Vec<VirtualService>,
 }
 
 /// A virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualService {
-    /// What makes a packet belong to it.
-    pub packets: Packets,
-    /// Such as `wrr`.
+    /// Its packets.
+    pub key: ServiceKey,
+    /// Scheduler, such as `wrr`.
     pub scheduler: String,
-    /// What follows: `ops`, or `persistent`, its seconds and its netmask.
+    /// Flags: `ops`, or `persistent` with seconds and netmask.
     pub flags: String,
     /// Its real servers, in the kernel's order.
     pub servers: Vec<RealServer>,
 }
 
-/// What makes a packet belong to a virtual service.
+/// Packets of a virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Packets {
-    /// A firewall mark. Services for IPv4 and IPv6 may have the same; the table does not say which is which.
-    Marked(u32),
+pub enum ServiceKey {
+    /// A firewall mark. Services for IPv4 and IPv6 may have the same; the table does not distinguish them.
+    Mark(u32),
     /// A protocol, such as `TCP`, and an address.
-    To(String, SocketAddr),
+    Address(String, SocketAddr),
 }
 
-/// A real server of one service.
+/// A real server of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealServer {
-    /// With port 0 where the service has none.
+    /// Address; the port is 0 if the service has none.
     pub address: SocketAddr,
     /// `Masq`, `Route`, `Tunnel` or `Local`.
     pub forward: String,
-    /// 0 for a server that gets no new connections.
+    /// Weight; 0 for a server that gets no new connections.
     pub weight: u32,
-    /// Established connections.
+    /// Number of established connections.
     pub active: u32,
-    /// Others that the kernel still remembers.
+    /// Number of other connections in the kernel's table.
     pub inactive: u32,
 }
 
 impl Host {
-    /// What IPVS knows here now; nothing where it is not loaded.
+    /// The present IPVS table of the host.
     ///
     /// # Panics
-    /// When the kernel's table is not as expected.
+    /// If it cannot be read or parsed.
     #[must_use]
     pub fn ipvs(&self) -> Table {
-        self.run(Table::here)
+        self.run(Table::current)
     }
 }
 
 impl Table {
-    /// What IPVS knows on the host of the calling thread.
-    pub(super) fn here() -> Self {
+    /// The present IPVS table in the calling thread's namespace.
+    pub(super) fn current() -> Self {
         let read = proc_net("ip_vs").and_then(|text| Self::parse(&text).map_err(io::Error::other));
         read.unwrap_or_else(|error| panic!("/proc/net/ip_vs: {error}"))
     }
 
-    /// All real servers of this address: one for each service that it is in.
+    /// The real servers with this address, one for each of their services.
     pub fn servers(&self, address: IpAddr) -> impl Iterator<Item = &RealServer> {
         self.services.iter().flat_map(|service| &service.servers).filter(move |server| server.address.ip() == address)
     }
 
-    /// The weights of this address: one for each service that it is in.
+    /// The weights of the server with this address, one for each of its services.
     #[must_use]
     pub fn weights(&self, address: IpAddr) -> Vec<u32> {
         self.servers(address).map(|server| server.weight).collect()
     }
 
-    /// The weight of this address in the service of this mark; nothing when it is not in it.
+    /// The weight of the server with this address in the service with this mark; `None` if the service does not have it.
     #[must_use]
     pub fn weight(&self, mark: u32, address: IpAddr) -> Option<u32> {
-        let services = self.services.iter().filter(|service| service.packets == Packets::Marked(mark));
+        let services = self.services.iter().filter(|service| service.key == ServiceKey::Mark(mark));
         let server = services.flat_map(|service| &service.servers).find(|server| server.address.ip() == address);
         server.map(|server| server.weight)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut table = Self::default();
-        // Three lines of headings.
+        // The first three lines are headings.
         for line in text.lines().skip(3) {
             let parsed = match line.trim_start().strip_prefix("-> ") {
                 None => VirtualService::parse(line).map(|service| table.services.push(service)),
@@ -105,13 +105,13 @@ impl VirtualService {
     fn parse(line: &str) -> Option<Self> {
         let (protocol, rest) = line.split_once(' ')?;
         let mut words = rest.split_whitespace();
-        let key = words.next()?;
-        let packets = match protocol {
-            "FWM" => Packets::Marked(u32::from_str_radix(key, 16).ok()?),
-            _ => Packets::To(protocol.to_owned(), socket_address(key)?),
+        let packets = words.next()?;
+        let key = match protocol {
+            "FWM" => ServiceKey::Mark(u32::from_str_radix(packets, 16).ok()?),
+            _ => ServiceKey::Address(protocol.to_owned(), socket_address(packets)?),
         };
         let scheduler = words.next()?.to_owned();
-        Some(Self { packets, scheduler, flags: words.collect::<Vec<_>>().join(" "), servers: Vec::new() })
+        Some(Self { key, scheduler, flags: words.collect::<Vec<_>>().join(" "), servers: Vec::new() })
     }
 }
 
@@ -128,11 +128,11 @@ impl RealServer {
     }
 }
 
-/// `C000020A:022A` or `[2001:0db8:…]:022A`: all in hexadecimal.
+/// Parses `C000020A:022A` or `[2001:0db8:…]:022A`, in hexadecimal.
 fn socket_address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.rsplit_once(':')?;
     let address = match address.strip_prefix('[') {
-        Some(six) => IpAddr::V6(six.strip_suffix(']')?.parse().ok()?),
+        Some(ipv6) => IpAddr::V6(ipv6.strip_suffix(']')?.parse().ok()?),
         None => IpAddr::V4(Ipv4Addr::from(u32::from_str_radix(address, 16).ok()?)),
     };
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
@@ -146,7 +146,7 @@ mod tests {
         Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n";
 
     #[test]
-    fn marks_and_addresses_of_both_families_are_read() {
+    fn services_with_marks_and_addresses_of_both_families_are_parsed() {
         let text = format!(
             "{HEADINGS}FWM  00000050 wrr persistent 600 FFFFFFFF\n  \
              -> C0000215:0000      Masq    100    3          4         \n  \
@@ -155,16 +155,16 @@ mod tests {
         );
         let table = Table::parse(&text).expect("a table");
         let [marked, plain] = &table.services[..] else { panic!("{table:?}") };
-        assert_eq!((&marked.packets, &*marked.scheduler), (&Packets::Marked(80), "wrr"));
+        assert_eq!((&marked.key, &*marked.scheduler), (&ServiceKey::Mark(80), "wrr"));
         assert_eq!(marked.flags, "persistent 600 FFFFFFFF");
-        assert_eq!(plain.packets, Packets::To("TCP".to_owned(), "192.0.2.10:554".parse().expect("an address")));
+        assert_eq!(plain.key, ServiceKey::Address("TCP".to_owned(), "192.0.2.10:554".parse().expect("an address")));
         let first = table.servers("192.0.2.21".parse().expect("an address")).next().expect("a server");
         assert_eq!((&*first.forward, first.weight, first.active, first.inactive), ("Masq", 100, 3, 4));
         assert_eq!(table.weights("2001:db8::1:15".parse().expect("an address")), [0]);
     }
 
     #[test]
-    fn a_line_that_is_not_understood_is_named() {
+    fn an_error_contains_the_invalid_line() {
         let error = Table::parse(&format!("{HEADINGS}FWM  xyz rr\n")).expect_err("not a number");
         assert!(error.contains("xyz"), "{error}");
     }

@@ -1,20 +1,21 @@
-//! The harness of kernel mode's scenarios. They run in the guest that `cargo xtask kernel` boots: one machine whose network
+//! Harness for the scenarios of kernel mode. They run in the guest that `cargo xtask kernel` boots: a machine whose network
 //! namespaces are clients, directors and real servers.
 //!
-//! * [`scenario`]: runs them one by one, and says how each went
-//! * [`host`], [`network`]: machines, and what links them
-//! * [`role`]: what makes a host a director or a real server
-//! * [`site`]: the usual site, built at once
-//! * [`application`]: what runs on a real server: it tells clients who it is
-//! * [`visitor`], [`flow`], [`arrivals`]: clients over TCP, over UDP, and one after the other
-//! * [`tally`]: who served how many
-//! * [`ipvs`]: the kernel's own view of what Weir told it
-//! * [`history`]: … and how that changed over time
-//! * [`keepalived`], [`weir`]: programs, as users start them
-//! * [`pair`]: two directors, of which one has the virtual addresses
+//! * [`scenario`]: runs scenarios one by one, and prints their results
+//! * [`host`], [`network`]: machines and switches
+//! * [`role`]: turns a host into a director or a real server
+//! * [`site`]: the site that most scenarios use
+//! * [`application`]: the application of real servers, which sends its host's name
+//! * [`connection`], [`flow`], [`arrivals`]: TCP connections, a UDP flow, and a sequence of TCP clients
+//! * [`tally`]: counts by server
+//! * [`ipvs`]: the IPVS table as the kernel prints it
+//! * [`history`]: the weights in this table over time
+//! * [`keepalived`], [`weir`]: programs, started as users start them
+//! * [`pair`]: two directors, one of which has the virtual addresses
 
 pub mod application;
 pub mod arrivals;
+pub mod connection;
 pub mod flow;
 pub mod history;
 pub mod host;
@@ -26,5 +27,4 @@ pub mod role;
 pub mod scenario;
 pub mod site;
 pub mod tally;
-pub mod visitor;
 pub mod weir;

@@ -1,16 +1,16 @@
-//! What links hosts: a switch.
+//! A switch.
 
 use super::host::Host;
 
-/// A switch, with a cable to each host that has joined. Any host may have several networks.
+/// A switch with a cable to each host that has joined. A host may join several networks.
 #[derive(Debug)]
 pub struct Network {
-    /// It is a machine of its own, with a bridge.
+    /// A machine with a bridge.
     switch: Host,
 }
 
 impl Network {
-    /// A switch that nothing is plugged into.
+    /// Creates a switch without cables.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let switch = Host::new(name);
@@ -19,7 +19,7 @@ impl Network {
         Self { switch }
     }
 
-    /// Plugs a host in: its `device`, such as `eth0`, gets these addresses, such as `192.0.2.1/24`.
+    /// Connects a host. Its `device`, such as `eth0`, gets these addresses, such as `192.0.2.1/24`.
     pub fn join(&self, host: &Host, device: &str, addresses: &[String]) {
         let (port, at) = (host.name(), host.name());
         self.switch.call(&format!("ip link add {port} type veth peer name {device} netns {at}"));
@@ -30,13 +30,13 @@ impl Network {
         }
     }
 
-    /// Pulls the host's cable out: for all others it is dead, though it lives.
-    pub fn cut(&self, host: &Host) {
+    /// Unplugs the cable of a host, so that it appears dead to all others.
+    pub fn disconnect(&self, host: &Host) {
         self.switch.call(&format!("ip link set {} down", host.name()));
     }
 
-    /// Plugs the host's cable in again.
-    pub fn mend(&self, host: &Host) {
+    /// Plugs the cable of a host in again.
+    pub fn reconnect(&self, host: &Host) {
         self.switch.call(&format!("ip link set {} up", host.name()));
     }
 }

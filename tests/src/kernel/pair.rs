@@ -1,58 +1,58 @@
-//! Two directors as an example has them: keepalived gives one of them the virtual addresses, and Weir runs on both.
+//! A pair of directors, as in the examples. Weir runs on both; keepalived moves the virtual addresses between them.
 
 use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::arrivals::Arrived;
+use super::arrivals::ArrivalStats;
+use super::connection::Connection;
 use super::host::Host;
 use super::keepalived;
-use super::visitor::Visit;
 use super::weir::{self, Balancer};
 use crate::process::Process;
 use crate::wait::{self, PATIENCE};
 
-/// Longer than the 9 s that a director waits before it takes the addresses back.
-const LONGEST_WAIT: Duration = PATIENCE.saturating_mul(2);
+/// Time limit for a change of roles: longer than the preempt delay of 9 s.
+const ROLE_PATIENCE: Duration = PATIENCE.saturating_mul(2);
 
 /// A director with its programs.
 #[derive(Debug)]
 pub struct Director<'a> {
     /// The machine.
     pub host: &'a Host,
-    /// Weir on it.
+    /// Weir on this machine.
     pub balancer: Balancer<'a>,
-    /// keepalived on it.
+    /// keepalived on this machine.
     pub keepalived: Process,
-    /// One of the virtual addresses; all move together.
+    /// One of the virtual addresses, which all move together.
     address: IpAddr,
 }
 
 impl<'a> Director<'a> {
-    /// Starts Weir and keepalived with what the machine was furnished with.
+    /// Starts keepalived and Weir with the configuration files of the machine.
     ///
     /// # Panics
-    /// When Weir does not start.
+    /// If Weir does not start.
     #[must_use]
     pub fn start(host: &'a Host, address: IpAddr) -> Self {
-        // As any boot may have it: the one that starts the other's files finds none.
+        // At boot, they may start in any order. Here keepalived starts first, without the files that Weir creates.
         let keepalived = keepalived::start(host);
         Self { host, balancer: weir::start(host), keepalived, address }
     }
 
-    /// Waits until this director has the addresses, and knows.
+    /// Waits until this director has the addresses, and Weir reports that it is master.
     ///
     /// # Panics
-    /// When that takes too long.
+    /// If it takes too long.
     #[track_caller]
     pub fn await_master(&self) {
         self.await_state(true, "master");
     }
 
-    /// Waits until this director has none of the addresses, and knows.
+    /// Waits until this director has none of the addresses, and Weir reports that it is backup.
     ///
     /// # Panics
-    /// When that takes too long.
+    /// If it takes too long.
     #[track_caller]
     pub fn await_backup(&self) {
         self.await_state(false, "backup");
@@ -60,87 +60,87 @@ impl<'a> Director<'a> {
 
     #[track_caller]
     fn await_state(&self, has_address: bool, role: &str) {
-        let wanted = (has_address, 1.0);
-        wait::eventually(&format!("{} is {role}", self.host.name()), LONGEST_WAIT, || {
-            let known = self.balancer.metrics().sum("weir_kernel_role", &[("role", role)]);
-            let state = (self.has_address(), known);
-            if state == wanted { Ok(()) } else { Err(format!("{state:?}, not {wanted:?}")) }
+        let expected = (has_address, 1.0);
+        wait::eventually(&format!("{} is {role}", self.host.name()), ROLE_PATIENCE, || {
+            let reported = self.balancer.metrics().sum("weir_kernel_role", &[("role", role)]);
+            let state = (self.has_address(), reported);
+            if state == expected { Ok(()) } else { Err(format!("{state:?}, not {expected:?}")) }
         });
     }
 
-    /// Whether the addresses are here.
+    /// Returns whether this director has the addresses.
     #[must_use]
     pub fn has_address(&self) -> bool {
         self.host.call("ip -brief address").contains(&format!(" {}/", self.address))
     }
 
-    /// What Weir tells keepalived: 0 when all is well.
+    /// The value in keepalived's track file: 0 if this director is healthy.
     #[must_use]
-    pub fn fitness(&self) -> String {
-        fs::read_to_string(self.host.own("/run/weir/track")).unwrap_or_default().trim().to_owned()
+    pub fn track_value(&self) -> String {
+        fs::read_to_string(self.host.private_path("/run/weir/track")).unwrap_or_default().trim().to_owned()
     }
 
-    /// Waits until Weir tells keepalived this.
+    /// Waits for this value in keepalived's track file.
     ///
     /// # Panics
-    /// When that takes too long.
+    /// If it takes too long.
     #[track_caller]
-    pub fn await_fitness(&self, wanted: &str) {
-        wait::eventually(&format!("{} is told {wanted}", self.host.name()), PATIENCE, || {
-            let told = self.fitness();
-            if told == wanted { Ok(()) } else { Err(told) }
+    pub fn await_track_value(&self, expected: &str) {
+        wait::eventually(&format!("{} reports {expected} to keepalived", self.host.name()), PATIENCE, || {
+            let value = self.track_value();
+            if value == expected { Ok(()) } else { Err(value) }
         });
     }
 
-    /// Waits until so many servers are up and have their whole weight, 100 each, and this director is fit.
+    /// Waits until `count` servers are up and have their full weight, 100 each, and this director is healthy.
     ///
     /// # Panics
-    /// When that takes too long.
+    /// If it takes too long.
     #[track_caller]
     pub fn await_servers(&self, count: usize) {
-        self.await_fitness("0");
-        let wanted = 100.0 * count as f64;
+        self.await_track_value("0");
+        let expected = 100.0 * count as f64;
         wait::eventually(&format!("{} has {count} servers", self.host.name()), PATIENCE, || {
             let weight = self.balancer.metrics().sum("weir_kernel_server_weight", &[]);
-            if weight == wanted { Ok(()) } else { Err(format!("they weigh {weight}")) }
+            if weight == expected { Ok(()) } else { Err(format!("their weights add up to {weight}")) }
         });
     }
 
-    /// Which sides of the exchange of connections run here.
+    /// Roles of the sync daemons that run on this director.
     #[must_use]
-    pub fn exchange(&self) -> Vec<String> {
-        let said = self.host.call("ipvsadm --list --daemon");
-        said.lines().filter_map(|line| line.split_once(" sync daemon")).map(|(side, _)| side.to_owned()).collect()
+    pub fn sync_roles(&self) -> Vec<String> {
+        let daemons = self.host.call("ipvsadm --list --daemon");
+        daemons.lines().filter_map(|line| line.split_once(" sync daemon")).map(|(role, _)| role.to_owned()).collect()
     }
 
-    /// Waits until this director knows so many connections that are in use.
+    /// Waits until this director's kernel has at least `count` established connections.
     ///
     /// # Panics
-    /// When that takes too long.
+    /// If it takes too long.
     #[track_caller]
     pub fn await_connections(&self, count: usize) {
-        wait::eventually(&format!("{} knows {count} connections", self.host.name()), PATIENCE, || {
+        wait::eventually(&format!("{} has {count} connections", self.host.name()), PATIENCE, || {
             let connections = self.host.proc_net("ip_vs_conn");
             let is_open = |line: &&str| line.starts_with("TCP ") && line.contains(" ESTABLISHED ");
-            let known = connections.lines().filter(is_open).count();
-            if known >= count { Ok(()) } else { Err(format!("it knows {known}:\n{connections}")) }
+            let present = connections.lines().filter(is_open).count();
+            if present >= count { Ok(()) } else { Err(format!("it has {present}:\n{connections}")) }
         });
     }
 }
 
-/// Looks at clients who came while the addresses moved, or a server was taken out, so many times. None was turned away, and each
-/// time at most the one who was underway was cut off: the kernel tells the other director of a connection within two seconds.
+/// Checks clients that arrived while the addresses moved or a server was deleted, `times` times. None may have been refused. Each
+/// time, at most the one that was connecting may have been reset: the kernel synchronises a connection within two seconds.
 ///
 /// # Panics
-/// When there were others.
+/// If there were other failures.
 #[track_caller]
-pub fn check_arrivals(arrived: &Arrived, times: usize) {
-    let is_isolated = |failure: &String| failure.contains("reset by peer");
+pub fn check_arrivals(arrived: &ArrivalStats, times: usize) {
+    let is_reset = |failure: &String| failure.contains("reset by peer");
     let failures = &arrived.failures;
-    assert!(failures.len() <= times && failures.iter().all(is_isolated), "{times} times, but: {failures:?}");
+    assert!(failures.len() <= times && failures.iter().all(is_reset), "{times} times, but: {failures:?}");
 }
 
-/// How many connections still have answers.
-pub fn alive(held: &mut [Visit]) -> usize {
-    held.iter_mut().filter_map(|visit| visit.ask().ok()).count()
+/// Number of connections that are still alive.
+pub fn count_alive(held: &mut [Connection]) -> usize {
+    held.iter_mut().filter_map(|connection| connection.exchange().ok()).count()
 }

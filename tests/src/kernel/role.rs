@@ -1,34 +1,33 @@
-//! What makes a host a director or a real server, for each way of forwarding.
+//! Turns a host into a director or a real server, for each forwarding method.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use super::host::{Host, call};
 
-/// How a director passes packets on.
+/// Forwarding method of a director.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The packet's address becomes the server's; answers come back through the director.
+    /// NAT: the destination address becomes the server's, and replies return through the director.
     Nat,
-    /// The packet goes to the server as it is, in a frame of its own; the server has the virtual address on loopback and
-    /// answers by itself.
+    /// Direct routing: the packet is sent to the server unchanged. The server has the virtual address on loopback, and replies to
+    /// the client directly.
     Direct,
-    /// The packet goes to the server inside another; the server has the virtual address and answers by itself. This other
-    /// is IP alone.
+    /// IP-in-IP tunnel. The server has the virtual address, and replies to the client directly.
     Ipip,
-    /// … with UDP between, by generic UDP encapsulation to [`GUE`].
+    /// Tunnel with generic UDP encapsulation, to port [`GUE`].
     Gue,
-    /// … with generic routing encapsulation between.
+    /// Tunnel with generic routing encapsulation.
     Gre,
 }
 
-/// The port that real servers take generic UDP encapsulation on.
+/// Port for generic UDP encapsulation.
 pub const GUE: u16 = 6080;
 
 impl Method {
-    /// Its options of `ipvsadm`.
+    /// Its options for `ipvsadm`.
     #[must_use]
-    pub fn options(self) -> String {
+    pub fn ipvsadm_options(self) -> String {
         match self {
             Self::Nat => "--masquerading".to_owned(),
             Self::Direct => "--gatewaying".to_owned(),
@@ -40,7 +39,7 @@ impl Method {
     }
 }
 
-/// As `/proc/net/ip_vs` has it.
+/// The name in `/proc/net/ip_vs`.
 impl fmt::Display for Method {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -52,63 +51,63 @@ impl fmt::Display for Method {
 }
 
 impl Host {
-    /// Passes on packets that are not its own, as a director must for NAT.
-    pub fn forward(&self) {
-        self.set("net/ipv4/ip_forward", "1");
-        self.set("net/ipv6/conf/all/forwarding", "1");
+    /// Enables IP forwarding, which a director needs for NAT.
+    pub fn enable_forwarding(&self) {
+        self.set_sysctl("net/ipv4/ip_forward", "1");
+        self.set_sysctl("net/ipv6/conf/all/forwarding", "1");
     }
 
-    /// Takes packets for a virtual address without saying that it has it, as a real server must for direct routing. For
-    /// IPv6 the kernel never tells of loopback's addresses.
-    pub fn hold_silently(&self, address: IpAddr) {
-        self.do_not_tell();
-        self.call(&format!("ip address add {} dev lo", alone(address)));
+    /// Adds a virtual address without answering ARP requests for it, as direct routing requires of a real server. For IPv6, the
+    /// kernel never advertises addresses of loopback.
+    pub fn add_hidden_address(&self, address: IpAddr) {
+        self.suppress_arp();
+        self.call(&format!("ip address add {} dev lo", host_prefix(address)));
     }
 
-    /// Takes packets for a virtual address that come by this method, as a real server must.
-    pub fn receive(&self, method: Method, address: IpAddr) {
+    /// Prepares a real server for packets to a virtual address that are forwarded by this method.
+    pub fn become_real_server(&self, method: Method, address: IpAddr) {
         match (method, address.is_ipv4()) {
             (Method::Nat, _) => {}
-            (Method::Direct, _) => self.hold_silently(address),
-            (Method::Ipip, true) => self.end_tunnel("ipip", "tunl0", address),
-            (Method::Ipip, false) => self.end_tunnel("ip6_tunnel", "ip6tnl0", address),
-            (Method::Gre, true) => self.end_tunnel("ip_gre", "gre0", address),
-            (Method::Gre, false) => self.end_tunnel("ip6_gre", "ip6gre0", address),
-            // What is unwrapped is a packet of the tunnel below.
+            (Method::Direct, _) => self.add_hidden_address(address),
+            (Method::Ipip, true) => self.terminate_tunnel("ipip", "tunl0", address),
+            (Method::Ipip, false) => self.terminate_tunnel("ip6_tunnel", "ip6tnl0", address),
+            (Method::Gre, true) => self.terminate_tunnel("ip_gre", "gre0", address),
+            (Method::Gre, false) => self.terminate_tunnel("ip6_gre", "ip6gre0", address),
+            // Decapsulation leaves a packet of the tunnel below.
             (Method::Gue, true) => {
-                self.end_tunnel("ipip", "tunl0", address);
+                self.terminate_tunnel("ipip", "tunl0", address);
                 call("modprobe fou");
                 self.call(&format!("ip fou add port {GUE} gue"));
             }
             (Method::Gue, false) => {
-                self.end_tunnel("ip6_tunnel", "ip6tnl0", address);
+                self.terminate_tunnel("ip6_tunnel", "ip6tnl0", address);
                 call("modprobe fou6");
                 self.call(&format!("ip -6 fou add port {GUE} gue"));
             }
         }
     }
 
-    /// The module makes the device on every host.
-    fn end_tunnel(&self, module: &str, device: &str, address: IpAddr) {
-        self.do_not_tell();
+    /// Loads the module, which creates the device on every host, and configures the device.
+    fn terminate_tunnel(&self, module: &str, device: &str, address: IpAddr) {
+        self.suppress_arp();
         call(&format!("modprobe {module}"));
         self.call(&format!("ip link set {device} up"));
-        self.call(&format!("ip address add {} dev {device}", alone(address)));
+        self.call(&format!("ip address add {} dev {device}", host_prefix(address)));
         if address.is_ipv4() {
-            // The way back to the client is not through the tunnel.
-            self.set("net/ipv4/conf/all/rp_filter", "0");
-            self.set(&format!("net/ipv4/conf/{device}/rp_filter"), "0");
+            // The route to the client does not lead through the tunnel.
+            self.set_sysctl("net/ipv4/conf/all/rp_filter", "0");
+            self.set_sysctl(&format!("net/ipv4/conf/{device}/rp_filter"), "0");
         }
     }
 
-    fn do_not_tell(&self) {
-        self.set("net/ipv4/conf/all/arp_ignore", "1");
-        self.set("net/ipv4/conf/all/arp_announce", "2");
+    fn suppress_arp(&self) {
+        self.set_sysctl("net/ipv4/conf/all/arp_ignore", "1");
+        self.set_sysctl("net/ipv4/conf/all/arp_announce", "2");
     }
 }
 
-/// An address without a network.
+/// An address with the prefix length of a single host.
 #[must_use]
-pub fn alone(address: IpAddr) -> String {
+pub fn host_prefix(address: IpAddr) -> String {
     format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
 }

@@ -1,6 +1,6 @@
-//! Scenarios, one after the other: each has the machine to itself, since they measure.
+//! Runs scenarios one by one, since they measure times.
 //!
-//! What is printed is read by `xtask/src/kernel/console.rs`, which has its grammar.
+//! The output is parsed by `xtask/src/kernel/console.rs`, which documents its grammar.
 
 use std::any::Any;
 use std::env;
@@ -8,38 +8,38 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::thread;
 
-/// Something to be shown in a real kernel.
+/// A test in a real kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// What it is called on the command line.
+    /// Name on the command line.
     pub name: &'static str,
     /// What it shows.
-    pub shows: &'static str,
-    /// Runs it and says in one line what was measured. It fails by a panic, as tests do.
+    pub description: &'static str,
+    /// Runs the scenario, and returns its measurements in one line. It fails with a panic, like a test.
     pub run: fn() -> String,
 }
 
-/// By this `init` says that the machine is a guest.
+/// Environment variable that `init` sets in the guest.
 const GUEST: &str = "WEIR_KERNEL_GUEST";
 
-/// An assertion says what was wrong, and what was on both sides.
-const LINES: usize = 3;
+/// Maximum number of lines of a panic in a result: the message of an assertion and both of its sides.
+const MAX_LINES: usize = 3;
 
-/// Runs the scenarios that the command line names, or all; with `--list` says which there are.
+/// Runs the scenarios named on the command line, or all without names. With `--list`, lists them.
 #[must_use]
 pub fn main(scenarios: &[Scenario]) -> ExitCode {
     let names: Vec<String> = env::args().skip(1).collect();
     if names == ["--list"] {
-        scenarios.iter().for_each(|scenario| say(&format!("{:<16} {}", scenario.name, scenario.shows)));
+        scenarios.iter().for_each(|scenario| print_line(&format!("{:<16} {}", scenario.name, scenario.description)));
         return ExitCode::SUCCESS;
     }
     if env::var_os(GUEST).is_none() {
-        say("this changes the network of the machine that it runs on: use `cargo xtask kernel`");
+        print_line("the scenarios change the network of the machine; run them with `cargo xtask kernel`");
         return ExitCode::FAILURE;
     }
     for name in names.iter().filter(|name| scenarios.iter().all(|scenario| scenario.name != **name)) {
-        say(&format!(
-            "RUN {name}\nRESULT {name} failed: there is no such scenario; `cargo xtask kernel --list` has all"
+        print_line(&format!(
+            "RUN {name}\nRESULT {name} failed: no such scenario; `cargo xtask kernel --list` lists them"
         ));
     }
     for scenario in
@@ -47,16 +47,16 @@ pub fn main(scenarios: &[Scenario]) -> ExitCode {
     {
         run(*scenario);
     }
-    say("END");
+    print_line("END");
     ExitCode::SUCCESS
 }
 
 fn run(Scenario { name, run, .. }: Scenario) {
-    say(&format!("RUN {name}"));
+    print_line(&format!("RUN {name}"));
     let outcome = thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread").join();
     match outcome {
-        Ok(measured) => say(&format!("RESULT {name} ok: {}", in_one_line(&measured))),
-        Err(panic) => say(&format!("RESULT {name} failed: {}", in_one_line(&reason(&*panic)))),
+        Ok(measured) => print_line(&format!("RESULT {name} ok: {}", in_one_line(&measured))),
+        Err(panic) => print_line(&format!("RESULT {name} failed: {}", in_one_line(&reason(&*panic)))),
     }
 }
 
@@ -65,12 +65,12 @@ fn reason(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic".to_owned())
 }
 
-/// The first lines as one; the panic itself has printed all.
+/// Joins the first lines. The panic itself has printed all of them.
 fn in_one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).take(LINES).collect::<Vec<_>>().join(" / ")
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MAX_LINES).collect::<Vec<_>>().join(" / ")
 }
 
-fn say(line: &str) {
-    // Nobody can be told of a serial line that is gone.
+fn print_line(line: &str) {
+    // An error of the serial line cannot be reported anywhere.
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,38 +1,39 @@
-//! The usual site: clients and directors on one network, and real servers there too, or behind the directors for NAT.
+//! The site that most scenarios use: clients and directors on one network, and real servers on the same network, or behind the
+//! directors for NAT.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::application::Application;
 use super::host::Host;
 use super::network::Network;
-use super::role::{Method, alone};
+use super::role::{Method, host_prefix};
 use crate::wait::{self, PATIENCE};
 
-/// The address that clients know, IPv4 and IPv6. All addresses here are those kept for documentation.
+/// The virtual addresses, IPv4 and IPv6. All addresses are from ranges reserved for documentation (RFC 5737, RFC 3849).
 pub const VIRTUAL: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10))];
 
-/// Where RTSP listens.
+/// Port of RTSP.
 pub const RTSP: u16 = 554;
-/// Where RTP comes in, the first of [`RTP_PORTS`] ports.
+/// First of the [`RTP_PORTS`] ports for RTP.
 pub const RTP: u16 = 6970;
-/// How many ports RTP has.
+/// Number of ports for RTP.
 pub const RTP_PORTS: u16 = 100;
 
-/// A site. Its `Vec`s are in the order of the hosts' numbers.
+/// A site. Hosts are in the order of their numbers.
 #[derive(Debug)]
 pub struct Site {
-    /// Where clients are.
+    /// The machine of the clients.
     pub client: Host,
-    /// `director1` and so on. None of them holds the virtual address yet.
+    /// `director1` and so on. Initially none has the virtual addresses.
     pub directors: Vec<Host>,
-    /// `server1` and so on, ready for the packets that the method brings.
+    /// `server1` and so on, prepared for the forwarding method.
     pub servers: Vec<Server>,
-    /// Links clients, directors and, but for NAT, servers.
+    /// Network of clients, directors and, except with NAT, servers.
     pub outside: Network,
-    /// Links directors and servers; only NAT has it.
+    /// Network of directors and servers, only with NAT.
     pub inside: Option<Network>,
-    /// How packets come to the servers.
+    /// Forwarding method.
     pub method: Method,
 }
 
@@ -41,16 +42,16 @@ pub struct Site {
 pub struct Server {
     /// The machine.
     pub host: Host,
-    /// What the director calls it, IPv4 and IPv6.
+    /// Its own addresses, IPv4 and IPv6.
     pub addresses: [IpAddr; 2],
-    /// Where its application listens, over TCP and UDP: on [`RTSP`] and [`RTP`].
+    /// Addresses on which its application listens, over TCP and UDP, on ports [`RTSP`] and [`RTP`].
     sockets: Vec<SocketAddr>,
-    /// Nothing when it has failed.
+    /// `None` after a failure.
     application: Option<Application>,
 }
 
 impl Site {
-    /// Builds it, with so many directors and real servers.
+    /// Builds a site with these numbers of directors and real servers.
     #[must_use]
     pub fn new(method: Method, directors: u8, servers: u8) -> Self {
         let outside = Network::new("outside");
@@ -62,7 +63,7 @@ impl Site {
             outside.join(&director, "eth0", &addresses(OUTSIDE, 10 + number));
             if let Some(inside) = &inside {
                 inside.join(&director, "eth1", &addresses(INSIDE, number));
-                director.forward();
+                director.enable_forwarding();
             }
             director
         });
@@ -72,59 +73,59 @@ impl Site {
         Self { client, directors, servers, outside, inside, method }
     }
 
-    /// Gives the virtual address to a director, without asking who has it.
-    pub fn give_virtual_address(&self, director: &Host) {
-        let [four, six] = VIRTUAL.map(alone);
-        director.call(&format!("ip address add {four} dev eth0"));
-        // Never the source of the director's own packets: a real server drops those that come from an address of its own,
-        // and a tunnel's would.
-        director.call(&format!("ip address add {six} dev eth0 preferred_lft 0"));
+    /// Adds the virtual addresses to a director.
+    pub fn add_virtual_address(&self, director: &Host) {
+        let [ipv4, ipv6] = VIRTUAL.map(host_prefix);
+        director.call(&format!("ip address add {ipv4} dev eth0"));
+        // Deprecated, so that it is never the source of the director's own packets, including those of tunnels: a real server
+        // drops packets from an address that it has itself.
+        director.call(&format!("ip address add {ipv6} dev eth0 preferred_lft 0"));
     }
 
-    /// Another client, whose address ends in this number above 100: for persistence a client is an address.
+    /// Adds a client machine whose address ends in this number, above 100. For persistence, a client is an address.
     #[must_use]
-    pub fn another_client(&self, number: u8) -> Host {
+    pub fn add_client(&self, number: u8) -> Host {
         let client = Host::new(&format!("client{number}"));
         self.outside.join(&client, "eth0", &addresses(OUTSIDE, number));
         client
     }
 
-    /// A server's machine dies: nothing comes from it any more, and nobody is told.
+    /// Makes a server's machine die: nothing is received from it any more.
     pub fn kill(&self, server: &Server) {
-        self.servers_network().cut(&server.host);
+        self.servers_network().disconnect(&server.host);
     }
 
-    /// The weight that the first director gives each real server, by its IPv4 address; nothing to one that is not there.
+    /// The weight of each real server's IPv4 address on the first director; `None` if its kernel does not have the server.
     #[must_use]
     pub fn weights(&self) -> Vec<Option<u32>> {
         let table = self.directors[0].ipvs();
         self.servers.iter().map(|server| table.weights(server.addresses[0]).first().copied()).collect()
     }
 
-    /// Waits until the weights are so.
+    /// Waits until the weights fulfil `condition`.
     ///
     /// # Panics
-    /// When they are not in time, with what they are.
+    /// If it takes too long, with the weights.
     #[track_caller]
-    pub fn await_weights(&self, what: &str, are_so: impl Fn(&[Option<u32>]) -> bool) {
-        wait::eventually(what, PATIENCE, || {
+    pub fn await_weights(&self, description: &str, condition: impl Fn(&[Option<u32>]) -> bool) {
+        wait::eventually(description, PATIENCE, || {
             let weights = self.weights();
-            if are_so(&weights) { Ok(()) } else { Err(format!("{weights:?}")) }
+            if condition(&weights) { Ok(()) } else { Err(format!("{weights:?}")) }
         });
     }
 
-    /// The network that the real servers are on.
+    /// The network of the real servers.
     #[must_use]
     pub fn servers_network(&self) -> &Network {
         self.inside.as_ref().unwrap_or(&self.outside)
     }
 
-    /// Where the real server of this name stands in [`Site::servers`].
+    /// Index of the real server with this name.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[must_use]
-    pub fn position(&self, name: &str) -> usize {
+    pub fn index_of(&self, name: &str) -> usize {
         let position = self.servers.iter().position(|server| server.host.name() == name);
         position.unwrap_or_else(|| panic!("no server {name}"))
     }
@@ -137,33 +138,33 @@ impl Server {
         let own = [prefix.0(20 + number), prefix.1(20 + number)];
         network.join(&host, "eth0", &addresses(prefix, 20 + number));
         if method == Method::Nat {
-            // The answer's way is through the director, which turns its address back.
+            // Replies are routed through the director, which translates their addresses.
             for director in [prefix.0(1), prefix.1(1)] {
                 host.call(&format!("ip route add default via {director}"));
             }
         }
-        VIRTUAL.iter().for_each(|address| host.receive(method, *address));
-        // An answer has the address that the question went to, so it is that which is listened on.
-        let heard = if method == Method::Nat { own } else { VIRTUAL };
+        VIRTUAL.iter().for_each(|address| host.become_real_server(method, *address));
+        // Bound to the destination address of requests, which is the source of the replies.
+        let addressed = if method == Method::Nat { own } else { VIRTUAL };
         let sockets =
-            heard.iter().flat_map(|address| [RTSP, RTP].map(|port| SocketAddr::new(*address, port))).collect();
+            addressed.iter().flat_map(|address| [RTSP, RTP].map(|port| SocketAddr::new(*address, port))).collect();
         let mut server = Self { host, addresses: own, sockets, application: None };
         server.recover();
         server
     }
 
-    /// Its application dies, and the host lives: connections are ended, and new ones refused.
+    /// Makes its application fail, while the host keeps running: connections are closed, and new ones are refused.
     pub fn fail(&mut self) {
         self.application = None;
     }
 
-    /// Its application runs again.
+    /// Restarts its application.
     pub fn recover(&mut self) {
         self.application = Some(Application::start(&self.host, &self.sockets));
     }
 }
 
-/// A network's hosts by number.
+/// Addresses of a network by host number.
 type Prefix = (fn(u8) -> IpAddr, fn(u8) -> IpAddr);
 
 const OUTSIDE: Prefix = (
@@ -175,6 +176,6 @@ const INSIDE: Prefix = (
     |host| Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 1, host.into()).into(),
 );
 
-fn addresses((four, six): Prefix, host: u8) -> [String; 2] {
-    [format!("{}/24", four(host)), format!("{}/64", six(host))]
+fn addresses((ipv4, ipv6): Prefix, host: u8) -> [String; 2] {
+    [format!("{}/24", ipv4(host)), format!("{}/64", ipv6(host))]
 }

@@ -1,26 +1,26 @@
-//! Who served how many.
+//! Counts by server.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Clients, connections or datagrams by the server that answered.
+/// Number of clients, connections or datagrams by server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<String, usize>);
 
 impl Tally {
-    /// How many this server answered.
+    /// The count of this server.
     #[must_use]
     pub fn of(&self, server: &str) -> usize {
         self.0.get(server).copied().unwrap_or_default()
     }
 
-    /// How many were answered.
+    /// The sum of all counts.
     #[must_use]
     pub fn total(&self) -> usize {
         self.0.values().sum()
     }
 
-    /// The servers that answered any.
+    /// The servers with a count.
     pub fn servers(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -36,11 +36,11 @@ impl<S: Into<String>> FromIterator<S> for Tally {
     }
 }
 
-/// As in `server1 30, server2 10`.
+/// For example `server1 30, server2 10`.
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return formatter.write_str("nobody");
+            return formatter.write_str("no server");
         }
         let counts: Vec<String> = self.0.iter().map(|(server, count)| format!("{server} {count}")).collect();
         formatter.write_str(&counts.join(", "))

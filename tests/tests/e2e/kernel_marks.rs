@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 use weir_kernel::kernel::{read_marks, transact};
-use weir_kernel::model::{Installed, Mark, Marks, Packets, PortRange, Protocol};
+use weir_kernel::model::{Endpoint, Mark, MarkTable, Marks, PortRange, Protocol};
 use weir_kernel::netlink::nftables::batch;
 use weir_kernel::text::nft;
 use weir_program::netlink::{self, Socket};
@@ -50,8 +50,8 @@ fn listed() -> String {
     run_nft(&["list", "table", "inet", "weir"], "")
 }
 
-fn packets(address: &str, protocol: Protocol, first: u16, last: u16) -> Packets {
-    Packets {
+fn endpoint(address: &str, protocol: Protocol, first: u16, last: u16) -> Endpoint {
+    Endpoint {
         address: address.parse().expect("an address"),
         protocol,
         ports: PortRange::new(first, last).expect("a range"),
@@ -65,13 +65,13 @@ fn mark(number: u32) -> Mark {
 /// RTSP and MMS of Windows Media, RTSP of another service, and an IPv6 mark that uses both 16-bit halves.
 fn some_marks() -> Marks {
     let entries = [
-        (packets("192.0.2.10", Protocol::Tcp, 554, 554), mark(0x101)),
-        (packets("192.0.2.10", Protocol::Tcp, 1755, 1755), mark(0x101)),
-        (packets("192.0.2.10", Protocol::Udp, 554, 554), mark(0x101)),
-        (packets("192.0.2.10", Protocol::Udp, 1024, 5000), mark(0x101)),
-        (packets("192.0.2.11", Protocol::Tcp, 554, 554), mark(0x102)),
-        (packets("192.0.2.11", Protocol::Sctp, 1, 65535), mark(0x102)),
-        (packets("2001:db8::10", Protocol::Tcp, 554, 554), mark(0xfedc_ba98)),
+        (endpoint("192.0.2.10", Protocol::Tcp, 554, 554), mark(0x101)),
+        (endpoint("192.0.2.10", Protocol::Tcp, 1755, 1755), mark(0x101)),
+        (endpoint("192.0.2.10", Protocol::Udp, 554, 554), mark(0x101)),
+        (endpoint("192.0.2.10", Protocol::Udp, 1024, 5000), mark(0x101)),
+        (endpoint("192.0.2.11", Protocol::Tcp, 554, 554), mark(0x102)),
+        (endpoint("192.0.2.11", Protocol::Sctp, 1, 65535), mark(0x102)),
+        (endpoint("2001:db8::10", Protocol::Tcp, 554, 554), mark(0xfedc_ba98)),
     ];
     Marks::new(entries).expect("no packet has two marks")
 }
@@ -80,17 +80,17 @@ fn some_marks() -> Marks {
 fn netlink_and_nft_produce_the_same_table() {
     in_namespace("netlink_and_nft_produce_the_same_table", |socket| {
         let marks = some_marks();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Absent);
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Absent);
         transact(socket, &batch::replace(&marks)).unwrap();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(marks.clone()));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(marks.clone()));
         let by_netlink = listed();
         assert!(by_netlink.contains("2001:db8::10 . tcp . 554 : 0xfedcba98"), "{by_netlink}");
 
         transact(socket, &batch::remove()).unwrap();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Absent);
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Absent);
         run_nft(&["-f", "-"], &nft::replace(&marks));
         assert_eq!(listed(), by_netlink);
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(marks));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(marks));
     });
 }
 
@@ -99,31 +99,31 @@ fn entries_can_be_changed_in_place() {
     in_namespace("entries_can_be_changed_in_place", |socket| {
         let marks = some_marks();
         let (deleted, shrunk) =
-            (packets("192.0.2.11", Protocol::Tcp, 554, 554), packets("192.0.2.10", Protocol::Udp, 1024, 5000));
+            (endpoint("192.0.2.11", Protocol::Tcp, 554, 554), endpoint("192.0.2.10", Protocol::Udp, 1024, 5000));
         let removed = [deleted, shrunk];
         let added = [
-            (packets("192.0.2.10", Protocol::Udp, 1024, 1999), mark(0x101)),
-            (packets("192.0.2.10", Protocol::Udp, 2000, 6000), mark(0x102)),
-            (packets("2001:db8::10", Protocol::Udp, 554, 554), mark(0x102)),
+            (endpoint("192.0.2.10", Protocol::Udp, 1024, 1999), mark(0x101)),
+            (endpoint("192.0.2.10", Protocol::Udp, 2000, 6000), mark(0x102)),
+            (endpoint("2001:db8::10", Protocol::Udp, 554, 554), mark(0x102)),
         ];
-        let kept = marks.iter().filter(|(packets, _)| !removed.contains(packets));
+        let kept = marks.iter().filter(|(endpoint, _)| !removed.contains(endpoint));
         let edited = Marks::new(kept.chain(added)).unwrap();
         transact(socket, &batch::replace(&marks)).unwrap();
         transact(socket, &batch::edit(&removed, &added)).unwrap();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(edited.clone()));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(edited.clone()));
 
         transact(socket, &batch::replace(&marks)).unwrap();
         run_nft(&["-f", "-"], &nft::edit(&removed, &added));
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(edited.clone()));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(edited.clone()));
 
         // A refused transaction changes nothing.
-        let more = [(packets("192.0.2.12", Protocol::Tcp, 1, 1), mark(0x101))];
+        let more = [(endpoint("192.0.2.12", Protocol::Tcp, 1, 1), mark(0x101))];
         let error = transact(socket, &batch::edit(&removed, &more)).unwrap_err();
         assert!(error.is_refusal(Errno::NOENT), "{error}");
-        let overlapping = [more[0], (packets("192.0.2.10", Protocol::Udp, 5999, 7000), mark(0x102))];
+        let overlapping = [more[0], (endpoint("192.0.2.10", Protocol::Udp, 5999, 7000), mark(0x102))];
         let error = transact(socket, &batch::edit(&[], &overlapping)).unwrap_err();
         assert!(error.is_refusal(Errno::EXIST), "{error}");
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(edited));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(edited));
     });
 }
 
@@ -147,10 +147,10 @@ fn external_changes_are_detected_and_repaired_without_touching_other_tables() {
             ("delete table inet weir", true),
         ] {
             run_nft(&["-f", "-"], &format!("{change}\n"));
-            let expected = if is_gone { Installed::Absent } else { Installed::Damaged };
+            let expected = if is_gone { MarkTable::Absent } else { MarkTable::Modified };
             assert_eq!(read_marks(socket).unwrap(), expected, "{change}");
             transact(socket, &batch::replace(&marks)).unwrap();
-            assert_eq!(read_marks(socket).unwrap(), Installed::Intact(marks.clone()), "{change}");
+            assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(marks.clone()), "{change}");
         }
         transact(socket, &batch::remove()).unwrap();
         transact(socket, &batch::remove()).unwrap();
@@ -162,14 +162,14 @@ fn external_changes_are_detected_and_repaired_without_touching_other_tables() {
 fn thousands_of_marks_fit_in_one_transaction() {
     in_namespace("thousands_of_marks_fit_in_one_transaction", |socket| {
         let of = |address: &'static str, ports: std::ops::Range<u16>| {
-            ports.map(move |port| (packets(address, Protocol::Udp, 2 * port, 2 * port), mark(0x100)))
+            ports.map(move |port| (endpoint(address, Protocol::Udp, 2 * port, 2 * port), mark(0x100)))
         };
         let marks = Marks::new(of("192.0.2.10", 1..701).chain(of("2001:db8::10", 1..701))).unwrap();
         transact(socket, &batch::replace(&marks)).unwrap();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(marks.clone()));
-        let all: Vec<_> = marks.iter().map(|(packets, _)| packets).collect();
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(marks.clone()));
+        let all: Vec<_> = marks.iter().map(|(endpoint, _)| endpoint).collect();
         transact(socket, &batch::edit(&all, &[])).unwrap();
-        assert_eq!(read_marks(socket).unwrap(), Installed::Intact(Marks::default()));
+        assert_eq!(read_marks(socket).unwrap(), MarkTable::Intact(Marks::default()));
     });
 }
 
@@ -197,8 +197,8 @@ fn packets_are_marked_by_address_protocol_and_port() {
             }",
         );
         let marks = Marks::new([
-            (packets("127.0.0.1", Protocol::Udp, 1024, 5000), mark(0x101)),
-            (packets("::1", Protocol::Udp, 1024, 5000), mark(0xfedc_ba98)),
+            (endpoint("127.0.0.1", Protocol::Udp, 1024, 5000), mark(0x101)),
+            (endpoint("::1", Protocol::Udp, 1024, 5000), mark(0xfedc_ba98)),
         ]);
         transact(socket, &batch::replace(&marks.unwrap())).unwrap();
         let send = |from: &str, to: &str| {

@@ -32,7 +32,7 @@ fn kernel_only_mode_fails_with_one_line_and_exit_code_69() {
     // Except for informational messages, such as those about the open file limit.
     let complaints: Vec<&str> = finished.stderr.lines().filter(|line| !line.contains(" INFO ")).collect();
     let [complaint] = complaints[..] else { panic!("{complaints:?}") };
-    assert!(complaint.starts_with("weir-balancer: kernel mode is not to be had: "), "{complaint}");
+    assert!(complaint.starts_with("weir-balancer: kernel mode unavailable: "), "{complaint}");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn redirects_continue_and_log_health_and_metrics_report_it() {
     };
     let clients = address("listening on ");
     let admin = address("admin on http://");
-    let says = "kernel mode is not to be had: ";
+    let says = "kernel mode unavailable: ";
     process.await_output(&process.stderr, "that there is no kernel mode", |text| text.contains(says).then_some(()));
     let health = eventually("health says so", PATIENCE, || {
         let answer = http::get(admin, "/healthz").map_err(|error| error.to_string())?;
