@@ -25,7 +25,7 @@ pub const MAX_CONSECUTIVE: usize = 100;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckSection {
-    /// ProbeKind of probe: `"tcp"` connects; `"rtsp"`, `"http"` and `"rtmp"` expect a response in that protocol; `"udp"` sends a
+    /// Kind of probe: `"tcp"` connects; `"rtsp"`, `"http"` and `"rtmp"` expect a response in that protocol; `"udp"` sends a
     /// datagram that must not be refused; `"exec"` runs a program; `"none"` considers every server up. Default: `"tcp"`.
     pub kind: ProbeKind,
     /// Port to probe, 1 to 65535. Default: the service's first UDP port for kind udp, its first TCP port for all others.
@@ -87,7 +87,7 @@ pub struct CheckSection {
     pub source: Vec<IpAddr>,
 }
 
-/// ProbeKind of probe.
+/// Kind of probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeKind {

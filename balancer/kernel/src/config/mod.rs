@@ -123,6 +123,7 @@ impl KernelSection {
     fn timeouts(&self) -> Option<Timeouts> {
         let Self { tcp_timeout, tcp_fin_timeout, udp_timeout, .. } = *self;
         let is_any_set = [tcp_timeout, tcp_fin_timeout, udp_timeout].iter().any(Option::is_some);
+        // The kernel leaves a timeout unchanged that is set to 0.
         is_any_set.then(|| Timeouts {
             tcp: tcp_timeout.unwrap_or(0),
             tcp_fin: tcp_fin_timeout.unwrap_or(0),
