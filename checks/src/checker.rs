@@ -21,8 +21,8 @@ use crate::{Failure, Monitor, ProbeOptions, Verdict, probe};
 pub struct Target {
     /// The server's address and the port to probe.
     pub address: SocketAddr,
-    /// Virtual addresses to probe on the same port instead of the server's own address, with the mark in `options`. The probe
-    /// succeeds when it succeeds at each of them.
+    /// Virtual addresses to probe on the same port instead of the server's own address, with the mark in `options`. The
+    /// probe succeeds when it succeeds at each of them.
     pub virtual_addresses: Vec<IpAddr>,
     /// How the server is checked.
     pub check: Arc<Check>,
@@ -90,9 +90,10 @@ impl Drop for TaskHandle {
 }
 
 impl<K: Clone + Display + Eq + Hash + Send + Sync + 'static> HealthChecker<K> {
-    /// Creates a checker that runs at most `concurrent` probes at once, which limits sockets and processes. A probe takes
-    /// milliseconds if the server responds and the check's time limit if it does not, so many dead servers delay the
-    /// probes of others, but do not take them down. `seed` should differ between directors that check the same servers.
+    /// Creates a checker that runs at most `concurrent` probes at once, which limits sockets and processes. A probe
+    /// takes milliseconds if the server responds and the check's time limit if it does not, so many dead servers delay
+    /// the probes of others, but do not take them down. `seed` should differ between directors that check the same
+    /// servers.
     #[must_use]
     pub fn new(concurrent: usize, seed: u64, clock: Clock) -> Self {
         let slots = Arc::new(Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)));
@@ -100,8 +101,8 @@ impl<K: Clone + Display + Eq + Hash + Send + Sync + 'static> HealthChecker<K> {
         Self { tasks: HashMap::new(), next_task: 0, published, slots, random: fastrand::Rng::with_seed(seed), clock }
     }
 
-    /// The status of each server. Receivers are notified when a verdict changes, not after every probe. The removal of a
-    /// server does not notify them.
+    /// The status of each server. Receivers are notified when a verdict changes, not after every probe. The removal of
+    /// a server does not notify them.
     #[must_use]
     pub fn statuses(&self) -> watch::Receiver<HashMap<K, Status>> {
         self.published.subscribe()

@@ -4,10 +4,10 @@
 //!
 //! 1. A [`Check`] is configured per service: the [`Probe`](check::Probe) to send, its intervals and time limit, and how
 //!    many consecutive successes (`rise`) or failures (`fall`) change the verdict.
-//! 2. The [`HealthChecker`] runs one task for each [`Target`], a server under a check. A semaphore limits how many probes
-//!    run concurrently.
-//! 3. Each task sends a [`probe()`] and waits for its outcome: success, or a [`Failure`] with its reason. A failure that
-//!    [is local](Failure::is_local), such as a lack of file descriptors, says nothing about the server.
+//! 2. The [`HealthChecker`] runs one task for each [`Target`], a server under a check. A semaphore limits how many
+//!    probes run concurrently.
+//! 3. Each task sends a [`probe()`] and waits for its outcome: success, or a [`Failure`] with its reason. A failure
+//!    that [is local](Failure::is_local), such as a lack of file descriptors, says nothing about the server.
 //! 4. The task's [`Monitor`] turns the sequence of outcomes into a [`Verdict`], and decides when the next probe is due:
 //!    after `interval` while the server is up and its last probe succeeded, after `fast_interval` otherwise.
 //! 5. A change of verdict is logged, and published with the counts of outcomes to everyone who watches

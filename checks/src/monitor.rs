@@ -65,12 +65,12 @@ impl Monitor {
         &self.verdict
     }
 
-    /// Records the outcome of a probe that ended at `now`. Returns the verdict if it changed to or from [`Verdict::Up`]; a
-    /// new reason for a server that is already down is not a change.
+    /// Records the outcome of a probe that ended at `now`. Returns the verdict if it changed to or from
+    /// [`Verdict::Up`]; a new reason for a server that is already down is not a change.
     ///
-    /// A server with an unknown verdict is up after its first success, since clients wait for it when a service starts. It is
-    /// down only after `fall` failures, so that a restart of the balancer does not lose a working server to one lost packet.
-    /// A local failure says nothing about the server and changes nothing.
+    /// A server with an unknown verdict is up after its first success, since clients wait for it when a service starts.
+    /// It is down only after `fall` failures, so that a restart of the balancer does not lose a working server to one
+    /// lost packet. A local failure says nothing about the server and changes nothing.
     pub fn record(&mut self, now: Duration, outcome: Result<(), Failure>) -> Option<Verdict> {
         let changed = match outcome {
             Err(failure) if failure.is_local() => false,

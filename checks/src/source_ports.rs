@@ -1,11 +1,11 @@
 //! Source ports of probes to virtual addresses.
 //!
-//! IPVS looks up a packet's connection, by addresses and ports, before it looks at the mark. Probes of one virtual address
-//! differ only in their source port. A probe from a port that was used a moment ago for another server would reach that
-//! server, and its response would be taken for the wrong server's. IPVS forgets connections after some time: one that was
-//! reset by the director within seconds, one that was never answered within a minute, one that the server has reset within
-//! a quarter of an hour. So of a few free ports, the one that was least recently used for another server is taken. With tens
-//! of thousands of ports, one of a few was usually never used.
+//! IPVS looks up a packet's connection, by addresses and ports, before it looks at the mark. Probes of one virtual
+//! address differ only in their source port. A probe from a port that was used a moment ago for another server would
+//! reach that server, and its response would be taken for the wrong server's. IPVS forgets connections after some time:
+//! one that was reset by the director within seconds, one that was never answered within a minute, one that the server
+//! has reset within a quarter of an hour. So of a few free ports, the one that was least recently used for another
+//! server is taken. With tens of thousands of ports, one of a few was usually never used.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
             assert_ne!(parse(&endless), Ok(None), "no end to it");
         }
         Ok(Some(answer)) => {
-            assert!(answer.length <= stream.len().min(MAX_HEAD), "longer than what there is");
+            assert!(answer.length <= stream.len().min(MAX_HEAD), "longer than the input");
             assert_eq!(parse(&stream[..answer.length]), before, "it depends on what follows");
             assert_eq!(parse(&stream[..answer.length - 1]), Ok(None), "it ended earlier");
             assert!((100..=999).contains(&answer.code), "no code");

@@ -1,4 +1,5 @@
-//! Messages of the kernel, valid or not, are parsed without a panic; and whatever can be read can be written and read back.
+//! Messages of the kernel, valid or not, are parsed without a panic; and whatever can be read can be written and read
+//! back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Servers without agents: checks detect failures and recoveries. Below the quorum a sorry server takes over, and does not flap
-//! with a single server.
+//! Servers without agents: checks detect failures and recoveries. Below the quorum a sorry server takes over, and does
+//! not flap with a single server.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

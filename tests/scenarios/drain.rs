@@ -142,8 +142,8 @@ fn after(command: &Range<Instant>, expected: Duration, deleted: Instant) -> Dura
     shortest
 }
 
-/// When a server was deleted, after it had weight 0. It may have been paused before, if its agent could not measure its load in
-/// time.
+/// When a server was deleted, after it had weight 0. It may have been paused before, if its agent could not measure its
+/// load in time.
 fn deleted_at(moments: &[Moment], server: &Server) -> Instant {
     let weights: Vec<_> = moments.iter().map(|moment| moment.weights.get(1, server.addresses[0])).collect();
     let drained =

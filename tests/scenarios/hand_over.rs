@@ -150,8 +150,8 @@ pub(crate) fn alike() -> String {
     )
 }
 
-/// A site with configured directors, with keepalived's configurations as printed by Weir; and the applications on the servers' own
-/// addresses, for the checks.
+/// A site with configured directors, with keepalived's configurations as printed by Weir; and the applications on the
+/// servers' own addresses, for the checks.
 fn site(head: &str) -> (Site, Vec<Application>) {
     let site = Site::new(Method::Direct, 2, 2);
     for (host, name) in site.directors.iter().zip(["first", "second"]) {

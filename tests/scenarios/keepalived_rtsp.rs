@@ -29,8 +29,8 @@ const MEDIA: [u16; 3] = [6950, 7000, 7150];
 /// Number of connections that are open while the addresses move.
 const HELD: usize = 10;
 
-/// A stopping keepalived announces it, so the other does not wait for three missed advertisements. With a margin for an emulated
-/// machine.
+/// A stopping keepalived announces it, so the other does not wait for three missed advertisements. With a margin for an
+/// emulated machine.
 const MAX_GAP: Duration = Duration::from_secs(2);
 
 /// The hosts of the example. With persistence, a single player would only use one server.

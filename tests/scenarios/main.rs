@@ -1,7 +1,7 @@
 //! Tests of kernel mode in a real kernel: `cargo xtask kernel [NAME…]` boots one and runs them there.
 //!
-//! A scenario is a function and an entry in the list. It builds hosts and networks, operates them as a site's operators would,
-//! asserts what clients observe, and returns its measurements.
+//! A scenario is a function and an entry in the list. It builds hosts and networks, operates them as a site's operators
+//! would, asserts what clients observe, and returns its measurements.
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "this is test code, though not in a #[test]")]
 

@@ -160,7 +160,8 @@ fn first() -> Desired {
     desired(table, marks_of(marks))
 }
 
-/// All kinds of tunnels, including one to a server of the other family; all options of services; other weights and methods.
+/// All kinds of tunnels, including one to a server of the other family; all options of services; other weights and
+/// methods.
 fn second() -> Desired {
     let sticky = Service {
         scheduler_flags: SchedulerFlags([true, true, false]),

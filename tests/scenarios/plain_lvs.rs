@@ -1,4 +1,5 @@
-//! The guest and its networks support kernel mode, shown without Weir: `nft` sets marks, and `ipvsadm` configures forwarding.
+//! The guest and its networks support kernel mode, shown without Weir: `nft` sets marks, and `ipvsadm` configures
+//! forwarding.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! The agent sets up machines as real servers: they accept packets to the virtual address, and do not answer ARP requests for it.
+//! The agent sets up machines as real servers: they accept packets to the virtual address, and do not answer ARP
+//! requests for it.
 
 use std::net::SocketAddr;
 

@@ -14,7 +14,8 @@ use weir_tests::kernel::site::{RTP, RTSP, Server, Site, VIRTUAL};
 use weir_tests::kernel::weir::Balancer;
 use weir_tests::wait::{self, PATIENCE};
 
-/// The services have the marks 1 to 3. The first and the third are checked through the virtual address, over TCP and UDP.
+/// The services have the marks 1 to 3. The first and the third are checked through the virtual address, over TCP and
+/// UDP.
 const CONFIGURATION: &str = r#"
 [kernel]
 only = true

@@ -1,4 +1,5 @@
-//! HTTP and HTTPS with one mark, with the files of the example, taken over from services that were configured with `ipvsadm`.
+//! HTTP and HTTPS with one mark, with the files of the example, taken over from services that were configured with
+//! `ipvsadm`.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,5 +1,6 @@
-//! Keeps the kernel in its desired state. A turn observes, decides and applies: at the start, whenever the fleet or the verdict of
-//! a health check changes, and at every interval, since the kernel does not report changes by other programs.
+//! Keeps the kernel in its desired state. A turn observes, decides and applies: at the start, whenever the fleet or the
+//! verdict of a health check changes, and at every interval, since the kernel does not report changes by other
+//! programs.
 //!
 //! | module             | contents                                                              |
 //! |--------------------|-----------------------------------------------------------------------|
@@ -10,82 +11,53 @@
 //! | [`vip_checks`]     | probe services and routes for checks through virtual addresses        |
 //! | [`sysctls`]        | keeps the required sysctls at their values                            |
 //! | [`unusable_edges`] | logs edges that are left out because of their address                 |
+//! | [`unavailable`]    | why kernel mode is unavailable                                        |
+//! | [`exit`]           | hand-over, the `on_exit` policy, and panics                           |
 
 mod apply;
 mod decide;
+mod exit;
 mod health_checks;
 mod observe;
 mod sysctls;
+mod unavailable;
 mod unusable_edges;
 mod vip_checks;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 use weir_fleet::Time;
 use weir_program::clock::Clock;
-use weir_program::{netlink, random};
+use weir_program::random;
 
 use super::directors::{NotifyFifo, TrackFile, TrackValue};
-use super::kernel::{Kernel, OpenError};
+use super::kernel::Kernel;
 use super::model::Role;
-use super::plan::{Change, NotOwned};
+use super::plan::Change;
 use super::status::{ChangeCounts, ServiceStatus, State, Status};
-use crate::settings::{OnExit, Settings};
+use crate::settings::Settings;
 use crate::sysctls::{inspect, required};
 use apply::{Applied, Refusals};
 use decide::Policy;
+use exit::guard;
 use health_checks::HealthChecks;
 use observe::{Observer, Sources};
 use sysctls::SysctlMonitor;
+use unavailable::with_retry;
+pub use unavailable::{Unavailable, open};
 
 /// How often the fleet is compared with the one at the last turn. It changes at most that often.
 const POLL: Duration = Duration::from_millis(100);
 
 /// How often a kernel that could not be opened is tried again: a module may be installed while Weir runs.
 const RETRY: Duration = Duration::from_secs(10);
-
-/// Why kernel mode is unavailable, in one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// IPVS or nf_tables is missing, or a request failed.
-    #[error("kernel mode unavailable: {0}")]
-    Open(#[from] OpenError),
-    /// The process has no permission.
-    #[error("kernel mode unavailable: CAP_NET_ADMIN is required; run as root, or give the program this capability")]
-    NotPermitted,
-    /// The kernel's state cannot be read.
-    #[error("kernel mode unavailable: kernel state cannot be read: {0}")]
-    Read(netlink::Error),
-    /// The desired state has objects that are not Weir's.
-    #[error("kernel mode unavailable: {0}")]
-    NotOwned(#[from] NotOwned),
-}
-
-impl From<netlink::Error> for Unavailable {
-    fn from(error: netlink::Error) -> Self {
-        if error.is_refusal(Errno::PERM) { Self::NotPermitted } else { Self::Read(error) }
-    }
-}
-
-/// Opens the kernel of the calling thread's network namespace, and reads its state once to check for permission.
-///
-/// # Errors
-/// [`Unavailable`].
-pub fn open(settings: &Settings) -> Result<Kernel, Unavailable> {
-    let mut kernel = Kernel::open()?;
-    kernel.read(&settings.owned)?;
-    Ok(kernel)
-}
 
 /// Inputs and output of the controller.
 #[derive(Debug)]
@@ -217,15 +189,7 @@ impl Controller {
                 (State::Failed(error.to_string()), services)
             }
         };
-        let is_releasing = self.policy.is_releasing();
-        let track_value = if is_releasing { TrackValue::Fault } else { TrackValue::of(&kernel_state, &services) };
-        // A failure to talk to keepalived is reported, but does not change the value: clients are still served.
-        let track_error = self.track_file.as_mut().and_then(|file| file.write(track_value).err());
-        let notify_error = sources.notify_fifo.as_ref().and_then(NotifyFifo::error);
-        let state = match (kernel_state, notify_error.or(track_error)) {
-            (State::Running, Some(error)) => State::Failed(error),
-            (state, _) => state,
-        };
+        let state = self.report_to_keepalived(kernel_state, &services, sources);
         self.log_failure(&state);
         let (sysctls, counts, role) = (self.sysctls.states().to_vec(), self.counts, self.role);
         self.environment.status.store(Arc::new(Status { state, role, services, sysctls, counts }));
@@ -272,6 +236,19 @@ impl Controller {
         Ok((services, problem.or_else(|| self.sysctls.problem())))
     }
 
+    /// Writes the track value. Returns the state with failures to communicate with keepalived, which do not change the value,
+    /// since clients are still served.
+    fn report_to_keepalived(&mut self, kernel_state: State, services: &[ServiceStatus], sources: &Sources) -> State {
+        let is_releasing = self.policy.is_releasing();
+        let track_value = if is_releasing { TrackValue::Fault } else { TrackValue::of(&kernel_state, services) };
+        let track_error = self.track_file.as_mut().and_then(|file| file.write(track_value).err());
+        let notify_error = sources.notify_fifo.as_ref().and_then(NotifyFifo::error);
+        match (kernel_state, notify_error.or(track_error)) {
+            (State::Running, Some(error)) => State::Failed(error),
+            (state, _) => state,
+        }
+    }
+
     /// Logs a failure once, and its end.
     fn log_failure(&mut self, state: &State) {
         let failure = if let State::Failed(reason) = state { Some(reason) } else { None };
@@ -281,44 +258,6 @@ impl Controller {
                 None => info!("kernel mode recovered"),
             }
             self.failure = failure.cloned();
-        }
-    }
-
-    /// Before the balancer stops serving, requests that the other director takes over, and waits until it has.
-    async fn hand_over(&mut self, notify_fifo: &mut Option<NotifyFifo>) {
-        let (Some(directors), Some(track_file)) = (&self.settings.directors, &mut self.track_file) else { return };
-        // A director that is to release its addresses, or has done so, must not get them back.
-        if self.settings.on_exit == OnExit::Keep || track_file.written() == Some(TrackValue::Fault) {
-            return;
-        }
-        if let Err(error) = track_file.write(TrackValue::HandOver) {
-            warn!(%error, "hand-over could not be requested");
-        }
-        let role = &mut self.role;
-        let handed_over = async {
-            while *role == Some(Role::Master) {
-                *role = next_role(notify_fifo).await;
-            }
-        };
-        if tokio::time::timeout(directors.hand_over, handed_over).await.is_err() {
-            warn!("hand-over timed out; new clients are not served until the other director takes over");
-        }
-    }
-
-    /// Applies the `on_exit` policy.
-    fn leave(&mut self) {
-        let on_exit = self.settings.on_exit;
-        let (Some(kernel), Some(desired)) = (&mut self.kernel, self.policy.on_exit(on_exit, self.role)) else { return };
-        let before = kernel.read(desired.owned());
-        match before.and_then(|before| apply::apply(kernel, &desired, before, &mut Refusals::default())) {
-            Ok(Applied { problem: None, .. }) => info!(policy = on_exit.name(), "applied on_exit policy"),
-            Ok(Applied { problem: Some(reason), .. }) => error!(%reason, "on_exit policy failed"),
-            Err(error) => error!(reason = %error, "on_exit policy failed"),
-        }
-        if on_exit == OnExit::Remove
-            && let Some(Err(error)) = self.track_file.as_mut().map(|file| file.write(TrackValue::Fault))
-        {
-            warn!(%error, "fault could not be reported to keepalived");
         }
     }
 }
@@ -332,31 +271,6 @@ fn count(counts: &mut ChangeCounts, drift: &[Change], applied: &Applied) {
     counts.failures += applied.refusals;
 }
 
-/// Runs the controller's work. After a panic, which is a bug, the kernel is no longer managed: the failure is reported in the
-/// status and to the other director before the panic continues. Redirects are still served.
-fn guard(work: impl FnOnce(), status: &ArcSwap<Status>, track_file: Option<PathBuf>) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(work)) else { return };
-    let reason = "kernel mode stopped after an internal error; see the log, and restart the balancer";
-    let last = status.load_full();
-    status.store(Arc::new(Status { state: State::Failed(reason.to_owned()), ..Status::clone(&last) }));
-    if let Some(Err(error)) = track_file.map(|path| TrackFile::new(path).write(TrackValue::Fault)) {
-        error!(%error, "fault could not be reported to keepalived");
-    }
-    resume_unwind(panic);
-}
-
-/// Tries once more if the kernel could not be read, since that may be transient: one lost reply is no reason to release the
-/// addresses.
-fn with_retry<T>(mut attempt: impl FnMut() -> Result<T, Unavailable>) -> Result<T, Unavailable> {
-    match attempt() {
-        Err(Unavailable::Read(error)) => {
-            warn!(%error, "kernel state could not be read; retrying");
-            attempt()
-        }
-        outcome => outcome,
-    }
-}
-
 /// Waits for a notification of keepalived; forever if this director is not one of a pair.
 async fn next_role(notify_fifo: &mut Option<NotifyFifo>) -> Option<Role> {
     match notify_fifo {
@@ -368,37 +282,24 @@ async fn next_role(notify_fifo: &mut Option<NotifyFifo>) -> Option<Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Snapshot;
+    use crate::model::{Marks, Timeouts};
 
     #[test]
-    fn a_panic_is_reported_in_the_status_and_to_the_other_director() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("track");
-        let status = ArcSwap::from_pointee(Status { state: State::Running, ..Status::default() });
-        guard(|| {}, &status, Some(file.clone()));
-        assert!(status.load().state == State::Running && !file.exists());
-        let panics = || guard(|| panic!("a bug"), &status, Some(file.clone()));
-        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err(), "it is visible where the thread is joined");
-        assert!(matches!(&status.load().state, State::Failed(reason) if reason.contains("see the log")));
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "-254\n");
-    }
-
-    #[test]
-    fn a_failed_read_is_retried_once() {
-        let unreadable = || Unavailable::Read(netlink::Error::Timeout);
-        let mut outcomes = vec![Ok(7), Err(unreadable())];
-        assert_eq!(with_retry(|| outcomes.pop().unwrap()).unwrap(), 7);
-        let mut tries = 0;
-        let outcome: Result<(), _> = with_retry(|| {
-            tries += 1;
-            Err(unreadable())
-        });
-        assert!(matches!(outcome, Err(Unavailable::Read(_))));
-        let mut others = 0;
-        let outcome: Result<(), _> = with_retry(|| {
-            others += 1;
-            Err(Unavailable::NotPermitted)
-        });
-        assert!(matches!(outcome, Err(Unavailable::NotPermitted)));
-        assert_eq!((tries, others), (2, 1));
+    fn changes_that_revert_drift_and_repeated_changes_are_counted_as_repairs() {
+        let (marks, timeouts) = (Change::ReplaceMarks(Marks::default()), Change::SetTimeouts(Timeouts::default()));
+        let applied = Applied {
+            after: Snapshot::default(),
+            planned: vec![marks, timeouts.clone()],
+            repeated: vec![timeouts],
+            refusals: 4,
+            pending: Vec::new(),
+            problem: None,
+        };
+        let mut counts = ChangeCounts::default();
+        count(&mut counts, &[Change::RemoveMarks], &applied);
+        assert_eq!(counts, ChangeCounts { changes: 3, repaired: 2, failures: 4 });
+        count(&mut counts, &[], &applied);
+        assert_eq!(counts, ChangeCounts { changes: 6, repaired: 3, failures: 8 });
     }
 }

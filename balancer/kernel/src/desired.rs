@@ -1,8 +1,8 @@
 //! The desired state of a service in the kernel, from its configuration and the conditions of its servers.
 //!
 //! * A failed server is deleted. With weight 0, the kernel would keep sending it UDP and persistent clients.
-//! * A draining server has weight 0 until it has no connections, or until its deadline. Then it is deleted. The same holds for
-//!   a server that is no longer configured, or whose edge has expired.
+//! * A draining server has weight 0 until it has no connections, or until its deadline. Then it is deleted. The same
+//!   holds for a server that is no longer configured, or whose edge has expired.
 //! * If fewer servers than the quorum are up, the sorry server takes over: it is added, and the servers that are up get
 //!   weight 0, so that they keep their clients.
 //! * At the start, servers that the kernel has are kept until their state is known.
@@ -55,7 +55,8 @@ pub struct DecisionInput<'a> {
     pub servers: &'a BTreeMap<IpAddr, RealServer>,
     /// State of the kernel.
     pub kernel: &'a Snapshot,
-    /// Whether every edge that reports has had time to do so since the start. Until then, servers of unknown edges are kept.
+    /// Whether every edge that reports has had time to do so since the start. Until then, servers of unknown edges are
+    /// kept.
     pub is_settled: bool,
 }
 
@@ -79,7 +80,8 @@ pub struct ServerDecision {
     pub base: u32,
     /// Weight by load, while the server is up.
     pub weighed: Option<ServerWeight>,
-    /// Condition of the server; `None` for an orphaned one, which the kernel has, but which is neither configured nor an edge.
+    /// Condition of the server; `None` for an orphaned one, which the kernel has, but which is neither configured nor
+    /// an edge.
     pub condition: Option<Condition>,
 }
 
@@ -176,8 +178,8 @@ impl ServicePolicy {
         ServiceDecision { table, servers, families }
     }
 
-    /// Returns whether there may be edges that have not reported yet. As long as no edge has reported since the start, this
-    /// balancer knows less than its predecessor: its keys may be wrong, or the network may be down.
+    /// Returns whether there may be edges that have not reported yet. As long as no edge has reported since the start,
+    /// this balancer knows less than its predecessor: its keys may be wrong, or the network may be down.
     fn awaits_edges(&self, input: &DecisionInput<'_>) -> bool {
         self.service.edges != Edges::None && !(input.is_settled && self.has_reports)
     }
@@ -287,8 +289,8 @@ impl ListedServer {
         self.destination.is_live()
     }
 
-    /// Returns whether a draining server is kept for now. While it still has weight, connections may arrive that have not been
-    /// counted yet.
+    /// Returns whether a draining server is kept for now. While it still has weight, connections may arrive that have
+    /// not been counted yet.
     fn keeps_draining(&self, deadline: Time, now: Time) -> bool {
         now < deadline && (self.connections > 0 || self.destination.weight > 0)
     }

@@ -1,15 +1,15 @@
 //! keepalived's configuration for a pair of directors. keepalived only moves the virtual addresses.
 //!
-//! Measured with a real kernel: with an advertisement every 0.2 s, the addresses move within 0.6 s. After a preempt delay of
-//! 9 s, every connection had been synchronised to the returning director.
+//! Measured with a real kernel: with an advertisement every 0.2 s, the addresses move within 0.6 s. After a preempt
+//! delay of 9 s, every connection had been synchronised to the returning director.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Seconds that a director with the higher priority waits before it takes the addresses back. Connections are synchronised
-/// again every 4 s (`sync_refresh_period`), so within 9 s it receives each twice.
+/// Seconds that a director with the higher priority waits before it takes the addresses back. Connections are
+/// synchronised again every 4 s (`sync_refresh_period`), so within 9 s it receives each twice.
 const PREEMPT_DELAY: u32 = 9;
 /// Seconds between two advertisements (RFC 9568 section 5.2.7, in hundredths). Three missed ones are a failure.
 const ADVERTISEMENT: &str = "0.2";
@@ -52,8 +52,8 @@ pub enum Error {
 }
 
 impl Director {
-    /// VRRP priority. A planned hand-over lowers it by 100: the first director's is then below the second's, and the second's
-    /// is still at least 1, the minimum of VRRP.
+    /// VRRP priority. A planned hand-over lowers it by 100: the first director's is then below the second's, and the
+    /// second's is still at least 1, the minimum of VRRP.
     #[must_use]
     pub fn priority(self) -> u8 {
         match self {
@@ -84,7 +84,8 @@ impl Pair {
         let mut addresses = self.addresses.clone();
         addresses.sort_unstable();
         addresses.dedup();
-        // A VRRP instance advertises addresses of one family: IPv4 if there is one. The others move with it unadvertised.
+        // A VRRP instance advertises addresses of one family: IPv4 if there is one. The others move with it
+        // unadvertised.
         let is_first_family = |address: &IpAddr| address.is_ipv4() == addresses.iter().any(IpAddr::is_ipv4);
         let (advertised, excluded): (Vec<IpAddr>, Vec<IpAddr>) =
             addresses.iter().partition(|address| is_first_family(address));
@@ -135,7 +136,8 @@ vrrp_instance weir {{
         // Writing to a string cannot fail; so below.
         let _ = writeln!(out, "    {name} {{");
         for address in addresses {
-            // keepalived deprecates an IPv6 address with 128 bits, so that it is not the source of the director's own packets.
+            // keepalived deprecates an IPv6 address with 128 bits, so that it is not the source of the director's own
+            // packets.
             let length = if address.is_ipv4() { 32 } else { 128 };
             let device = self.interfaces.get(address).map(|device| word(device)).transpose()?;
             let device = device.map(|device| format!(" dev {device}")).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The kernel's netlink sockets: reads its state and applies changes. All calls block, usually for less than a millisecond.
+//! The kernel's netlink sockets: reads its state and applies changes. All calls block, usually for less than a
+//! millisecond.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -91,8 +92,8 @@ impl Snapshot {
 }
 
 impl Kernel {
-    /// Opens the sockets. This needs no privileges; reading and changing the kernel's state requires CAP_NET_ADMIN in the user
-    /// namespace that owns the network namespace.
+    /// Opens the sockets. This needs no privileges; reading and changing the kernel's state requires CAP_NET_ADMIN in
+    /// the user namespace that owns the network namespace.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -154,8 +155,8 @@ impl Kernel {
     /// Applies a change, and waits until it is in effect.
     ///
     /// # Errors
-    /// [`Error`]. A refusal with `EEXIST`, `ENOENT` or `ESRCH` means that another program has changed the state: read it and plan
-    /// again. When adding or changing a service, `ENOENT` can also mean that the scheduler does not exist.
+    /// [`Error`]. A refusal with `EEXIST`, `ENOENT` or `ESRCH` means that another program has changed the state: read
+    /// it and plan again. When adding or changing a service, `ENOENT` can also mean that the scheduler does not exist.
     pub fn execute(&mut self, change: &Change) -> Result<(), Error> {
         match change {
             Change::ReplaceMarks(marks) => transact_bridged(&mut self.netfilter, marks.iter(), &batch::replace(marks)),
@@ -206,8 +207,8 @@ impl KernelApi for Kernel {
     }
 }
 
-/// Returns whether netfilter has no nf_tables subsystem to handle the request. All other refusals, such as of a missing table or
-/// permission, come from nf_tables.
+/// Returns whether netfilter has no nf_tables subsystem to handle the request. All other refusals, such as of a missing
+/// table or permission, come from nf_tables.
 fn lacks_nf_tables(error: &Error) -> bool {
     error.is_refusal(Errno::INVAL)
 }
@@ -238,7 +239,8 @@ pub fn read_marks(netfilter: &mut Socket) -> Result<MarkTable, Error> {
         }
     }
     Ok(match reader.finish() {
-        // Objects may be missing only from the dump: other programs, such as Docker, can change their tables continuously.
+        // Objects may be missing only from the dump: other programs, such as Docker, can change their tables
+        // continuously.
         MarkTable::Modified if is_inconsistent => MarkTable::Inconsistent,
         state => state,
     })
@@ -252,7 +254,8 @@ pub fn transact(netfilter: &mut Socket, requests: &[Request]) -> Result<(), Erro
     netfilter.exchange(requests, |_| Ok(())).map(drop)
 }
 
-/// Executes an nf_tables transaction during which the kernel would not find these marks. For that time, a second table has them.
+/// Executes an nf_tables transaction during which the kernel would not find these marks. For that time, a second table
+/// has them.
 ///
 /// # Errors
 /// [`Error`].

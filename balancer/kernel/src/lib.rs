@@ -1,17 +1,17 @@
 //! Kernel mode: the Linux kernel forwards (Linux Virtual Server, IPVS), Weir manages it.
 //!
-//! nf_tables sets a firewall mark on packets to a virtual service, and IPVS schedules the connections of each mark over the real
-//! servers. The [`controller`] keeps the kernel in its desired state, in turns: at the start, whenever the fleet or the verdict of
-//! a health check changes, and at every interval. In a turn, it
+//! nf_tables sets a firewall mark on packets to a virtual service, and IPVS schedules the connections of each mark over
+//! the real servers. The [`controller`] keeps the kernel in its desired state, in turns: at the start, whenever the
+//! fleet or the verdict of a health check changes, and at every interval. In a turn, it
 //!
-//! 1. **observes**: it reads the kernel's state over [`netlink`], and determines the [`real_servers`] of each service and their
-//!    conditions, from the configuration, agents' reports and the verdicts of health checks;
-//! 2. **decides**: it computes [`weights`] from the load that agents report, applies quorum, sorry servers and drains, and arrives
-//!    at the [`desired`] state of the kernel. Differences between the kernel and the state that was applied last are changes by
-//!    other programs (*drift*), and are logged and counted;
-//! 3. **applies**: it [`plan`]s the changes from the actual to the desired state, in an order that refuses no client that could be
-//!    served, executes them, and reads the kernel again to verify them. Changes that the kernel refuses are tried again at the
-//!    next interval. It then updates the health checks, and publishes its [`status`].
+//! 1. **observes**: it reads the kernel's state over [`netlink`], and determines the [`real_servers`] of each service
+//!    and their conditions, from the configuration, agents' reports and the verdicts of health checks;
+//! 2. **decides**: it computes [`weights`] from the load that agents report, applies quorum, sorry servers and drains,
+//!    and arrives at the [`desired`] state of the kernel. Differences between the kernel and the state that was applied
+//!    last are changes by other programs (*drift*), and are logged and counted;
+//! 3. **applies**: it [`plan`]s the changes from the actual to the desired state, in an order that refuses no client
+//!    that could be served, executes them, and reads the kernel again to verify them. Changes that the kernel refuses
+//!    are tried again at the next interval. It then updates the health checks, and publishes its [`status`].
 //!
 //! What Weir owns is identified by its marks. Services of other programs are never changed.
 //!
@@ -39,8 +39,8 @@
 //! | [`keepalived`]       | keepalived's configuration for a pair of directors                       |
 //! | [`doctor`]           | finds problems that keep kernel mode from working                        |
 //!
-//! Only [`kernel`], [`sysctls`], [`controller`], [`directors`], [`vip_checks::routes`] and [`doctor::collect`] do I/O. All other
-//! modules are pure.
+//! Only [`kernel`], [`sysctls`], [`controller`], [`directors`], [`vip_checks::routes`] and [`doctor::collect`] do I/O.
+//! All other modules are pure.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Metrics of kernel mode, from its status at the time of the scrape. The kernel's counters are exported unchanged: they restart
-//! at 0 when a server is deleted and added again.
+//! Metrics of kernel mode, from its status at the time of the scrape. The kernel's counters are exported unchanged:
+//! they restart at 0 when a server is deleted and added again.
 
 use std::net::IpAddr;
 use std::sync::Arc;

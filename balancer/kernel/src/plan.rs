@@ -1,21 +1,21 @@
-//! The changes that lead from the kernel's actual state to the desired one: as few as possible, in an order that refuses no
-//! client that was served before and will be served after. The one exception is a service whose scheduler changes: it has
-//! none for some milliseconds.
+//! The changes that lead from the kernel's actual state to the desired one: as few as possible, in an order that
+//! refuses no client that was served before and will be served after. The one exception is a service whose scheduler
+//! changes: it has none for some milliseconds.
 //!
 //! 1. Add: services, then their servers, including sorry servers.
 //! 2. Raise: servers whose weight grows or stays, and scheduling of services.
-//! 3. Mark: packets get the marks of their new services. All of those have their servers by now, and the services that packets
-//!    leave still have theirs.
+//! 3. Mark: packets get the marks of their new services. All of those have their servers by now, and the services that
+//!    packets leave still have theirs.
 //! 4. Lower: servers whose weight falls.
 //! 5. Delete: servers, then services.
 //!
 //! Sync daemons that do not match are stopped before, and started after all other changes.
 //!
-//! So a service that has a live server before and after has one all the time. In the end it has a server that either was there
-//! before and is never lowered to 0, or was brought by steps 1 and 2 before steps 4 and 5 take any away.
+//! So a service that has a live server before and after has one all the time. In the end it has a server that either
+//! was there before and is never lowered to 0, or was brought by steps 1 and 2 before steps 4 and 5 take any away.
 //!
-//! The kernel changes weight, method and thresholds of a server in one step (`IPVS_CMD_SET_DEST`), and keeps its connections on
-//! the method with which they began. So no server is deleted to be added again.
+//! The kernel changes weight, method and thresholds of a server in one step (`IPVS_CMD_SET_DEST`), and keeps its
+//! connections on the method with which they began. So no server is deleted to be added again.
 
 #[cfg(test)]
 mod tests;
@@ -179,8 +179,8 @@ impl Change {
     }
 }
 
-/// The changes that lead from `actual` to `desired`, in order. Objects that Weir does not own are neither changed nor named. If
-/// the kernel refuses one of the changes, another program has changed its state: read it and plan again.
+/// The changes that lead from `actual` to `desired`, in order. Objects that Weir does not own are neither changed nor
+/// named. If the kernel refuses one of the changes, another program has changed its state: read it and plan again.
 #[must_use]
 pub fn plan(desired: &Desired, actual: &Actual) -> Vec<Change> {
     let mut steps = Steps::default();
@@ -257,9 +257,9 @@ fn mark_change(desired: &Marks, actual: &MarkTable) -> Option<Change> {
     }
 }
 
-/// The daemons to stop and to start. The kernel cannot change a running daemon. While one runs, it refuses servers of another
-/// family than their service, and while there is such a server, it refuses to start one. So daemons are stopped first and
-/// started last.
+/// The daemons to stop and to start. The kernel cannot change a running daemon. While one runs, it refuses servers of
+/// another family than their service, and while there is such a server, it refuses to start one. So daemons are stopped
+/// first and started last.
 fn daemon_changes(
     desired: Option<&BTreeMap<Role, Daemon>>,
     actual: &BTreeMap<Role, Daemon>,

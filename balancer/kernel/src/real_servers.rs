@@ -1,5 +1,5 @@
-//! The real servers of a service and their conditions: configured servers and edges, judged by agents' reports and health
-//! checks.
+//! The real servers of a service and their conditions: configured servers and edges, judged by agents' reports and
+//! health checks.
 
 #[cfg(test)]
 mod tests;
@@ -208,8 +208,8 @@ fn keep_silent_servers(servers: &mut BTreeMap<IpAddr, RealServer>, service: &Vir
     }
 }
 
-/// The condition that an edge reports, or that follows from its agent's silence. `is_up` is whether a health check succeeded,
-/// `has_other_evidence` whether the server may be up although its agent is silent.
+/// The condition that an edge reports, or that follows from its agent's silence. `is_up` is whether a health check
+/// succeeded, `has_other_evidence` whether the server may be up although its agent is silent.
 fn reported(edge: &Edge, forecast: &Forecast, is_up: bool, has_other_evidence: bool) -> Condition {
     match edge.load.expect(forecast) {
         Ok(expected) => Condition::Utilised(expected.present_utilisation() * edge.weight()),
@@ -218,8 +218,8 @@ fn reported(edge: &Edge, forecast: &Forecast, is_up: bool, has_other_evidence: b
         Err(_) => match commanded(edge) {
             State::Paused => Condition::Paused,
             State::Draining => Condition::Draining(edge.load.drain_deadline()),
-            // The agent has stopped, often because its machine shuts down. After the time-out, a health check that still
-            // succeeds shows that the machine did not.
+            // The agent has stopped, often because its machine shuts down. After the time-out, a health check that
+            // still succeeds shows that the machine did not.
             State::Stopping if !is_up || forecast.now() - edge.load.reported_at() <= forecast.timeout() => {
                 Condition::Draining(None)
             }
@@ -242,8 +242,8 @@ fn is_selected(service: &VirtualService, filter: &EdgeFilter, address: IpAddr, e
     service.families.contains_key(&Family::of(address)) && edge.is_allowed() && matches_filter(filter, edge)
 }
 
-/// The edges by server address: the redirect address, or if that is a host name, the source address of the reports. Of two
-/// edges with the same address, a running one is used.
+/// The edges by server address: the redirect address, or if that is a host name, the source address of the reports. Of
+/// two edges with the same address, a running one is used.
 fn edges_by_address(fleet: &Snapshot) -> BTreeMap<IpAddr, &Edge> {
     let mut edges: BTreeMap<IpAddr, &Edge> = BTreeMap::new();
     for edge in &fleet.edges {

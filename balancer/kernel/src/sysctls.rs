@@ -123,8 +123,8 @@ fn accept_local(interface: &str) -> Sysctl {
     }
 }
 
-/// The sysctls that these services require. On `reply_interfaces`, replies of IPv4 servers arrive with a virtual address as
-/// source.
+/// The sysctls that these services require. On `reply_interfaces`, replies of IPv4 servers arrive with a virtual
+/// address as source.
 #[must_use]
 pub fn required<'a>(
     services: impl IntoIterator<Item = &'a VirtualService>,

@@ -43,8 +43,8 @@ pub struct VirtualService {
     pub drain: Duration,
     /// The health check of its servers; `None` if they are not checked.
     pub check: Option<ServiceCheck>,
-    /// Whether weights follow load. They do not where two directors must choose alike without connection synchronisation,
-    /// since each receives reports at different times.
+    /// Whether weights follow load. They do not where two directors must choose alike without connection
+    /// synchronisation, since each receives reports at different times.
     pub follows_load: bool,
 }
 
@@ -80,8 +80,8 @@ impl VirtualService {
         ServiceKey::Marked { family, mark: self.mark }
     }
 
-    /// Returns whether the scheduler is weighted round robin, which picks servers by weight alone, whatever connections they
-    /// have.
+    /// Returns whether the scheduler is weighted round robin, which picks servers by weight alone, whatever connections
+    /// they have.
     #[must_use]
     pub fn is_round_robin(&self) -> bool {
         self.scheduler.as_str() == "wrr"
@@ -94,8 +94,8 @@ impl VirtualService {
         Destination { forwarding, weight, upper_threshold, lower_threshold }
     }
 
-    /// Returns whether the service can have a real server at `address`. Its own virtual addresses are excluded, since packets
-    /// to them would never leave the director.
+    /// Returns whether the service can have a real server at `address`. Its own virtual addresses are excluded, since
+    /// packets to them would never leave the director.
     #[must_use]
     pub fn can_have(&self, address: IpAddr) -> bool {
         Server::can_be_at(address) && !self.endpoints.iter().any(|endpoint| endpoint.address == address)
@@ -119,6 +119,7 @@ impl VirtualService {
     pub fn check_grace(&self) -> Duration {
         let of = |check: &ServiceCheck| {
             let Check { timeout, fast_interval, fall, .. } = *check.settings;
+            // `fall` is at most 100.
             (timeout + fast_interval).saturating_mul(u32::try_from(fall).unwrap_or(u32::MAX))
         };
         self.check.as_ref().map_or(Duration::ZERO, of)

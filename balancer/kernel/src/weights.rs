@@ -1,8 +1,9 @@
 //! Weights from load: a server's share of clients follows its headroom.
 //!
-//! The kernel's schedulers count connections, but do not know what they cost, nor what else a server does. So a server with
-//! an agent gets its base weight times its headroom, which is 1 minus its forecast utilisation. A change of weights moves
-//! clients, and agents report the effect with a delay. So weights change in limited steps, and ignore small differences.
+//! The kernel's schedulers count connections, but do not know what they cost, nor what else a server does. So a server
+//! with an agent gets its base weight times its headroom, which is 1 minus its forecast utilisation. A change of
+//! weights moves clients, and agents report the effect with a delay. So weights change in limited steps, and ignore
+//! small differences.
 //!
 //! Only draining servers have weight 0: load alone never removes the last server.
 
@@ -17,7 +18,8 @@ use weir_fleet::Time;
 
 use super::model::Destination;
 
-/// Time constant of the smoothing of headroom, in seconds: two reports of an agent, so that a single one moves few clients.
+/// Time constant of the smoothing of headroom, in seconds: two reports of an agent, so that a single one moves few
+/// clients.
 const SMOOTHING: f32 = 5.0;
 
 /// A weight is kept while its target differs by at most this share of it. Schedulers are no more precise.
@@ -32,9 +34,10 @@ const MAX_STEP: u32 = 2;
 /// Initial share of its weight that a new server gets, as new edges do in redirects.
 const MIN_RAMP: f32 = 0.1;
 
-/// Number of steps to which weights that follow load are rounded for weighted round robin, as a share of the highest base
-/// weight. The kernel's `wrr` counts down from the highest weight by the greatest common divisor, and picks all servers that
-/// have at least as much: with 100 and 33 it sends 67 clients in a row to the first, with 100 and 30 no more than 7.
+/// Number of steps to which weights that follow load are rounded for weighted round robin, as a share of the highest
+/// base weight. The kernel's `wrr` counts down from the highest weight by the greatest common divisor, and picks all
+/// servers that have at least as much: with 100 and 33 it sends 67 clients in a row to the first, with 100 and 30 no
+/// more than 7.
 const ROUND_ROBIN_STEPS: u32 = 10;
 
 /// What a server's weight is computed from.
@@ -113,8 +116,8 @@ impl Weights {
         self.servers.entry(server).or_insert(WeightState { weight, ..WeightState::default() });
     }
 
-    /// Computes the weights of exactly these servers at `now`. New servers ramp up, except while Weir itself `is_starting`
-    /// and all servers are new to it.
+    /// Computes the weights of exactly these servers at `now`. New servers ramp up, except while Weir itself
+    /// `is_starting` and all servers are new to it.
     pub fn step(
         &mut self,
         servers: &BTreeMap<IpAddr, WeightInput>,
@@ -139,8 +142,8 @@ impl Weights {
 }
 
 impl ServerWeight {
-    /// Rounds a weight that follows load to a multiple of `granularity`. The minimum stays 1, since a full server must get next
-    /// to nothing.
+    /// Rounds a weight that follows load to a multiple of `granularity`. The minimum stays 1, since a full server must
+    /// get next to nothing.
     fn rounded(self, granularity: u32) -> Self {
         let follows_load = self.headroom.is_some() || self.is_ramping;
         if self.weight == 0 || !follows_load {

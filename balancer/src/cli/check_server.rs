@@ -44,8 +44,8 @@ pub(super) struct CheckServer {
     /// Time limit.
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_duration)]
     timeout: Duration,
-    /// Probe this virtual address instead of the server's own. A balancer that checks the server with `through_address` must run
-    /// on this machine.
+    /// Probe this virtual address instead of the server's own. A balancer that checks the server with `through_address`
+    /// must run on this machine.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "mark")]
     through: Option<IpAddr>,
     /// Firewall mark of the packets, such as 0x57000001.
@@ -59,7 +59,8 @@ pub(super) struct CheckServer {
     command: Vec<String>,
 }
 
-/// Checks the server and prints the result in one line. Exit code: 0 if it is up, 1 if it is down, 69 if the check could not run.
+/// Checks the server and prints the result in one line. Exit code: 0 if it is up, 1 if it is down, 69 if the check
+/// could not run.
 pub(super) async fn run(arguments: CheckServer) -> Outcome {
     let (server, source) = (arguments.target, arguments.source);
     let (target, options) = match arguments.through {

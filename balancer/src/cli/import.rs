@@ -17,8 +17,8 @@ pub(super) struct Import {
     marks: Option<PathBuf>,
 }
 
-/// Prints the services of the file as sections of `weir.toml`, and on standard error the number of lines that could not be
-/// imported as they are.
+/// Prints the services of the file as sections of `weir.toml`, and on standard error the number of lines that could not
+/// be imported as they are.
 pub(super) fn run(arguments: &Import, read: fn(&str) -> Imported) -> Outcome {
     let mut imported = read(&text_of(&arguments.file)?);
     if let Some(rules) = &arguments.marks {

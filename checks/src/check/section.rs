@@ -25,22 +25,24 @@ pub const MAX_CONSECUTIVE: usize = 100;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckSection {
-    /// Kind of probe: `"tcp"` connects; `"rtsp"`, `"http"` and `"rtmp"` expect a response in that protocol; `"udp"` sends a
-    /// datagram that must not be refused; `"exec"` runs a program; `"none"` considers every server up. Default: `"tcp"`.
+    /// Kind of probe: `"tcp"` connects; `"rtsp"`, `"http"` and `"rtmp"` expect a response in that protocol; `"udp"`
+    /// sends a datagram that must not be refused; `"exec"` runs a program; `"none"` considers every server up. Default:
+    /// `"tcp"`.
     pub kind: ProbeKind,
-    /// Port to probe, 1 to 65535. Default: the service's first UDP port for kind udp, its first TCP port for all others.
+    /// Port to probe, 1 to 65535. Default: the service's first UDP port for kind udp, its first TCP port for all
+    /// others.
     pub port: Option<NonZeroU16>,
     /// Whether to use TLS, for kinds tcp, rtsp, http and rtmp. Default: false.
     pub tls: bool,
-    /// Whether to verify the server's certificate: trusted by browsers, not expired, and valid for `host`. Default: true
-    /// with a `host` and false without, since certificates are rarely issued for addresses. An encrypted connection to an
-    /// unverified peer still shows that the server works.
+    /// Whether to verify the server's certificate: trusted by browsers, not expired, and valid for `host`. Default:
+    /// true with a `host` and false without, since certificates are rarely issued for addresses. An encrypted
+    /// connection to an unverified peer still shows that the server works.
     pub verify: Option<bool>,
-    /// Absolute path, with a query if needed, for kinds rtsp and http. Over RTSP, the server is sent DESCRIBE for this path,
-    /// and OPTIONS without a path. Default over HTTP: `"/"`.
+    /// Absolute path, with a query if needed, for kinds rtsp and http. Over RTSP, the server is sent DESCRIBE for this
+    /// path, and OPTIONS without a path. Default over HTTP: `"/"`.
     pub path: Option<String>,
-    /// Host name in the request (the `Host` header or the URL, for kinds rtsp and http) and in TLS. Default: the server's
-    /// address.
+    /// Host name in the request (the `Host` header or the URL, for kinds rtsp and http) and in TLS. Default: the
+    /// server's address.
     pub host: Option<String>,
     /// Accepted status codes and ranges of them, 100 to 599, for kinds rtsp and http. A server that requires a password
     /// responds with 401. Default: `["200-399"]`.
@@ -48,41 +50,44 @@ pub struct CheckSection {
     /// Text to send, for kinds tcp and udp, 1 to 1200 bytes. Default: nothing over TCP, an empty datagram over UDP.
     #[serde(deserialize_with = "text")]
     pub send: Option<String>,
-    /// Text that the response must contain, 1 to 1200 bytes. Over HTTP, and over RTSP with a path, the body is searched. Only
-    /// the first 65536 bytes are searched. Default: any response is accepted, and over TCP and UDP none is required.
+    /// Text that the response must contain, 1 to 1200 bytes. Over HTTP, and over RTSP with a path, the body is
+    /// searched. Only the first 65536 bytes are searched. Default: any response is accepted, and over TCP and UDP none
+    /// is required.
     #[serde(deserialize_with = "text")]
     pub receive: Option<String>,
-    /// The program for kind exec, by its absolute path, and its arguments, in which `{address}` and `{port}` are replaced. It
-    /// runs without a shell. Exit code 0 means that the server is up; otherwise the first line of its output is the reason.
+    /// The program for kind exec, by its absolute path, and its arguments, in which `{address}` and `{port}` are
+    /// replaced. It runs without a shell. Exit code 0 means that the server is up; otherwise the first line of its
+    /// output is the reason.
     pub command: Vec<String>,
-    /// Time between two probes, 100 milliseconds to 1 hour, with a random deviation of up to 10 % so that probes are spread.
-    /// Default: `"5s"`.
+    /// Time between two probes, 100 milliseconds to 1 hour, with a random deviation of up to 10 % so that probes are
+    /// spread. Default: `"5s"`.
     #[serde(deserialize_with = "values::duration_within::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
     pub interval: Duration,
-    /// Time between two probes while the server is down, failing or not checked yet, 100 milliseconds to 1 hour; `interval`
-    /// if that is shorter. Default: `"1s"`.
+    /// Time between two probes while the server is down, failing or not checked yet, 100 milliseconds to 1 hour;
+    /// `interval` if that is shorter. Default: `"1s"`.
     #[serde(deserialize_with = "values::duration_within::<_, { INTERVAL.0 }, { INTERVAL.1 }>")]
     pub fast_interval: Duration,
-    /// Time limit for a whole probe including the connection, 10 milliseconds to 1 minute. Over UDP without `receive`, the
-    /// probe waits this long for the datagram to be refused. The default tolerates one lost packet, which TCP retransmits
-    /// after a second. Default: `"3s"`.
+    /// Time limit for a whole probe including the connection, 10 milliseconds to 1 minute. Over UDP without `receive`,
+    /// the probe waits this long for the datagram to be refused. The default tolerates one lost packet, which TCP
+    /// retransmits after a second. Default: `"3s"`.
     #[serde(deserialize_with = "values::duration_within::<_, { TIMEOUT.0 }, { TIMEOUT.1 }>")]
     pub timeout: Duration,
-    /// Consecutive successes that bring a server up that was down, 1 to 100. For a server that was not checked yet, the first
-    /// success is enough. Default: 2.
+    /// Consecutive successes that bring a server up that was down, 1 to 100. For a server that was not checked yet, the
+    /// first success is enough. Default: 2.
     #[serde(deserialize_with = "values::within::<_, 1, { MAX_CONSECUTIVE }>")]
     pub rise: usize,
-    /// Consecutive failures that take a server down, 1 to 100. With 1, every lost packet and every restart takes it down.
-    /// Default: 3.
+    /// Consecutive failures that take a server down, 1 to 100. With 1, every lost packet and every restart takes it
+    /// down. Default: 3.
     #[serde(deserialize_with = "values::within::<_, 1, { MAX_CONSECUTIVE }>")]
     pub fall: usize,
-    /// Whether to probe the virtual address as clients use it, instead of the server's own address: on the same port, from one
-    /// of the director's own addresses. This detects a server that has lost the virtual address. For kinds tcp, rtsp, http and
-    /// rtmp, and for kind udp with `receive`, since silence would prove nothing. Default: false.
+    /// Whether to probe the virtual address as clients use it, instead of the server's own address: on the same port,
+    /// from one of the director's own addresses. This detects a server that has lost the virtual address. For kinds
+    /// tcp, rtsp, http and rtmp, and for kind udp with `receive`, since silence would prove nothing. Default: false.
     pub through_address: bool,
-    /// Source addresses for `through_address`, an address or a list. For each family, the first that this director has is
-    /// used, so that two directors can share a configuration. Virtual addresses are not allowed. Default: the source address
-    /// of the route to the server, or if that is a virtual address, the director's address that is closest to the server's.
+    /// Source addresses for `through_address`, an address or a list. For each family, the first that this director has
+    /// is used, so that two directors can share a configuration. Virtual addresses are not allowed. Default: the source
+    /// address of the route to the server, or if that is a virtual address, the director's address that is closest to
+    /// the server's.
     #[serde(deserialize_with = "values::addresses")]
     pub source: Vec<IpAddr>,
 }

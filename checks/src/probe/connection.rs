@@ -39,7 +39,8 @@ impl Connection {
         let connected =
             async { unconnected.connect(target).await.map_err(|error| socket::connect_failure(error, options)) };
         let stream = deadline.within(Phase::Connect, connected).await?;
-        // Without a listener, a connection within one machine can connect to its own source port (TCP simultaneous open).
+        // Without a listener, a connection within one machine can connect to its own source port (TCP simultaneous
+        // open).
         if stream.local_addr()? == target {
             return Err(Failure::Refused);
         }

@@ -24,8 +24,8 @@ pub(super) async fn converse(mut connection: Connection, exchange: &Exchange) ->
     }
 }
 
-/// Reads until the text is found. A connection that is closed before the first byte is reported as closed, and otherwise as
-/// unexpected content.
+/// Reads until the text is found. A connection that is closed before the first byte is reported as closed, and
+/// otherwise as unexpected content.
 async fn find(connection: &mut Connection, mut search: Search<'_>) -> Result<(), Failure> {
     let mut has_responded = false;
     while !search.is_over() {
@@ -41,8 +41,8 @@ async fn find(connection: &mut Connection, mut search: Search<'_>) -> Result<(),
     Err(Failure::Content)
 }
 
-/// Sends a datagram, which is empty unless there is text to send. A refusal of the server's kernel (ICMP port unreachable) is
-/// a failure. Silence is a failure only if a response is expected.
+/// Sends a datagram, which is empty unless there is text to send. A refusal of the server's kernel (ICMP port
+/// unreachable) is a failure. Silence is a failure only if a response is expected.
 pub(super) async fn datagram(
     target: SocketAddr,
     exchange: &Exchange,

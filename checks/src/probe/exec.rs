@@ -19,12 +19,12 @@ use crate::failure::Phase;
 /// Maximum length of the reason, the first line of a program's output, in bytes. It has to fit into a line of the log.
 const MAX_LINE: usize = 200;
 
-/// Time limit for reading the output after the program has exited. The output is complete by then, but a process that the
-/// program has left behind may keep the pipe open forever.
+/// Time limit for reading the output after the program has exited. The output is complete by then, but a process that
+/// the program has left behind may keep the pipe open forever.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Runs the program, without a shell and without input, in its own process group. Exit code 0 is a success. Otherwise the
-/// reason is the first line on standard output, or if there is none, on standard error.
+/// Runs the program, without a shell and without input, in its own process group. Exit code 0 is a success. Otherwise
+/// the reason is the first line on standard output, or if there is none, on standard error.
 ///
 /// On a time-out or cancellation, the whole process group is killed.
 pub(super) async fn run(target: SocketAddr, program: &Program, deadline: Deadline) -> Result<(), Failure> {

@@ -33,14 +33,14 @@ use deadline::Deadline;
 /// Socket options of a probe. They do not apply to programs ([`Probe::Exec`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeOptions {
-    /// Firewall mark of the packets (`SO_MARK`), by which IPVS sends them to the one server under check when the virtual
-    /// address is probed. Requires `CAP_NET_ADMIN`.
+    /// Firewall mark of the packets (`SO_MARK`), by which IPVS sends them to the one server under check when the
+    /// virtual address is probed. Requires `CAP_NET_ADMIN`.
     pub mark: Option<u32>,
-    /// Hop limit (`IP_TTL`, `IPV6_UNICAST_HOPS`): one more than the number of routers that the packets may pass. `None` for
-    /// the system's default.
+    /// Hop limit (`IP_TTL`, `IPV6_UNICAST_HOPS`): one more than the number of routers that the packets may pass. `None`
+    /// for the system's default.
     pub hops: Option<u8>,
-    /// Source address, which must be one of this machine's. For probes of the virtual address it must not be virtual: the
-    /// kernel would choose the virtual address itself, and the server would respond to itself.
+    /// Source address, which must be one of this machine's. For probes of the virtual address it must not be virtual:
+    /// the kernel would choose the virtual address itself, and the server would respond to itself.
     pub source: Option<IpAddr>,
 }
 

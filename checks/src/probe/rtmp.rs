@@ -11,8 +11,9 @@ const VERSION: u8 = 3;
 
 /// Sends C0 and C1, and reads S0, S1 and S2.
 ///
-/// Whether S2 echoes C1 is not verified: servers that sign their packets need not do that, and no player cares. But S2 must
-/// arrive, since a server sends it only after it has read C1. A server that merely echoes its input never sends as much.
+/// Whether S2 echoes C1 is not verified: servers that sign their packets need not do that, and no player cares. But S2
+/// must arrive, since a server sends it only after it has read C1. A server that merely echoes its input never sends as
+/// much.
 pub(super) async fn shake_hands(mut connection: Connection) -> Result<(), Failure> {
     connection.write(&first_packet()).await?;
     let [version] = connection.read_exact().await?;
@@ -24,8 +25,8 @@ pub(super) async fn shake_hands(mut connection: Connection) -> Result<(), Failur
     Ok(())
 }
 
-/// Returns C0 and C1. The timestamp and the four bytes after it are zero, which selects the simple handshake. The rest is
-/// random, to differ from other connections; it is not secret.
+/// Returns C0 and C1. The timestamp and the four bytes after it are zero, which selects the simple handshake. The rest
+/// is random, to differ from other connections; it is not secret.
 fn first_packet() -> [u8; 1 + PACKET] {
     let mut packet = [0; 1 + PACKET];
     packet[0] = VERSION;

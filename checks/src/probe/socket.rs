@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use crate::source_ports::{SourcePort, SourcePorts};
 use crate::{Failure, ProbeOptions};
 
-/// Maximum number of ports to try for one that was not used for another server. If half of all ports were used for other
-/// servers in the last quarter of an hour, 1 of 256 probes takes such a port: the least recently used of eight.
+/// Maximum number of ports to try for one that was not used for another server. If half of all ports were used for
+/// other servers in the last quarter of an hour, 1 of 256 probes takes such a port: the least recently used of eight.
 const TRIES: usize = 8;
 
 /// Source ports of marked sockets. One record for all checks, since the ports are those of the machine.

@@ -1,8 +1,8 @@
 //! TLS settings, with and without verification of the server's certificate.
 //!
-//! Most checks use a bare address, for which certificates are rarely issued. There, an encrypted connection shows that the
-//! server works, whatever its identity, and nothing secret is sent. If the host name is known that clients use, then
-//! whatever they would reject is a failure, such as an expired certificate.
+//! Most checks use a bare address, for which certificates are rarely issued. There, an encrypted connection shows that
+//! the server works, whatever its identity, and nothing secret is sent. If the host name is known that clients use,
+//! then whatever they would reject is a failure, such as an expired certificate.
 
 use std::sync::{Arc, OnceLock};
 

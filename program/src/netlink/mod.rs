@@ -8,8 +8,8 @@
 //! | [`addresses`] | the addresses of this machine (rtnetlink)                           |
 //! | [`socket`]    | the socket, the only part that does I/O                             |
 //!
-//! Everything except the socket is pure. Numbers are in host byte order unless a method says otherwise. No input causes a
-//! panic, and no memory is allocated from a length field that the data does not back up.
+//! Everything except the socket is pure. Numbers are in host byte order unless a method says otherwise. No input causes
+//! a panic, and no memory is allocated from a length field that the data does not back up.
 
 pub mod addresses;
 pub mod attribute;

@@ -115,9 +115,9 @@ impl Socket {
         Ok(Self { protocol, socket: open(protocol)?, sequence: 0, buffer: vec![0; BUFFER_LENGTH] })
     }
 
-    /// Sends `requests` in one datagram, which is one transaction in protocols that have transactions, and passes the data
-    /// messages of the reply to `take`. Returns when the last request that asks for an acknowledgement or a dump is
-    /// complete. The result is whether a dump was interrupted by changes.
+    /// Sends `requests` in one datagram, which is one transaction in protocols that have transactions, and passes the
+    /// data messages of the reply to `take`. Returns when the last request that asks for an acknowledgement or a dump
+    /// is complete. The result is whether a dump was interrupted by changes.
     ///
     /// # Errors
     /// [`Error`]. The first refusal ends the exchange.

@@ -30,8 +30,8 @@ pub enum Protocol {
     Http,
 }
 
-/// A running application. Over TCP it uses a [`Protocol`]; it replies to a datagram with its host's name, a space and the
-/// datagram. When dropped it fails like a killed process: its connections are closed, and new ones are refused.
+/// A running application. Over TCP it uses a [`Protocol`]; it replies to a datagram with its host's name, a space and
+/// the datagram. When dropped it fails like a killed process: its connections are closed, and new ones are refused.
 #[derive(Debug)]
 pub struct Application {
     /// Ends the thread when dropped.
@@ -108,8 +108,8 @@ async fn greet(mut stream: TcpStream, name: &str) -> io::Result<()> {
     tokio::io::copy(&mut from, &mut to).await.map(drop)
 }
 
-/// Responds to each request with success (RFC 2326, sections 6 and 10.1; RFC 9112, section 4). HTTP clients ignore the headers
-/// of RTSP.
+/// Responds to each request with success (RFC 2326, sections 6 and 10.1; RFC 9112, section 4). HTTP clients ignore the
+/// headers of RTSP.
 async fn respond(mut stream: TcpStream, protocol: &str, name: &str) -> io::Result<()> {
     let (from, mut to) = stream.split();
     let mut lines = BufReader::new(from).lines();

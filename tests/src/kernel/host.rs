@@ -46,8 +46,8 @@ impl Host {
         &self.name
     }
 
-    /// Runs `work` on this machine. Sockets that it opens remain on the machine, wherever they are used, and programs that it
-    /// starts run there.
+    /// Runs `work` on this machine. Sockets that it opens remain on the machine, wherever they are used, and programs
+    /// that it starts run there.
     ///
     /// # Panics
     /// If `work` panics.
@@ -190,10 +190,12 @@ fn enter(namespace: &File) {
         .expect("root may enter any namespace");
 }
 
-/// The contents of a file in `/proc/net` of the calling thread's namespace. `/proc/net` itself is that of the main thread's.
+/// The contents of a file in `/proc/net` of the calling thread's namespace. `/proc/net` itself is that of the main
+/// thread's.
 ///
-/// The file is read with a large buffer. Between two reads of `ip_vs`, the kernel loses its position if other namespaces have
-/// services as well, because it counts them inconsistently. Contents that fit in a page are read at once.
+/// The file is read with a large buffer. Between two reads of `ip_vs`, the kernel loses its position if other
+/// namespaces have services as well, because it counts them inconsistently. Contents that fit in a page are read at
+/// once.
 pub(super) fn proc_net(file: &str) -> io::Result<String> {
     let mut file = File::open(format!("/proc/thread-self/net/{file}"))?;
     let mut buffer = vec![0; 64 * 1024];

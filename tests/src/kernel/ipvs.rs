@@ -78,7 +78,8 @@ impl Table {
         self.servers(address).map(|server| server.weight).collect()
     }
 
-    /// The weight of the server with this address in the service with this mark; `None` if the service does not have it.
+    /// The weight of the server with this address in the service with this mark; `None` if the service does not have
+    /// it.
     #[must_use]
     pub fn weight(&self, mark: u32, address: IpAddr) -> Option<u32> {
         let services = self.services.iter().filter(|service| service.key == ServiceKey::Mark(mark));

@@ -6,8 +6,8 @@ use crate::process::Process;
 /// Path of its configuration file.
 pub const CONFIGURATION: &str = "/etc/keepalived/keepalived.conf";
 
-/// Starts keepalived on a host with the configuration at [`CONFIGURATION`], with VRRP only, since its own checks would compete
-/// with Weir. It logs to standard error.
+/// Starts keepalived on a host with the configuration at [`CONFIGURATION`], with VRRP only, since its own checks would
+/// compete with Weir. It logs to standard error.
 #[must_use]
 pub fn start(host: &Host) -> Process {
     let mut command = host.command("keepalived");

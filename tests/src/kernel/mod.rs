@@ -1,5 +1,5 @@
-//! Harness for the scenarios of kernel mode. They run in the guest that `cargo xtask kernel` boots: a machine whose network
-//! namespaces are clients, directors and real servers.
+//! Harness for the scenarios of kernel mode. They run in the guest that `cargo xtask kernel` boots: a machine whose
+//! network namespaces are clients, directors and real servers.
 //!
 //! * [`scenario`]: runs scenarios one by one, and prints their results
 //! * [`host`], [`network`]: machines and switches

@@ -128,8 +128,9 @@ impl<'a> Director<'a> {
     }
 }
 
-/// Checks clients that arrived while the addresses moved or a server was deleted, `times` times. None may have been refused. Each
-/// time, at most the one that was connecting may have been reset: the kernel synchronises a connection within two seconds.
+/// Checks clients that arrived while the addresses moved or a server was deleted, `times` times. None may have been
+/// refused. Each time, at most the one that was connecting may have been reset: the kernel synchronises a connection
+/// within two seconds.
 ///
 /// # Panics
 /// If there were other failures.

@@ -10,8 +10,8 @@ use super::host::{Host, call};
 pub enum Method {
     /// NAT: the destination address becomes the server's, and replies return through the director.
     Nat,
-    /// Direct routing: the packet is sent to the server unchanged. The server has the virtual address on loopback, and replies to
-    /// the client directly.
+    /// Direct routing: the packet is sent to the server unchanged. The server has the virtual address on loopback, and
+    /// replies to the client directly.
     Direct,
     /// IP-in-IP tunnel. The server has the virtual address, and replies to the client directly.
     Ipip,
@@ -57,8 +57,8 @@ impl Host {
         self.set_sysctl("net/ipv6/conf/all/forwarding", "1");
     }
 
-    /// Adds a virtual address without answering ARP requests for it, as direct routing requires of a real server. For IPv6, the
-    /// kernel never advertises addresses of loopback.
+    /// Adds a virtual address without answering ARP requests for it, as direct routing requires of a real server. For
+    /// IPv6, the kernel never advertises addresses of loopback.
     pub fn add_hidden_address(&self, address: IpAddr) {
         self.suppress_arp();
         self.call(&format!("ip address add {} dev lo", host_prefix(address)));

@@ -1,5 +1,5 @@
-//! The site that most scenarios use: clients and directors on one network, and real servers on the same network, or behind the
-//! directors for NAT.
+//! The site that most scenarios use: clients and directors on one network, and real servers on the same network, or
+//! behind the directors for NAT.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -77,8 +77,8 @@ impl Site {
     pub fn add_virtual_address(&self, director: &Host) {
         let [ipv4, ipv6] = VIRTUAL.map(host_prefix);
         director.call(&format!("ip address add {ipv4} dev eth0"));
-        // Deprecated, so that it is never the source of the director's own packets, including those of tunnels: a real server
-        // drops packets from an address that it has itself.
+        // Deprecated, so that it is never the source of the director's own packets, including those of tunnels: a real
+        // server drops packets from an address that it has itself.
         director.call(&format!("ip address add {ipv6} dev eth0 preferred_lft 0"));
     }
 
@@ -95,7 +95,8 @@ impl Site {
         self.servers_network().disconnect(&server.host);
     }
 
-    /// The weight of each real server's IPv4 address on the first director; `None` if its kernel does not have the server.
+    /// The weight of each real server's IPv4 address on the first director; `None` if its kernel does not have the
+    /// server.
     #[must_use]
     pub fn weights(&self) -> Vec<Option<u32>> {
         let table = self.directors[0].ipvs();

@@ -27,32 +27,33 @@ pub use service::{ServerSection, ServiceSection};
 use crate::model::{Mark, MarkRange, OwnedMarks, Timeouts};
 use crate::settings::{Directors, OnExit, Settings};
 
-/// Kernel mode: virtual services that the kernel forwards (Linux Virtual Server). Without a `[[kernel.service]]`, kernel mode
-/// is off.
+/// Kernel mode: virtual services that the kernel forwards (Linux Virtual Server). Without a `[[kernel.service]]`,
+/// kernel mode is off.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelSection {
-    /// Whether this balancer serves nothing but kernel mode. It then listens for no clients, `[[listener]]` is rejected, and
-    /// on a kernel without IPVS it exits with code 69. Otherwise clients are redirected as well. Default: false.
+    /// Whether this balancer serves nothing but kernel mode. It then listens for no clients, `[[listener]]` is
+    /// rejected, and on a kernel without IPVS it exits with code 69. Otherwise clients are redirected as well. Default:
+    /// false.
     pub only: bool,
     /// Range of marks that Weir owns: `"FIRST-LAST"` or a single mark, in decimal or hexadecimal (`0x…`), at most 65536
-    /// marks. Services with other marks are never changed, except those that a section selects by `mark`. No other program
-    /// may use marks of the range, since the two would undo each other's changes. With `through_address`, each server of a
-    /// checked service takes a mark from the end of the range. Default: `"0x57000000-0x5700ffff"`, which no other program is
-    /// known to use.
+    /// marks. Services with other marks are never changed, except those that a section selects by `mark`. No other
+    /// program may use marks of the range, since the two would undo each other's changes. With `through_address`, each
+    /// server of a checked service takes a mark from the end of the range. Default: `"0x57000000-0x5700ffff"`, which no
+    /// other program is known to use.
     #[serde(deserialize_with = "parse::mark_range")]
     pub marks: MarkRange,
-    /// Interval at which the kernel is read and compared with the desired state, `"100ms"` to `"60s"`. External changes are
-    /// reverted within this time. Servers that come, go, fail or are drained are applied at once; weights follow load at this
-    /// interval, but at most every two seconds. Default: `"2s"`.
+    /// Interval at which the kernel is read and compared with the desired state, `"100ms"` to `"60s"`. External changes
+    /// are reverted within this time. Servers that come, go, fail or are drained are applied at once; weights follow
+    /// load at this interval, but at most every two seconds. Default: `"2s"`.
     #[serde(deserialize_with = "values::duration_within::<_, 100, 60_000>")]
     pub interval: Duration,
-    /// What happens to the services when the balancer stops. `"keep"`: the kernel keeps forwarding, and the next balancer takes
-    /// over without losing a packet. `"drain"`: servers get no new connections, and existing ones continue. `"remove"`:
-    /// services and marks are deleted. Default: `"keep"`.
+    /// What happens to the services when the balancer stops. `"keep"`: the kernel keeps forwarding, and the next
+    /// balancer takes over without losing a packet. `"drain"`: servers get no new connections, and existing ones
+    /// continue. `"remove"`: services and marks are deleted. Default: `"keep"`.
     pub on_exit: OnExit,
-    /// Timeout of idle TCP connections, `"1s"` to `"596h"`. Default: the kernel's, usually 15 minutes. This and the next two
-    /// apply to all services of the network namespace, including those of other programs.
+    /// Timeout of idle TCP connections, `"1s"` to `"596h"`. Default: the kernel's, usually 15 minutes. This and the
+    /// next two apply to all services of the network namespace, including those of other programs.
     #[serde(deserialize_with = "parse::timeout")]
     pub tcp_timeout: Option<u32>,
     /// Timeout of TCP connections after a FIN, `"1s"` to `"596h"`. Default: the kernel's, usually 2 minutes.
@@ -61,11 +62,11 @@ pub struct KernelSection {
     /// Timeout of UDP, `"1s"` to `"596h"`. Default: the kernel's, usually 5 minutes.
     #[serde(deserialize_with = "parse::timeout")]
     pub udp_timeout: Option<u32>,
-    /// Whether to set the sysctls that the forwarding methods in use require. Otherwise, wrong values are only reported.
-    /// Default: true.
+    /// Whether to set the sysctls that the forwarding methods in use require. Otherwise, wrong values are only
+    /// reported. Default: true.
     pub set_sysctls: bool,
-    /// Maximum number of concurrent health checks, 1 to 10000. Each takes a socket or a process, for milliseconds if the server
-    /// responds, and for the check's `timeout` if it does not. Default: 256.
+    /// Maximum number of concurrent health checks, 1 to 10000. Each takes a socket or a process, for milliseconds if
+    /// the server responds, and for the check's `timeout` if it does not. Default: 256.
     #[serde(deserialize_with = "values::within::<_, 1, 10_000>")]
     pub concurrent_checks: usize,
     /// Set if this director is one of a pair.

@@ -27,14 +27,15 @@ pub(super) struct Applied {
     pub(super) repeated: Vec<Change>,
     /// Number of changes that the kernel refused.
     pub(super) refusals: u64,
-    /// The changes that are still missing: they were refused, depend on one that was, or are reverted by another program.
+    /// The changes that are still missing: they were refused, depend on one that was, or are reverted by another
+    /// program.
     pub(super) pending: Vec<Change>,
     /// Why changes are missing, in one line.
     pub(super) problem: Option<String>,
 }
 
-/// The changes that the kernel has refused, and the errors. They are not requested again until this is cleared: the kernel
-/// would refuse most of them again, and for a scheduler that it lacks, it starts a program every time.
+/// The changes that the kernel has refused, and the errors. They are not requested again until this is cleared: the
+/// kernel would refuse most of them again, and for a scheduler that it lacks, it starts a program every time.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Vec<(Change, String)>);
 
@@ -122,8 +123,9 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Returns whether a change must wait for one that was refused. The deletion of a failed server never does, since the server
-    /// serves no clients. The last live server of a service keeps its weight until the servers that replace it are there.
+    /// Returns whether a change must wait for one that was refused. The deletion of a failed server never does, since
+    /// the server serves no clients. The last live server of a service keeps its weight until the servers that replace
+    /// it are there.
     fn must_wait(&self, change: &Change) -> bool {
         match change {
             Change::AddDestination(key, ..) => self.missing.contains(key),

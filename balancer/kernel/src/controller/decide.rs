@@ -17,8 +17,8 @@ use crate::plan::{Change, Desired, NotOwned, plan};
 use crate::settings::{Directors, OnExit, Settings};
 use crate::virtual_service::VirtualService;
 
-/// How long a master without servers leaves the kernel unchanged, so that keepalived can release the addresses. It does so at
-/// once.
+/// How long a master without servers leaves the kernel unchanged, so that keepalived can release the addresses. It does
+/// so at once.
 const RELEASE_GRACE: Duration = Duration::from_secs(1);
 
 /// Decides the desired state of the kernel over time.

@@ -88,7 +88,8 @@ struct CheckedService {
 }
 
 impl HealthChecks {
-    /// Health checks for these services, at most `concurrent` at once, and without servers yet. Must be called within a runtime.
+    /// Health checks for these services, at most `concurrent` at once, and without servers yet. Must be called within a
+    /// runtime.
     pub(super) fn new<'a>(
         services: impl Iterator<Item = &'a VirtualService>,
         concurrent: usize,
@@ -119,8 +120,8 @@ impl HealthChecks {
         Verdicts { checks: &self.checks, statuses: self.statuses.borrow() }
     }
 
-    /// Replaces the set of checked servers, given in the order of the services. A server whose virtual address is probed is left
-    /// out while the kernel has no probe service for it.
+    /// Replaces the set of checked servers, given in the order of the services. A server whose virtual address is
+    /// probed is left out while the kernel has no probe service for it.
     pub(super) fn set_targets(
         &mut self,
         servers: &[BTreeMap<IpAddr, RealServer>],

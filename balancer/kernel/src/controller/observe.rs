@@ -1,5 +1,5 @@
-//! Observes what decisions depend on: the kernel's state, agents' reports, verdicts of health checks, and routes. Changes
-//! nothing.
+//! Observes what decisions depend on: the kernel's state, agents' reports, verdicts of health checks, and routes.
+//! Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

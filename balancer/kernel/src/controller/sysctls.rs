@@ -1,5 +1,5 @@
-//! Keeps the required sysctls at their values. Other programs set them too: for example, a package that is upgraded may apply its
-//! own.
+//! Keeps the required sysctls at their values. Other programs set them too: for example, a package that is upgraded may
+//! apply its own.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl SysctlMonitor {
         self.states.iter().find(is_essential).map(ToString::to_string)
     }
 
-    /// Inspects the sysctls if it is time to, or if others are required than before, and logs new problems. Returns the number
-    /// of sysctls that another program had changed and that have their value again.
+    /// Inspects the sysctls if it is time to, or if others are required than before, and logs new problems. Returns the
+    /// number of sysctls that another program had changed and that have their value again.
     pub(super) fn check(
         &mut self,
         required: Vec<Sysctl>,

@@ -40,8 +40,8 @@ impl VipChecks {
         Self { probe_services: ProbeServices::new(range, services), virtual_addresses, servers, problems }
     }
 
-    /// Looks up the routes to the present servers of all services, and assigns marks to their probe services. `kernel` may have
-    /// some already.
+    /// Looks up the routes to the present servers of all services, and assigns marks to their probe services. `kernel`
+    /// may have some already.
     pub(super) fn update<'a>(
         &mut self,
         services: impl Iterator<Item = (&'a VirtualService, &'a BTreeMap<IpAddr, RealServer>)>,
@@ -82,8 +82,8 @@ impl VipChecks {
         self.probe_services.table()
     }
 
-    /// The interfaces on which replies arrive with a virtual IPv4 address as source. For IPv6, the kernel does not check that,
-    /// and with NAT they have the server's address.
+    /// The interfaces on which replies arrive with a virtual IPv4 address as source. For IPv6, the kernel does not
+    /// check that, and with NAT they have the server's address.
     pub(super) fn reply_interfaces(&self) -> BTreeSet<String> {
         let has_virtual_source = |server: &&VipServer| {
             server.probe_service.server.is_ipv4() && server.probe_service.forwarding != Forwarding::Masquerade
@@ -92,8 +92,8 @@ impl VipChecks {
         routes.map(|route| route.interface.clone()).collect()
     }
 
-    /// Options for probes of a server of the service with this index; `None` while it cannot be probed, because the kernel has no
-    /// probe service for it or this machine has no source address.
+    /// Options for probes of a server of the service with this index; `None` while it cannot be probed, because the
+    /// kernel has no probe service for it or this machine has no source address.
     pub(super) fn options(&self, index: usize, server: IpAddr, kernel: &Table) -> Option<ProbeOptions> {
         let VipServer { probe_service, route } = self.servers.get(&(index, server))?;
         let mark = self.probe_services.mark(probe_service)?;

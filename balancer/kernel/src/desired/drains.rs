@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use weir_fleet::Time;
 
-/// Tolerance for the deadline of a drain that ended in a pause: the agent's final report may have arrived faster than the one
-/// that announced the deadline.
+/// Tolerance for the deadline of a drain that ended in a pause: the agent's final report may have arrived faster than
+/// the one that announced the deadline.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// When each draining server began to drain, and the deadlines that operators have set.
@@ -30,8 +30,8 @@ impl Drains {
         deadline
     }
 
-    /// Returns whether the deadline of a server that is paused now has passed: a drain ends in a pause. A server that is paused
-    /// before its deadline is no longer draining.
+    /// Returns whether the deadline of a server that is paused now has passed: a drain ends in a pause. A server that
+    /// is paused before its deadline is no longer draining.
     pub(super) fn has_expired(&mut self, server: IpAddr, now: Time) -> bool {
         let has_expired = self.deadlines.get(&server).is_some_and(|deadline| *deadline <= now + TOLERANCE);
         if !has_expired {

@@ -125,9 +125,9 @@ fn sysctl(facts: &mut Facts, path: &str) {
     }
 }
 
-/// The contents of a file. The kernel lacks files of features that are not in use, such as legacy iptables, so a missing file is
-/// read as an empty one. Files that require privileges are read along with netlink requests that fail for the same reason, and
-/// are reported there.
+/// The contents of a file. The kernel lacks files of features that are not in use, such as legacy iptables, so a
+/// missing file is read as an empty one. Files that require privileges are read along with netlink requests that fail
+/// for the same reason, and are reported there.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Requirements of the services, and facts of this machine. Facts that could not be determined are missing, and not judged.
+//! Requirements of the services, and facts of this machine. Facts that could not be determined are missing, and not
+//! judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `IFA_F_DEPRECATED`.
 const DEPRECATED: u32 = 0x20;
 
-/// Names of modules in `/proc/modules`, `modules.dep` or `modules.builtin`: the first word of a line, with or without a path.
+/// Names of modules in `/proc/modules`, `modules.dep` or `modules.builtin`: the first word of a line, with or without a
+/// path.
 #[must_use]
 pub fn modules(text: &str) -> BTreeSet<String> {
     let name = |line: &str| {

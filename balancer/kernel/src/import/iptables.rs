@@ -1,7 +1,7 @@
 //! Reads iptables rules that set marks, as commands or as printed by iptables-save(8).
 //!
-//! ldirectord and keepalived identify a service by its mark; the packet filter decides which packets get it. Weir sets marks
-//! itself, and needs the addresses and ports for that.
+//! ldirectord and keepalived identify a service by its mark; the packet filter decides which packets get it. Weir sets
+//! marks itself, and needs the addresses and ports for that.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,8 +25,8 @@ struct Marked {
     ports: Vec<(Protocol, PortRange)>,
 }
 
-/// Adds addresses and ports to the services of `imported` that have a mark, from the rules that set this mark. Rules that have no
-/// equivalent are noted at the service.
+/// Adds addresses and ports to the services of `imported` that have a mark, from the rules that set this mark. Rules
+/// that have no equivalent are noted at the service.
 pub fn apply(imported: &mut Imported, rules: &str) {
     let mut by_mark: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
     for (index, text) in rules.lines().enumerate() {
@@ -49,8 +49,8 @@ pub fn apply(imported: &mut Imported, rules: &str) {
     imported.adjust_together();
 }
 
-/// Adds the addresses and ports of these rules to a service. All addresses of a service have the same ports. If those of the
-/// rules do not, the service is split, so that no other packets are marked.
+/// Adds the addresses and ports of these rules to a service. All addresses of a service have the same ports. If those
+/// of the rules do not, the service is split, so that no other packets are marked.
 fn with_addresses(mut service: Service, rules: &[Rule]) -> Vec<Service> {
     let mut groups = groups(rules).into_iter();
     if let Some(Marked { addresses, ports }) = groups.next() {
@@ -141,7 +141,8 @@ fn read(text: &str) -> Result<Rule, &'static str> {
                 Some("tcp" | "udp" | "multiport" | "mark" | "comment") => {}
                 _ => return Err("services have no such condition"),
             },
-            // The place of the rule, its action, and the interface: packets to the address are marked on all interfaces.
+            // The place of the rule, its action, and the interface: packets to the address are marked on all
+            // interfaces.
             "-A" | "--append" | "-I" | "--insert" | "-t" | "--table" | "-i" | "--in-interface" | "--set-mark"
             | "--set-xmark" | "--comment" => {
                 words.next();

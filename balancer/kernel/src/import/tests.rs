@@ -362,6 +362,22 @@ fn the_address_of_a_server_in_a_command_becomes_a_placeholder() {
 }
 
 #[test]
+fn an_unknown_port_of_a_server_is_noted() {
+    let imported = keepalived::read(
+        "virtual_server 192.0.2.10 80 {
+protocol TCP
+sorry_server 10.0.0.9 http-alt
+real_server 10.0.0.1 nonsense {
+}
+real_server 10.0.0.2 http {
+}
+}",
+    );
+    let notes: Vec<_> = imported.all_notes().filter(|note| note.reason.contains("unknown port")).collect();
+    assert_eq!(notes.iter().map(|note| note.line).collect::<Vec<_>>(), [3, 4]);
+}
+
+#[test]
 fn the_port_of_tunnels_is_imported() {
     let text = "virtual_server 192.0.2.10 80 {
 protocol TCP

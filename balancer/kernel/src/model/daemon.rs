@@ -38,7 +38,8 @@ impl Daemon {
     }
 }
 
-/// Role of a director, and of its sync daemon (`IP_VS_STATE_…`). The kernel can run a daemon in each role at the same time.
+/// Role of a director, and of its sync daemon (`IP_VS_STATE_…`). The kernel can run a daemon in each role at the same
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Has the virtual addresses; its daemon sends.
@@ -73,7 +74,8 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Maximum of a timeout, 596 hours: the kernel counts in up to thousandths of a second, in 31 bits, and refuses more.
+    /// Maximum of a timeout, 596 hours: the kernel counts in up to thousandths of a second, in 31 bits, and refuses
+    /// more.
     pub const MAX_SECONDS: u32 = 596 * 60 * 60;
 
     /// Returns whether `current` has all timeouts that are set here.

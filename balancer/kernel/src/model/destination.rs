@@ -23,9 +23,9 @@ impl Server {
         Self { address, port: 0 }
     }
 
-    /// Returns whether packets can be forwarded to the address. The kernel refuses all others except loopback addresses,
-    /// which would be the director itself (`ip_vs_new_dest`), and link-local ones (`fe80::1`), which are ambiguous. Only the
-    /// kernel knows which addresses are a network's broadcast address.
+    /// Returns whether packets can be forwarded to the address. The kernel refuses all others except loopback
+    /// addresses, which would be the director itself (`ip_vs_new_dest`), and link-local ones (`fe80::1`), which are
+    /// ambiguous. Only the kernel knows which addresses are a network's broadcast address.
     #[must_use]
     pub fn can_be_at(address: IpAddr) -> bool {
         is_forwardable(address)
@@ -53,8 +53,8 @@ pub struct Destination {
     pub weight: u32,
     /// Number of connections above which the server gets no new ones; 0 for no limit.
     pub upper_threshold: u32,
-    /// Number of connections below which the server gets new ones again, at most `upper_threshold`; 0 for three quarters of
-    /// that.
+    /// Number of connections below which the server gets new ones again, at most `upper_threshold`; 0 for three
+    /// quarters of that.
     pub lower_threshold: u32,
 }
 

@@ -105,8 +105,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A mapping from endpoints to marks. Endpoints do not overlap, and adjacent ones with the same mark are merged, so that two
-/// mappings that mark alike are equal.
+/// A mapping from endpoints to marks. Endpoints do not overlap, and adjacent ones with the same mark are merged, so
+/// that two mappings that mark alike are equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks(BTreeMap<Endpoint, Mark>);
 

@@ -9,8 +9,8 @@
 //! | [`marks`]       | the firewall marks of packets                                        |
 //! | [`daemon`]      | connection synchronisation, and connection timeouts                  |
 //!
-//! These types hold what was requested of the kernel, and nothing that it adds, drops or fills in. So a desired value and
-//! the actual one can be compared.
+//! These types hold what was requested of the kernel, and nothing that it adds, drops or fills in. So a desired value
+//! and the actual one can be compared.
 
 pub mod daemon;
 pub mod destination;

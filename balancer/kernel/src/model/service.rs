@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 
 use super::Name;
 
-/// Address family. A configured service with addresses of both families is two services with the same mark in the kernel.
+/// Address family. A configured service with addresses of both families is two services with the same mark in the
+/// kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.
@@ -51,8 +52,8 @@ impl fmt::Display for Family {
     }
 }
 
-/// A firewall mark: the number that nf_tables sets on a packet, and that identifies a service. Never 0, which is the mark of
-/// unmarked packets.
+/// A firewall mark: the number that nf_tables sets on a packet, and that identifies a service. Never 0, which is the
+/// mark of unmarked packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(NonZeroU32);
 
@@ -233,19 +234,19 @@ impl Service {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SchedulerFlags(pub [bool; 3]);
 
-/// Returns whether the scheduler picks a server by a hash of the client's address, independent of load, and respects weights:
-/// `mh` and `sh`.
+/// Returns whether the scheduler picks a server by a hash of the client's address, independent of load, and respects
+/// weights: `mh` and `sh`.
 #[must_use]
 pub fn hashes_clients(scheduler: &Name) -> bool {
     matches!(scheduler.as_str(), "mh" | "sh")
 }
 
 impl SchedulerFlags {
-    /// The flags that Weir sets for a scheduler. Schedulers that [hash clients](hashes_clients) have one server for each
-    /// client. If that server has weight 0, or exceeds its threshold, they refuse the client unless the fallback flag
-    /// (`IP_VS_SVC_F_SCHED_MH_FALLBACK`, `IP_VS_SVC_F_SCHED_SH_FALLBACK`) lets them pick another. Without it, no server
-    /// could be drained, and no sorry server could take over. All other schedulers skip such servers, except for `dh`,
-    /// which has no such flag.
+    /// The flags that Weir sets for a scheduler. Schedulers that [hash clients](hashes_clients) have one server for
+    /// each client. If that server has weight 0, or exceeds its threshold, they refuse the client unless the fallback
+    /// flag (`IP_VS_SVC_F_SCHED_MH_FALLBACK`, `IP_VS_SVC_F_SCHED_SH_FALLBACK`) lets them pick another. Without it, no
+    /// server could be drained, and no sorry server could take over. All other schedulers skip such servers, except for
+    /// `dh`, which has no such flag.
     #[must_use]
     pub fn of(scheduler: &Name) -> Self {
         Self([hashes_clients(scheduler), false, false])
@@ -258,13 +259,14 @@ pub struct Persistence {
     /// Time after a client's last connection during which it keeps its server, in seconds, 1 to
     /// [`Persistence::MAX_SECONDS`].
     pub timeout: u32,
-    /// Prefix length by which addresses are one client: 1 to 32 for IPv4, 1 to 128 for IPv6. 0 is only read from the kernel,
-    /// for netmasks that are not a prefix.
+    /// Prefix length by which addresses are one client: 1 to 32 for IPv4, 1 to 128 for IPv6. 0 is only read from the
+    /// kernel, for netmasks that are not a prefix.
     pub prefix: u8,
 }
 
 impl Persistence {
-    /// Maximum timeout, 31 days. The kernel counts in up to thousandths of a second, in 32 bits, and would wrap after 49 days.
+    /// Maximum timeout, 31 days. The kernel counts in up to thousandths of a second, in 32 bits, and would wrap after
+    /// 49 days.
     pub const MAX_SECONDS: u32 = 31 * 24 * 60 * 60;
 }
 

@@ -95,8 +95,9 @@ pub(crate) fn daemon() -> impl Strategy<Value = Daemon> {
     })
 }
 
-/// Tables with values from a small range, so that two tables have many services and servers in common: marks 0x100 to 0x102
-/// of both families, which [`few_owned`] owns; adjacent marks; a service by address; three servers of each family.
+/// Tables with values from a small range, so that two tables have many services and servers in common: marks 0x100 to
+/// 0x102 of both families, which [`few_owned`] owns; adjacent marks; a service by address; three servers of each
+/// family.
 pub(crate) fn few_tables() -> impl Strategy<Value = Table> {
     let marked = (family(), 0xff..=0x103_u32).prop_map(|(family, number)| {
         let mark = Mark::new(number).unwrap();

@@ -23,8 +23,8 @@ pub struct Family {
     pub version: u32,
 }
 
-/// The request for the family with this name; `ENOENT` if it does not exist. The kernel tries to load a module with a matching
-/// alias, which `ip_vs` does not have: that must be loaded before.
+/// The request for the family with this name; `ENOENT` if it does not exist. The kernel tries to load a module with a
+/// matching alias, which `ip_vs` does not have: that must be loaded before.
 #[must_use]
 pub fn find_family(name: &str) -> Request {
     let mut request = request(CONTROLLER, GET_FAMILY, CONTROLLER_VERSION);

@@ -142,7 +142,7 @@ fn a_configured_server_has_the_load_of_the_edge_at_its_address() {
     assert_eq!(
         condition(STATIC, edge("10.0.0.2"), &Health::Unchecked, 0),
         Condition::Unmeasured(Unmeasured::NoAgent),
-        "an edge elsewhere is not a server of this service"
+        "an edge with another address is not a server of this service"
     );
 }
 

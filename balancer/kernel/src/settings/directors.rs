@@ -13,8 +13,8 @@ use crate::model::Name;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Directors {
-    /// File that keepalived reads by `track_file`: 0 when this director is healthy, -100 for a planned hand-over, -254 on a
-    /// fault. Default: `"/run/weir/track"`.
+    /// File that keepalived reads by `track_file`: 0 when this director is healthy, -100 for a planned hand-over, -254
+    /// on a fault. Default: `"/run/weir/track"`.
     pub track_file: PathBuf,
     /// Named pipe to which keepalived's `vrrp_notify_fifo` writes. Default: `"/run/weir/notify"`.
     pub notify_fifo: PathBuf,
@@ -24,9 +24,9 @@ pub struct Directors {
     /// Identifier of the pair, 1 to 255. Other pairs on the same network need other identifiers. Default: 51.
     #[serde(deserialize_with = "values::within_u32::<_, 1, 255>")]
     pub sync_id: u32,
-    /// Maximum time that a stopping director waits for the other one to take over, `"0s"` to `"60s"`, unless `on_exit` is
-    /// `"keep"`. The service manager's stop time-out must be longer. Default: `"15s"`; keepalived, as configured for the
-    /// pair, takes a bit more than 9 s.
+    /// Maximum time that a stopping director waits for the other one to take over, `"0s"` to `"60s"`, unless `on_exit`
+    /// is `"keep"`. The service manager's stop time-out must be longer. Default: `"15s"`; keepalived, as configured for
+    /// the pair, takes a bit more than 9 s.
     #[serde(deserialize_with = "values::duration_within::<_, 0, 60_000>")]
     pub hand_over: Duration,
 }

@@ -10,8 +10,8 @@ use crate::model::Forwarding;
 /// Forwarding method, as configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
-    /// Direct routing: packets go unchanged to the server's link-layer address. The server has the virtual address without
-    /// announcing it by ARP, and replies to clients directly.
+    /// Direct routing: packets go unchanged to the server's link-layer address. The server has the virtual address
+    /// without announcing it by ARP, and replies to clients directly.
     #[default]
     Direct,
     /// NAT: the destination address is rewritten. Replies return through the director, which is the servers' router.

@@ -19,7 +19,8 @@ pub use method::{ForwardingMethod, Method};
 use crate::model::{MarkRange, Marks, OwnedMarks, Timeouts};
 use crate::virtual_service::VirtualService;
 
-/// The configuration of kernel mode. [`KernelSection`](crate::config::KernelSection) documents the keys and their ranges.
+/// The configuration of kernel mode. [`KernelSection`](crate::config::KernelSection) documents the keys and their
+/// ranges.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether the balancer serves nothing but kernel mode.
@@ -75,8 +76,8 @@ impl<'de> Deserialize<'de> for OnExit {
 }
 
 impl Settings {
-    /// Maximum number of files that health checks have open at once: one socket for each, or for a program two pipes, its
-    /// process, and the pipe that starting it takes.
+    /// Maximum number of files that health checks have open at once: one socket for each, or for a program two pipes,
+    /// its process, and the pipe that starting it takes.
     #[must_use]
     pub fn files(&self) -> usize {
         let checks = self.services.iter().filter_map(|service| service.check.as_ref());

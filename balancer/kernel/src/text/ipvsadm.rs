@@ -99,8 +99,8 @@ fn with_server(command: &str, key: &ServiceKey, server: &Server, destination: Op
     line
 }
 
-/// `ipvsadm` has no option for a server that is the director itself: the kernel recognises it by its address, whatever the
-/// method.
+/// `ipvsadm` has no option for a server that is the director itself: the kernel recognises it by its address, whatever
+/// the method.
 fn method(forwarding: Forwarding) -> String {
     let checksum = |checksum| match checksum {
         Checksum::None => "--tun-nocsum",

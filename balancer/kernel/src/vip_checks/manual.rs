@@ -1,5 +1,5 @@
-//! A single check through the virtual address, started manually. It uses the probe service of a balancer that runs on the same
-//! machine.
+//! A single check through the virtual address, started manually. It uses the probe service of a balancer that runs on
+//! the same machine.
 
 use std::net::IpAddr;
 

@@ -1,9 +1,9 @@
-//! Checks through the virtual address. The probe of a server goes to the address that clients use, on the path that their
-//! packets take, and detects a server that answers at its own address but not at the virtual one.
+//! Checks through the virtual address. The probe of a server goes to the address that clients use, on the path that
+//! their packets take, and detects a server that answers at its own address but not at the virtual one.
 //!
-//! The packets of such a probe have a mark ([`ProbeOptions::mark`](weir_checks::ProbeOptions::mark)), for which the kernel has
-//! a *probe service*: an IPVS service with this server alone. The probe's source is an address of the director that is not
-//! virtual: a server drops packets from an address that it has itself.
+//! The packets of such a probe have a mark ([`ProbeOptions::mark`](weir_checks::ProbeOptions::mark)), for which the
+//! kernel has a *probe service*: an IPVS service with this server alone. The probe's source is an address of the
+//! director that is not virtual: a server drops packets from an address that it has itself.
 //!
 //! | module       | contents                                                      |
 //! |--------------|---------------------------------------------------------------|

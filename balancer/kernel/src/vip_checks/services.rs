@@ -1,8 +1,8 @@
 //! Probe services, which have one real server each, and their marks.
 //!
-//! They are part of the desired table like all other services, so the planner adds, corrects and deletes them. But nf_tables
-//! never sets their marks on packets: only the sockets of probes do. A probe service can be recognised in the kernel, so after
-//! a restart the balancer takes it over with its mark, and no check is interrupted.
+//! They are part of the desired table like all other services, so the planner adds, corrects and deletes them. But
+//! nf_tables never sets their marks on packets: only the sockets of probes do. A probe service can be recognised in the
+//! kernel, so after a restart the balancer takes it over with its mark, and no check is interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,21 +16,21 @@ use crate::model::{
 use crate::settings::ForwardingMethod;
 use crate::virtual_service::VirtualService;
 
-/// Hop limit of probes with direct routing: as far as the server. The director forwards such a packet as a router does, and the
-/// server receives it unchanged. A server that has lost the virtual address and forwards packets would send it to a director
-/// again, which would send it to some server that is up.
+/// Hop limit of probes with direct routing: as far as the server. The director forwards such a packet as a router does,
+/// and the server receives it unchanged. A server that has lost the virtual address and forwards packets would send it
+/// to a director again, which would send it to some server that is up.
 const HOPS: u8 = 2;
 
-/// A service for probes of one real server. Virtual services with the same server, forwarding and protocol share it, since the
-/// packets themselves have the virtual address and port.
+/// A service for probes of one real server. Virtual services with the same server, forwarding and protocol share it,
+/// since the packets themselves have the virtual address and port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProbeService {
     /// Address of the server.
     pub server: IpAddr,
     /// Forwarding method.
     pub forwarding: Forwarding,
-    /// Whether each datagram is scheduled separately. Otherwise, for some minutes, a datagram from the same port to another
-    /// server would be sent to the server of the first one.
+    /// Whether each datagram is scheduled separately. Otherwise, for some minutes, a datagram from the same port to
+    /// another server would be sent to the server of the first one.
     pub one_packet: bool,
 }
 
@@ -97,8 +97,8 @@ impl ProbeServices {
         Self { range, taken, marks: BTreeMap::new() }
     }
 
-    /// Assigns a mark to each of the `required` probe services, and to no others: the one that it has, otherwise the one that it
-    /// has in the kernel, otherwise an unused one. If there are too few marks, some services get none.
+    /// Assigns a mark to each of the `required` probe services, and to no others: the one that it has, otherwise the
+    /// one that it has in the kernel, otherwise an unused one. If there are too few marks, some services get none.
     pub fn assign(&mut self, required: &BTreeSet<ProbeService>, kernel: &Table) {
         self.marks.retain(|probe_service, _| required.contains(probe_service));
         for (probe_service, mark) in kernel.iter().filter_map(|(key, service)| ProbeService::read(key, service)) {
@@ -115,8 +115,8 @@ impl ProbeServices {
         let used: BTreeSet<Mark> = kernel.keys().filter_map(marked).collect();
         let unmarked: Vec<_> =
             required.iter().filter(|probe_service| !self.marks.contains_key(probe_service)).collect();
-        // From the end of the range, since virtual services get theirs from its beginning: a service that is added to the
-        // configuration takes no mark from a probe service.
+        // From the end of the range, since virtual services get theirs from its beginning: a service that is added to
+        // the configuration takes no mark from a probe service.
         let assigned: BTreeSet<Mark> = self.marks.values().copied().collect();
         let is_free = |mark: &Mark| !self.taken.contains(mark) && !assigned.contains(mark) && !used.contains(mark);
         let free: Vec<Mark> = self.range.iter().rev().filter(is_free).take(unmarked.len()).collect();

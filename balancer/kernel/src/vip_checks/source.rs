@@ -18,8 +18,8 @@ pub struct LocalAddresses {
     pub virtual_addresses: BTreeSet<IpAddr>,
 }
 
-/// Source address for probes of `server` on this route: the first of `preferred` that this machine has; otherwise the one that
-/// the kernel would use; otherwise the nearest one. `None` if there is no suitable address.
+/// Source address for probes of `server` on this route: the first of `preferred` that this machine has; otherwise the
+/// one that the kernel would use; otherwise the nearest one. `None` if there is no suitable address.
 #[must_use]
 pub fn source(server: IpAddr, route: &Route, preferred: &[IpAddr], addresses: &LocalAddresses) -> Option<IpAddr> {
     let is_suitable =

@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use weir_fleet::testing::at;
 
 use super::*;

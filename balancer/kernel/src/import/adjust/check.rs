@@ -97,8 +97,8 @@ fn limit_timing(service: &mut Service, check: &mut Check) {
     }
 }
 
-/// Sets the port to check where the configuration's default is another one, or none. The other programs check each server at its
-/// own port, whatever the protocol of the service.
+/// Sets the port to check where the configuration's default is another one, or none. The other programs check each
+/// server at its own port, whatever the protocol of the service.
 pub(super) fn set_port(service: &mut Service) {
     let Check { kind, port, .. } = service.check;
     let Some((_, first)) = service.ports.first().filter(|_| kind != ProbeKind::None && port.is_none()) else { return };

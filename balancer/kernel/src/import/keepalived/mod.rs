@@ -180,9 +180,7 @@ fn option<'a>(service: &mut Service, defaults: &mut Defaults<'a>, inner: &'a Sta
         "sorry_server" => {
             let address = inner.argument(0).parse().map_err(|_| "expected an address; names are not resolved")?;
             service.sorry_server = Some(address);
-            if let Some(port) = ports::port(inner.argument(1)) {
-                service.check_server_port(inner.line, &inner.text(), port);
-            }
+            real::server_port(service, inner);
         }
         "weight" => defaults.weight = inner.number().ok_or(NUMBER)?,
         "ip_family" => {}

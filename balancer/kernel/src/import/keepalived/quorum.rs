@@ -19,7 +19,8 @@ impl Default for QuorumWeights {
     }
 }
 
-/// Sets the numbers of servers that are equivalent to these sums. Where it depends on which servers are up, one must be.
+/// Sets the numbers of servers that are equivalent to these sums. Where it depends on which servers are up, one must
+/// be.
 pub(super) fn set_quorum(service: &mut Service, sums: QuorumWeights) {
     let mut weights: Vec<u64> = service.servers.iter().map(|server| server.weight.into()).collect();
     // A server with weight 0 does not count.
@@ -43,7 +44,8 @@ pub(super) fn set_quorum(service: &mut Service, sums: QuorumWeights) {
     }
 }
 
-/// The number of servers that reach this sum, whichever they are; `None` if it depends on that. `weights` are ascending.
+/// The number of servers that reach this sum, whichever they are; `None` if it depends on that. `weights` are
+/// ascending.
 fn servers(weights: &[u64], sum: u64) -> Option<u32> {
     let (lightest, heaviest) = (first(weights.iter(), sum), first(weights.iter().rev(), sum));
     lightest.filter(|_| lightest == heaviest)

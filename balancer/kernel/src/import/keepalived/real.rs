@@ -50,6 +50,19 @@ pub(super) fn without_checksum(words: &[String]) -> Option<&[String]> {
     words.split_last().filter(|(last, _)| matches!(last.as_str(), "nocsum" | "csum" | "remcsum")).map(|(_, rest)| rest)
 }
 
+/// The port after the address of a server; 0 for the port of the service. Notes one that differs, or that is not valid.
+pub(super) fn server_port(service: &mut Service, statement: &Statement) -> u16 {
+    let text = statement.argument(1);
+    let port = ports::port(text);
+    if port.is_none() && !text.is_empty() {
+        let reason = "unknown port: servers must listen on the ports of the service";
+        service.note(statement.line, statement.text(), reason);
+    }
+    let port = port.unwrap_or(0);
+    service.check_server_port(statement.line, &statement.text(), port);
+    port
+}
+
 /// Adds the server of a block to its service.
 pub(super) fn read<'a>(
     service: &mut Service,
@@ -62,9 +75,7 @@ pub(super) fn read<'a>(
         return None;
     };
     imported_lines.push(statement.line);
-    // No port, or one that is not understood, means the port of the service.
-    let port = ports::port(statement.argument(1)).unwrap_or(0);
-    service.check_server_port(statement.line, &statement.text(), port);
+    let port = server_port(service, statement);
     let mut server = Server { line: statement.line, address, weight: defaults.weight, method: defaults.method };
     let mut real =
         Real { statement, address, port, checker: None, check: check::CheckOptions::default(), thresholds: (0, 0) };

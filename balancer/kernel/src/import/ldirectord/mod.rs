@@ -1,7 +1,7 @@
 //! Reads `ldirectord.cf`.
 //!
-//! Lines have the form `name = value`. Indented lines after `virtual = …` belong to that service. Lines that cannot be global
-//! belong to it even if they are not indented, since files may lose their indentation.
+//! Lines have the form `name = value`. Indented lines after `virtual = …` belong to that service. Lines that cannot be
+//! global belong to it even if they are not indented, since files may lose their indentation.
 //!
 //! | module     | contents                        |
 //! |------------|---------------------------------|

@@ -14,8 +14,9 @@ const PACKET_RATE_OUT: u16 = 8;
 const BYTE_RATE_IN: u16 = 9;
 const BYTE_RATE_OUT: u16 = 10;
 
-/// Counters since the object was created or its counters were reset, and rates, which the kernel samples every two seconds and
-/// averages over about ten. With direct routing and tunnels, replies bypass the director, and outgoing counters are 0.
+/// Counters since the object was created or its counters were reset, and rates, which the kernel samples every two
+/// seconds and averages over about ten. With direct routing and tunnels, replies bypass the director, and outgoing
+/// counters are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Scheduled connections.

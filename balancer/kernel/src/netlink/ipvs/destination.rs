@@ -53,21 +53,23 @@ pub struct ListedDestination {
     pub counters: Counters,
 }
 
-/// The request to add a server to a service. `EEXIST` if the service has it, `ESRCH` if there is no such service, `EINVAL` if
-/// the address cannot be a server's, or is of another family without a tunnel.
+/// The request to add a server to a service. `EEXIST` if the service has it, `ESRCH` if there is no such service,
+/// `EINVAL` if the address cannot be a server's, or is of another family without a tunnel.
 #[must_use]
 pub fn add(family: u16, key: &ServiceKey, server: &Server, destination: &Destination) -> Request {
     with_destination(family, command::NEW_DEST, key, server, Some(destination))
 }
 
-/// The request to change a server of a service, with all values, changed or not. They apply to new connections; existing ones
-/// keep their forwarding method. `ENOENT` if the service does not have the server, `ESRCH` if there is no such service.
+/// The request to change a server of a service, with all values, changed or not. They apply to new connections;
+/// existing ones keep their forwarding method. `ENOENT` if the service does not have the server, `ESRCH` if there is no
+/// such service.
 #[must_use]
 pub fn set(family: u16, key: &ServiceKey, server: &Server, destination: &Destination) -> Request {
     with_destination(family, command::SET_DEST, key, server, Some(destination))
 }
 
-/// The request to delete a server from a service. `ENOENT` if the service does not have it, `ESRCH` if there is no such service.
+/// The request to delete a server from a service. `ENOENT` if the service does not have it, `ESRCH` if there is no such
+/// service.
 #[must_use]
 pub fn delete(family: u16, key: &ServiceKey, server: &Server) -> Request {
     with_destination(family, command::DEL_DEST, key, server, None)

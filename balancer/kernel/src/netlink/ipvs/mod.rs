@@ -8,8 +8,8 @@
 //! | [`daemon`]      | sync daemons                                                          |
 //! | [`settings`]    | connection timeouts; the version                                      |
 //!
-//! A service by mark is identified by family and mark alone. With an address, or with mark 0, a request would refer to another
-//! service. The kernel sends no notifications of changes.
+//! A service by mark is identified by family and mark alone. With an address, or with mark 0, a request would refer to
+//! another service. The kernel sends no notifications of changes.
 
 pub mod counters;
 pub mod daemon;
@@ -92,7 +92,8 @@ fn read_family(attribute: Attribute<'_>) -> Result<Family, Malformed> {
     }
 }
 
-/// An address in the kernel's form: 16 bytes for both families, of which IPv4 uses the first four (`union nf_inet_addr`).
+/// An address in the kernel's form: 16 bytes for both families, of which IPv4 uses the first four (`union
+/// nf_inet_addr`).
 fn address_bytes(address: std::net::IpAddr) -> [u8; 16] {
     match address {
         std::net::IpAddr::V4(address) => {

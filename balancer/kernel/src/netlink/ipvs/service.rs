@@ -44,8 +44,9 @@ pub fn add(family: u16, key: &ServiceKey, service: &Service) -> Request {
     with_service(family, command::NEW_SERVICE, key, Some(service))
 }
 
-/// The request to change the scheduling of a service. `ESRCH` if there is no such service, `ENOENT` if the scheduler does not
-/// exist. When the scheduler changes, the kernel schedules no new connections for some milliseconds; existing ones continue.
+/// The request to change the scheduling of a service. `ESRCH` if there is no such service, `ENOENT` if the scheduler
+/// does not exist. When the scheduler changes, the kernel schedules no new connections for some milliseconds; existing
+/// ones continue.
 #[must_use]
 pub fn set(family: u16, key: &ServiceKey, service: &Service) -> Request {
     with_service(family, command::SET_SERVICE, key, Some(service))
@@ -118,11 +119,13 @@ fn put_service(request: &mut Request, service: &Service, family: Family) {
 /// For IPv4 a mask in network byte order, for IPv6 the prefix length in host byte order.
 fn netmask(family: Family, prefix: u8) -> [u8; 4] {
     match family {
+        // A shift by all 32 bits overflows; the mask of prefix 0 is 0.
         Family::V4 => u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0).to_be_bytes(),
         Family::V6 => u32::from(prefix).to_ne_bytes(),
     }
 }
 
+/// The prefix length; 0 for an invalid mask. Weir never sets that, so the service differs from the desired one.
 fn read_netmask(family: Family, netmask: [u8; 4]) -> u8 {
     let prefix = match family {
         Family::V4 => {

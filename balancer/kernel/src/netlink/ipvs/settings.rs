@@ -44,8 +44,8 @@ pub fn set_timeouts(family: u16, timeouts: &Timeouts) -> Request {
     request
 }
 
-/// Reads the timeouts from a reply; `None` for other messages. A timeout that the kernel does not send is 0: it was built without
-/// that protocol.
+/// Reads the timeouts from a reply; `None` for other messages. A timeout that the kernel does not send is 0: it was
+/// built without that protocol.
 ///
 /// # Errors
 /// [`Malformed`].

@@ -16,7 +16,8 @@ pub(super) const LIST_TABLE: u16 = 1;
 pub(super) const LIST_SET: u16 = 2;
 pub(super) const LIST_ELEMENTS: u16 = 3;
 
-/// Maximum number of elements in a message: one of IPv6 takes 84 bytes, and the length of an attribute is at most 65,535.
+/// Maximum number of elements in a message: one of IPv6 takes 84 bytes, and the length of an attribute is at most
+/// 65,535.
 const MAX_ELEMENTS: usize = 500;
 
 /// The transaction that creates the table with these marks, replacing an existing one.
@@ -25,8 +26,8 @@ pub fn replace(marks: &Marks) -> Vec<Request> {
     transaction(whole(TABLE, 0, marks.iter()))
 }
 
-/// The transaction that creates the second table, which has these marks while the table changes. The kernel deletes it when
-/// the socket that created it is closed. Linux before 5.12 refuses it.
+/// The transaction that creates the second table, which has these marks while the table changes. The kernel deletes it
+/// when the socket that created it is closed. Linux before 5.12 refuses it.
 #[must_use]
 pub fn bridge(marks: impl Iterator<Item = (Endpoint, Mark)>) -> Vec<Request> {
     transaction(whole(BRIDGE, table::OWNED, marks))
@@ -38,8 +39,8 @@ pub fn remove_bridge() -> Vec<Request> {
     transaction(vec![delete_table(BRIDGE)])
 }
 
-/// The transaction that deletes elements and adds others. The kernel refuses it if an element to delete does not exist, if an
-/// element to add overlaps another, or if the table does not exist.
+/// The transaction that deletes elements and adds others. The kernel refuses it if an element to delete does not exist,
+/// if an element to add overlaps another, or if the table does not exist.
 #[must_use]
 pub fn edit(removed: &[Endpoint], added: &[(Endpoint, Mark)]) -> Vec<Request> {
     let mut requests = elements(TABLE, message::DEL_ELEMENTS, removed.iter().map(|endpoint| (*endpoint, None)));
@@ -66,8 +67,8 @@ fn whole(table: &str, table_flags: u32, marks: impl Iterator<Item = (Endpoint, M
     requests
 }
 
-/// Brackets requests as a transaction. The kernel acknowledges the last request, or refuses with the sequence number of the
-/// invalid one.
+/// Brackets requests as a transaction. The kernel acknowledges the last request, or refuses with the sequence number of
+/// the invalid one.
 fn transaction(mut requests: Vec<Request>) -> Vec<Request> {
     if let Some(last) = requests.last_mut() {
         last.add_flags(flags::ACKNOWLEDGE);
@@ -96,7 +97,8 @@ fn new_map(table: &str, family: Family) -> Request {
         Family::V4 => 1,
         Family::V6 => 2,
     };
-    // Byte orders in which nft(8) prints keys and marks (`NFTNL_UDATA_SET_KEYBYTEORDER`: by field, `…_DATABYTEORDER`: host).
+    // Byte orders in which nft(8) prints keys and marks (`NFTNL_UDATA_SET_KEYBYTEORDER`: by field, `…_DATABYTEORDER`:
+    // host).
     let byte_orders = [&[0, 4][..], &0_u32.to_ne_bytes(), &[1, 4], &1_u32.to_ne_bytes()].concat();
     let mut request = request(message::NEW_SET, flags::CREATE);
     request

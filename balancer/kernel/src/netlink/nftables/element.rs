@@ -18,8 +18,8 @@ pub(super) const ALIGNMENT: u32 = 4;
 
 /// Bits of each field's type in the type of a concatenation, in nft(8).
 const TYPE_BITS: u32 = 6;
-/// nft(8)'s numbers of `ipv4_addr`, `ipv6_addr`, `inet_proto` and `inet_service`. The kernel stores them, and only nft reads
-/// them.
+/// nft(8)'s numbers of `ipv4_addr`, `ipv6_addr`, `inet_proto` and `inet_service`. The kernel stores them, and only nft
+/// reads them.
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_PROTOCOL: u32 = 12;

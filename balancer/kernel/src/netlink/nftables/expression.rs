@@ -68,8 +68,8 @@ fn put_equals(rule: &mut Request, register: u32, bytes: &[u8]) {
     });
 }
 
-/// Loads bytes of the packet (`NFTA_PAYLOAD_DREG`, `NFTA_PAYLOAD_BASE`, `NFTA_PAYLOAD_OFFSET`, `NFTA_PAYLOAD_LEN`). Ends the
-/// rule if the packet is too short, or is a later fragment without this header.
+/// Loads bytes of the packet (`NFTA_PAYLOAD_DREG`, `NFTA_PAYLOAD_BASE`, `NFTA_PAYLOAD_OFFSET`, `NFTA_PAYLOAD_LEN`).
+/// Ends the rule if the packet is too short, or is a later fragment without this header.
 fn put_payload_load(rule: &mut Request, base: u32, offset: u32, length: u32, register: u32) {
     put(rule, "payload", |data| {
         data.put(1, &register.to_be_bytes())
@@ -79,8 +79,8 @@ fn put_payload_load(rule: &mut Request, base: u32, offset: u32, length: u32, reg
     });
 }
 
-/// Replaces the key in the registers by its value in the map (`NFTA_LOOKUP_SET`, `NFTA_LOOKUP_SREG`, `NFTA_LOOKUP_DREG`).
-/// Ends the rule if the map has no such key.
+/// Replaces the key in the registers by its value in the map (`NFTA_LOOKUP_SET`, `NFTA_LOOKUP_SREG`,
+/// `NFTA_LOOKUP_DREG`). Ends the rule if the map has no such key.
 fn put_lookup(rule: &mut Request, map: &str, register: u32) {
     put(rule, "lookup", |data| data.put_text(1, map).put(2, &register.to_be_bytes()).put(3, &register.to_be_bytes()));
 }

@@ -60,8 +60,8 @@ pub fn mark_setting_chain(message: Message<'_>) -> Result<Option<String>, Malfor
     Ok(None)
 }
 
-/// Returns whether an expression sets a packet's mark: nft(8)'s `meta`, or a target of iptables, which may also copy the mark of
-/// a connection.
+/// Returns whether an expression sets a packet's mark: nft(8)'s `meta`, or a target of iptables, which may also copy
+/// the mark of a connection.
 fn sets_mark(expression: Attributes<'_>) -> Result<bool, Malformed> {
     let Some(data) = expression.find_kind(expression::DATA)?.map(|data| data.nested()) else { return Ok(false) };
     Ok(match text(expression, expression::NAME)?.as_deref() {

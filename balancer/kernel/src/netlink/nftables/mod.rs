@@ -14,14 +14,14 @@
 //! map marks4 { type ipv4_addr . inet_proto . inet_service : mark; flags interval; … }
 //! ```
 //!
-//! and a rule at each of two hooks: `prerouting`, where packets arrive, and `output`, where the director's own packets leave.
-//! A packet takes one look-up, whatever the number of services and port ranges. The rule sets all 32 bits of the mark. The
-//! director's own packets keep a mark that is already set: health checks set the mark on their socket.
+//! and a rule at each of two hooks: `prerouting`, where packets arrive, and `output`, where the director's own packets
+//! leave. A packet takes one look-up, whatever the number of services and port ranges. The rule sets all 32 bits of the
+//! mark. The director's own packets keep a mark that is already set: health checks set the mark on their socket.
 //!
-//! All changes are transactions. While the table is intact, only elements change, so that the others are found at all times:
-//! after a transaction has been committed, Linux before 6.17 finds nothing in a new map until it is filled. Nor does it find an
-//! element that replaces another. Therefore a second table has the new elements during such a change: packets that find no
-//! element in one table find it in the other.
+//! All changes are transactions. While the table is intact, only elements change, so that the others are found at all
+//! times: after a transaction has been committed, Linux before 6.17 finds nothing in a new map until it is filled. Nor
+//! does it find an element that replaces another. Therefore a second table has the new elements during such a change:
+//! packets that find no element in one table find it in the other.
 
 pub mod batch;
 pub mod element;
@@ -156,8 +156,8 @@ pub fn map(family: Family) -> &'static str {
     }
 }
 
-/// Comment of a family's rules, by which they are recognised. Rules cannot be changed, only replaced, so a rule with this
-/// comment is the rule that was created with it. When the form of the rules changes, the comment must change too.
+/// Comment of a family's rules, by which they are recognised. Rules cannot be changed, only replaced, so a rule with
+/// this comment is the rule that was created with it. When the form of the rules changes, the comment must change too.
 #[must_use]
 pub fn comment(family: Family) -> &'static str {
     match family {

@@ -17,8 +17,8 @@ pub fn get_table() -> Request {
     request
 }
 
-/// The requests that list the contents of the table. The kernel refuses them with `ENOENT` if the table or the map does not
-/// exist.
+/// The requests that list the contents of the table. The kernel refuses them with `ENOENT` if the table or the map does
+/// not exist.
 #[must_use]
 pub fn list_contents() -> Vec<Request> {
     let of_table = |message, attribute| {
@@ -40,7 +40,8 @@ pub fn list_contents() -> Vec<Request> {
     requests
 }
 
-/// Collects the state of the table from replies. Objects of other tables, which older kernels list as well, are ignored.
+/// Collects the state of the table from replies. Objects of other tables, which older kernels list as well, are
+/// ignored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TableReader {
     /// Flags of the table, once it has been listed. `NFT_TABLE_F_DORMANT` disables it.
@@ -193,8 +194,8 @@ pub(super) fn number(attributes: Attributes<'_>, kind: u16) -> Result<Option<u32
     attributes.find_kind(kind)?.map(|attribute| attribute.u32_be()).transpose()
 }
 
-/// The comment in a rule's user data: a list of values, each with a byte for type and length. `None` if there is none in valid
-/// UTF-8; then the rule is not Weir's.
+/// The comment in a rule's user data: a list of values, each with a byte for type and length. `None` if there is none
+/// in valid UTF-8; then the rule is not Weir's.
 fn comment_in(mut data: &[u8]) -> Option<String> {
     while let [kind, length, rest @ ..] = data {
         let (value, rest) = rest.split_at_checked(usize::from(*length))?;
