@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{error, info};
-use weir_fronts::certificate::Certificate;
+use weir_fronts::tls::Certificate;
 use weir_protocol::KeyRing;
 
 use crate::config::keys;

@@ -20,9 +20,8 @@ use weir_admin::{Admin, CommandRequest, RelaySource, Token};
 use weir_fleet::relay_counters::RelayCounters;
 use weir_fleet::{ClientZones, Commands, Fleet, FleetSettings, Lifetimes, Selector, Snapshot};
 use weir_fronts::listener::{self, Bound};
-use weir_fronts::redirect::OverflowTarget;
-use weir_fronts::relay_sessions::{RelayMetrics, RelaySessions};
-use weir_fronts::settings::Listener;
+use weir_fronts::relay::{RelayMetrics, RelaySessions};
+use weir_fronts::settings::{Listener, OverflowTarget};
 use weir_fronts::{Environment, Shared};
 use weir_kernel::controller::{self, Controller};
 use weir_kernel::kernel::Kernel;
@@ -172,8 +171,7 @@ impl Server {
             rules: config.rules,
             zones: Arc::clone(zones.load().zones()),
         };
-        let selector =
-            Selector::new(fleet_settings, config.fronts.overflow.iter().filter_map(OverflowTarget::protocol));
+        let selector = Selector::new(fleet_settings, config.fronts.overflow.iter().map(OverflowTarget::protocol));
         let selector = Arc::new(selector);
         let relayed = Arc::new(RelaySessions::new(config.fronts.relay.sessions));
         register(&registry, RelayMetrics::new(Arc::clone(&relayed)));

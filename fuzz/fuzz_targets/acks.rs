@@ -1,7 +1,7 @@
 //! Balancers, one of which may be hostile, send a few acks to one agent, which accepts exactly those that the rules
 //! allow.
 //!
-//! [`Step::read`] says how an input is read.
+//! See [`Step::read`] for the format of the input.
 #![no_main]
 
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     let mut body = vec![0; 64];
     let length = codec::encode_ack(&ack, &mut body).expect("such an ack is short");
     body.truncate(length);
-    // A map's first byte counts its keys, up to 23 (RFC 8949 section 3).
+    // The first byte of a map holds the number of its keys, up to 23 (RFC 8949 section 3).
     body[0] += form % 16;
     if form > 0 {
         let length = script.number();

@@ -1,44 +1,45 @@
-//! What a server answers to a check is read the same from any pieces, once and for all, and not without end.
+//! A server's answer to a health check is parsed to a final result, which does not depend on the fragments, from a
+//! bounded number of bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use weir_checks::rtsp_response::{MAX_HEAD, parse};
 use weir_checks::search::{MAX_SEARCHED, Search};
-use weir_fuzz::script::pieces;
+use weir_fuzz::script::fragments;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((stream, pieces)) = pieces(input) else { return };
+    let Some((stream, fragments)) = fragments(input) else { return };
     let mut before = Ok(None);
     let mut end = 0;
-    for piece in pieces.clone() {
-        end += piece.len();
+    for fragment in fragments.clone() {
+        end += fragment.len();
         let answer = parse(&stream[..end]);
-        assert!(before == Ok(None) || answer == before, "a decision does not stand");
+        assert!(before == Ok(None) || answer == before, "a result is not final");
         before = answer;
     }
     match before {
         Ok(None) => {
             let mut endless = stream.to_vec();
             endless.resize(MAX_HEAD.max(stream.len()), stream.last().copied().unwrap_or(b'x'));
-            assert_ne!(parse(&endless), Ok(None), "no end to it");
+            assert_ne!(parse(&endless), Ok(None), "no result within the limit");
         }
         Ok(Some(answer)) => {
-            assert!(answer.length <= stream.len().min(MAX_HEAD), "longer than the input");
-            assert_eq!(parse(&stream[..answer.length]), before, "it depends on what follows");
-            assert_eq!(parse(&stream[..answer.length - 1]), Ok(None), "it ended earlier");
-            assert!((100..=999).contains(&answer.code), "no code");
+            assert!(answer.length <= stream.len().min(MAX_HEAD), "the head is longer than the input");
+            assert_eq!(parse(&stream[..answer.length]), before, "the result depends on later bytes");
+            assert_eq!(parse(&stream[..answer.length - 1]), Ok(None), "the head ends earlier");
+            assert!((100..=999).contains(&answer.code), "invalid status code");
         }
         Err(_) => {}
     }
-    // The first piece as the text, if it is one.
-    let Some(text) = pieces.clone().next().and_then(|piece| str::from_utf8(piece).ok()) else { return };
+    // The first fragment is the text to search for, if it is UTF-8.
+    let Some(text) = fragments.clone().next().and_then(|fragment| str::from_utf8(fragment).ok()) else { return };
     let mut search = Search::new(text);
     let mut found = false;
-    for piece in pieces.skip(1) {
-        found = search.push(piece);
+    for fragment in fragments.skip(1) {
+        found = search.push(fragment);
     }
     let answer = &stream[text.len()..];
     let window = &answer[..answer.len().min(MAX_SEARCHED)];
     let expected = !answer.is_empty() && window.windows(text.len()).any(|window| window == text.as_bytes());
-    assert_eq!(found, expected, "pieces matter");
+    assert_eq!(found, expected, "the result depends on the fragments");
 });

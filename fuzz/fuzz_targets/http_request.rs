@@ -1,4 +1,4 @@
-//! A request that needs no more than its head gets one well-formed answer, which leads to the edge and nowhere else.
+//! A request that is answered from its head alone gets one well-formed response, which redirects to the edge only.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use prometheus::Registry;
-use weir_fleet::{Fleet, Lifetimes, Moment, Origin, Selector, FleetSettings, Time};
-use weir_fronts::playlist::{self, Steering};
-use weir_fronts::relay_sessions::RelaySessions;
+use weir_fleet::{Fleet, FleetSettings, Lifetimes, Moment, Origin, Selector, Time};
+use weir_fronts::http::steering::playlist::{self, Steering};
+use weir_fronts::relay::RelaySessions;
 use weir_fronts::settings::ServerInfo;
-use weir_fronts::{Front, Metrics, Settings, Shared, Environment, http, relay};
+use weir_fronts::{Environment, Front, Metrics, Settings, Shared, http, tls};
 use weir_program::clock::Clock;
 use weir_protocol::key::KeyId;
 use weir_protocol::report::Endpoint;
@@ -22,12 +22,12 @@ const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_0
 
 static FRONT: LazyLock<Front> = LazyLock::new(front);
 
-/// A front over one edge, of which as much as possible is configured.
+/// A front with one edge and most features enabled.
 fn front() -> Front {
     let lifetimes = Lifetimes { timeout: Duration::from_secs(1 << 30), forget_after: Duration::from_secs(1 << 31) };
     let selector = Arc::new(Selector::new(FleetSettings::default(), []));
     let mut fleet = Fleet::new(lifetimes, Arc::clone(&selector));
-    // An edge that reports this seldom is fresh as long as the fuzzer runs.
+    // With such a long interval, the report stays fresh while the fuzzer runs.
     let mut report = Report::new(0, 0, Duration::from_secs(3600));
     report.redirect = Host::new("edge1").ok();
     report.endpoints.extend([("http", 8080), ("rtmp", 1936)].map(|(scheme, port)| Endpoint::new(scheme, port)));
@@ -46,7 +46,7 @@ fn front() -> Front {
         relayed: Arc::new(RelaySessions::new(1)),
         listening: Vec::new(),
         tls: None,
-        edge_tls: relay::edge_tls::client_config(None).expect("the system's authorities"),
+        edge_tls: tls::edge::client_config(None).expect("the system has certificate authorities"),
     };
     Front::new(Arc::new(Shared::new(settings, environment)), 1)
 }
@@ -64,14 +64,18 @@ fuzz_target!(|input: &[u8]| {
     for pathway in [None, Some("a")] {
         let steering = Steering { server_uri: "/steering/hls", pathway };
         if let Ok(once) = playlist::add_steering(text, steering) {
-            assert_eq!(playlist::add_steering(&once, steering).as_ref(), Ok(&once), "twice is once");
+            assert_eq!(
+                playlist::add_steering(&once, steering).as_ref(),
+                Ok(&once),
+                "a second call changes the playlist"
+            );
         }
     }
 });
 
 fn check(answer: &[u8]) {
-    let text = str::from_utf8(answer).expect("what is sent back was read as text");
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head has an end");
+    let text = str::from_utf8(answer).expect("a response is text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a response has a complete head");
     let mut lines = head.split("\r\n");
     assert!(lines.next().is_some_and(|line| line.starts_with("HTTP/1.")));
     let mut names = Vec::new();
@@ -79,7 +83,7 @@ fn check(answer: &[u8]) {
         let (name, value) = line.split_once(": ").expect("a header has a name and a value");
         assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{line}");
         assert!(value.bytes().all(|byte| byte >= b' ' && byte != 0x7f), "{line:?}");
-        assert!(!names.contains(&name), "{name} comes twice");
+        assert!(!names.contains(&name), "duplicate {name}");
         names.push(name);
         match name {
             "Location" => assert!(value.starts_with("http://edge1:8080/"), "{line}"),

@@ -35,7 +35,7 @@ fuzz_target!(|datagram: &[u8]| {
 fn write_and_read_back(message: Message<'_>) {
     if let Ok(Some(read)) = service::read(message, IPVS) {
         written(&service::add(IPVS, &read.key, &read.service), |message| {
-            let again = service::read(message, IPVS).expect("written requests can be read").expect("a service");
+            let again = service::read(message, IPVS).expect("written requests can be read").expect("it is a service");
             assert_eq!((again.key, again.service), (read.key, read.service.clone()));
         });
     }
@@ -44,7 +44,7 @@ fn write_and_read_back(message: Message<'_>) {
             let key = ServiceKey::Addressed { protocol: 6, address: [0; 4].into(), port: 0 };
             written(&destination::add(IPVS, &key, &read.server, &read.destination), |message| {
                 let again = destination::read(message, IPVS, family).expect("written requests can be read");
-                let again = again.expect("a server");
+                let again = again.expect("it is a server");
                 assert_eq!((again.server, again.destination), (read.server, read.destination));
             });
         }
@@ -60,7 +60,7 @@ fn write_and_read_back(message: Message<'_>) {
 }
 
 fn written(request: &Request, mut check: impl FnMut(Message<'_>)) {
-    let bytes = request.encode(1).expect("what was read fits in a message");
+    let bytes = request.encode(1).expect("values that were read fit in a message");
     for message in Messages(&bytes) {
         check(message.expect("a written request is a message"));
     }

@@ -1,7 +1,7 @@
 //! Holders of keys, one of which may be hostile, send a few reports to one balancer, which accepts exactly those that
 //! the rules allow.
 //!
-//! [`Step::read`] says how an input is read.
+//! See [`Step::read`] for the format of the input.
 #![no_main]
 
 use std::collections::HashMap;
@@ -19,9 +19,9 @@ use weir_protocol::{
     Action, Arrival, Command, EdgeId, KeyRing, Name, Receiver, Rejection, Report, Secret, codec, datagram,
 };
 
-/// Fewer than the edges that a script can name.
+/// Fewer than the number of edges in a script.
 const MAX_EDGES: usize = 3;
-/// Few enough for a script to reach.
+/// Low enough for a script to reach.
 const SALTS: SaltLimits = SaltLimits { per_source: 3, total: 5 };
 const SKEW: Duration = Duration::from_secs(60);
 const MAX_STEPS: usize = 24;
@@ -91,7 +91,7 @@ fn read_body(script: &mut Script<'_>) -> Vec<u8> {
     let length = codec::encode_report(&report, &mut body).expect("such a report is short");
     body.truncate(length);
     let fields = form % 16;
-    // A map's first byte counts its keys, up to 23 (RFC 8949 section 3).
+    // The first byte of a map holds the number of its keys, up to 23 (RFC 8949 section 3).
     body[0] += fields;
     if fields > 0 {
         let length = script.number();
@@ -233,9 +233,9 @@ impl Balancer {
         assert_eq!((ack.counter, ack.salt), (step.seal.counter, step.seal.salt));
     }
 
-    /// The balancer's clock.
+    /// The balancer's clock, in milliseconds since the Unix epoch.
     fn unix(&self) -> u64 {
-        NOW + u64::try_from(self.elapsed.as_millis()).expect("a script is shorter than that") - 1_000_000
+        NOW + u64::try_from(self.elapsed.as_millis()).expect("a script takes less time") - 1_000_000
     }
 }
 

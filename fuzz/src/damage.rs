@@ -1,25 +1,25 @@
-//! What can happen to a datagram.
+//! Damage to a datagram.
 
 use crate::script::Script;
 use crate::seal::Seal;
 
-/// What happens to a datagram.
+/// Damage to a datagram.
 #[derive(Clone, Copy, Debug)]
 pub enum Damage<'a> {
-    /// Nothing.
+    /// None.
     None,
-    /// The sender has a defect: a bit of the ciphertext or the tag is wrong, and the signature over it right.
+    /// By the sender: the bit at this offset of ciphertext and tag is flipped, and the signature matches.
     Spoiled(usize),
-    /// On its way a byte becomes this much larger.
+    /// In transit: this number is added to the byte at this offset.
     Changed(usize, u8),
-    /// On its way it is cut to this length.
+    /// In transit: the datagram is truncated to this length.
     Cut(usize),
-    /// On its way something is added.
+    /// In transit: these bytes are appended.
     Extended(&'a [u8]),
 }
 
 impl<'a> Damage<'a> {
-    /// Reads a byte for what it is, none as often as all others together, and what that takes.
+    /// Reads a byte for the kind of damage, with a probability of one half for none, and the parameters of that kind.
     pub fn read(script: &mut Script<'a>) -> Self {
         match script.byte() {
             0..=127 => Self::None,
@@ -33,7 +33,7 @@ impl<'a> Damage<'a> {
         }
     }
 
-    /// What arrives of a datagram.
+    /// Seals `body` and damages the datagram.
     #[must_use]
     pub fn apply(self, seal: &Seal, body: &[u8]) -> Vec<u8> {
         let spoil = if let Self::Spoiled(at) = self { Some(at) } else { None };

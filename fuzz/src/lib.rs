@@ -1,17 +1,18 @@
-//! What the fuzz targets share.
+//! Code that is common to the fuzz targets.
 //!
-//! | module     | what it holds                                                       |
-//! |------------|---------------------------------------------------------------------|
-//! | [`script`] | an input as numbers and pieces, for targets that take several steps |
-//! | [`seal`]   | datagrams sealed by hand, right and wrong                           |
-//! | [`damage`] | what can happen to a datagram                                       |
+//! | module     | content                                                                |
+//! |------------|------------------------------------------------------------------------|
+//! | [`script`] | reads an input as numbers and fragments, for targets of several steps  |
+//! | [`seal`]   | seals datagrams independently of the protocol crate, valid and invalid |
+//! | [`damage`] | damages datagrams                                                      |
 #![forbid(unsafe_code)]
 
 pub mod damage;
 pub mod script;
 pub mod seal;
 
-/// The balancer's clock when a target starts: that of the reports in the corpora. Milliseconds since the Unix epoch.
+/// The balancer's clock at the start of a target, in milliseconds since the Unix epoch. The reports in the corpora
+/// agree with it.
 pub const NOW: u64 = 1_790_000_000_000;
 
 #[cfg(not(fuzzing))]

@@ -1,7 +1,7 @@
-//! Datagrams sealed by hand, right and wrong.
+//! Seals datagrams, valid and invalid.
 //!
-//! Written from `docs/protocol.md`, not from the code that it tests: it seals bodies that no sender would, which is the
-//! only way past the signature, and what the two disagree about is a finding.
+//! Written from `docs/protocol.md`, not from the code under test, so that a disagreement is a finding. It seals bodies
+//! that no sender of Weir's would, because otherwise no such body would pass the signature check.
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
@@ -9,10 +9,10 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-/// Where the body begins.
+/// The offset of the body.
 pub const HEADER_LENGTH: usize = 52;
 
-/// What a datagram is.
+/// The kind of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// From an agent to a balancer.
@@ -21,14 +21,14 @@ pub enum Kind {
     Ack = 2,
 }
 
-/// What a datagram is sealed with.
+/// The parameters of a sealed datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
-    /// What it is; both are sealed alike, under keys of their own.
+    /// The kind. Both kinds have the same format and different keys.
     pub kind: Kind,
-    /// The cluster's secret that the keys follow from.
+    /// The cluster's secret, from which the keys are derived.
     pub secret: [u8; 32],
-    /// The secret that the key id says it is.
+    /// The secret to which the key ID in the header belongs.
     pub claimed: [u8; 32],
     /// The edge's GUID.
     pub edge: [u8; 16],
@@ -39,8 +39,8 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// A datagram with this body, which may be anything. `spoil` is a place in the ciphertext where a bit is changed
-    /// before it is signed: the signature will be right and the tag wrong.
+    /// Seals any body. At the offset `spoil` of ciphertext and tag, a bit is flipped before signing: the signature then
+    /// is valid, and the tag is not.
     #[must_use]
     pub fn datagram(&self, body: &[u8], spoil: Option<usize>) -> Vec<u8> {
         let (encryption, signature) = self.keys();
@@ -68,7 +68,7 @@ impl Seal {
         datagram
     }
 
-    /// The body of a balancer's ack to the edge that this seals reports of.
+    /// Opens a balancer's ack to the edge whose reports are sealed with these parameters, and returns its body.
     #[must_use]
     pub fn open_ack(&self, datagram: &[u8]) -> Option<Vec<u8>> {
         let (signed, signature) = datagram.split_last_chunk::<32>()?;
@@ -87,7 +87,7 @@ impl Seal {
         Some(body)
     }
 
-    /// The encryption key and the signature key.
+    /// Returns the encryption key and the signature key.
     fn keys(&self) -> ([u8; 32], [u8; 32]) {
         let mut edge_key = [0; 32];
         expand(None, &self.secret, &[b"weir/1 edge", &self.edge[..]].concat(), &mut edge_key);
@@ -105,9 +105,9 @@ impl Seal {
 }
 
 fn expand(salt: Option<&[u8]>, input: &[u8], info: &[u8], output: &mut [u8]) {
-    Hkdf::<Sha256>::new(salt, input).expand(info, output).expect("at most 64 bytes are asked for");
+    Hkdf::<Sha256>::new(salt, input).expand(info, output).expect("at most 64 bytes are requested");
 }
 
 fn mac(key: &[u8; 32]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+    Hmac::new_from_slice(key).expect("HMAC accepts keys of any length")
 }

@@ -1,4 +1,4 @@
-//! The loop that accepts clients, and what tells their protocol.
+//! The accept loop: accepts clients, detects their protocol, and passes each to its front.
 
 use std::future::Future;
 use std::io;
@@ -17,52 +17,59 @@ use tokio::io::Interest;
 use tracing::{debug, error, warn};
 use weir_fleet::Protocol;
 
+use crate::client::Client;
 use crate::detect::{Detection, Detector};
-use crate::incoming::Incoming;
+use crate::downstream::Downstream;
+use crate::front::Front;
 use crate::listener::{Port, Service};
-use crate::permits::{OfAddress, Permit};
+use crate::permits::{AddressPermit, Permit};
 use crate::socket::Socket;
 use crate::stream::Stream;
-use crate::{Client, Front, http, proxied, relay, rtmp, rtsp};
+use crate::{protocols, proxy_protocol, relay};
 
-/// How long to wait when no file descriptor is left for the next client, before looking again.
+/// Pause before the next attempt when no file descriptor is left for a client.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// So many clients are accepted before those who were accepted earlier get their turn.
+/// Maximum number of clients that are accepted before those accepted earlier get their turn.
 const BATCH: usize = 64;
 
-/// Accepts clients on `port` until it is cancelled.
+/// Accepts clients on `port` until cancelled.
 ///
 /// # Errors
-/// When the socket cannot be used at all.
+/// When the socket is unusable.
 pub async fn accept(port: Port, front: Arc<Front>) -> io::Result<()> {
-    // The runtime's own listener registers every client that it accepts. Its stream is a socket that can be waited for,
-    // and no more: to epoll this one is like any other.
+    // tokio's TcpListener would register every accepted client with epoll. A TcpStream provides readiness without that,
+    // and to epoll a listening socket is like any other.
     let listener = tokio::net::TcpStream::from_std(OwnedFd::from(port.socket).into())?;
     loop {
         listener.readable().await?;
         let batch: io::Result<()> = (0..BATCH).try_for_each(|count| {
-            let is_known = count == 0;
-            let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener, is_known))?;
+            let is_ready = count == 0;
+            let (stream, address) = listener.try_io(Interest::READABLE, || next(&listener, is_ready))?;
             front.metrics().connections.inc();
-            let client = Client { address, listener_port: port.number, is_secure: false, told: port.told };
+            let client = Client {
+                address,
+                listener_port: port.number,
+                is_secure: false,
+                redirect_defaults: port.redirect_defaults,
+            };
             let is_proxy = port.proxies.iter().any(|proxies| proxies.contains(&address.ip()));
             start(&front, client, is_proxy, &port.service, stream);
             Ok(())
         });
         match batch {
             Ok(()) => tokio::task::yield_now().await,
-            // To wait for the next one is to let the others run.
+            // Waiting for the next client lets other tasks run.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => pause_if_exhausted(&front, &error).await,
         }
     }
 }
 
-/// The next client, in non-blocking mode. When it is not known that there is one, this asks first: accept(2) makes a socket
-/// and a file before it looks for a client, and to throw them away again takes longer than to accept.
-fn next(listener: impl AsFd, is_known: bool) -> io::Result<(TcpStream, SocketAddr)> {
-    if !is_known && !is_readable(&listener)? {
+/// Accepts the next client, in non-blocking mode. Polls first unless the listener `is_ready`: accept(2) creates a
+/// socket and a file before it checks for a client, and discarding them takes longer than accepting.
+fn next(listener: impl AsFd, is_ready: bool) -> io::Result<(TcpStream, SocketAddr)> {
+    if !is_ready && !is_readable(&listener)? {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     let (stream, address) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
@@ -71,134 +78,131 @@ fn next(listener: impl AsFd, is_known: bool) -> io::Result<(TcpStream, SocketAdd
 }
 
 fn is_readable(listener: impl AsFd) -> io::Result<bool> {
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    Ok(poll(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&at_once))? > 0)
+    let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(poll(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&no_wait))? > 0)
 }
 
-/// Without a file descriptor for the next client, `accept` fails at once again and again: others need a chance to close.
+/// Pauses if no file descriptor is left: `accept` would fail again at once, and other clients need time to close.
 async fn pause_if_exhausted(front: &Front, error: &io::Error) {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     if matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
-        if front.warnings().exhausted.is_due(front.now()) {
-            warn!(%error, "no client can be accepted: raise the limit of open files, or lower [limits] connections");
+        if front.log_limits().accept_exhausted.permits(front.now()) {
+            warn!(%error, "accept failed; raise the limit of open files or lower [limits] connections");
         }
         tokio::time::sleep(EXHAUSTED_PAUSE).await;
     } else {
-        // The client has gone already (accept(2), "Error handling").
-        debug!(%error, "a client could not be accepted");
+        // The client has already gone (accept(2), "Error handling").
+        debug!(%error, "accept failed");
     }
 }
 
-/// Serves a client as far as that can be done at once, and in a task of its own if it has to be waited for.
+/// Serves a client as far as possible without waiting; spawns a task for the rest.
 fn start(front: &Arc<Front>, client: Client, is_proxy: bool, service: &Service, stream: TcpStream) {
     let mut serving = Box::pin(serve(Arc::clone(front), client, is_proxy, service.clone(), stream));
     match poll_once(serving.as_mut()) {
         Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => match Permit::take(front, (!is_proxy).then_some(client.address.ip())) {
-            Ok(place) => {
-                tokio::spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+        Ok(Poll::Pending) => {
+            let address = (!is_proxy).then_some(client.address.ip());
+            match Permit::take(&front.shared.permits, front.limits(), address) {
+                Ok(permit) => {
+                    tokio::spawn(async move {
+                        serving.await;
+                        drop(permit);
+                    });
+                }
+                Err(limit) => front.metrics().reject_client("unknown", limit.reason()),
             }
-            Err(refusal) => front.metrics().reject_client("unknown", refusal.reason()),
-        },
-        // A task of its own would have been ended by it, and so is this client; the others are not.
-        Err(_) => error!(client = %client.address, "serving a client panicked"),
+        }
+        // As in a task, the panic ends this client's connection and no other.
+        Err(_) => error!(client = %client.address, "panic while serving client; connection closed"),
     }
 }
 
-/// Lets a future go as far as it can; whoever polls it again is woken then.
+/// Polls a future once, without a waker: the next poll registers one.
 fn poll_once(future: Pin<&mut impl Future<Output = ()>>) -> std::thread::Result<Poll<()>> {
     let mut context = Context::from_waker(Waker::noop());
     catch_unwind(AssertUnwindSafe(|| future.poll(&mut context)))
 }
 
-/// Does for a client what is done at its listener.
+/// Serves a client: reads the PROXY protocol header if there must be one, and provides the listener's service.
 async fn serve(front: Arc<Front>, mut client: Client, is_proxy: bool, service: Service, stream: TcpStream) {
-    let mut incoming = Incoming::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
-    // Of the client behind a proxy, until it is served.
-    let mut _place = None;
+    let mut downstream = Downstream::new(Stream::Plain(Socket::new(stream)), front.limits().decision_timeout);
+    // Counts a client behind a proxy until it is served.
+    let mut _address_permit = None;
     if is_proxy {
         let rejected = |reason| front.metrics().reject_client("unknown", reason);
-        let named = match proxied::unwrap(&mut incoming, client).await {
-            Ok(named) => named,
+        let proxied = match proxy_protocol::receive(&mut downstream, client).await {
+            Ok(proxied) => proxied,
             Err(error) => {
-                debug!(proxy = %client.address, %error, "proxy protocol");
+                debug!(proxy = %client.address, %error, "PROXY protocol header missing or invalid; connection closed");
                 return rejected("proxy-protocol");
             }
         };
-        if named.address != client.address {
-            _place = match OfAddress::take(&front, named.address.ip()) {
-                Ok(place) => Some(place),
-                Err(full) => return rejected(full.reason()),
+        if proxied.address != client.address {
+            let address = proxied.address.ip();
+            _address_permit = match AddressPermit::take(&front.shared.permits, front.limits(), address) {
+                Ok(permit) => Some(permit),
+                Err(limit) => return rejected(limit.reason()),
             };
         }
-        client = named;
+        client = proxied;
     }
     match service {
-        Service::Speak(admitted) => speak(front, client, admitted, incoming).await,
-        Service::Relay(port) => relay::serve(&front, client, port, incoming).await,
+        Service::Detect(admitted) => {
+            let Some((protocol, client, downstream)) = identify(&front, client, downstream).await else { return };
+            if !admitted.contains(&protocol) {
+                return front.metrics().reject_client(protocol.name(), "not-admitted");
+            }
+            protocols::serve(protocol, front, client, admitted, downstream).await;
+        }
+        Service::Relay(port) => relay::serve(&front, client, port, downstream).await,
     }
 }
 
-/// Tells the protocol of a connection, and hands it to that protocol's front.
-async fn speak(front: Arc<Front>, mut client: Client, admitted: Arc<[Protocol]>, mut incoming: Incoming) {
-    let rejected = |reason| front.metrics().reject_client("unknown", reason);
-    let protocol = loop {
-        let detection = match detect(&mut incoming).await {
-            Ok(detection) => detection,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return rejected("timeout"),
-            Err(_) => return,
-        };
-        match detection {
-            Detection::Http => break Protocol::Http,
-            Detection::Rtmp => break Protocol::Rtmp,
-            Detection::Rtsp => break Protocol::Rtsp,
-            Detection::Tls if !client.is_secure => {
+/// Identifies the protocol of a connection, after accepting TLS if the client begins with it. Counts a connection that
+/// cannot be served as rejected.
+async fn identify(
+    front: &Front,
+    mut client: Client,
+    mut downstream: Downstream,
+) -> Option<(Protocol, Client, Downstream)> {
+    let rejected = |reason| {
+        front.metrics().reject_client("unknown", reason);
+        None
+    };
+    loop {
+        match detect(&mut downstream).await {
+            Ok(Detection::Protocol(protocol)) => return Some((protocol, client, downstream)),
+            Ok(Detection::Tls) if !client.is_secure => {
                 let Some(acceptor) = front.tls_acceptor() else { return rejected("tls") };
-                incoming = match incoming.secure(&acceptor).await {
+                downstream = match downstream.accept_tls(&acceptor).await {
                     Ok(secure) => secure,
                     Err(error) => {
-                        debug!(client = %client.address, %error, "tls");
+                        debug!(client = %client.address, %error, "TLS handshake failed");
                         return rejected("tls-handshake");
                     }
                 };
                 client.is_secure = true;
             }
-            Detection::Tls | Detection::Unknown | Detection::NeedMore => return rejected("unknown-protocol"),
+            Ok(Detection::Tls | Detection::Unknown | Detection::NeedMore) => return rejected("unknown-protocol"),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return rejected("timeout"),
+            Err(_) => return None,
         }
-    };
-    if !admitted.contains(&protocol) {
-        return front.metrics().reject_client(protocol.name(), "not-admitted");
-    }
-    // Each connection takes the room of the largest of these that is not boxed: RTMP and RTSP box what they need only until
-    // a client is relayed themselves.
-    match protocol {
-        Protocol::Http => {
-            let Some(tunnelled) = http::serve(Arc::clone(&front), client, incoming).await else { return };
-            if !admitted.contains(&Protocol::Rtsp) {
-                return front.metrics().reject_client(Protocol::Rtsp.name(), "not-admitted");
-            }
-            Box::pin(rtsp::tunnel::serve(front, client, tunnelled)).await;
-        }
-        Protocol::Rtmp => rtmp::serve(front, client, incoming).await,
-        Protocol::Rtsp => rtsp::serve(front, client, incoming).await,
     }
 }
 
-/// Reads until the protocol is told.
+/// Receives until the protocol is detected.
 ///
 /// # Errors
-/// Those of [`Incoming::receive`], and [`io::ErrorKind::UnexpectedEof`] when the client has gone.
-async fn detect(incoming: &mut Incoming) -> io::Result<Detection> {
+/// Those of [`Downstream::receive`], and [`io::ErrorKind::UnexpectedEof`] when the client closes first.
+async fn detect(downstream: &mut Downstream) -> io::Result<Detection> {
     let mut detector = Detector::default();
     loop {
-        match detector.advance(&incoming.received) {
+        match detector.advance(&downstream.received) {
             Detection::NeedMore => {}
-            told => return Ok(told),
+            detection => return Ok(detection),
         }
-        if !incoming.receive().await? {
+        if !downstream.receive().await? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }

@@ -1,4 +1,4 @@
-//! Sockets for clients.
+//! Listening sockets for clients.
 
 use std::fmt;
 use std::io;
@@ -13,63 +13,63 @@ use weir_program::listen::{self, BACKLOG};
 use crate::redirect::RedirectDefaults;
 use crate::settings::Listener;
 
-/// One port for clients: a socket for each worker.
+/// A bound listener: one socket per worker.
 #[derive(Debug)]
 pub struct Bound {
-    /// Where it listens.
+    /// The address that it is bound to.
     pub address: SocketAddr,
-    /// What is done there.
+    /// The service for its clients.
     pub service: Service,
-    told: RedirectDefaults,
+    redirect_defaults: RedirectDefaults,
     proxies: Arc<[IpNet]>,
     sockets: Vec<StdListener>,
 }
 
-/// What is done for those who connect to a listener.
+/// The service that a listener provides.
 #[derive(Clone, Debug)]
 pub enum Service {
-    /// They speak one of these protocols, and the first bytes tell which.
-    Speak(Arc<[Protocol]>),
-    /// They are relayed to this port of an edge, whatever they speak.
+    /// Detects the protocol, which must be one of these, and serves it.
+    Detect(Arc<[Protocol]>),
+    /// Relays every connection to this port of an edge, whatever its protocol.
     Relay(NonZeroU16),
 }
 
 /// Binds a listener for `workers` workers.
 ///
-/// Each gets a socket of its own with `SO_REUSEPORT`, and the kernel spreads connections over them: workers share no
-/// accept queue, and no lock.
+/// Each gets a socket of its own with `SO_REUSEPORT`, over which the kernel distributes connections: workers share
+/// neither an accept queue nor a lock.
 ///
 /// # Errors
-/// When the address is taken, is not this machine's, or is not allowed.
+/// When the address is in use, not local, or not permitted.
 pub fn bind(listener: &Listener, workers: usize) -> io::Result<Bound> {
     let (address, sockets) = listen::first_that_binds(listener.address, |address| bind_all(address, workers))?;
-    let told = RedirectDefaults { scheme: listener.redirect_scheme, port: listener.redirect_port };
+    let redirect_defaults = RedirectDefaults { scheme: listener.redirect_scheme, port: listener.redirect_port };
     let service = match listener.relay_port {
         Some(port) => Service::Relay(port),
-        None => Service::Speak(listener.protocols.as_slice().into()),
+        None => Service::Detect(listener.protocols.as_slice().into()),
     };
-    Ok(Bound { address, service, told, proxies: listener.proxy_protocol_from.as_slice().into(), sockets })
+    Ok(Bound { address, service, redirect_defaults, proxies: listener.proxy_protocol_from.as_slice().into(), sockets })
 }
 
 fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
-    // SO_REUSEPORT would let a second balancer of the same user share the port unnoticed, and each would get half of
-    // the clients. So the port is first taken without it, which fails if anybody has it.
-    let alone = listen::tcp_socket(address)?;
-    alone.set_reuse_address(true)?;
-    alone.bind(&address.into())?;
-    drop(alone);
+    // With SO_REUSEPORT a second balancer of the same user could share the port unnoticed, and each would get half of
+    // the clients. So the port is bound without it first, which fails if it is in use.
+    let exclusive = listen::tcp_socket(address)?;
+    exclusive.set_reuse_address(true)?;
+    exclusive.bind(&address.into())?;
+    drop(exclusive);
     let mut address = address;
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = listen::tcp_socket(address)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
-        // An answer is one small write: there is nothing to gather. Accepted sockets inherit it.
+        // An answer is one small write, so that delaying it gains nothing. Accepted sockets inherit the option.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let socket = StdListener::from(socket);
-        // The first socket gets a free port if any will do; the others take the same.
+        // For port 0 the first socket gets a free port, which the others then bind.
         address = socket.local_addr()?;
         sockets.push(socket);
     }
@@ -79,7 +79,7 @@ fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.service {
-            Service::Speak(protocols) => {
+            Service::Detect(protocols) => {
                 let names: Vec<&str> = protocols.iter().map(|protocol| protocol.name()).collect();
                 write!(f, "{} for {}", self.address, names.join(", "))
             }
@@ -88,17 +88,17 @@ impl fmt::Display for Bound {
     }
 }
 
-/// Hands out the sockets of all listeners: for each worker one of each.
+/// Distributes the sockets of all listeners: one of each listener per worker.
 #[must_use]
 pub fn by_worker(bound: Vec<Bound>, workers: usize) -> Vec<Vec<Port>> {
-    let mut of_worker: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
-    for Bound { address, service, told, proxies, sockets } in bound {
-        for (ports, socket) in of_worker.iter_mut().zip(sockets) {
+    let mut ports_by_worker: Vec<Vec<Port>> = (0..workers).map(|_| Vec::new()).collect();
+    for Bound { address, service, redirect_defaults, proxies, sockets } in bound {
+        for (ports, socket) in ports_by_worker.iter_mut().zip(sockets) {
             let (service, proxies) = (service.clone(), Arc::clone(&proxies));
-            ports.push(Port { socket, number: address.port(), service, told, proxies });
+            ports.push(Port { socket, number: address.port(), service, redirect_defaults, proxies });
         }
     }
-    of_worker
+    ports_by_worker
 }
 
 /// One worker's socket of one listener.
@@ -107,7 +107,7 @@ pub struct Port {
     pub(crate) socket: StdListener,
     pub(crate) number: u16,
     pub(crate) service: Service,
-    pub(crate) told: RedirectDefaults,
-    /// Whose connections begin with a PROXY protocol header.
+    pub(crate) redirect_defaults: RedirectDefaults,
+    /// Networks of proxies, whose connections begin with a PROXY protocol header.
     pub(crate) proxies: Arc<[IpNet]>,
 }

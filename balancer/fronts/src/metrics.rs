@@ -1,69 +1,72 @@
-//! What the fronts count.
+//! Prometheus metrics of the fronts.
 //!
-//! Counters on the path of a client are looked up once, at start, so that counting is one atomic addition.
+//! Counters on the path of a client are looked up once, at startup, so that counting is one atomic addition.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use weir_fleet::{Protocol, Reason, Refusal};
 use weir_program::metrics::register;
 
-/// Counters and gauges of the fronts.
+/// The `protocol` label of clients whose protocol is not inspected (`relay_port`).
+const TCP: &str = "tcp";
+
+/// Metrics of the fronts.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Clients that were given an edge, or a place elsewhere, by [`protocols`] and [`Reason::ALL`].
+    /// Clients assigned to an edge or an overflow target, by [`protocols`] and [`Reason::ALL`].
     assignments: Vec<Vec<IntCounter>>,
-    /// Clients that were not, by [`protocols`] and [`Refusal::ALL`].
+    /// Clients refused, by [`protocols`] and [`Refusal::ALL`].
     refusals: Vec<Vec<IntCounter>>,
     /// Client connections accepted.
     pub(crate) connections: IntCounter,
-    /// Client connections open.
+    /// Open client connections.
     pub(crate) open_connections: IntGauge,
-    /// Clients that were turned away for what they sent, or did not send or take in time, by `protocol` and `reason`.
+    /// Clients rejected, by `protocol` and `reason`.
     rejected_clients: IntCounterVec,
-    /// Edges that could not be reached, by `reason`.
-    relay_failures: IntCounterVec,
-    /// Sessions that the balancer ended, by `reason`.
-    relays_closed: IntCounterVec,
+    /// Failed connections to edges, by `reason`.
+    relay_connect_failures: IntCounterVec,
+    /// Relayed sessions closed by the balancer, by `reason`.
+    relay_sessions_closed: IntCounterVec,
     #[cfg(test)]
     registry: Registry,
 }
 
 impl Metrics {
-    /// Metrics at zero, shown by `registry`.
+    /// Creates the metrics at zero and registers them.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         let counters =
             |name, help, labels: &[&str]| register(registry, IntCounterVec::new(Opts::new(name, help), labels));
         let assignments = counters(
             "weir_assignments_total",
-            "Clients given an edge, by protocol and reason.",
+            "Clients assigned to an edge or an overflow target, by the client's protocol and the reason.",
             &["protocol", "reason"],
         );
         let refusals = counters(
             "weir_refusals_total",
-            "Clients that no edge could be given, by protocol and reason.",
+            "Clients refused for lack of a usable destination, by the client's protocol and the reason.",
             &["protocol", "reason"],
         );
         Self {
             assignments: protocols()
                 .map(|protocol| {
-                    let of = |reason: &Reason| assignments.with_label_values(&[protocol, reason.name()]);
-                    Reason::ALL.iter().map(of).collect()
+                    let counter = |reason: &Reason| assignments.with_label_values(&[protocol, reason.name()]);
+                    Reason::ALL.iter().map(counter).collect()
                 })
                 .collect(),
             refusals: protocols()
                 .map(|protocol| {
-                    let of = |refusal: &Refusal| refusals.with_label_values(&[protocol, refusal.name()]);
-                    Refusal::ALL.iter().map(of).collect()
+                    let counter = |refusal: &Refusal| refusals.with_label_values(&[protocol, refusal.name()]);
+                    Refusal::ALL.iter().map(counter).collect()
                 })
                 .collect(),
-            relay_failures: counters(
+            relay_connect_failures: counters(
                 "weir_relay_connect_failures_total",
-                "Edges that could not be reached for a client that was to be relayed, by reason.",
+                "Failed attempts to connect to an edge in order to relay a client, by reason.",
                 &["reason"],
             ),
-            relays_closed: counters(
+            relay_sessions_closed: counters(
                 "weir_relay_sessions_closed_total",
-                "RelaySessions sessions that were closed by the balancer, by reason.",
+                "Relayed sessions closed by the balancer rather than by the client or the edge, by reason.",
                 &["reason"],
             ),
             connections: register(
@@ -72,11 +75,11 @@ impl Metrics {
             ),
             open_connections: register(
                 registry,
-                IntGauge::new("weir_client_connections", "Client connections open now."),
+                IntGauge::new("weir_client_connections", "Client connections currently open."),
             ),
             rejected_clients: counters(
                 "weir_clients_rejected_total",
-                "Clients turned away for what they sent, or did not send or take in time, by protocol and reason.",
+                "Clients rejected because they violated the protocol, a limit or a timeout, by protocol and reason.",
                 &["protocol", "reason"],
             ),
             #[cfg(test)]
@@ -84,49 +87,47 @@ impl Metrics {
         }
     }
 
-    /// Counts a client that asked for an edge, over none of the protocols if it is relayed unseen.
-    pub(crate) fn count_choice(&self, protocol: Option<Protocol>, choice: Result<Reason, Refusal>) {
-        let (counters, index) = match choice {
+    /// Counts the outcome of a selection for a client of `protocol`; `None` if the protocol is not inspected.
+    pub(crate) fn count_assignment(&self, protocol: Option<Protocol>, outcome: Result<Reason, Refusal>) {
+        let (counters, index) = match outcome {
             Ok(reason) => (&self.assignments, reason as usize),
             Err(refusal) => (&self.refusals, refusal as usize),
         };
-        if let Some(counter) = counters
-            .get(protocol.map_or(Protocol::ALL.len(), |protocol| protocol as usize))
-            .and_then(|of_protocol| of_protocol.get(index))
-        {
+        let protocol = protocol.map_or(Protocol::ALL.len(), |protocol| protocol as usize);
+        if let Some(counter) = counters.get(protocol).and_then(|by_reason| by_reason.get(index)) {
             counter.inc();
         }
     }
 
-    /// Counts a client that was turned away. `protocol` is `unknown` while it is not.
+    /// Counts a rejected client. `protocol` is `unknown` before detection.
     pub(crate) fn reject_client(&self, protocol: &str, reason: &str) {
         self.rejected_clients.with_label_values(&[protocol, reason]).inc();
     }
 
-    /// Counts an edge that could not be reached for a client that was to be relayed.
+    /// Counts a failed connection to an edge.
     pub(crate) fn relay_failed(&self, reason: &str) {
-        self.relay_failures.with_label_values(&[reason]).inc();
+        self.relay_connect_failures.with_label_values(&[reason]).inc();
     }
 
-    /// Counts a relayed session that the balancer ended.
+    /// Counts a relayed session that the balancer closed.
     pub(crate) fn relay_closed(&self, reason: &str) {
-        self.relays_closed.with_label_values(&[reason]).inc();
+        self.relay_sessions_closed.with_label_values(&[reason]).inc();
     }
 }
 
-/// How clients come in, in the order of the counters: over one of the protocols, or relayed unseen.
+/// The values of the `protocol` label of assignments, in the order of the counters.
 fn protocols() -> impl Iterator<Item = &'static str> {
-    Protocol::ALL.into_iter().map(Protocol::name).chain(["tcp"])
+    Protocol::ALL.into_iter().map(Protocol::name).chain([TCP])
 }
 
 #[cfg(test)]
 impl Metrics {
-    /// Everything in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     pub(crate) fn render(&self) -> String {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
 
-    /// Clients turned away so far.
+    /// The number of clients rejected so far.
     pub(crate) fn rejected(&self, protocol: &str, reason: &str) -> u64 {
         self.rejected_clients.with_label_values(&[protocol, reason]).get()
     }
@@ -137,12 +138,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_counts_under_its_own_name() {
+    fn assignments_and_refusals_are_counted_by_protocol_and_reason() {
         let metrics = Metrics::new(&Registry::new());
         for protocol in Protocol::ALL.into_iter().map(Some).chain([None]) {
-            metrics.count_choice(protocol, Ok(Reason::SpillZone));
-            metrics.count_choice(protocol, Err(Refusal::NoneAvailable));
-            let name = protocol.map_or("tcp", Protocol::name);
+            metrics.count_assignment(protocol, Ok(Reason::SpillZone));
+            metrics.count_assignment(protocol, Err(Refusal::NoneAvailable));
+            let name = protocol.map_or(TCP, Protocol::name);
             for line in [
                 format!("weir_assignments_total{{protocol=\"{name}\",reason=\"spill-zone\"}} 1\n"),
                 format!("weir_refusals_total{{protocol=\"{name}\",reason=\"refused-none-available\"}} 1\n"),

@@ -1,4 +1,4 @@
-//! A stream of which some bytes were read already.
+//! A stream with bytes that were read ahead.
 
 use std::io;
 use std::pin::Pin;
@@ -7,23 +7,23 @@ use std::task::{Context, Poll};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gives back what was read to tell the protocol, and then goes on with the stream.
+/// Reads first return the bytes that were read ahead for protocol detection, then those of the stream.
 #[derive(Debug)]
-pub(super) struct Rewind<S> {
+pub(crate) struct Rewind<S> {
     received: BytesMut,
     stream: S,
 }
 
 impl<S> Rewind<S> {
-    pub(super) fn new(received: BytesMut, stream: S) -> Self {
+    pub(crate) fn new(received: BytesMut, stream: S) -> Self {
         Self { received, stream }
     }
 
-    pub(super) fn inner(&self) -> &S {
+    pub(crate) fn inner(&self) -> &S {
         &self.stream
     }
 
-    pub(super) fn inner_mut(&mut self) -> &mut S {
+    pub(crate) fn inner_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 }

@@ -1,7 +1,7 @@
-//! A TCP connection that the runtime learns of only when it has to be waited for.
+//! A TCP connection that is registered with the runtime only when it has to wait.
 //!
-//! Most clients have sent their request when they are accepted, and can be answered and forgotten there and then. To
-//! register their socket with epoll, and to take it out again, would be two of six system calls.
+//! Most clients have sent their request by the time they are accepted, so that they can be answered and closed at once.
+//! Registering their sockets with epoll and deregistering them would be two of six system calls.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{self, Shutdown, SocketAddr};
@@ -12,57 +12,57 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// After so many reads a connection is registered all the same: the runtime sees to it that a client that never stops
-/// sending does not keep the others waiting.
-const READS_AT_ONCE: u8 = 4;
+/// Reads after which a connection is registered even if it never had to wait: the runtime's budget then keeps a client
+/// that sends without pause from starving others.
+const UNREGISTERED_READS: u8 = 4;
 
-/// A TCP connection, registered with the runtime when it first has to be waited for.
+/// A TCP connection, registered with the runtime when it first has to wait.
 #[derive(Debug)]
-pub(super) enum Socket {
-    /// In non-blocking mode, and not registered; it may be read so many times more at once.
-    Fresh(net::TcpStream, u8),
+pub(crate) enum Socket {
+    /// In non-blocking mode and not registered, with the number of reads left before it is.
+    Unregistered(net::TcpStream, u8),
     Registered(TcpStream),
-    /// Could not be registered, and is closed.
+    /// Closed, because registration failed.
     Lost,
 }
 
 impl Socket {
-    /// A connection in non-blocking mode.
-    pub(super) fn new(stream: net::TcpStream) -> Self {
-        Self::Fresh(stream, READS_AT_ONCE)
+    /// Takes a connection in non-blocking mode.
+    pub(crate) fn new(stream: net::TcpStream) -> Self {
+        Self::Unregistered(stream, UNREGISTERED_READS)
     }
 
-    /// A connection that the runtime knows already.
-    pub(super) fn registered(stream: TcpStream) -> Self {
+    /// Takes a connection that is registered with the runtime.
+    pub(crate) fn registered(stream: TcpStream) -> Self {
         Self::Registered(stream)
     }
 
-    /// The connection as the runtime knows it.
+    /// Registers the connection if necessary.
     ///
     /// # Errors
-    /// When it cannot be registered; it is closed then.
-    pub(super) fn into_registered(mut self) -> io::Result<TcpStream> {
+    /// When registration fails; the connection is closed then.
+    pub(crate) fn into_registered(mut self) -> io::Result<TcpStream> {
         self.register()?;
         match self {
             Self::Registered(stream) => Ok(stream),
-            Self::Fresh(..) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Self::Unregistered(..) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// The address of this machine that it is connected to.
-    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+    /// The local address of the connection.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Fresh(stream, _) => stream.local_addr(),
+            Self::Unregistered(stream, _) => stream.local_addr(),
             Self::Registered(stream) => stream.local_addr(),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// Takes the connection out of the runtime, for another thread's to learn of it.
+    /// Deregisters the connection, so that another thread's runtime can register it.
     ///
     /// # Errors
-    /// When it cannot be taken out; it is closed then.
-    pub(super) fn detach(&mut self) -> io::Result<()> {
+    /// When deregistration fails; the connection is closed then.
+    pub(crate) fn detach(&mut self) -> io::Result<()> {
         match std::mem::replace(self, Self::Lost) {
             Self::Registered(stream) => *self = Self::new(stream.into_std()?),
             other => *self = other,
@@ -70,31 +70,31 @@ impl Socket {
         Ok(())
     }
 
-    /// How the connection has failed, if it has since this was last asked.
-    pub(super) fn take_error(&self) -> Option<io::Error> {
+    /// Takes the error of the connection, if it has failed since the last call (`SO_ERROR`).
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
         match self {
-            Self::Fresh(stream, _) => stream.take_error().ok().flatten(),
+            Self::Unregistered(stream, _) => stream.take_error().ok().flatten(),
             Self::Registered(stream) => stream.take_error().ok().flatten(),
             Self::Lost => Some(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// Has the kernel throw away what the peer has not taken when this is dropped. Otherwise it would keep that for
-    /// minutes, megabytes of it, and count it as nobody's connection.
-    pub(super) fn forget_unsent(&self) {
+    /// Makes the kernel discard unsent bytes when this is dropped. Otherwise it would keep up to megabytes of them for
+    /// minutes, for a connection that no longer counts against any limit.
+    pub(crate) fn forget_unsent(&self) {
         let now = Some(Duration::ZERO);
-        // One that fails is gone already.
+        // Fails only for a connection that is already closed.
         let _ = match self {
-            Self::Fresh(stream, _) => socket2::SockRef::from(stream).set_linger(now),
+            Self::Unregistered(stream, _) => socket2::SockRef::from(stream).set_linger(now),
             Self::Registered(stream) => socket2::SockRef::from(stream).set_linger(now),
             Self::Lost => Ok(()),
         };
     }
 
-    /// Tells the peer that nothing more will come.
+    /// Closes the sending direction.
     fn shutdown(&self) -> io::Result<()> {
         match self {
-            Self::Fresh(stream, _) => stream.shutdown(Shutdown::Write),
+            Self::Unregistered(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Registered(stream) => socket2::SockRef::from(stream).shutdown(Shutdown::Write),
             Self::Lost => Ok(()),
         }
@@ -102,27 +102,27 @@ impl Socket {
 
     fn register(&mut self) -> io::Result<()> {
         match std::mem::replace(self, Self::Lost) {
-            Self::Fresh(stream, _) => *self = Self::Registered(TcpStream::from_std(stream)?),
+            Self::Unregistered(stream, _) => *self = Self::Registered(TcpStream::from_std(stream)?),
             other => *self = other,
         }
         Ok(())
     }
 
-    /// Does at once what can be done at once; otherwise what the registered connection does.
+    /// Tries the operation on an unregistered connection; registers it if it would block.
     fn poll<T>(
         &mut self,
-        at_once: impl FnOnce(&mut net::TcpStream) -> io::Result<T>,
+        unregistered: impl FnOnce(&mut net::TcpStream) -> io::Result<T>,
         registered: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Self::Fresh(stream, _) = self {
-            match at_once(stream) {
+        if let Self::Unregistered(stream, _) = self {
+            match unregistered(stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
                 outcome => return Poll::Ready(outcome),
             }
         }
         match self {
             Self::Registered(stream) => registered(Pin::new(stream)),
-            Self::Fresh(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Unregistered(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -130,12 +130,12 @@ impl Socket {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Fresh(_, 0) => self.register()?,
-            Self::Fresh(stream, reads) => match stream.read(buffer.initialize_unfilled()) {
+            Self::Unregistered(_, 0) => self.register()?,
+            Self::Unregistered(stream, reads) => match stream.read(buffer.initialize_unfilled()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.register()?,
                 outcome => {
                     let length = outcome?;
-                    // What comes after all that there was has to be waited for.
+                    // A short read has emptied the receive buffer: the next one would block.
                     *reads = if length < buffer.remaining() { 0 } else { *reads - 1 };
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
@@ -145,7 +145,7 @@ impl AsyncRead for Socket {
         }
         match &mut *self {
             Self::Registered(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Fresh(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Unregistered(..) | Self::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }

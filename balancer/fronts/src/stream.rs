@@ -1,4 +1,4 @@
-//! A connection, plain, over TLS or in a tunnel, to a client or to an edge.
+//! A connection to a client or an edge: plain, over TLS, or in an RTSP tunnel.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::rewind::Rewind;
-use crate::rtsp::tunnel::Joined;
+use crate::rtsp::tunnel::TunnelStream;
 use crate::socket::Socket;
 
-/// A connection, plain, over TLS or in a tunnel.
+/// A connection: plain, over TLS, or in an RTSP tunnel.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Plain(Socket),
-    /// What was read to tell that it is TLS comes first. Boxed, since TLS takes 1 KiB of state, and few have it.
+    /// With the bytes that were read ahead for detection. Boxed: TLS has 1 KiB of state, and few connections use it.
     Tls(Box<TlsStream<Rewind<Socket>>>),
-    /// RTSP in a pair of HTTP connections.
-    Tunnelled(Box<Joined>),
+    /// RTSP tunnelled in a pair of HTTP connections.
+    Tunnelled(Box<TunnelStream<Self>>),
 }
 
 impl Stream {
-    /// The address of this machine that it is connected to.
-    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+    /// The local address of the connection.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Plain(socket) => socket.local_address(),
             Self::Tls(stream) => stream.get_ref().0.inner().local_address(),
@@ -32,21 +32,21 @@ impl Stream {
         }
     }
 
-    /// Takes the connection out of this thread's runtime, for another thread's to learn of it.
+    /// Deregisters the connection, so that another thread's runtime can register it.
     ///
     /// # Errors
-    /// When it cannot be taken out.
-    pub(super) fn detach(&mut self) -> io::Result<()> {
+    /// When deregistration fails, and for a tunnel.
+    pub(crate) fn detach(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.detach(),
             Self::Tls(stream) => stream.get_mut().0.inner_mut().detach(),
-            // Made of two, and never given away.
+            // Consists of two connections, and is never moved to another thread.
             Self::Tunnelled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// Has the kernel throw away what the peer has not taken when this is dropped.
-    pub(super) fn forget_unsent(&self) {
+    /// Makes the kernel discard unsent bytes when this is dropped.
+    pub(crate) fn forget_unsent(&self) {
         match self {
             Self::Plain(socket) => socket.forget_unsent(),
             Self::Tls(stream) => stream.get_ref().0.inner().forget_unsent(),
@@ -54,8 +54,8 @@ impl Stream {
         }
     }
 
-    /// How the connection has failed, if it has since this was last asked.
-    pub(super) fn take_error(&self) -> Option<io::Error> {
+    /// Takes the error of the connection, if it has failed since the last call.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
         match self {
             Self::Plain(socket) => socket.take_error(),
             Self::Tls(stream) => stream.get_ref().0.inner().take_error(),

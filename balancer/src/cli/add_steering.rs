@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write as _};
 
 use clap::Args;
-use weir_fronts::playlist::{self, Steering};
+use weir_fronts::http::steering::playlist::{self, Steering};
 use weir_program::{Failure, Outcome};
 
 #[derive(Args, Debug)]

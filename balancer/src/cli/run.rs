@@ -9,8 +9,7 @@ use weir_balancer::geoip::CurrentZones;
 use weir_balancer::reload::Reload;
 use weir_balancer::server::Files;
 use weir_balancer::{Config, Server, open_files};
-use weir_fronts::certificate::Certificate;
-use weir_fronts::relay::edge_tls;
+use weir_fronts::tls::{Certificate, edge as edge_tls};
 use weir_program::start::{Failure, Outcome, say, shutdown_signal};
 
 use super::addresses::Addresses;

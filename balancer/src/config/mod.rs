@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use weir_fleet::{RedirectLimits, Rules, Zones};
-use weir_fronts::certificate::Files;
+use weir_fronts::settings::tls::Files;
 use weir_fronts::settings::{Application, Http, Limits, Listener, Relay, Tls};
 use weir_program::config::{Error, values};
 use weir_protocol::NameBuf;
@@ -376,8 +376,8 @@ mod tests {
             ),
             (
                 "[selection]\noverflow = [\"cdn.example.com\"]",
-                "weir.toml:2: `cdn.example.com` is not the beginning of a URL: expected SCHEME://HOST, such as \
-                 \"https://cdn.example.com\", with a port or path if need be, and no query",
+                "weir.toml:2: `cdn.example.com` is not an overflow URL: expected SCHEME://HOST[:PORT][/PATH], such as \
+                 \"https://cdn.example.com\", without user name, query or fragment",
             ),
             (
                 "[[application]]\nmode = \"proxy\"",
@@ -401,7 +401,7 @@ max = 0",
             ("[limits]\nconnections = 0", "weir.toml:2: out of range: expected 1 to 1000000"),
             (
                 "[http]\nprefixes = [\"/live\"]",
-                "weir.toml:2: `/live` is not a prefix: expected the beginning of a path, from a slash to a slash, such as \
+                "weir.toml:2: `/live` is not a path prefix: expected a path that begins and ends with a slash, such as \
                  \"/live/\"",
             ),
             ("[http]\nsteering_ttl = \"500ms\"", "weir.toml:2: out of range: expected 1s to 3600s"),

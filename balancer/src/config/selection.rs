@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IntoDeserializer};
 use weir_fleet::{Policy, Rules, WhenFull};
-use weir_fronts::redirect::OverflowTarget;
+use weir_fronts::settings::OverflowTarget;
 use weir_program::config::values;
 
 /// How an edge is chosen for a client. docs/selection.md describes the algorithms.

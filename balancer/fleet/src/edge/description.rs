@@ -7,7 +7,7 @@ use weir_protocol::{Host, Name, Report};
 
 use crate::edge::Origin;
 use crate::load::weight;
-use crate::protocol::Protocol;
+use crate::protocol::{Protocol, Scheme};
 use crate::settings::FleetSettings;
 use crate::zone_id::ZoneId;
 
@@ -113,8 +113,8 @@ impl From<&report::Endpoint<'_>> for Endpoint {
 
 /// Returns a scheme that takes no memory of its own if it is a well-known one.
 fn scheme(name: &str) -> Cow<'static, str> {
-    let known = Protocol::ALL.into_iter().flat_map(Protocol::schemes).find(|known| **known == name);
-    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
+    let known = Protocol::ALL.into_iter().flat_map(Protocol::schemes).map(Scheme::as_str).find(|known| *known == name);
+    known.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
 impl Limit {

@@ -1,4 +1,4 @@
-//! Clients as they come in: those that take no answer, have said all, or come through a proxy.
+//! Accepted clients: those that do not read their answers, close their direction, or are behind a proxy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,25 +13,24 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use weir_fleet::testing::report;
 
 use super::accept;
-use crate::certificate::tests::{shown, trusting};
-use crate::listener;
+use crate::fixtures::front_configured;
 use crate::settings::Listener;
-use crate::tests::front_configured;
-use crate::{Front, Shared};
+use crate::tls::certificate::tests::{client_config, server_config};
+use crate::{Front, Shared, listener};
 
-/// How long a client has to take an answer in these tests, and to decide: long enough that all buffers are full before.
+/// Time limit for a request and for reading an answer in these tests: long enough for all buffers to fill.
 const LIMIT: Duration = Duration::from_secs(1);
-/// When it is closed at the latest, on a machine that tests keep busy: without a limit it never is.
+/// Time by which a connection must be closed, on a busy machine; without a limit it never is.
 const CLOSED: Duration = Duration::from_secs(20);
 
-/// Requests that can be answered as they stand, …
+/// A request on the fast path, …
 const SIMPLE: &[u8] = b"GET /redirect/live/a HTTP/1.1\r\nHost: lb\r\n\r\n";
-/// … that hyper takes, …
+/// … one that hyper serves, …
 const LESS_SIMPLE: &[u8] = b"POST /redirect/live/a HTTP/1.1\r\nHost: lb\r\nContent-Length: 0\r\n\r\n";
-/// … and of another protocol.
+/// … and one of another protocol.
 const RTSP: &[u8] = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
 
-/// Accepts clients on a free port of the loopback, as long as the test runs.
+/// Accepts clients on a free loopback port for the duration of the test.
 fn listen(configure: impl FnOnce(&mut Shared)) -> (SocketAddr, Arc<Front>) {
     listen_at(&Listener::at("127.0.0.1:0".parse().unwrap()), configure)
 }
@@ -52,22 +51,22 @@ fn listen_at(listener: &Listener, configure: impl FnOnce(&mut Shared)) -> (Socke
     (address, front)
 }
 
-/// A client with little room for answers.
+/// A client with a small receive buffer.
 async fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(address).await.unwrap()
 }
 
-/// Sends requests and reads nothing, until the connection is closed.
-async fn ask_for_ever(mut stream: impl AsyncWrite + Unpin, requests: impl Iterator<Item = Vec<u8>>) {
-    let ask = async {
+/// Sends requests without reading until the connection is closed.
+async fn flood(mut stream: impl AsyncWrite + Unpin, requests: impl Iterator<Item = Vec<u8>>) {
+    let sending = async {
         for request in requests {
             stream.write_all(&request).await?;
         }
         io::Result::Ok(())
     };
-    let outcome = timeout(CLOSED, ask).await.expect("the connection is closed");
+    let outcome = timeout(CLOSED, sending).await.expect("the connection is closed");
     assert!(outcome.is_err(), "the connection is closed");
 }
 
@@ -84,49 +83,49 @@ fn assert_counted(front: &Front, protocol: &str) {
 }
 
 #[tokio::test]
-async fn who_takes_no_answers_is_closed_in_time_and_counted() {
+async fn a_client_that_does_not_read_is_closed_in_time_and_counted() {
     for (request, protocol) in [(SIMPLE, "http"), (LESS_SIMPLE, "http"), (RTSP, "rtsp")] {
         let (address, front) = listen(|_| {});
-        ask_for_ever(connect(address).await, pipelined(request)).await;
+        flood(connect(address).await, pipelined(request)).await;
         assert_counted(&front, protocol);
     }
 }
 
 #[tokio::test]
-async fn so_is_who_takes_none_over_tls() {
+async fn a_client_that_does_not_read_over_tls_is_closed_in_time_and_counted() {
     let certificate = rcgen::generate_simple_self_signed(["lb".to_owned()]).unwrap();
     for (request, protocol) in [(SIMPLE, "http"), (LESS_SIMPLE, "http"), (RTSP, "rtsp")] {
-        let (address, front) = listen(|shared| shared.tls = Some(shown(&certificate)));
-        let connector = TlsConnector::from(Arc::new(trusting(&certificate)));
+        let (address, front) = listen(|shared| shared.tls = Some(server_config(&certificate)));
+        let connector = TlsConnector::from(Arc::new(client_config(&certificate)));
         let name = ServerName::try_from("lb").unwrap();
         let stream = connector.connect(name, connect(address).await).await.unwrap();
-        ask_for_ever(stream, pipelined(request)).await;
+        flood(stream, pipelined(request)).await;
         assert_counted(&front, protocol);
     }
 }
 
-/// The preface of HTTP/2 and empty settings (RFC 9113 section 3.4), a GET, and then pings, each of which is answered.
+/// The preface of HTTP/2 and empty settings (RFC 9113 section 3.4), a GET, and then pings, to each of which hyper
+/// responds.
 fn over_http2() -> impl Iterator<Item = Vec<u8>> {
     let start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-    // Method, scheme and path from HPACK's static table, the path and the authority with values of their own (RFC 7541
-    // appendix A).
+    // Names from HPACK's static table, with literal values for path and authority (RFC 7541 appendix A).
     let get = b"\0\0\x19\x01\x05\0\0\0\x01\x82\x86\x44\x11/redirect/live/ab\x41\x02lb";
     let ping = b"\0\0\x08\x06\0\0\0\0\0weirweir";
     std::iter::once([&start[..], get].concat()).chain(pipelined(ping))
 }
 
 #[tokio::test]
-async fn so_is_who_takes_none_over_http2() {
+async fn a_client_that_does_not_read_over_http2_is_closed_in_time() {
     let (address, front) = listen(|_| {});
-    ask_for_ever(connect(address).await, over_http2()).await;
-    // It has asked for nothing for too long, which is not counted.
+    flood(connect(address).await, over_http2()).await;
+    // An idle connection is closed without being counted.
     let metrics = front.metrics().render();
     assert!(metrics.contains("weir_client_connections 0\n"), "{metrics}");
     let served = "weir_assignments_total{protocol=\"http\",reason=\"policy\"} 1\n";
     assert!(metrics.contains(served), "{metrics}");
 }
 
-/// All that comes back to a client that says at once that it will say nothing more.
+/// The answer to a client that closes its direction right after the request.
 async fn answer_to_half_closed(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
     stream.write_all(request).await.unwrap();
     stream.shutdown().await.unwrap();
@@ -136,7 +135,7 @@ async fn answer_to_half_closed(mut stream: impl AsyncRead + AsyncWrite + Unpin, 
 }
 
 #[tokio::test]
-async fn a_client_that_has_said_all_is_answered() {
+async fn a_client_that_closes_its_direction_is_answered() {
     let (address, _front) = listen(|_| {});
     for request in [SIMPLE, LESS_SIMPLE] {
         let answer = answer_to_half_closed(TcpStream::connect(address).await.unwrap(), request).await;
@@ -145,7 +144,7 @@ async fn a_client_that_has_said_all_is_answered() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_each_client_counts_for_its_own_address() {
+async fn clients_behind_a_proxy_count_for_their_own_addresses() {
     let proxy_protocol_from = vec!["127.0.0.0/8".parse().unwrap()];
     let listener = Listener { proxy_protocol_from, ..Listener::at("127.0.0.1:0".parse().unwrap()) };
     let (address, front) = listen_at(&listener, |shared| {
@@ -160,9 +159,9 @@ async fn behind_a_proxy_each_client_counts_for_its_own_address() {
     };
     let is_answered = async |mut stream: TcpStream| {
         let mut byte = [0];
-        timeout(CLOSED, stream.read(&mut byte)).await.expect("an answer, or the end").is_ok_and(|length| length > 0)
+        timeout(CLOSED, stream.read(&mut byte)).await.expect("an answer or the end").is_ok_and(|length| length > 0)
     };
-    // One request is answered, so that it is known to be served, and the other half of one is waited for.
+    // After the answer to one request, this client is served and holds its permit while half of another is pending.
     let mut first = connect("203.0.113.7", &[SIMPLE, b"GET"].concat()).await;
     assert!(first.read(&mut [0]).await.unwrap() > 0);
     assert!(!is_answered(connect("203.0.113.7", SIMPLE).await).await);
@@ -173,7 +172,7 @@ async fn behind_a_proxy_each_client_counts_for_its_own_address() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_after_all_is_answered_and_counted() {
+async fn an_invalid_http_request_is_answered_and_counted() {
     let (address, front) = listen(|_| {});
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
     for (request, status, reason) in [

@@ -1,4 +1,4 @@
-//! hyper's requests in, our answers out.
+//! Converts hyper's requests to ours, and our responses to hyper's.
 
 use std::error::Error;
 
@@ -6,17 +6,22 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::http::uri::Authority;
-use hyper::{Request as HyperRequest, Response, StatusCode};
+use hyper::{Request as HyperRequest, Response as HyperResponse, StatusCode};
 use tokio::time::timeout;
 use weir_fleet::Protocol;
 
-use crate::http::answer::Answer;
+use crate::client::Client;
+use crate::front::Front;
 use crate::http::request::{Headers, Request};
-use crate::http::route::{answer, needs_body};
-use crate::{Client, Front};
+use crate::http::response::Response;
+use crate::http::route::{needs_body, respond};
 
-/// Answers a request whose head hyper has read.
-pub(super) async fn respond<B>(front: &Front, client: Client, request: HyperRequest<B>) -> Response<Full<Bytes>>
+/// Responds to a request whose head hyper has read.
+pub(super) async fn respond_to_hyper<B>(
+    front: &Front,
+    client: Client,
+    request: HyperRequest<B>,
+) -> HyperResponse<Full<Bytes>>
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -25,28 +30,31 @@ where
     let body = if needs_body(head.method.as_str(), uri.path()) {
         match read(front, body).await {
             Ok(body) => body,
-            Err((status, text)) => return Answer::text(status, text).into_response(),
+            Err((status, text)) => return Response::text(status, text).into_hyper(),
         }
     } else {
         Bytes::new()
     };
     let mut headers = Headers::default();
     for (name, value) in &head.headers {
-        headers.note(name.as_str(), value.as_bytes());
+        headers.record(name.as_str(), value.as_bytes());
     }
-    // A target that names a host wins over the header (RFC 9112 section 3.2.2), and HTTP/2 has no such header.
+    // An absolute target takes precedence over the Host header (RFC 9112 section 3.2.2); HTTP/2 has no Host header.
     headers.host = uri.authority().map(Authority::as_str).or(headers.host);
     match Request::new(head.method.as_str(), uri.path(), uri.query(), headers) {
-        Some(request) => answer(front, client, &Request { body: &body, ..request }).into_response(),
+        Some(request) => respond(front, client, &Request { body: &body, ..request }).into_hyper(),
         None => {
             front.metrics().reject_client(Protocol::Http.name(), "bad-request");
-            let text = "The path has characters that cannot stand in a URL.\n";
-            Answer::text(StatusCode::BAD_REQUEST, text).into_response()
+            let text = "The request target contains characters that are not allowed in a URL.\n";
+            Response::text(StatusCode::BAD_REQUEST, text).into_hyper()
         }
     }
 }
 
-/// Reads a body, within the limits; or says what is wrong with it.
+/// Reads a body within the limits.
+///
+/// # Errors
+/// The status and text of the response.
 async fn read<B>(front: &Front, body: B) -> Result<Bytes, (StatusCode, String)>
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -59,11 +67,11 @@ where
     match timeout(limits.decision_timeout, Limited::new(body, limits.http.body).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("The request's body is longer than {} bytes.\n", limits.http.body);
+            let text = format!("The request body is longer than {} bytes.\n", limits.http.body);
             rejected("body-too-long", StatusCode::PAYLOAD_TOO_LARGE, text)
         }
-        // The client has gone, or sends what is no body.
-        Ok(Err(_)) => rejected("body", StatusCode::BAD_REQUEST, "The request's body cannot be read.\n".to_owned()),
+        // The client has gone, or sent an invalid body.
+        Ok(Err(_)) => rejected("body", StatusCode::BAD_REQUEST, "The request body is invalid.\n".to_owned()),
         Err(_) => rejected("timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.\n".to_owned()),
     }
 }
@@ -80,21 +88,21 @@ mod tests {
     use weir_protocol::{Host, Report};
 
     use super::*;
-    use crate::http::answer::Framing;
+    use crate::fixtures::{CLIENT, front};
+    use crate::http::response::Framing;
     use crate::settings::ServerInfo;
-    use crate::tests::{CLIENT, front};
 
     const HOST: &str = "lb.example.com:1935";
     const ORIGIN: &str = "https://site.example";
 
-    /// All that hyper sends for one request, after which the client says nothing more.
+    /// The bytes that hyper sends in response to one request, after which the client closes its direction.
     fn through_hyper(front: &Front, head: &str) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (mut client, server) = tokio::io::duplex(1 << 16);
             client.write_all(head.as_bytes()).await.unwrap();
             client.shutdown().await.unwrap();
-            let serve = service_fn(async |request| Ok::<_, Infallible>(respond(front, CLIENT, request).await));
+            let serve = service_fn(async |request| Ok::<_, Infallible>(respond_to_hyper(front, CLIENT, request).await));
             let served = http1::Builder::new()
                 .title_case_headers(true)
                 .half_close(true)
@@ -112,12 +120,12 @@ mod tests {
         let headers = Headers { host: Some(HOST), origin: Some(ORIGIN), ..Headers::default() };
         let request = Request::new(method, path, query, headers).unwrap();
         let mut sent = Vec::new();
-        answer(front, CLIENT, &request).write(Framing { is_head: request.is_head(), ..framing }, &mut sent);
+        respond(front, CLIENT, &request).write(Framing { is_head: request.is_head(), ..framing }, &mut sent);
         String::from_utf8(sent).unwrap()
     }
 
     #[test]
-    fn an_answer_has_the_same_bytes_through_hyper_and_without_it() {
+    fn a_response_has_the_same_bytes_with_and_without_hyper() {
         let mut named: Report<'_> = report();
         named.redirect = Host::new("edge1").ok();
         for front in [front(&[named], ServerInfo::Private), front(&[], ServerInfo::Private)] {
@@ -148,27 +156,27 @@ mod tests {
                 );
                 let hyper = through_hyper(&front, &head);
                 let date = hyper.lines().find_map(|line| line.strip_prefix("Date: ")).unwrap();
-                let framing = Framing { is_old: minor == 0, keep_alive, is_head: false, date };
+                let framing = Framing { is_http10: minor == 0, keep_alive, is_head: false, date };
                 assert_eq!(directly(&front, method, target, framing), hyper, "{head}");
             }
         }
     }
 
     #[test]
-    fn naming_an_edge_allocates_nothing() {
+    fn a_redirect_allocates_nothing() {
         let front = front(&[report()], ServerInfo::Private);
         let mut sent = Vec::with_capacity(4096);
         let headers = Headers { host: Some(HOST), origin: Some(ORIGIN), ..Headers::default() };
-        let mut ask = |path| {
+        let mut send = |path| {
             sent.clear();
             let request = Request::new("GET", path, Some("x=1"), headers).unwrap();
-            let framing = Framing { is_old: false, keep_alive: true, is_head: false, date: "" };
-            answer(&front, CLIENT, &request).write(framing, &mut sent);
+            let framing = Framing { is_http10: false, keep_alive: true, is_head: false, date: "" };
+            respond(&front, CLIENT, &request).write(framing, &mut sent);
         };
         for path in ["/loadbalancer", "/redirect/live/a/index.m3u8"] {
-            // What is made once for each thread.
-            ask(path);
-            assert_eq!(allocation_counter::measure(|| ask(path)).count_total, 0, "{path}");
+            // Thread-local caches are filled first.
+            send(path);
+            assert_eq!(allocation_counter::measure(|| send(path)).count_total, 0, "{path}");
         }
     }
 }

@@ -1,45 +1,47 @@
-//! What lets players in web pages of any site ask, and follow (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+//! CORS headers, which let web players of any site use the balancer
+//! (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 //!
-//! The balancer looks at no cookie and gives everybody the same answers, so that no site needs to be kept out. A browser
-//! takes `*` for an answer only if the page does not send its cookies along. Pages that do, since the edges want signed
-//! cookies, name themselves like all others, and cannot be told apart: so whoever names itself is named in the answer.
+//! The balancer ignores cookies and responds to all sites alike, so no site has to be kept out. Browsers accept `*`
+//! only for requests without credentials. Requests with credentials, for edges that require signed cookies, cannot be
+//! told from others: both carry `Origin`. So the response to a request with an `Origin` names that origin.
 
 use hyper::StatusCode;
 
-use crate::http::answer::{Answer, Body};
 use crate::http::request::Request;
+use crate::http::response::{Body, Response};
 
-/// What pages may read besides the body.
+/// Response headers that pages may read.
 const EXPOSED: &str = "Location, Retry-After, Weir-Reason";
 
-/// How long a browser need not ask again, in seconds; most take no more than this.
+/// Seconds for which a browser may cache a preflight; most browsers accept no more.
 const MAX_AGE: &str = "7200";
 
-/// Lets the page that asks read the answer.
-pub(super) fn open<'a>(answer: Answer<'a>, request: &Request<'a>) -> Answer<'a> {
-    name_origin(answer, request).with("Access-Control-Expose-Headers", EXPOSED)
+/// Allows the requesting page to read the response.
+pub(super) fn allow<'a>(response: Response<'a>, request: &Request<'a>) -> Response<'a> {
+    allow_origin(response, request).with("Access-Control-Expose-Headers", EXPOSED)
 }
 
-/// Answers `OPTIONS`, a browser's question before its request (preflight) or anybody's. By ourselves: a browser follows
-/// no redirect of this one.
-pub(super) fn options<'a>(request: &Request<'a>, methods: &'static str) -> Answer<'a> {
-    let nothing = Answer { status: StatusCode::NO_CONTENT, content_type: None, ..Answer::content("", Body::Fixed("")) };
-    let answer = name_origin(nothing.with("Allow", methods), request);
+/// Responds to `OPTIONS`, a browser's preflight or another client's request. Not redirected, because browsers do not
+/// follow a redirect of a preflight.
+pub(super) fn options<'a>(request: &Request<'a>, methods: &'static str) -> Response<'a> {
+    let empty =
+        Response { status: StatusCode::NO_CONTENT, content_type: None, ..Response::content("", Body::Fixed("")) };
+    let response = allow_origin(empty.with("Allow", methods), request);
     if request.headers.requested_method.is_none() {
-        return answer;
+        return response;
     }
-    let answer = answer.with("Access-Control-Allow-Methods", methods).with("Access-Control-Max-Age", MAX_AGE);
+    let response = response.with("Access-Control-Allow-Methods", methods).with("Access-Control-Max-Age", MAX_AGE);
     match request.headers.requested_headers {
-        Some(headers) => answer.with("Access-Control-Allow-Headers", headers),
-        None => answer,
+        Some(headers) => response.with("Access-Control-Allow-Headers", headers),
+        None => response,
     }
 }
 
-fn name_origin<'a>(answer: Answer<'a>, request: &Request<'a>) -> Answer<'a> {
+fn allow_origin<'a>(response: Response<'a>, request: &Request<'a>) -> Response<'a> {
     match request.headers.origin {
         Some(origin) => {
-            answer.with("Access-Control-Allow-Origin", origin).with("Access-Control-Allow-Credentials", "true")
+            response.with("Access-Control-Allow-Origin", origin).with("Access-Control-Allow-Credentials", "true")
         }
-        None => answer.with("Access-Control-Allow-Origin", "*"),
+        None => response.with("Access-Control-Allow-Origin", "*"),
     }
 }

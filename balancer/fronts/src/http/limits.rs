@@ -1,21 +1,27 @@
-//! How much an HTTP client may send.
+//! `[limits.http]`: limits on what an HTTP client may send.
 
 use serde::{Deserialize, Deserializer};
 use weir_program::config::values;
 
-/// Bounds on what an HTTP client may make us hold.
+/// Limits on what an HTTP client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Longest head (request line and headers) in bytes: 1024 to 1048576. Signed URLs and cookies take a few thousand.
-    /// Default: 16384. Heads up to 8192 bytes are taken in any case after the first of a connection.
+    /// Maximum length of a request's head (request line and headers) in bytes. Signed URLs and cookies take a few
+    /// thousand. After the first request of a connection, heads up to 8192 bytes are accepted in any case.
+    ///
+    /// Range: 1024 to 1048576. Default: 16384.
     #[serde(deserialize_with = "values::within::<_, 1024, 1_048_576>")]
     pub head: usize,
-    /// Longest body in bytes that is read of a request whose answer depends on it, 0 to 1048576: of OBS's, which asks for
-    /// its configuration with some 2000 bytes. No other body is read. Default: 65536.
+    /// Maximum length of a request's body in bytes, if the response depends on it: OBS requests its configuration with
+    /// about 2000 bytes. Other bodies are not read.
+    ///
+    /// Range: 0 to 1048576. Default: 65536.
     #[serde(deserialize_with = "values::within::<_, 0, 1_048_576>")]
     pub body: usize,
-    /// Most requests of one HTTP/2 connection at a time, 1 to 1000. A web player has a few under way. Default: 100.
+    /// Maximum number of concurrent requests on one HTTP/2 connection. A web player has a few in flight.
+    ///
+    /// Range: 1 to 1000. Default: 100.
     #[serde(deserialize_with = "streams")]
     pub streams: u32,
 }
@@ -27,6 +33,6 @@ impl Default for Limits {
 }
 
 fn streams<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    // Within the range of both.
+    // In the range of both types.
     values::within::<_, 1, 1000>(deserializer).map(|streams| streams as u32)
 }

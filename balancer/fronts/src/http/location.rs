@@ -1,4 +1,4 @@
-//! Where a client is redirected to, as it stands in `Location`: put together only when it is written.
+//! The `Location` of a redirect, composed only when it is written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,34 +12,32 @@ use crate::settings::Application;
 /// The URL that a client is redirected to.
 #[derive(Debug)]
 pub(super) struct Location<'a> {
-    pub(super) destination: Assignment,
-    /// Where the client thought that it was going.
-    pub(super) asked: RequestedUrl<'a>,
-    /// What holds for what it asks for.
+    pub(super) assignment: Assignment,
+    pub(super) requested: RequestedUrl<'a>,
     pub(super) application: &'a Application,
     pub(super) resource: Resource<'a>,
-    /// A parameter to add.
+    /// Query parameter to add.
     pub(super) hop_mark: Option<&'a str>,
 }
 
-/// What a client gets there.
+/// Path and query on the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Resource<'a> {
-    /// The path on the edge, without the slash before it.
+    /// Without its leading slash.
     path: Cow<'a, str>,
     query: Option<&'a str>,
-    /// The path is that of a stream, and its HLS playlist is meant.
+    /// The path is that of a stream; the client requests its HLS playlist.
     is_playlist: bool,
 }
 
-/// Asks for the HLS playlist of a stream, as with the original's later versions.
+/// Requests the HLS playlist of a stream, as with version 4 of the Wowza Dynamic Load Balancing AddOn.
 const HLS_TYPE: &str = "type=m3u8";
 
 impl<'a> Resource<'a> {
-    /// What is at `path`, without the slash before it.
+    /// The resource at `path`, without its leading slash.
     ///
-    /// With `type=m3u8` in the query, a path that names no playlist is that of a stream, and its playlist is
-    /// `playlist.m3u8` below it; edges know nothing of that parameter, and it is left out.
+    /// With `type=m3u8` in the query, a path that is not a playlist is that of a stream, whose playlist is
+    /// `playlist.m3u8` below it. Edges do not support the parameter, so it is removed.
     pub(super) fn new(path: &'a str, query: Option<&'a str>, application: &Application) -> Self {
         let is_stream = || path.trim_end_matches('/').contains('/') && !path.ends_with(".m3u8");
         let is_playlist = query.is_some_and(|query| query::pairs(query).any(|pair| pair == HLS_TYPE)) && is_stream();
@@ -50,7 +48,7 @@ impl<'a> Resource<'a> {
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.destination.target(Protocol::Http, self.asked, self.application);
+        let target = self.assignment.target(Protocol::Http, self.requested, self.application);
         let Resource { path, query, is_playlist } = &self.resource;
         write!(f, "{target}/{path}")?;
         let mut separator = '?';

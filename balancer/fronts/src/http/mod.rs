@@ -1,33 +1,31 @@
-//! HTTP: redirects, content steering, and what the original and its forks answer.
+//! HTTP: redirects, content steering, and the responses of the Wowza Load Balancer AddOn and its forks.
 //!
-//! | module          | what it holds                                                        |
-//! |-----------------|----------------------------------------------------------------------|
-//! | [`head`]        | where a request's head ends, and what to say when it does not        |
-//! | [`limits`]      | how much a client may send                                           |
-//! | [`request`]     | a request, as far as answers depend on it                            |
-//! | [`route`]       | which request gets which answer                                      |
-//! | [`answer`]      | an answer, and its bytes                                             |
-//! | [`redirect`]    | `/redirect/…` and configured prefixes                                |
-//! | [`location`]    | … where a client is redirected to                                    |
-//! | [`server_info`] | `?serverInfoXML`, `?serverInfoJSON`                                  |
-//! | [`steering`]    | `/steering/…`: from where a player is to play                        |
-//! | [`smil`]        | `/smil:…` for JW Player                                              |
-//! | [`pick`]        | `/api/v1/pick` for one's own players                                 |
-//! | [`obs`]         | OBS's configuration                                                  |
-//! | [`cors`]        | what lets web pages ask                                              |
-//! | [`query`]       | the parameters of a query                                            |
-//! | [`bridge`]      | hyper's requests in, our answers out                                 |
-//! | [`direct`]      | an answer without a connection                                       |
-//! | [`simple`]      | requests that are complete with their head                           |
-//! | [`mod@hyper`]   | a connection that hyper serves                                       |
-//! | [`mod@serve`]   | one connection                                                       |
+//! | module                 | contents                                                             |
+//! |------------------------|----------------------------------------------------------------------|
+//! | [`mod@serve`]          | one connection: start reading here                                   |
+//! | [`head`]               | finds the end of a request's head                                    |
+//! | [`limits`]             | limits on what a client may send                                     |
+//! | [`simple`]             | parses requests without a body, the fast path                        |
+//! | [`hyper_server`]       | serves all other requests with hyper                                 |
+//! | [`bridge`]             | … and converts its requests and responses                            |
+//! | [`request`]            | the parts of a request that responses depend on                      |
+//! | [`query`]              | the parameters of a query                                            |
+//! | [`route`]              | maps requests to handlers                                            |
+//! | [`redirect`]           | `/redirect/…` and configured prefixes                                |
+//! | [`location`]           | … the `Location` of a redirect                                       |
+//! | [`server_info`]        | `?serverInfoXML`, `?serverInfoJSON`                                  |
+//! | [`steering`]           | `/steering/…`: content steering manifests                            |
+//! | [`smil`]               | `/smil:…` for JW Player                                              |
+//! | [`pick`]               | `/api/v1/pick` for players and apps of one's own                     |
+//! | [`obs`]                | `GetClientConfiguration` of OBS                                      |
+//! | [`cors`]               | CORS headers for web players                                         |
+//! | [`response`]           | a response and its bytes                                             |
+//! | [`mod@respond`]        | a response without a connection                                      |
 
-mod answer;
 mod bridge;
 mod cors;
-mod direct;
 mod head;
-mod hyper;
+mod hyper_server;
 mod limits;
 mod location;
 mod obs;
@@ -35,13 +33,15 @@ mod pick;
 mod query;
 mod redirect;
 mod request;
+mod respond;
+mod response;
 mod route;
 mod serve;
 mod server_info;
 mod simple;
 mod smil;
-mod steering;
+pub mod steering;
 
-pub use direct::respond;
 pub use limits::Limits;
-pub(super) use serve::serve;
+pub use respond::respond;
+pub(crate) use serve::serve;

@@ -1,32 +1,33 @@
-//! OBS's `GetClientConfiguration`: OBS asks before it connects, and is pointed at an edge.
+//! `GetClientConfiguration` of OBS, which directs OBS to an edge before it connects.
 //!
-//! OBS Studio, since version 30.2, posts JSON to a configured URL when it goes live with multitrack video, and takes from
-//! the answer where to connect and what to encode. The facts are those of its source, `frontend/utility/GoLiveAPI_*.cpp`,
-//! `MultitrackVideoOutput.cpp` and `models/multitrack-video.hpp` of August 2026. An answer without encoders is refused by
-//! it, so there is one: the picture as it is in OBS, as a single H.264 track.
+//! OBS Studio 30.2 and later posts JSON to a configured URL when it goes live with multitrack video, and takes the
+//! server and the encoder settings from the response. The facts are those of its source,
+//! `frontend/utility/GoLiveAPI_*.cpp`, `MultitrackVideoOutput.cpp` and `models/multitrack-video.hpp` of August 2026.
+//! OBS rejects a response without encoders, so there is one: the canvas of OBS as a single H.264 track.
 
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use weir_fleet::{Protocol, Refusal};
 
-use crate::http::answer::Answer;
-use crate::http::pick::{self, Failure, json};
+use crate::client::Client;
+use crate::front::Front;
+use crate::http::pick::{self, ErrorBody, json};
 use crate::http::query;
 use crate::http::redirect;
 use crate::http::request::Request;
+use crate::http::response::Response;
 use crate::redirect::{Assignment, RedirectDefaults, RequestedUrl};
-use crate::{Client, Front};
 
-/// Where OBS asks.
+/// The path of the URL that OBS posts to.
 pub(super) const PATH: &str = "/api/v1/obs/GetClientConfiguration";
 
-/// The application, when the URL names none with `app`.
+/// The application if the URL has no `app` parameter.
 const DEFAULT_APPLICATION: &str = "live";
 
-/// What of OBS's request the answer depends on; all of it may be missing.
+/// The parts of OBS's request that the response depends on; each may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Posted {
+struct ConfigurationRequest {
     service: Option<String>,
     schema_version: Option<String>,
     /// The stream key.
@@ -42,12 +43,12 @@ struct Preferences {
     audio_channels: Option<u32>,
     vod_track_audio: bool,
     canvases: Vec<Canvas>,
-    /// As in a canvas, of which older versions have only this one.
+    /// The fields of the only canvas, in requests of older versions.
     #[serde(flatten)]
     only_canvas: Canvas,
 }
 
-/// The size of what OBS sends.
+/// Size and frame rate of the video.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Canvas {
@@ -75,7 +76,7 @@ struct Configuration {
 struct Meta {
     service: String,
     schema_version: String,
-    /// Empty, since OBS would add it to the stream key.
+    /// Empty, because OBS would append it to the stream key.
     config_id: &'static str,
 }
 
@@ -117,7 +118,7 @@ struct VideoSettings {
 #[derive(Debug, Serialize)]
 struct Audio {
     live: Vec<AudioTrack>,
-    /// OBS wants it when its user asks for a track of its own for the recording.
+    /// Required by OBS if its user has enabled a separate audio track for recordings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vod: Vec<AudioTrack>,
 }
@@ -139,64 +140,65 @@ struct AudioSettings {
 /// Audio in kbit/s: OBS's own default.
 const AUDIO_BITRATE: u64 = 160;
 
-/// Less video than this, in kbit/s, is no picture, however low the limit in OBS.
-const LEAST_VIDEO_BITRATE: u64 = 100;
+/// Minimum video bitrate in kbit/s, whatever the limit in OBS: less gives no usable picture.
+const MIN_VIDEO_BITRATE: u64 = 100;
 
-/// Points OBS at an edge, and counts the hand-out.
-pub(super) fn answer<'a>(front: &Front, client: Client, request: &Request<'a>) -> Answer<'a> {
-    let posted: Posted = match serde_json::from_slice(request.body) {
+/// Assigns OBS to an edge.
+pub(super) fn respond<'a>(front: &Front, client: Client, request: &Request<'a>) -> Response<'a> {
+    let posted: ConfigurationRequest = match serde_json::from_slice(request.body) {
         Ok(posted) => posted,
         Err(error) => {
-            let advice = "This is where OBS asks for its configuration, by POST with JSON.";
-            let failure = Failure::bad_request(format!("The body is not what OBS sends: {error}."), advice);
-            return failure.into_answer(StatusCode::BAD_REQUEST);
+            let advice = "Post the JSON with which OBS requests its configuration.";
+            let error = ErrorBody::bad_request(format!("The body is not a valid request of OBS: {error}."), advice);
+            return error.into_response(StatusCode::BAD_REQUEST);
         }
     };
     let application = query::parameter(request.query, "app").filter(|app| !app.is_empty());
     let application = pick::path(application.as_deref().unwrap_or(DEFAULT_APPLICATION), "");
-    // A key may carry parameters, which are no part of the stream's name.
+    // A key may have parameters, which are not part of the stream's name.
     let key = posted.authentication.as_deref().unwrap_or_default().split('?').next().unwrap_or_default();
     let path = format!("{application}/{key}");
-    let chosen = front.choose(client, Protocol::Http, Some(Protocol::Rtmp), Some(&path));
-    let reason = redirect::reason(chosen.as_ref());
+    let outcome = front.assign(client, Protocol::Http, Some(Protocol::Rtmp), Some(&path));
+    let reason = redirect::reason(outcome.as_ref());
     let bitrate = front.http().obs_bitrate as u64;
-    let configuration = match chosen {
-        Ok(destination) => {
-            Configuration { ingest_endpoints: endpoints(front, &destination, &application), ..posted.success(bitrate) }
+    let configuration = match outcome {
+        Ok(assignment) => {
+            Configuration { ingest_endpoints: endpoints(front, &assignment, &application), ..posted.success(bitrate) }
         }
         Err(refusal) => posted.refused(&refusal, bitrate),
     };
     json(&configuration).with(Front::REASON_HEADER, reason)
 }
 
-/// Where on the edge OBS may publish: OBS takes the first that speaks what its settings say.
-fn endpoints(front: &Front, destination: &Assignment, application: &str) -> Vec<Endpoint> {
-    let rules = front.application(Protocol::Rtmp, application);
-    // An edge that advertises nothing is taken to speak what the original did.
-    let advertises = destination.edge().is_none_or(|edge| !edge.endpoints().is_empty());
+/// The endpoints of the edge that OBS may publish to. OBS uses the first one with the protocol in its settings.
+fn endpoints(front: &Front, assignment: &Assignment, application: &str) -> Vec<Endpoint> {
+    let settings = front.application(Protocol::Rtmp, application);
+    // An edge that advertises no endpoint is assumed to serve RTMP on its default port, as a Wowza edge does.
+    let advertises = assignment.edge().is_none_or(|edge| !edge.endpoints().is_empty());
     let schemes: &[&'static str] = if advertises { &["rtmp", "rtmps"] } else { &["rtmp"] };
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for scheme in schemes {
-        let asked = RequestedUrl { scheme, host: None, port: None, told: RedirectDefaults::default() };
-        let target = destination.target(Protocol::Rtmp, asked, rules);
-        let application = rules.app.as_deref().unwrap_or(application);
+        let redirect_defaults = RedirectDefaults::default();
+        let requested = RequestedUrl { scheme, host: None, port: None, redirect_defaults };
+        let target = assignment.target(Protocol::Rtmp, requested, settings);
+        let application = settings.app.as_deref().unwrap_or(application);
         let url_template = format!("{target}/{application}/{{stream_key}}");
-        // OBS knows these two.
-        let is_known = matches!(target.scheme(), "rtmp" | "rtmps");
-        if is_known && endpoints.iter().all(|other| other.url_template != url_template) {
+        // OBS supports these two.
+        let is_supported = matches!(target.scheme(), "rtmp" | "rtmps");
+        if is_supported && endpoints.iter().all(|other| other.url_template != url_template) {
             endpoints.push(Endpoint { protocol: target.scheme().to_ascii_uppercase(), url_template });
         }
     }
     endpoints
 }
 
-impl Posted {
-    /// All but where to go. `bitrate` is what is configured, in kbit/s.
+impl ConfigurationRequest {
+    /// The configuration without endpoints. `bitrate` is the configured video bitrate in kbit/s.
     fn success(&self, bitrate: u64) -> Configuration {
         let Preferences { maximum_aggregate_bitrate, audio_channels, vod_track_audio, canvases, only_canvas } =
             &self.preferences;
         let canvas = canvases.first().unwrap_or(only_canvas);
-        let most = maximum_aggregate_bitrate.map(|most| most.saturating_sub(AUDIO_BITRATE).max(LEAST_VIDEO_BITRATE));
+        let max = maximum_aggregate_bitrate.map(|max| max.saturating_sub(AUDIO_BITRATE).max(MIN_VIDEO_BITRATE));
         let settings = AudioSettings { bitrate: AUDIO_BITRATE };
         let track = AudioTrack { codec: "aac", track_id: 1, channels: audio_channels.unwrap_or(2), settings };
         let vod = vod_track_audio.then(|| AudioTrack { track_id: 2, ..track.clone() });
@@ -216,8 +218,8 @@ impl Posted {
                 canvas_index: 0,
                 settings: VideoSettings {
                     rate_control: "CBR",
-                    bitrate: most.map_or(bitrate, |most| most.min(bitrate)),
-                    // What HLS and DASH packagers cut segments at.
+                    bitrate: max.map_or(bitrate, |max| max.min(bitrate)),
+                    // HLS and DASH packagers start segments at key frames.
                     keyint_sec: 2,
                     preset: "veryfast",
                     profile: "high",
@@ -227,7 +229,8 @@ impl Posted {
         }
     }
 
-    /// OBS shows the sentence, and does not go live. It would not show that of an answer whose status is an error.
+    /// The configuration for a refused client. OBS shows the text and does not go live; it would not show the body of a
+    /// response with an error status.
     fn refused(&self, refusal: &Refusal, bitrate: u64) -> Configuration {
         let text = format!("{} Try again in a moment.", redirect::sentence(refusal));
         Configuration { status: Status { result: "error", html_en_us: Some(text) }, ..self.success(bitrate) }
@@ -242,17 +245,17 @@ mod tests {
     use weir_protocol::{Host, Report};
 
     use super::*;
+    use crate::fixtures::{CLIENT, front_configured};
     use crate::http::request::Headers;
-    use crate::tests::{CLIENT, front_configured};
 
-    /// As OBS 32 sends it, put together from its source.
+    /// A request of OBS 32, composed from its source.
     const POSTED: &str = include_str!("fixtures/obs-32-get-client-configuration.json");
 
     fn post(reports: &[Report<'_>], query: &str, body: &str) -> (u16, Value) {
         let front = front_configured(reports, |_| {});
         let request = Request::new("POST", PATH, Some(query), Headers::default()).unwrap();
-        let answer = answer(&front, CLIENT, &Request { body: body.as_bytes(), ..request });
-        (answer.status.as_u16(), serde_json::from_str(&answer.body.parts().concat()).unwrap())
+        let response = respond(&front, CLIENT, &Request { body: body.as_bytes(), ..request });
+        (response.status.as_u16(), serde_json::from_str(&response.body.parts().concat()).unwrap())
     }
 
     fn edge(endpoints: &[(&'static str, u16)]) -> Report<'static> {
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn obs_is_pointed_at_an_edge_and_encodes_what_it_shows() {
+    fn obs_gets_the_endpoints_of_an_edge_and_settings_for_its_canvas() {
         let (status, answer) = post(&[edge(&[("rtmp", 1936), ("rtmps", 443)])], "app=studio", POSTED);
         assert_eq!(status, 200);
         assert_eq!(answer["status"], json!({"result": "success"}));
@@ -278,13 +281,13 @@ mod tests {
         let video = &answer["encoder_configurations"][0];
         assert_eq!((&video["width"], &video["height"]), (&1280.into(), &720.into()));
         assert_eq!(video["framerate"], json!({"numerator": 60, "denominator": 1}));
-        assert_eq!(video["settings"]["bitrate"], 4000 - 160, "OBS's limit is lower than ours");
+        assert_eq!(video["settings"]["bitrate"], 4000 - 160, "OBS's limit is lower");
         assert_eq!(answer["audio_configurations"]["live"][0]["channels"], 2);
-        assert!(!answer.to_string().contains("s3cret"), "the key is not sent back");
+        assert!(!answer.to_string().contains("s3cret"), "the response does not contain the key");
     }
 
     #[test]
-    fn older_versions_and_edges_that_advertise_nothing_will_do() {
+    fn older_versions_and_edges_without_endpoints_are_supported() {
         let older =
             r#"{"preferences": {"width": 640, "height": 360, "framerate": {"numerator": 25, "denominator": 1}}}"#;
         let (_, answer) = post(&[edge(&[])], "", older);
@@ -295,15 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn without_an_edge_obs_is_told_in_words_that_it_shows() {
+    fn without_an_edge_obs_shows_the_reason() {
         let (status, answer) = post(&[], "", POSTED);
-        let told = json!({"result": "error", "html_en_us": "No edge has reported yet. Try again in a moment."});
-        assert_eq!((status, &answer["status"]), (200, &told));
+        let expected = json!({"result": "error", "html_en_us": "No edge has reported yet. Try again in a moment."});
+        assert_eq!((status, &answer["status"]), (200, &expected));
         assert_eq!(answer["ingest_endpoints"], json!([]));
     }
 
     #[test]
-    fn what_is_no_json_is_refused_with_what_to_do() {
+    fn invalid_json_is_rejected_with_advice() {
         let (status, answer) = post(&[edge(&[])], "", "go live");
         assert_eq!((status, &answer["status"]), (400, &400.into()));
         assert!(answer["advice"].as_str().unwrap().contains("OBS"), "{answer}");

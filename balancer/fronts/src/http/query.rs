@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-/// The value of the first parameter of this name, with its escapes undone.
+/// The value of the first parameter with this name, decoded.
 pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
     let mut pairs = form_urlencoded::parse(query?.as_bytes());
     pairs.find(|(found, _)| found == name).map(|(_, value)| value)
 }
 
-/// The parameters as they were sent, without those that are empty.
+/// The parameters as sent, without empty ones.
 pub(super) fn pairs(query: &str) -> impl Iterator<Item = &str> {
     query.split('&').filter(|pair| !pair.is_empty())
 }
 
-/// Whether there is a parameter of this name, which is one that needs no escapes.
+/// Whether there is a parameter with this name, which must not need encoding.
 pub(super) fn has(query: Option<&str>, name: &str) -> bool {
     pairs(query.unwrap_or_default()).any(|pair| pair.split('=').next() == Some(name))
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_found_by_name_with_their_escapes_undone() {
+    fn parameters_are_found_by_name_and_decoded() {
         let query = Some("a=1&b=x%2Fy+z&b=2&c&=d");
         assert_eq!(parameter(query, "a").as_deref(), Some("1"));
         assert_eq!(parameter(query, "b").as_deref(), Some("x/y z"));

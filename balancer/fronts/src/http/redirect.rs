@@ -1,48 +1,49 @@
-//! `/redirect/…` and configured prefixes: the client is sent to the same path on an edge.
+//! `/redirect/…` and configured prefixes: redirects to the same path on an edge.
 
 use hyper::StatusCode;
 use weir_fleet::{Protocol, Refusal};
 
-use crate::http::answer::Answer;
+use crate::client::Client;
+use crate::front::Front;
 use crate::http::location::{Location, Resource};
 use crate::http::request::Request;
+use crate::http::response::Response;
 use crate::http::{cors, query};
 use crate::redirect::{Assignment, RequestedUrl};
-use crate::{Client, Front};
 
-/// Sends the client to `path`, without the slash before it, on an edge.
-pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>, path: &'a str) -> Answer<'a> {
+/// Redirects the client to `path`, without its leading slash, on an edge.
+pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a>, path: &'a str) -> Response<'a> {
     let hop_mark = front.hop_mark();
     if hop_mark.is_some_and(|mark| query::has(request.query, mark)) {
-        front.metrics().count_choice(Some(Protocol::Http), Err(Refusal::Loop));
+        front.metrics().count_assignment(Some(Protocol::Http), Err(Refusal::Loop));
         return refuse(request, &Refusal::Loop);
     }
     let application = front.application(Protocol::Http, path);
-    let asked = asked(client, request);
-    // Behind `/redirect/` the path becomes another, which is redirected no further.
-    let returns = request.path.strip_prefix('/') == Some(path);
-    let back = RequestedUrl { host: request.headers.host_name().filter(|_| returns), ..asked };
-    let destination = match front.choose_elsewhere(client, Protocol::Http, Some(path), back, application) {
-        Ok(destination) => destination,
+    let requested = requested_url(client, request);
+    // Without `/redirect/` the path is another one, which is not redirected again: only prefixes can cause a loop.
+    let can_loop = request.path.strip_prefix('/') == Some(path);
+    let loop_url = RequestedUrl { host: request.headers.host_name().filter(|_| can_loop), ..requested };
+    let assignment = match front.assign_unless_loop(client, Protocol::Http, Some(path), loop_url, application) {
+        Ok(assignment) => assignment,
         Err(refusal) => return refuse(request, &refusal),
     };
-    // 302 may turn any method but GET and HEAD into GET; 307 keeps it (RFC 9110 sections 15.4.3 and 15.4.8), and WHIP
-    // and WHEP demand that (RFC 9725 section 4.7).
+    // 302 may change any method but GET and HEAD to GET; 307 does not (RFC 9110 sections 15.4.3 and 15.4.8), which WHIP
+    // and WHEP require (RFC 9725 section 4.7).
     let status = if request.is_read() { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
-    let reason = reason(Ok(&destination));
+    let reason = reason(Ok(&assignment));
     let resource = Resource::new(path, request.query, application);
-    let location = Location { destination, asked, application, resource, hop_mark };
-    let answer = Answer { location: Some(location), ..Answer::text(status, "") };
-    cors::open(answer, request).with(Front::REASON_HEADER, reason)
+    let location = Location { assignment, requested, application, resource, hop_mark };
+    let response = Response { location: Some(location), ..Response::text(status, "") };
+    cors::allow(response, request).with(Front::REASON_HEADER, reason)
 }
 
-/// Says that there is no edge, and when to ask again.
-pub(super) fn refuse<'a>(request: &Request<'a>, refusal: &Refusal) -> Answer<'a> {
-    let answer = Answer::text(status(*refusal), format!("{}\n", sentence(refusal)));
-    cors::open(answer, request).with("Retry-After", RETRY_AFTER).with(Front::REASON_HEADER, refusal.name())
+/// The response to a refused client, with the time after which it may try again.
+pub(super) fn refuse<'a>(request: &Request<'a>, refusal: &Refusal) -> Response<'a> {
+    let response = Response::text(status(*refusal), format!("{}\n", sentence(refusal)));
+    cors::allow(response, request).with("Retry-After", RETRY_AFTER).with(Front::REASON_HEADER, refusal.name())
 }
 
-/// With what status a client is refused.
+/// The status of a refusal.
 pub(super) fn status(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::Loop => StatusCode::LOOP_DETECTED,
@@ -50,16 +51,16 @@ pub(super) fn status(refusal: Refusal) -> StatusCode {
     }
 }
 
-/// Where the client thought that it was going, if it goes on with HTTP. One that names no port means the scheme's own;
-/// one that names no host came to this listener.
-pub(super) fn asked(client: Client, request: &Request<'_>) -> RequestedUrl<'static> {
-    let asked = client.asked(Protocol::Http);
-    RequestedUrl { port: request.headers.port().unwrap_or(asked.port), ..asked }
+/// The requested URL. A `Host` without a port means the scheme's default; without a `Host`, the port of the listener is
+/// used.
+pub(super) fn requested_url(client: Client, request: &Request<'_>) -> RequestedUrl<'static> {
+    let requested = client.requested_url(Protocol::Http);
+    RequestedUrl { port: request.headers.port().unwrap_or(requested.port), ..requested }
 }
 
-/// A stable name of why the client got what it got.
+/// The value of the `Weir-Reason` header.
 pub(super) fn reason(outcome: Result<&Assignment, &Refusal>) -> &'static str {
-    outcome.map_or_else(|refusal| refusal.name(), |destination| destination.reason.name())
+    outcome.map_or_else(|refusal| refusal.name(), |assignment| assignment.reason.name())
 }
 
 /// A refusal as a sentence.
@@ -70,7 +71,7 @@ pub(super) fn sentence(refusal: &Refusal) -> String {
     format!("{}{}.", first.unwrap_or_default(), characters.as_str())
 }
 
-/// [`Front::RETRY_AFTER_SECONDS`].
+/// [`Front::RETRY_AFTER_SECONDS`] as text.
 pub(super) const RETRY_AFTER: &str = "3";
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_told_the_same_pause_in_every_protocol() {
+    fn retry_after_is_the_same_in_every_protocol() {
         assert_eq!(RETRY_AFTER, Front::RETRY_AFTER_SECONDS.to_string());
     }
 

@@ -1,5 +1,5 @@
-//! One HTTP connection: requests that are no more than a head are answered here, one after the other; the first that is
-//! more goes to hyper, with the rest of the connection.
+//! Serves one HTTP connection: responds to requests without a body, one after the other. The first other request is
+//! passed to hyper with the rest of the connection.
 
 use std::io;
 use std::sync::Arc;
@@ -7,69 +7,71 @@ use std::sync::Arc;
 use bytes::Buf as _;
 use weir_fleet::Protocol;
 
-use crate::http::answer::Framing;
-use crate::http::head::{self, Refusal};
-use crate::http::hyper;
-use crate::http::route::answer;
+use crate::client::Client;
+use crate::downstream::Downstream;
+use crate::front::Front;
+use crate::http::head::{self, HeadError};
+use crate::http::hyper_server;
+use crate::http::response::Framing;
+use crate::http::route::respond;
 use crate::http::simple::Simple;
-use crate::incoming::Incoming;
-use crate::rtsp::tunnel::is_tunnelled;
-use crate::{Client, Front};
+use crate::rtsp::tunnel;
 
-/// Bytes that nearly every answer fits in.
-const MOST_ANSWERS: usize = 512;
+/// Length in bytes that few responses exceed.
+const RESPONSE_CAPACITY: usize = 512;
 
-/// Serves a connection of which `incoming` holds the first bytes.
-///
-/// Gives it back when its next request is half of an RTSP tunnel, and not for this front.
-pub(crate) async fn serve(front: Arc<Front>, client: Client, mut incoming: Incoming) -> Option<Incoming> {
+/// Serves a connection of which `downstream` holds the first bytes. `admitted` are the protocols that the listener
+/// admits: RTSP can be tunnelled in HTTP.
+pub(crate) async fn serve(front: Arc<Front>, client: Client, admitted: &[Protocol], mut downstream: Downstream) {
     let limits = front.limits();
-    let mut output = Vec::with_capacity(MOST_ANSWERS);
+    let mut output = Vec::with_capacity(RESPONSE_CAPACITY);
     loop {
-        if let Err(refusal) = read_head(&mut incoming, limits.http.head).await {
-            // A client that has gone is no client that was turned away.
-            if let Some(refusal) = refusal {
-                front.metrics().reject_client(Protocol::Http.name(), refusal.reason());
-                let response = refusal.response(limits.http.head);
-                // It is counted already, and has had its time.
-                if incoming.send(response.as_bytes(), limits.linger).await.is_ok() {
-                    incoming.finish(limits).await;
+        if let Err(error) = read_head(&mut downstream, limits.http.head).await {
+            // A client that has gone is not counted as rejected.
+            if let Some(error) = error {
+                front.metrics().reject_client(Protocol::Http.name(), error.reason());
+                let response = error.response(limits.http.head);
+                // Not `answer`, which could count it again.
+                if downstream.send(response.as_bytes(), limits.linger).await.is_ok() {
+                    downstream.finish(limits).await;
                 }
             }
-            return None;
+            return;
         }
-        let Some(simple) = Simple::parse(&incoming.received) else {
-            if is_tunnelled(&incoming.received) {
-                return Some(incoming);
-            }
-            // Boxed, since few connections need the room.
-            Box::pin(hyper::serve(front, client, incoming)).await;
-            return None;
+        let Some(simple) = Simple::parse(&downstream.received) else {
+            drop(output);
+            // Boxed: large, and needed by few connections.
+            return if !tunnel::is_tunnelled(&downstream.received) {
+                Box::pin(hyper_server::serve(front, client, downstream)).await;
+            } else if admitted.contains(&Protocol::Rtsp) {
+                Box::pin(tunnel::serve(front, client, downstream)).await;
+            } else {
+                front.metrics().reject_client(Protocol::Rtsp.name(), "not-admitted");
+            };
         };
-        let Simple { request, length, is_old, keep_alive } = simple;
-        let framing = Framing { is_old, keep_alive, is_head: request.is_head(), date: &front.http_date() };
+        let Simple { request, length, is_http10, keep_alive } = simple;
+        let framing = Framing { is_http10, keep_alive, is_head: request.is_head(), date: &front.http_date() };
         output.clear();
-        answer(&front, client, &request).write(framing, &mut output);
-        incoming.received.advance(length);
-        if incoming.answer(&front, Protocol::Http, &output).await.is_err() {
-            return None;
+        respond(&front, client, &request).write(framing, &mut output);
+        downstream.received.advance(length);
+        if downstream.answer(&front, Protocol::Http, &output).await.is_err() {
+            return;
         }
         if !keep_alive {
-            incoming.finish_answered(limits).await;
-            return None;
+            return downstream.finish_answered(limits).await;
         }
-        incoming.restart(limits.decision_timeout);
+        downstream.restart(limits.decision_timeout);
     }
 }
 
-/// Reads until the next head is complete. `None` as the error: the client has gone, or says nothing more.
-async fn read_head(incoming: &mut Incoming, limit: usize) -> Result<(), Option<Refusal>> {
+/// Receives until the next head is complete. The error is `None` if the client has gone or is idle.
+async fn read_head(downstream: &mut Downstream, limit: usize) -> Result<(), Option<HeadError>> {
     let mut seen = 0;
-    while !head::is_complete(&incoming.received, seen, limit)? {
-        seen = incoming.received.len();
-        match incoming.receive().await {
+    while !head::is_complete(&downstream.received, seen, limit)? {
+        seen = downstream.received.len();
+        match downstream.receive().await {
             Ok(true) => {}
-            Err(error) if error.kind() == io::ErrorKind::TimedOut && seen > 0 => return Err(Some(Refusal::TooSlow)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && seen > 0 => return Err(Some(HeadError::TooSlow)),
             Ok(false) | Err(_) => return Err(None),
         }
     }

@@ -1,8 +1,8 @@
-//! `?serverInfoXML` and `?serverInfoJSON`: the pool, as the tools of the original and of its forks read it.
+//! `?serverInfoXML` and `?serverInfoJSON`: the edges in the format of the Wowza Load Balancer AddOn and its forks.
 //!
-//! There is no declaration, no attribute and no white space between elements. New elements would go after `serverId`,
-//! and never be called `name`, `key` or `id`: Perl's XML::Simple would take those for the key of the list. A fork has
-//! `weight` and `outRate` there, and so have we; readers of the original pass them over.
+//! The XML has no declaration, no attributes and no white space between elements. New elements must follow `serverId`
+//! and must not be called `name`, `key` or `id`, which Perl's XML::Simple takes as the key of the list. `weight` and
+//! `outRate` are those of a fork; readers written for the AddOn ignore them.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use weir_fleet::{Edge, Snapshot, State, Time};
 
 use crate::settings::ServerInfo;
 
-/// Whether `client` may see the pool.
+/// Whether `client` may see the server information.
 pub(super) fn is_shown_to(server_info: ServerInfo, client: IpAddr) -> bool {
     match server_info {
         ServerInfo::Off => false,
@@ -27,7 +27,7 @@ pub(super) fn is_shown_to(server_info: ServerInfo, client: IpAddr) -> bool {
     }
 }
 
-/// The pool as XML.
+/// The edges as XML.
 pub(super) fn xml(snapshot: &Snapshot, now: Time) -> String {
     let mut xml = String::with_capacity(64 + 320 * snapshot.edges.len());
     xml.push_str("<LoadBalancerServerInfo>");
@@ -39,43 +39,43 @@ pub(super) fn xml(snapshot: &Snapshot, now: Time) -> String {
 }
 
 fn push_edge(xml: &mut String, edge: &Edge, now: Time) {
-    // None of these values can hold a character that XML gives a meaning to: numbers, fixed words, a GUID, and a host,
-    // which was checked when the report was read. Writing to a String cannot fail.
-    let shown = Shown::new(edge, now);
+    // No value can contain a character that XML reserves: they are numbers, fixed words, a GUID, and a host, which was
+    // validated when the report was read. Writing to a String cannot fail.
+    let server = Server::new(edge, now);
     let _ = write!(
         xml,
         "<LoadBalancerServer><connectCount>{}</connectCount><status>{}</status><redirectCount>{}</redirectCount>\
          <lastMessage>{}</lastMessage><redirect>{}</redirect><serverId>{}</serverId><weight>{}</weight>",
-        shown.connect_count,
-        shown.status,
-        shown.redirect_count,
-        shown.last_message,
-        shown.redirect,
-        shown.server_id,
-        shown.weight,
+        server.connect_count,
+        server.status,
+        server.redirect_count,
+        server.last_message,
+        server.redirect,
+        server.server_id,
+        server.weight,
     );
-    if let Some(rate) = shown.out_rate {
+    if let Some(rate) = server.out_rate {
         let _ = write!(xml, "<outRate>{rate}</outRate>");
     }
     xml.push_str("</LoadBalancerServer>");
 }
 
-/// The pool as JSON: the same, and an array even for one edge or none.
+/// The edges as JSON: always an array, even for one edge or none.
 pub(super) fn json(snapshot: &Snapshot, now: Time) -> String {
     #[derive(Serialize)]
     struct Page<'a> {
         #[serde(rename = "LoadBalancerServerInfo")]
-        edges: Vec<Shown<'a>>,
+        edges: Vec<Server<'a>>,
     }
-    let page = Page { edges: snapshot.edges.iter().map(|edge| Shown::new(edge, now)).collect() };
-    // Only maps with keys that are no texts cannot be written, and there are none.
+    let page = Page { edges: snapshot.edges.iter().map(|edge| Server::new(edge, now)).collect() };
+    // Fails only for maps with keys that are not strings, and there are none.
     serde_json::to_string(&page).unwrap_or_default()
 }
 
-/// One edge, in the words and the order of the original.
+/// One edge, with the names and the order of the AddOn.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct Server<'a> {
     connect_count: u64,
     status: &'static str,
     redirect_count: u64,
@@ -88,7 +88,7 @@ struct Shown<'a> {
     out_rate: Option<u64>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> Server<'a> {
     fn new(edge: &'a Edge, now: Time) -> Self {
         Self {
             connect_count: edge.load.connections().unwrap_or(0),
@@ -103,8 +103,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The original's word for a state. It has none for draining; what its readers need to know is that the edge takes no
-/// new clients.
+/// The AddOn's name of a state. It has none for draining; `PAUSED` tells its readers that the edge takes no new
+/// clients.
 fn status(state: State) -> &'static str {
     match state {
         State::Running => "RUNNING",
@@ -114,7 +114,7 @@ fn status(state: State) -> &'static str {
     }
 }
 
-/// A duration in the original's words: `685 milliseconds`, `1 seconds 203 milliseconds`.
+/// A duration in the AddOn's format: `685 milliseconds`, `1 seconds 203 milliseconds`.
 fn age(age: Duration) -> String {
     let milliseconds = age.as_millis();
     let parts = [
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pool_is_shown_byte_for_byte() {
+    fn server_info_has_the_exact_bytes_of_the_addon() {
         let mut running = report();
         running.redirect = Host::new("10.0.0.13").ok();
         running.load.connections = Some(13);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_in_the_words_of_the_original() {
+    fn ages_have_the_format_of_the_addon() {
         for (milliseconds, words) in [
             (0, "0 milliseconds"),
             (685, "685 milliseconds"),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn unless_configured_only_private_addresses_see_the_pool() {
+    fn by_default_only_private_addresses_see_server_info() {
         for (address, private) in [
             ("127.0.0.1", true),
             ("10.1.2.3", true),

@@ -1,50 +1,12 @@
-//! Either version, out of the first bytes of a connection.
+//! Parses either version from the first bytes of a connection.
 
-use crate::proxy_protocol::{Addresses, v1, v2};
+use crate::proxy_protocol::outcome::{Invalid, Parsed};
+use crate::proxy_protocol::{v1, v2};
 
-/// So many bytes decide, whatever they are.
+/// Maximum length of a header in bytes. That many bytes always suffice for a decision.
 pub const MAX_LENGTH: usize = v2::MAX_LENGTH;
 
-/// What the first bytes of a connection are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parsed {
-    /// The beginning of a header.
-    NeedMore,
-    /// A header.
-    Complete {
-        /// Whom it tells of. None when it does not tell, or of something else than TCP: then the addresses of the
-        /// connection itself hold.
-        addresses: Option<Addresses>,
-        /// Whether the proxy connected of its own accord, as for a health check, and for no client.
-        is_local: bool,
-        /// Its length in bytes: what follows is the client's.
-        length: usize,
-    },
-    /// No header.
-    Invalid(Invalid),
-}
-
-/// Why the first bytes of a connection are no header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    /// They begin like neither version.
-    #[error("no PROXY protocol")]
-    Signature,
-    /// A line of version 1 that says nothing, or has no end.
-    #[error("not a line of the PROXY protocol's version 1")]
-    Line,
-    /// Another version than 2, or a command that nobody knows.
-    #[error("an unknown version or command")]
-    Command,
-    /// A family of addresses, or a transport, that nobody knows.
-    #[error("an unknown family of addresses")]
-    Family,
-    /// Too short for its addresses, or longer than anybody needs.
-    #[error("a header of the wrong length")]
-    Length,
-}
-
-/// Reads the first bytes of a connection: all that have arrived so far, each time that more have.
+/// Parses the first bytes of a connection. Call it with *all* bytes received so far whenever more have arrived.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
     if bytes.starts_with(v1::SIGNATURE) {
@@ -65,7 +27,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proxy_protocol::{write_v1, write_v2};
+    use crate::proxy_protocol::{Addresses, write_v1, write_v2};
 
     fn addresses(source: &str, destination: &str) -> Addresses {
         Addresses { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
@@ -81,7 +43,7 @@ mod tests {
         Parsed::Complete { addresses, is_local: false, length }
     }
 
-    /// A header of version 2 with this command and family, and what follows them.
+    /// A version 2 header with this command, family and payload.
     fn v2_header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let mut header = v2::SIGNATURE.to_vec();
         header.extend([command, family]);
@@ -91,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_written_as_the_specification_has_them() {
+    fn headers_are_written_as_specified() {
         let ipv4 = addresses("255.255.255.255:65535", "192.168.0.11:443");
         assert_eq!(written(write_v1, ipv4), b"PROXY TCP4 255.255.255.255 192.168.0.11 65535 443\r\n");
         let ipv6 = addresses("[2001:db8::1]:1", "[::1]:2");
@@ -100,7 +62,7 @@ mod tests {
         expected.extend([255, 255, 255, 255, 192, 168, 0, 11, 0xff, 0xff, 1, 187]);
         assert_eq!(written(write_v2, ipv4), expected);
         assert_eq!(written(write_v2, ipv6)[12..16], [0x21, 0x21, 0, 36]);
-        // The two ends are of one family, whatever the system called them.
+        // Both ends are written in one family, however the system represents them.
         let mixed = addresses("[::ffff:192.0.2.1]:1", "192.0.2.2:2");
         assert_eq!(written(write_v1, mixed), b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
         let apart = addresses("192.0.2.1:1", "[2001:db8::1]:2");
@@ -108,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_does_not_tell_the_client_is_no_error() {
+    fn a_header_without_a_client_address_is_valid() {
         for (bytes, length) in [
             (b"PROXY UNKNOWN\r\nGET".to_vec(), 15),
             (b"PROXY UNKNOWN whatever 1 2\r\n".to_vec(), 28),
@@ -123,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_told_at_the_first_wrong_byte() {
+    fn an_invalid_header_is_rejected_with_its_cause() {
         let too_long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
         for (bytes, invalid) in [
             (b"GET / HTTP/1.1".to_vec(), Invalid::Signature),
@@ -162,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again_whatever_pieces_it_comes_in(
+        fn a_written_header_is_read_back_from_any_segments(
             source in any_address(),
             destination in any_address(),
             client in any::<Vec<u8>>(),
@@ -179,15 +141,15 @@ mod tests {
         }
 
         #[test]
-        fn what_follows_a_header_is_the_client_s(extensions in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn bytes_after_a_header_are_the_client_s(extensions in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut rest = vec![192, 0, 2, 1, 192, 0, 2, 2, 0, 1, 0, 2];
             rest.extend(&extensions);
-            let told = addresses("192.0.2.1:1", "192.0.2.2:2");
-            prop_assert_eq!(parse(&v2_header(0x21, 0x11, &rest)), complete(Some(told), 28 + extensions.len()));
+            let expected = addresses("192.0.2.1:1", "192.0.2.2:2");
+            prop_assert_eq!(parse(&v2_header(0x21, 0x11, &rest)), complete(Some(expected), 28 + extensions.len()));
         }
 
         #[test]
-        fn it_is_decided_in_time_and_for_good(bytes in any::<Vec<u8>>(), begins in 0..3) {
+        fn a_decision_is_final_and_made_within_the_maximum_length(bytes in any::<Vec<u8>>(), begins in 0..3) {
             let begin: &[u8] = [b"".as_slice(), b"PROXY ", v2::SIGNATURE][begins as usize];
             let mut bytes = [begin, &bytes].concat();
             bytes.resize(MAX_LENGTH, b'x');
@@ -195,7 +157,8 @@ mod tests {
             prop_assert_ne!(decision, Parsed::NeedMore);
             for end in 0..bytes.len().min(300) {
                 let earlier = parse(&bytes[..end]);
-                prop_assert!(earlier == Parsed::NeedMore || earlier == decision, "{:?} and then {:?}", earlier, decision);
+                let is_final = earlier == Parsed::NeedMore || earlier == decision;
+                prop_assert!(is_final, "{:?}, then {:?}", earlier, decision);
             }
         }
     }

@@ -3,18 +3,18 @@
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::proxy_protocol::parse::{Invalid, Parsed};
-use crate::proxy_protocol::{Addresses, Family};
+use crate::proxy_protocol::addresses::{Addresses, Family};
+use crate::proxy_protocol::outcome::{Invalid, Parsed};
 
-/// What every such line begins with.
+/// The first bytes of every line.
 pub(super) const SIGNATURE: &[u8] = b"PROXY";
 
-/// The longest line, its end included: `UNKNOWN` with two IPv6 addresses written out in full.
+/// Maximum length of a line including its end: `UNKNOWN` with two IPv6 addresses in full.
 pub(super) const MAX_LENGTH: usize = 107;
 
-/// Appends the line that tells these addresses.
+/// Appends the line with these addresses.
 pub fn write(addresses: &Addresses, output: &mut Vec<u8>) {
-    let (family, [from, to]) = addresses.of_one_family();
+    let (family, [from, to]) = addresses.in_one_family();
     // Writing to a vector cannot fail.
     let _ = match family {
         Family::V4(source, destination) => write!(output, "PROXY TCP4 {source} {destination} {from} {to}\r\n"),
@@ -22,7 +22,7 @@ pub fn write(addresses: &Addresses, output: &mut Vec<u8>) {
     };
 }
 
-/// Reads a connection's first bytes, which begin with the [`SIGNATURE`].
+/// Parses the first bytes of a connection, which begin with the [`SIGNATURE`].
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let line = &bytes[..bytes.len().min(MAX_LENGTH)];
     let Some(length) = line.windows(2).position(|pair| pair == b"\r\n") else {
@@ -32,18 +32,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Some(addresses) => addresses,
         None => return Parsed::Invalid(Invalid::Line),
     };
-    // This version has no word for a connection of the proxy's own: what is unknown may be one.
+    // This version has no LOCAL command; a proxy's own connection is `UNKNOWN`, as other connections may be.
     Parsed::Complete { addresses, is_local: false, length: length + 2 }
 }
 
-/// What a line without its end says; nothing when it is none.
+/// The addresses in a line without its end, if any; `None` for a malformed line.
 fn addresses(line: &str) -> Option<Option<Addresses>> {
     let mut words = line.split(' ');
     let (_signature, family) = (words.next(), words.next()?);
     let is_ipv4 = match family {
         "TCP4" => true,
         "TCP6" => false,
-        // What follows is not looked at.
+        // The rest of the line must be ignored.
         "UNKNOWN" => return Some(None),
         _ => return None,
     };
@@ -55,7 +55,7 @@ fn addresses(line: &str) -> Option<Option<Addresses>> {
     words.next().is_none().then_some(Some(Addresses { source, destination }))
 }
 
-/// Digits without a sign or a leading zero.
+/// Parses a port: digits without a sign or a leading zero.
 fn port(text: &str) -> Option<u16> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)

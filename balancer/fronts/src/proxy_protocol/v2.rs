@@ -2,34 +2,34 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::proxy_protocol::parse::{Invalid, Parsed};
-use crate::proxy_protocol::{Addresses, Family};
+use crate::proxy_protocol::addresses::{Addresses, Family};
+use crate::proxy_protocol::outcome::{Invalid, Parsed};
 
-/// What every such header begins with.
+/// The first bytes of every header.
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Bytes up to the addresses: the signature, version and command, family and transport, and a length.
+/// Bytes before the addresses: signature, version and command, family and transport, length.
 const FIXED: usize = 16;
 
-/// Most bytes that may follow these. Addresses take 216 at most; the rest are extensions, which may hold a client's
-/// certificate, and which are passed over.
+/// Maximum number of bytes that may follow. Addresses take up to 216; the rest are extensions (TLVs), such as a
+/// client's certificate, which are ignored.
 const MAX_REST: usize = 4096;
 
-/// The longest header that is read.
+/// Maximum length of a header.
 pub(super) const MAX_LENGTH: usize = FIXED + MAX_REST;
 
-/// Version 2, and the command: a connection of the proxy's own …
+/// Version 2, and the command: a connection on the proxy's own behalf …
 const LOCAL: u8 = 0x20;
-/// … or of a client.
+/// … or on behalf of a client.
 const PROXY: u8 = 0x21;
 
-/// The family in the upper half, the transport in the lower.
+/// Address family in the upper four bits, transport protocol in the lower.
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 
-/// Appends the header that tells these addresses.
+/// Appends the header with these addresses.
 pub fn write(addresses: &Addresses, output: &mut Vec<u8>) {
-    let (family, ports) = addresses.of_one_family();
+    let (family, ports) = addresses.in_one_family();
     output.extend(SIGNATURE);
     match family {
         Family::V4(source, destination) => {
@@ -44,7 +44,7 @@ pub fn write(addresses: &Addresses, output: &mut Vec<u8>) {
     output.extend(ports.into_iter().flat_map(u16::to_be_bytes));
 }
 
-/// Reads a connection's first bytes, which begin with the [`SIGNATURE`].
+/// Parses the first bytes of a connection, which begin with the [`SIGNATURE`].
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let Some(&[command, family, high, low]) = bytes.get(SIGNATURE.len()..FIXED).and_then(<[u8]>::first_chunk::<4>)
     else {
@@ -53,7 +53,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     if ![LOCAL, PROXY].contains(&command) {
         return Parsed::Invalid(Invalid::Command);
     }
-    // Up to AF_UNIX and datagrams: what is not assigned must not be accepted.
+    // Assigned up to AF_UNIX and DGRAM; other values must be rejected.
     if family >> 4 > 3 || family & 0xf > 2 {
         return Parsed::Invalid(Invalid::Family);
     }
@@ -74,7 +74,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
             None => return Parsed::Invalid(Invalid::Length),
             addresses => addresses,
         },
-        // Not told, or of a kind that cannot be on TCP: those of the connection itself hold.
+        // Unspecified, or not TCP: the addresses of the connection itself apply.
         _ => None,
     };
     Parsed::Complete { addresses, is_local, length }

@@ -1,4 +1,4 @@
-//! Which edge a relayed client is brought to, and another one when it cannot be reached.
+//! Selects an edge for a relayed client and connects to it, or to another one if that fails.
 
 use std::future::ready;
 use std::net::SocketAddr;
@@ -8,187 +8,193 @@ use tracing::{debug, warn};
 use weir_fleet::{Protocol, Refusal};
 use weir_protocol::EdgeId;
 
+use crate::client::Client;
+use crate::front::Front;
 use crate::proxy_protocol::Addresses;
 use crate::redirect::{Assignment, Destination, RequestedUrl};
 use crate::relay::Relay;
-use crate::relay::reach::{Error, Manner, Peer, reach};
-use crate::relay_sessions::Session;
+use crate::relay::dial::{Error, Options, Peer, dial};
+use crate::relay::sessions::Session;
 use crate::settings::Application;
 use crate::stream::Stream;
-use crate::{Client, Front};
 
-/// What a client that is to be relayed wants.
+/// A client's request to be relayed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    /// Where on the edge.
-    pub(crate) towards: Towards<'a>,
-    /// What it asks for, if it has said so: decides when the viewers of a stream are kept together.
+pub(crate) struct RelayRequest<'a> {
+    /// The endpoint on the edge.
+    pub(crate) endpoint: EdgeEndpoint<'a>,
+    /// The requested path, if known; affinity keeps the viewers of a stream together by it.
     pub(crate) path: Option<&'a str>,
-    /// The address of this balancer that it connected to: an edge may be told.
-    pub(crate) reached: SocketAddr,
+    /// The address of this balancer that the client connected to, for the PROXY protocol.
+    pub(crate) local_address: SocketAddr,
 }
 
-/// Where on an edge a client is brought.
+/// The endpoint on an edge that a session is relayed to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Towards<'a> {
-    /// Where a redirect would have sent it.
-    Endpoint { protocol: Protocol, asked: RequestedUrl<'a>, application: &'a Application },
-    /// To this port, whatever it speaks.
+pub(crate) enum EdgeEndpoint<'a> {
+    /// The one that a redirect would name.
+    Protocol { protocol: Protocol, requested: RequestedUrl<'a>, application: &'a Application },
+    /// This port, whatever its protocol.
     Port(u16),
 }
 
-/// The other end of a relayed session.
+/// The connection to the edge of a relayed session.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    /// The connection to the edge. Unless it was greeted, nothing has come from it yet, and nothing of the client's has
-    /// gone there.
+    /// The connection. Unless a greeting was exchanged, no byte has been sent or received on it, but for a PROXY
+    /// protocol header and TLS.
     pub(crate) stream: Stream,
-    /// Which edge, and why.
-    pub(crate) destination: Assignment,
-    /// Counts the session for as long as it lives.
+    pub(crate) assignment: Assignment,
+    /// Counts the session until it is dropped.
     pub(crate) session: Session,
 }
 
-/// Chooses an edge for the client and connects to it; if it cannot be reached, to another one, up to
+/// Assigns the client to an edge and connects to it. If the connection fails, tries other edges, up to
 /// `[relay] attempts`.
 ///
-/// The client is counted at the edge that it is brought to, and no other.
-pub(crate) async fn connect(front: &Front, client: Client, wanted: Wanted<'_>) -> Result<Upstream, Refusal> {
-    let (upstream, ()) = connect_and(front, client, wanted, |stream| ready(Ok((stream, ())))).await?;
+/// Only the edge that it is finally connected to counts the assignment.
+pub(crate) async fn connect(front: &Front, client: Client, request: RelayRequest<'_>) -> Result<Upstream, Refusal> {
+    let (upstream, ()) = connect_with(front, client, request, |stream| ready(Ok((stream, ())))).await?;
     Ok(upstream)
 }
 
-/// As [`connect`], and greets the edge: one that cannot be greeted counts as one that cannot be reached.
-pub(crate) async fn connect_and<T, F: Future<Output = Result<(Stream, T), Error>>>(
+/// As [`connect`], followed by a greeting between balancer and edge. An edge whose greeting fails counts as
+/// unreachable.
+pub(crate) async fn connect_with<T, F: Future<Output = Result<(Stream, T), Error>>>(
     front: &Front,
     client: Client,
-    wanted: Wanted<'_>,
+    request: RelayRequest<'_>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
-    // Boxed, so that a session does not keep the room that it took to connect.
-    let outcome = Box::pin(attempt_all(front, client, wanted, None, greet)).await;
-    let reason = outcome.as_ref().map(|(upstream, _)| upstream.destination.reason).map_err(|refusal| *refusal);
-    front.metrics().count_choice(wanted.protocol(), reason);
+    // Boxed, so that the session does not keep the memory that connecting takes.
+    let outcome = Box::pin(try_edges(front, client, request, None, greet)).await;
+    let reason = outcome.as_ref().map(|(upstream, _)| upstream.assignment.reason).map_err(|refusal| *refusal);
+    front.metrics().count_assignment(request.protocol(), reason);
     outcome
 }
 
-/// Connects to a place where the client was sent before, and counted; to another one if that cannot be reached.
-pub(crate) async fn connect_to(
+/// Connects to the destination of an earlier, already counted assignment of the client. If the connection fails, tries
+/// edges as [`connect`] does.
+pub(crate) async fn connect_assigned(
     front: &Front,
     client: Client,
-    destination: Assignment,
-    wanted: Wanted<'_>,
+    assignment: Assignment,
+    request: RelayRequest<'_>,
 ) -> Result<Upstream, Refusal> {
     let greet = |stream| ready(Ok((stream, ())));
-    let (upstream, ()) = Box::pin(attempt_all(front, client, wanted, Some(destination), greet)).await?;
+    let (upstream, ()) = Box::pin(try_edges(front, client, request, Some(assignment), greet)).await?;
     Ok(upstream)
 }
 
-/// Tries one place after the other, that where the client was sent before `first`.
-async fn attempt_all<T, F: Future<Output = Result<(Stream, T), Error>>>(
+/// Tries destinations one after the other, beginning with that of the `earlier` assignment.
+async fn try_edges<T, F: Future<Output = Result<(Stream, T), Error>>>(
     front: &Front,
     client: Client,
-    wanted: Wanted<'_>,
-    mut first: Option<Assignment>,
+    request: RelayRequest<'_>,
+    mut earlier: Option<Assignment>,
     greet: impl Fn(Stream) -> F,
 ) -> Result<(Upstream, T), Refusal> {
     let Relay { settings, relayed, unreachable, .. } = front.relay();
     let mut failed: SmallVec<[EdgeId; 4]> = SmallVec::new();
     for _ in 0..settings.attempts {
         let now = front.now();
-        let chosen = match first.take() {
-            Some(destination) => Ok(destination),
-            None => pick(front, client, &wanted, &failed, unreachable.lately(settings.retry_unreachable_after, now)),
+        let selected = match earlier.take() {
+            Some(assignment) => Ok(assignment),
+            None => {
+                let skipped = unreachable.recent(settings.retry_unreachable_after, now);
+                select(front, client, &request, &failed, skipped)
+            }
         };
-        let destination = match chosen {
-            Ok(destination) => destination,
+        let assignment = match selected {
+            Ok(assignment) => assignment,
             Err(refusal) if failed.is_empty() => return Err(refusal),
             Err(_) => break,
         };
-        let edge = destination.edge();
+        let edge = assignment.edge();
         let Some(session) = relayed.open(edge.map(|edge| edge.id)) else {
             edge.inspect(|edge| edge.load.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         };
-        let greeted = match reach_for(front, client, &wanted, &destination).await {
+        let greeted = match dial_assigned(front, client, &request, &assignment).await {
             Ok(stream) => greet(stream).await,
             Err(error) => Err(error),
         };
         let error = match greeted {
-            Ok((stream, greeting)) => return Ok((Upstream { stream, destination, session }, greeting)),
+            Ok((stream, greeting)) => return Ok((Upstream { stream, assignment, session }, greeting)),
             Err(error) => error,
         };
         front.metrics().relay_failed(error.reason());
-        if error.is_ours() {
+        if error.is_local() {
             edge.inspect(|edge| edge.load.cancel_assignment(now));
             return Err(Refusal::RelayFull);
         }
-        let host = destination.host();
+        let (client, address) = (client.address, assignment.host());
         let Some(edge) = edge else {
-            debug!(client = %client.address, host, %error, "the place for clients that no edge takes cannot be reached");
+            debug!(%client, address, %error, "connection to overflow target failed");
             break;
         };
         edge.load.cancel_assignment(now);
         failed.push(edge.id);
-        if error.is_the_edge_s() && unreachable.note(edge.id, front.now()) {
-            warn!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
+        if error.marks_edge_unreachable() && unreachable.record(edge.id, front.now()) {
+            warn!(%client, edge = %edge.id, address, %error, "connection to edge failed");
         } else {
-            debug!(client = %client.address, edge = %edge.id, host, %error, "an edge cannot be reached");
+            debug!(%client, edge = %edge.id, address, %error, "connection to edge failed");
         }
     }
     Err(Refusal::Unreachable)
 }
 
-/// Chooses an edge that has not `failed`, and none that is to be `spared` while there are others.
-fn pick(
+/// Selects an edge that has not `failed`, and preferably none of the `skipped` ones.
+fn select(
     front: &Front,
     client: Client,
-    wanted: &Wanted<'_>,
+    request: &RelayRequest<'_>,
     failed: &[EdgeId],
-    spared: impl IntoIterator<Item = EdgeId>,
+    skipped: impl IntoIterator<Item = EdgeId>,
 ) -> Result<Assignment, Refusal> {
-    let not: SmallVec<[EdgeId; 4]> = failed.iter().copied().chain(spared).collect();
-    match front.pick(client, wanted.protocol(), wanted.path, &not) {
-        Ok(Assignment { destination: Destination::Overflow(_), .. }) | Err(_) if not.len() > failed.len() => {
-            front.pick(client, wanted.protocol(), wanted.path, failed)
+    let excluded: SmallVec<[EdgeId; 4]> = failed.iter().copied().chain(skipped).collect();
+    match front.select(client, request.protocol(), request.path, &excluded) {
+        Ok(Assignment { destination: Destination::Overflow(_), .. }) | Err(_) if excluded.len() > failed.len() => {
+            front.select(client, request.protocol(), request.path, failed)
         }
         outcome => outcome,
     }
 }
 
-async fn reach_for(
+async fn dial_assigned(
     front: &Front,
     client: Client,
-    wanted: &Wanted<'_>,
-    destination: &Assignment,
+    request: &RelayRequest<'_>,
+    assignment: &Assignment,
 ) -> Result<Stream, Error> {
     let Relay { settings, edge_tls: tls, .. } = front.relay();
-    let peer = wanted.peer(client, destination).ok_or(Error::NoPort)?;
-    let own = &front.shared.listening;
-    let manner = Manner { tls, own, proxy_protocol: settings.proxy_protocol, limit: settings.connect_timeout };
-    reach(peer, manner).await
+    let peer = request.peer(client, assignment).ok_or(Error::NoPort)?;
+    let listening = &front.shared.listening;
+    let (proxy_protocol, timeout) = (settings.proxy_protocol, settings.connect_timeout);
+    dial(peer, Options { tls, listening, proxy_protocol, timeout }).await
 }
 
-impl Wanted<'_> {
+impl RelayRequest<'_> {
     fn protocol(&self) -> Option<Protocol> {
-        match self.towards {
-            Towards::Endpoint { protocol, .. } => Some(protocol),
-            Towards::Port(_) => None,
+        match self.endpoint {
+            EdgeEndpoint::Protocol { protocol, .. } => Some(protocol),
+            EdgeEndpoint::Port(_) => None,
         }
     }
 
-    /// What to connect to; nothing when no port is known.
-    fn peer<'d>(&'d self, client: Client, destination: &'d Assignment) -> Option<Peer<'d>> {
-        let destination_reached = SocketAddr::new(self.reached.ip().to_canonical(), self.reached.port());
-        let addresses = Addresses { source: client.address, destination: destination_reached };
-        match self.towards {
-            Towards::Port(port) => Some(Peer { host: destination.host(), port, is_secure: false, addresses }),
-            Towards::Endpoint { protocol, asked, application } => {
-                // Where it came in counts, and not what its URL says: that is only words, and an edge that advertises no
-                // port would be open to everybody at all of its ports. A URL without a port means the protocol's own.
-                let came_in = client.asked(protocol);
-                let asked = RequestedUrl { port: asked.port.and(came_in.port), ..came_in };
-                let target = destination.relay_target(protocol, asked, application);
+    /// The server to connect to; `None` if its port is unknown.
+    fn peer<'d>(&'d self, client: Client, assignment: &'d Assignment) -> Option<Peer<'d>> {
+        let destination = SocketAddr::new(self.local_address.ip().to_canonical(), self.local_address.port());
+        let addresses = Addresses { source: client.address, destination };
+        match self.endpoint {
+            EdgeEndpoint::Port(port) => Some(Peer { host: assignment.host(), port, is_secure: false, addresses }),
+            EdgeEndpoint::Protocol { protocol, requested, application } => {
+                // The listener that accepted the client counts, not the URL that the client claims: otherwise every
+                // port of an edge that advertises none would be open to all. A URL without a port means the scheme's
+                // default.
+                let accepted = client.requested_url(protocol);
+                let requested = RequestedUrl { port: requested.port.and(accepted.port), ..accepted };
+                let target = assignment.relay_target(protocol, requested, application);
                 Some(Peer { host: target.host(), port: target.port()?, is_secure: target.is_secure(), addresses })
             }
         }

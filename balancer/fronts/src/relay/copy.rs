@@ -1,4 +1,4 @@
-//! From one connection to another when either is over TLS: read and written.
+//! Transit between two connections of which at least one is over TLS: bytes are read and written.
 
 use std::io;
 use std::pin::Pin;
@@ -6,36 +6,36 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use crate::relay::chunk::Chunk;
 use crate::relay::direction::Transit;
-use crate::relay::supplies::Supplies;
+use crate::relay::pool::Pool;
+use crate::relay::write_buffer::WriteBuffer;
 use crate::stream::Stream;
 
-/// What is on its way between two connections of any kind.
+/// Bytes in transit between two connections of any kind.
 #[derive(Debug)]
-pub(super) struct Copied<'s> {
-    held: Option<Chunk>,
-    /// Whether something was written that the other end may not have sent yet.
+pub(super) struct Copied<'p> {
+    held: Option<WriteBuffer>,
+    /// Whether written bytes may still be buffered by TLS.
     needs_flush: bool,
-    supplies: &'s Supplies,
+    pool: &'p Pool,
 }
 
-impl<'s> Copied<'s> {
-    /// With `first` on its way already.
-    pub(super) fn new(first: &[u8], supplies: &'s Supplies) -> Self {
-        Self { held: Some(first.into()), needs_flush: false, supplies }
+impl<'p> Copied<'p> {
+    /// Begins with `first` in transit.
+    pub(super) fn new(first: &[u8], pool: &'p Pool) -> Self {
+        Self { held: Some(first.into()), needs_flush: false, pool }
     }
 
-    fn let_go(&mut self) {
-        if let Some(chunk) = self.held.take() {
-            self.supplies.give_back_buffer(chunk.into_buffer());
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.pool.return_buffer(held.into_buffer());
         }
     }
 }
 
 impl Drop for Copied<'_> {
     fn drop(&mut self) {
-        self.let_go();
+        self.release();
     }
 }
 
@@ -43,31 +43,31 @@ impl Transit for Copied<'_> {
     type End = Stream;
 
     fn is_empty(&self) -> bool {
-        self.held.as_ref().is_none_or(Chunk::is_empty)
+        self.held.as_ref().is_none_or(WriteBuffer::is_empty)
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Stream) -> Poll<io::Result<usize>> {
-        self.let_go();
-        let mut buffer = self.supplies.buffer();
+        self.release();
+        let mut buffer = self.pool.take_buffer();
         let mut filled = ReadBuf::new(&mut buffer);
         let outcome = Pin::new(from).poll_read(cx, &mut filled);
         let length = filled.filled().len();
         if length == 0 {
-            self.supplies.give_back_buffer(buffer);
+            self.pool.return_buffer(buffer);
         } else {
-            self.held = Some(Chunk::new(buffer, length));
+            self.held = Some(WriteBuffer::new(buffer, length));
         }
         match outcome {
-            // A peer that closes TCP without a word of TLS has ended all the same, as many do.
+            // Many peers close TCP without a TLS close_notify.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
             outcome => outcome.map_ok(|()| length),
         }
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<usize>> {
-        let Some(chunk) = &mut self.held else { return Poll::Ready(Ok(0)) };
-        let length = ready!(Pin::new(to).poll_write(cx, chunk.rest()))?;
-        chunk.advance(length);
+        let Some(held) = &mut self.held else { return Poll::Ready(Ok(0)) };
+        let length = ready!(Pin::new(to).poll_write(cx, held.rest()))?;
+        held.advance(length);
         self.needs_flush = true;
         Poll::Ready(Ok(length))
     }

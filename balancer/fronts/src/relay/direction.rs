@@ -1,36 +1,36 @@
-//! One direction of a relayed session: from one end to the other.
+//! One direction of a relayed session.
 
 use std::io;
 use std::task::{Context, Poll, ready};
 
-/// So many bytes go one way before everybody else on the worker has a turn.
+/// Bytes that are forwarded before other tasks of the worker get their turn.
 const TURN: usize = 1024 * 1024;
 
-/// What is on its way in one direction, and how it gets there.
+/// Moves the bytes of one direction.
 pub(super) trait Transit {
-    /// One of the two connections.
+    /// A connection.
     type End;
 
-    /// Whether nothing is on its way.
+    /// Whether no bytes are in transit.
     fn is_empty(&self) -> bool;
 
-    /// Takes in what `from` has sent; zero when it will send no more. RequestedUrl only while nothing is on its way.
+    /// Receives bytes of `from`; zero at the end of the stream. Called only while no bytes are in transit.
     fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Self::End) -> Poll<io::Result<usize>>;
 
-    /// Passes on to `to` what it takes of what is on its way.
+    /// Sends bytes in transit to `to`, as many as it accepts.
     fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<usize>>;
 
-    /// Sees to it that what `to` has taken is sent.
+    /// Flushes bytes that `to` has accepted but not sent.
     fn poll_flush(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<()>>;
 
-    /// Tells `to` that nothing more will come.
+    /// Closes the sending direction of `to`.
     fn poll_finish(&mut self, cx: &mut Context<'_>, to: &mut Self::End) -> Poll<io::Result<()>>;
 
-    /// How a connection has failed, if it has since this was last asked.
+    /// Takes the error of a connection, if it has failed since the last call.
     fn failure(end: &Self::End) -> Option<io::Error>;
 }
 
-/// One direction.
+/// One direction of a session.
 #[derive(Debug)]
 pub(super) struct Direction<T> {
     transit: T,
@@ -41,7 +41,7 @@ pub(super) struct Direction<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Flowing,
-    /// All has come: the rest is passed on, and then the end.
+    /// The source has ended; bytes in transit and then the end are forwarded.
     Ending,
     Ended,
 }
@@ -55,12 +55,13 @@ impl<T: Transit> Direction<T> {
         self.phase == Phase::Ended
     }
 
-    /// Whether it waits for what its source sends next, and so would hear if that failed.
+    /// Whether it is waiting for its source, and so would notice a failure of the source.
     pub(super) fn awaits_source(&self) -> bool {
         self.awaits_source
     }
 
-    /// Carries what can be carried now, and counts it in `moved`. Ready when the end has been passed on, or cannot be.
+    /// Forwards as much as possible, and adds the number of bytes to `moved`. Ready once the end has been forwarded, or
+    /// forwarding has failed.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,7 +90,7 @@ impl<T: Transit> Direction<T> {
             while !self.transit.is_empty() {
                 let length = ready!(self.transit.poll_drain(cx, to))?;
                 if length == 0 {
-                    // It would be asked for ever.
+                    // It would be retried for ever.
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
                 *moved += length as u64;
@@ -105,7 +106,7 @@ impl<T: Transit> Direction<T> {
                     Poll::Ready(_) => {}
                     Poll::Pending => {
                         self.awaits_source = true;
-                        // Nothing follows: what the other end has taken must not wait for more.
+                        // No bytes follow for now, so that buffered ones must not wait.
                         let _ = self.transit.poll_flush(cx, to)?;
                         return Poll::Pending;
                     }
@@ -123,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// A source that has always more, of which so much is taken at a time.
+    /// A source that always has more bytes.
     struct Flood {
         held: usize,
     }
@@ -158,18 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_never_ends_leaves_others_their_turn() {
+    fn a_source_that_never_pauses_yields_to_other_tasks() {
         let mut direction = Direction::new(Flood { held: 0 });
         let mut moved = 0;
         let mut cx = Context::from_waker(Waker::noop());
         for turn in 1..=3 {
             assert!(direction.poll(&mut cx, &mut (), &mut (), &mut moved).is_pending());
             assert!(moved >= turn * TURN as u64 && moved <= turn * (TURN as u64 + 100_000), "{moved} in {turn} turns");
-            assert!(!direction.awaits_source(), "there is more to come at once");
+            assert!(!direction.awaits_source(), "the source has more bytes");
         }
     }
 
-    /// A source and a sink that do what is written here, and the calls that they had.
+    /// A source and a sink that follow a script and record the calls.
     #[derive(Default)]
     struct Script {
         fills: VecDeque<Poll<io::Result<usize>>>,
@@ -236,7 +237,7 @@ mod tests {
         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
     }
 
-    /// The outcome, what was moved, and the calls that it took.
+    /// The outcome, the number of bytes moved, and the calls made.
     fn poll(direction: &mut Direction<Script>) -> (Poll<Result<(), io::ErrorKind>>, u64, Vec<&'static str>) {
         let mut moved = 0;
         let mut cx = Context::from_waker(Waker::noop());
@@ -246,24 +247,24 @@ mod tests {
     }
 
     #[test]
-    fn all_that_has_come_is_passed_on_before_the_end_is() {
+    fn bytes_in_transit_are_forwarded_before_the_end() {
         let mut direction = Script::new([some(5), some(0)], [some(3), Poll::Pending, some(2)]);
         assert_eq!(poll(&mut direction), (Poll::Pending, 3, vec!["fill", "drain", "drain"]));
-        assert!(!direction.awaits_source(), "a slow reader is waited for, and nothing more is taken in");
+        assert!(!direction.awaits_source(), "a slow reader holds up the source");
         assert_eq!(poll(&mut direction), (Poll::Ready(Ok(())), 2, vec!["drain", "fill", "finish"]));
         assert!(direction.has_ended());
-        assert_eq!(poll(&mut direction), (Poll::Ready(Ok(())), 0, vec![]), "the end is passed on once");
+        assert_eq!(poll(&mut direction), (Poll::Ready(Ok(())), 0, vec![]), "the end is forwarded once");
     }
 
     #[test]
-    fn what_nothing_follows_is_flushed() {
+    fn bytes_are_flushed_when_none_follow() {
         let mut direction = Script::new([some(5), Poll::Pending, Poll::Pending], [some(5)]);
         assert_eq!(poll(&mut direction), (Poll::Pending, 5, vec!["fill", "drain", "fill", "flush"]));
         assert!(direction.awaits_source());
     }
 
     #[test]
-    fn a_failure_of_either_end_is_the_end() {
+    fn a_failure_of_either_connection_ends_the_direction() {
         for (fills, drains, kind) in [
             (vec![failed()], vec![], io::ErrorKind::ConnectionReset),
             (vec![some(1)], vec![failed()], io::ErrorKind::ConnectionReset),
@@ -272,7 +273,7 @@ mod tests {
             let mut direction = Script::new(fills, drains);
             assert_eq!(poll(&mut direction).0, Poll::Ready(Err(kind)));
             assert!(direction.has_ended() && !direction.awaits_source());
-            assert_eq!(poll(&mut direction).2, Vec::<&str>::new(), "nobody is asked again");
+            assert_eq!(poll(&mut direction).2, Vec::<&str>::new(), "no further calls");
         }
     }
 }

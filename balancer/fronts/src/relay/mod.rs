@@ -1,46 +1,50 @@
-//! Relaying: clients that follow no redirect have their bytes carried to their edge and back.
+//! Relaying: forwards the bytes of clients that follow no redirect to their edge, and back.
 //!
-//! A front that has to relay a client says where to with [`Wanted`], gets an [`Upstream`] from [`connect()`], and gives
-//! both ends to [`carry()`].
+//! A front describes the session with a [`RelayRequest`], gets an [`Upstream`] from [`connect()`], and passes both
+//! connections to [`forward()`].
 //!
-//! | module              | what it holds                                           |
-//! |---------------------|---------------------------------------------------------|
-//! | [`mod@serve`]       | a listener whose every connection is relayed            |
-//! | [`mod@connect`]     | which edge, and another one when it cannot be reached   |
-//! | [`mod@reach`]       | a connection to one edge                                |
-//! | [`edge_tls`]        | whom edges are believed to be that are reached over TLS |
-//! | [`mod@unreachable`] | edges that could not be reached a moment ago            |
-//! | [`mod@carry`]       | both ways until both have ended                         |
-//! | [`direction`]       | one way                                                 |
-//! | [`splice`]          | … from a plain connection to another                    |
-//! | [`copy`]            | … from or to one over TLS                               |
-//! | [`idle`]            | for how long nothing went either way                    |
-//! | [`pipe`]            | a pipe of the kernel, which bytes go through uncopied   |
-//! | [`chunk`]           | bytes that were read, and are written bit by bit        |
-//! | [`supplies`]        | pipes and buffers that wait for a session to need one   |
-//! | [`shared`]          | what the workers share to relay                         |
+//! | module              | contents                                                              |
+//! |---------------------|-----------------------------------------------------------------------|
+//! | [`mod@serve`]       | listeners with a `relay_port`, which relay every connection           |
+//! | [`mod@connect`]     | selects an edge and connects to it, or to another one if that fails   |
+//! | [`dial`]            | connects to one edge                                                  |
+//! | [`mod@unreachable`] | edges that were unreachable a moment ago                              |
+//! | [`mod@forward`]     | forwards in both directions until both have ended                     |
+//! | [`direction`]       | one direction of a session                                            |
+//! | [`splice`]          | … between two plain connections                                       |
+//! | [`copy`]            | … from or to a connection over TLS                                    |
+//! | [`idle`]            | the idle timeout                                                      |
+//! | [`pipe`]            | a kernel pipe, through which bytes pass without being copied          |
+//! | [`write_buffer`]    | bytes that are written in several steps                               |
+//! | [`pool`]            | spare pipes and buffers                                               |
+//! | [`sessions`]        | the registry of relayed sessions: counts them, and ends them at a drain deadline |
+//! | [`metrics`]         | their metrics                                                         |
+//! | [`shared`]          | the state that all workers share                                      |
 
-mod carry;
-mod chunk;
 mod connect;
 mod copy;
+mod dial;
 mod direction;
-pub mod edge_tls;
+mod forward;
 mod idle;
+mod metrics;
 mod pipe;
-mod reach;
+mod pool;
 mod serve;
+mod sessions;
 mod shared;
 mod splice;
-mod supplies;
 mod unreachable;
+mod write_buffer;
 
-pub(super) use carry::carry;
-pub(super) use connect::{Towards, Upstream, Wanted, connect, connect_and, connect_to};
-pub(super) use reach::Error;
-pub(super) use serve::serve;
+pub(crate) use connect::{EdgeEndpoint, RelayRequest, Upstream, connect, connect_assigned, connect_with};
+pub(crate) use dial::Error;
+pub(crate) use forward::forward;
+pub use metrics::RelayMetrics;
+pub(crate) use pool::Pool;
+pub(crate) use serve::serve;
+pub use sessions::{RelaySessions, Session};
 pub use shared::Relay;
-pub(super) use supplies::Supplies;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -1,22 +1,23 @@
-//! A listener whose every connection is relayed, whatever it speaks.
+//! Listeners with a `relay_port`, which relay every connection whatever its protocol.
 
 use std::num::NonZeroU16;
 
 use bytes::Bytes;
 use tracing::debug;
 
-use crate::incoming::Incoming;
-use crate::relay::{Towards, Wanted, carry, connect};
-use crate::{Client, Front};
+use crate::client::Client;
+use crate::downstream::Downstream;
+use crate::front::Front;
+use crate::relay::{EdgeEndpoint, RelayRequest, connect, forward};
 
-/// Relays a connection to this port of an edge. Nothing of it is awaited: the edge may be the one to speak first.
-pub(crate) async fn serve(front: &Front, client: Client, port: NonZeroU16, incoming: Incoming) {
-    let Incoming { stream, received, .. } = incoming;
-    let Ok(reached) = stream.local_address() else { return };
-    let wanted = Wanted { towards: Towards::Port(port.get()), path: None, reached };
-    match connect(front, client, wanted).await {
-        Ok(upstream) => carry(front, stream, upstream, received.freeze(), Bytes::new()).await,
-        // Nothing can be said in a protocol that is not known.
-        Err(refusal) => debug!(client = %client.address, %refusal, "relay"),
+/// Relays a connection to this port of an edge. Does not wait for the client's bytes: the edge may send first.
+pub(crate) async fn serve(front: &Front, client: Client, port: NonZeroU16, downstream: Downstream) {
+    let Downstream { stream, received, .. } = downstream;
+    let Ok(local_address) = stream.local_address() else { return };
+    let request = RelayRequest { endpoint: EdgeEndpoint::Port(port.get()), path: None, local_address };
+    match connect(front, client, request).await {
+        Ok(upstream) => forward(front, stream, upstream, received.freeze(), Bytes::new()).await,
+        // An unknown protocol cannot express an error, so the connection is only closed.
+        Err(refusal) => debug!(client = %client.address, reason = refusal.name(), "client not relayed"),
     }
 }

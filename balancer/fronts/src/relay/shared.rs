@@ -1,36 +1,36 @@
-//! What the workers share to relay.
+//! The relaying state that all workers share.
 
 use std::sync::Arc;
 
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::relay::supplies::{Quota, Supplies};
+use crate::relay::pool::{PipeQuota, Pool};
+use crate::relay::sessions::RelaySessions;
 use crate::relay::unreachable::Unreachable;
-use crate::relay_sessions::RelaySessions;
 use crate::settings;
 
-/// What the workers share to relay.
+/// The relaying state that all workers share.
 #[derive(Debug)]
 pub struct Relay {
     pub(crate) settings: settings::Relay,
-    /// With what edges are connected to over TLS.
+    /// TLS configuration for connections to edges.
     pub(super) edge_tls: Arc<ClientConfig>,
-    /// Those that are relayed now.
+    /// Registry of relayed sessions.
     pub(super) relayed: Arc<RelaySessions>,
     pub(super) unreachable: Unreachable,
-    pub(super) quota: Arc<Quota>,
+    pub(super) quota: Arc<PipeQuota>,
 }
 
 impl Relay {
-    /// Relays as `settings` say, connects to edges with `edge_tls` if over TLS, and enters each session in `relayed`.
+    /// Creates the state. Sessions are entered in `relayed`; `edge_tls` applies to edges that are reached over TLS.
     #[must_use]
     pub fn new(settings: settings::Relay, edge_tls: Arc<ClientConfig>, relayed: Arc<RelaySessions>) -> Self {
-        let quota = Arc::new(Quota::new(&settings));
+        let quota = Arc::new(PipeQuota::new(&settings));
         Self { settings, edge_tls, relayed, unreachable: Unreachable::default(), quota }
     }
 
-    /// What the sessions of one worker share.
-    pub(crate) fn supplies(&self) -> Supplies {
-        Supplies::new(self.settings.pipe_bytes, Arc::clone(&self.quota))
+    /// Creates the pool of one worker.
+    pub(crate) fn pool(&self) -> Pool {
+        Pool::new(self.settings.pipe_bytes, Arc::clone(&self.quota))
     }
 }

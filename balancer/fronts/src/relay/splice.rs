@@ -1,8 +1,8 @@
-//! From one plain connection to another: without a copy when there is much to carry.
+//! Transit between two plain connections: bulk data is not copied.
 //!
-//! What comes in bulk goes through a pipe of the kernel with splice(2). What comes in small messages is read and written:
-//! that is cheaper than to splice it, and a read that does not fill the buffer tells that nothing more has come, which
-//! splicing would need another system call for.
+//! Bulk data passes through a kernel pipe with splice(2). Small messages are read and written, which is cheaper: a read
+//! that does not fill the buffer also shows that the receive buffer is empty, for which splice needs another system
+//! call.
 
 use std::io;
 use std::pin::Pin;
@@ -11,65 +11,65 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::relay::chunk::Chunk;
 use crate::relay::direction::Transit;
 use crate::relay::pipe::Pipe;
-use crate::relay::supplies::{BUFFER, Supplies};
+use crate::relay::pool::{BUFFER, Pool};
+use crate::relay::write_buffer::WriteBuffer;
 
-/// What is on its way between two plain connections.
+/// Bytes in transit between two plain connections.
 #[derive(Debug)]
-pub(super) struct Spliced<'s> {
+pub(super) struct Spliced<'p> {
     held: Held,
-    /// Whether more was found at a time than fits a buffer.
+    /// Whether the latest read or splice filled a buffer.
     is_bulk: bool,
-    supplies: &'s Supplies,
+    pool: &'p Pool,
 }
 
 #[derive(Debug)]
 enum Held {
     Nothing,
     Pipe(Pipe),
-    Chunk(Chunk),
+    Buffer(WriteBuffer),
 }
 
-impl<'s> Spliced<'s> {
-    /// With `first` on its way already.
-    pub(super) fn new(first: &[u8], supplies: &'s Supplies) -> Self {
-        Self { held: Held::Chunk(first.into()), is_bulk: false, supplies }
+impl<'p> Spliced<'p> {
+    /// Begins with `first` in transit.
+    pub(super) fn new(first: &[u8], pool: &'p Pool) -> Self {
+        Self { held: Held::Buffer(first.into()), is_bulk: false, pool }
     }
 
-    /// Gives back what it holds.
-    fn let_go(&mut self) {
+    /// Returns the pipe or buffer to the pool.
+    fn release(&mut self) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Nothing => {}
-            Held::Pipe(pipe) => self.supplies.give_back_pipe(pipe),
-            Held::Chunk(chunk) => self.supplies.give_back_buffer(chunk.into_buffer()),
+            Held::Pipe(pipe) => self.pool.return_pipe(pipe),
+            Held::Buffer(buffer) => self.pool.return_buffer(buffer.into_buffer()),
         }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<io::Result<usize>> {
-        self.let_go();
-        let mut buffer = self.supplies.buffer();
+        self.release();
+        let mut buffer = self.pool.take_buffer();
         let mut filled = ReadBuf::new(&mut buffer);
         let outcome = Pin::new(from).poll_read(cx, &mut filled);
         let length = filled.filled().len();
         if length == 0 {
-            self.supplies.give_back_buffer(buffer);
+            self.pool.return_buffer(buffer);
         } else {
             self.is_bulk = length == BUFFER;
-            self.held = Held::Chunk(Chunk::new(buffer, length));
+            self.held = Held::Buffer(WriteBuffer::new(buffer, length));
         }
         outcome.map_ok(|()| length)
     }
 
-    /// Nothing when there is no pipe to be had.
+    /// Splices into a pipe; `None` if none is available.
     fn splice(&mut self, from: &TcpStream) -> Option<io::Result<usize>> {
         let mut pipe = match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Pipe(pipe) => pipe,
             other => {
                 self.held = other;
-                self.let_go();
-                self.supplies.pipe()?
+                self.release();
+                self.pool.take_pipe()?
             }
         };
         let outcome = from.try_io(Interest::READABLE, || pipe.fill(from));
@@ -78,7 +78,7 @@ impl<'s> Spliced<'s> {
                 self.is_bulk = length >= BUFFER;
                 self.held = Held::Pipe(pipe);
             }
-            Ok(0) | Err(_) => self.supplies.give_back_pipe(pipe),
+            Ok(0) | Err(_) => self.pool.return_pipe(pipe),
         }
         Some(outcome)
     }
@@ -86,7 +86,7 @@ impl<'s> Spliced<'s> {
 
 impl Drop for Spliced<'_> {
     fn drop(&mut self) {
-        self.let_go();
+        self.release();
     }
 }
 
@@ -97,14 +97,14 @@ impl Transit for Spliced<'_> {
         match &self.held {
             Held::Nothing => true,
             Held::Pipe(pipe) => pipe.is_empty(),
-            Held::Chunk(chunk) => chunk.is_empty(),
+            Held::Buffer(buffer) => buffer.is_empty(),
         }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<io::Result<usize>> {
         loop {
             if from.poll_read_ready(cx)?.is_pending() {
-                self.let_go();
+                self.release();
                 return Poll::Pending;
             }
             if self.is_bulk
@@ -122,9 +122,9 @@ impl Transit for Spliced<'_> {
     fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<io::Result<usize>> {
         match &mut self.held {
             Held::Nothing => Poll::Ready(Ok(0)),
-            Held::Chunk(chunk) => {
-                let length = ready!(Pin::new(to).poll_write(cx, chunk.rest()))?;
-                chunk.advance(length);
+            Held::Buffer(buffer) => {
+                let length = ready!(Pin::new(to).poll_write(cx, buffer.rest()))?;
+                buffer.advance(length);
                 Poll::Ready(Ok(length))
             }
             Held::Pipe(pipe) => loop {

@@ -1,4 +1,4 @@
-//! Edges that could not be reached a moment ago: clients are spared the wait while there are others.
+//! Edges that were unreachable a moment ago: they are skipped while others are available.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,45 +7,45 @@ use std::time::Duration;
 use weir_fleet::Time;
 use weir_protocol::EdgeId;
 
-/// So many are remembered: each choice compares edges with all of them. With more out of reach it is the network, and a
-/// few attempts more or less do not matter.
-const MOST: usize = 16;
+/// Maximum number of remembered edges, since every selection compares edges with all of them. If more are unreachable,
+/// the network is to blame, and a few more failed attempts do not matter.
+const MAX_EDGES: usize = 16;
 
-/// Edges that could not be reached a moment ago.
+/// Edges that were unreachable a moment ago.
 #[derive(Debug, Default)]
 pub(super) struct Unreachable {
-    /// Whether there may be any, so that nobody waits for the lock while there are none.
+    /// Whether there may be any: avoids taking the lock while there are none.
     any: AtomicBool,
-    /// The longest ago first.
+    /// With the time of the latest failure, oldest first.
     edges: Mutex<Vec<(EdgeId, Time)>>,
 }
 
 impl Unreachable {
-    /// The edge could not be reached at `now`; whether that is news.
-    pub(super) fn note(&self, edge: EdgeId, now: Time) -> bool {
+    /// Records that an edge was unreachable at `now`; returns whether it was not recorded before.
+    pub(super) fn record(&self, edge: EdgeId, now: Time) -> bool {
         let mut edges = self.edges();
         let before = edges.len();
         edges.retain(|(known, _)| *known != edge);
-        let is_news = edges.len() == before;
-        if edges.len() == MOST {
+        let is_new = edges.len() == before;
+        if edges.len() == MAX_EDGES {
             edges.remove(0);
         }
         edges.push((edge, now));
         self.any.store(true, Ordering::Relaxed);
-        is_news
+        is_new
     }
 
-    /// Those that could not be reached for less than `memory` before `now`.
-    pub(super) fn lately(&self, memory: Duration, now: Time) -> impl Iterator<Item = EdgeId> + use<> {
-        let lately: Vec<EdgeId> = if self.any.load(Ordering::Relaxed) {
+    /// The edges that were unreachable less than `max_age` ago.
+    pub(super) fn recent(&self, max_age: Duration, now: Time) -> impl Iterator<Item = EdgeId> + use<> {
+        let recent: Vec<EdgeId> = if self.any.load(Ordering::Relaxed) {
             let mut edges = self.edges();
-            edges.retain(|(_, at)| now - *at < memory);
+            edges.retain(|(_, at)| now - *at < max_age);
             self.any.store(!edges.is_empty(), Ordering::Relaxed);
             edges.iter().map(|(edge, _)| *edge).collect()
         } else {
             Vec::new()
         };
-        lately.into_iter()
+        recent.into_iter()
     }
 
     fn edges(&self) -> MutexGuard<'_, Vec<(EdgeId, Time)>> {
@@ -60,21 +60,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edge_is_spared_for_a_while_after_it_last_failed() {
+    fn an_edge_is_skipped_for_a_while_after_its_latest_failure() {
         let unreachable = Unreachable::default();
-        let lately =
-            |milliseconds| -> Vec<EdgeId> { unreachable.lately(Duration::from_secs(5), at(milliseconds)).collect() };
-        assert_eq!(lately(0), []);
-        assert!(unreachable.note(id(1), at(0)));
-        assert!(unreachable.note(id(2), at(1000)));
-        assert_eq!(lately(1000), [id(1), id(2)]);
-        assert!(!unreachable.note(id(1), at(3000)), "known already");
-        assert_eq!(lately(6000), [id(1)]);
-        assert_eq!(lately(8000), []);
-        assert!(unreachable.note(id(1), at(8000)), "anew");
+        let recent =
+            |milliseconds| -> Vec<EdgeId> { unreachable.recent(Duration::from_secs(5), at(milliseconds)).collect() };
+        assert_eq!(recent(0), []);
+        assert!(unreachable.record(id(1), at(0)));
+        assert!(unreachable.record(id(2), at(1000)));
+        assert_eq!(recent(1000), [id(1), id(2)]);
+        assert!(!unreachable.record(id(1), at(3000)), "recorded before");
+        assert_eq!(recent(6000), [id(1)]);
+        assert_eq!(recent(8000), []);
+        assert!(unreachable.record(id(1), at(8000)), "forgotten in between");
         for edge in 0..=u8::MAX {
-            unreachable.note(id(edge), at(9000));
+            unreachable.record(id(edge), at(9000));
         }
-        assert_eq!(lately(9000).len(), MOST);
+        assert_eq!(recent(9000).len(), MAX_EDGES);
     }
 }

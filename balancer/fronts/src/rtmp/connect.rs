@@ -1,92 +1,45 @@
-//! What a client says of itself and of the place it wants (RTMP 1.0, section 7.2.1.1).
+//! The connect command, which names the client's application and describes the client (RTMP 1.0, section 7.2.1.1).
 
 use super::amf0::{self, Reader, Value};
 use super::chunk::Message;
-use super::chunk::message_type::{COMMAND_AMF0, COMMAND_AMF3};
+use super::encoding::{CommandEncoding, ObjectEncoding};
 
-/// Longest text of a connect that we keep, in bytes. FFmpeg sends at most 1,024; the rest is room for
-/// long signatures in the query.
+/// Maximum length of a text in a connect, in bytes. FFmpeg sends at most 1,024; the rest is room for long signatures in
+/// the query.
 pub const MAX_TEXT_LENGTH: usize = 4096;
 
 /// A client's connect command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connect {
-    /// What the answer must repeat; 1 by the rules.
+    /// The transaction ID, which the response must repeat. The specification requires 1.
     pub transaction: f64,
     /// The application, as sent: may end in `/`, or hold an instance (`app/instance`) or a query (`app?query`).
     /// At most [`MAX_TEXT_LENGTH`] bytes without control characters.
     pub app: String,
-    /// The URL that the client was given, without the stream's name, as sent: see [`super::TcUrl`]. At most
-    /// [`MAX_TEXT_LENGTH`] bytes without control characters. The protocol wants it, some libraries leave it out.
+    /// The URL that the client connects to, without the name of the stream, as sent: see [`super::TcUrl`]. At most
+    /// [`MAX_TEXT_LENGTH`] bytes without control characters. The specification requires it; some libraries omit it.
     pub tc_url: Option<String>,
-    /// `flashVer`, by which clients can be told apart; most that publish begin with `FMLE/`, some send none.
+    /// `flashVer`, which distinguishes clients. Most publishers send one that begins with `FMLE/`; some clients send
+    /// none.
     pub flash_version: Option<String>,
-    /// `swfUrl`: where the player itself was loaded from. Flash fills it in by itself; others have none unless told one.
+    /// `swfUrl`: where the player was loaded from. Flash always sends it, other clients only if configured to.
     pub swf_url: Option<String>,
-    /// `pageUrl`: the web page that the player is on. Sent by Flash players and by those that pose as one.
+    /// `pageUrl`: the web page that the player is on. Sent by Flash players and by clients that imitate them.
     pub page_url: Option<String>,
-    /// `capabilities`, if given as a number: Flash has sent 239 since version 10, those that pose as it mostly send 15.
+    /// `capabilities`, if it is a number. Flash has sent 239 since version 10; most clients that imitate it send 15.
     pub capabilities: Option<f64>,
-    /// How the client wants later commands encoded.
+    /// The encoding that the client requests for later commands.
     pub object_encoding: ObjectEncoding,
-    /// `srs_sig` of the third argument: the client is an SRS edge, which follows a redirect at play too.
+    /// `srs_sig` of the third argument: the client is an SRS edge, which also follows a redirect at play.
     pub srs_signature: Option<String>,
-    /// How the connect itself came, and is to be answered.
-    pub wrapping: Wrapping,
+    /// The encoding of the connect itself, and so of its response.
+    pub encoding: CommandEncoding,
 }
 
-/// The value format of commands after connect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ObjectEncoding {
-    /// 0, or none given.
-    #[default]
-    Amf0,
-    /// 3.
-    Amf3,
-}
-
-/// In what kind of message the AMF0 values of a command come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wrapping {
-    /// Type 20: as they are.
-    #[default]
-    Amf0,
-    /// Type 17, for those who speak AMF3: behind one zero byte.
-    Amf3,
-}
-
-impl Wrapping {
-    /// The values of a command; `None` if the message is none.
-    pub fn unwrap(message: &Message) -> Option<(Self, &[u8])> {
-        match message.type_id {
-            COMMAND_AMF0 => Some((Self::Amf0, &message.payload)),
-            // A format selector, always 0 for AMF0; some players leave it out.
-            COMMAND_AMF3 => Some((Self::Amf3, message.payload.strip_prefix(&[0]).unwrap_or(&message.payload))),
-            _ => None,
-        }
-    }
-
-    /// The type of the message.
-    pub fn type_id(self) -> u8 {
-        match self {
-            Self::Amf0 => COMMAND_AMF0,
-            Self::Amf3 => COMMAND_AMF3,
-        }
-    }
-
-    /// What stands before the values.
-    pub fn prefix(self) -> &'static [u8] {
-        match self {
-            Self::Amf0 => &[],
-            Self::Amf3 => &[0],
-        }
-    }
-}
-
-/// Why a message is not a connect that can be used.
+/// Why a message is not a valid connect. The text is sent to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The message is no command: media or data before the connection is even established.
+    /// The message is not a command, but media or data before the session is established.
     #[error("connect expected, but message type {type_id} came")]
     NotACommand {
         /// Its type.
@@ -97,11 +50,11 @@ pub enum Error {
     #[error("connect expected, but another command came")]
     NotConnect,
 
-    /// The second value is not a number, so there is nothing to answer to.
+    /// The second value is not a number, so the command cannot be answered.
     #[error("connect without a transaction number")]
     NoTransaction,
 
-    /// `app` is not there, or it or `tcUrl` is not a string.
+    /// `app` is missing, or `app` or `tcUrl` is not a string.
     #[error("connect without {field}")]
     Missing {
         /// The field's name.
@@ -115,29 +68,29 @@ pub enum Error {
         field: &'static str,
     },
 
-    /// `app` or `tcUrl` is not UTF-8 or has control characters: it could not be repeated in a redirect.
+    /// `app` or `tcUrl` is not UTF-8 or contains control characters, and so cannot be repeated in a redirect.
     #[error("{field} is not plain UTF-8 text")]
     NotText {
         /// The field's name.
         field: &'static str,
     },
 
-    /// The values cannot be read.
+    /// The values are not valid AMF0.
     #[error(transparent)]
     Amf0(#[from] amf0::Error),
 }
 
 impl Connect {
-    /// Reads a connect from the first command of a connection.
+    /// Parses the first command of a connection.
     ///
-    /// Where a name is given twice the last counts. `flashVer`, `swfUrl`, `pageUrl` and `srs_sig` are hints, and taken for
-    /// absent where `app` would be refused. Values after the third argument are not looked at.
+    /// If a property occurs twice, the last one counts. `flashVer`, `swfUrl`, `pageUrl` and `srs_sig` are hints: a
+    /// value that would be invalid as `app` is treated as absent. Values after the third argument are ignored.
     ///
     /// # Errors
     ///
-    /// [`Error`] if it is anything else.
+    /// [`Error`] if the message is not a valid connect.
     pub fn parse(message: &Message) -> Result<Self, Error> {
-        let Some((wrapping, values)) = Wrapping::unwrap(message) else {
+        let Some((encoding, values)) = CommandEncoding::split(message) else {
             return Err(Error::NotACommand { type_id: message.type_id });
         };
         let mut reader = Reader::new(values);
@@ -148,13 +101,13 @@ impl Connect {
             return Err(Error::NoTransaction);
         };
 
-        let mut app = Value::Nothing;
-        let mut tc_url = Value::Nothing;
-        let mut flash_version = Value::Nothing;
-        let mut swf_url = Value::Nothing;
-        let mut page_url = Value::Nothing;
-        let mut capabilities = Value::Nothing;
-        let mut object_encoding = Value::Nothing;
+        let mut app = Value::Null;
+        let mut tc_url = Value::Null;
+        let mut flash_version = Value::Null;
+        let mut swf_url = Value::Null;
+        let mut page_url = Value::Null;
+        let mut capabilities = Value::Null;
+        let mut object_encoding = Value::Null;
         reader.properties(|name, value| match name {
             b"app" => app = value,
             b"tcUrl" => tc_url = value,
@@ -166,7 +119,7 @@ impl Connect {
             _ => {}
         })?;
 
-        let mut srs_signature = Value::Nothing;
+        let mut srs_signature = Value::Null;
         if !reader.is_empty() {
             reader.properties(|name, value| {
                 if name == b"srs_sig" {
@@ -179,7 +132,7 @@ impl Connect {
             transaction,
             app: text("app", app)?,
             tc_url: match tc_url {
-                Value::Nothing => None,
+                Value::Null => None,
                 value => Some(text("tcUrl", value)?),
             },
             flash_version: text("flashVer", flash_version).ok(),
@@ -194,11 +147,12 @@ impl Connect {
                 _ => ObjectEncoding::Amf0,
             },
             srs_signature: text("srs_sig", srs_signature).ok(),
-            wrapping,
+            encoding,
         })
     }
 }
 
+/// Returns the text of the field `field`, if it is a string of plain UTF-8 within [`MAX_TEXT_LENGTH`].
 pub(super) fn text(field: &'static str, value: Value<'_>) -> Result<String, Error> {
     let Value::String(bytes) = value else {
         return Err(Error::Missing { field });
@@ -215,9 +169,10 @@ pub(super) fn text(field: &'static str, value: Value<'_>) -> Result<String, Erro
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::amf0::Writer;
+    use super::super::chunk::message_type::{COMMAND_AMF0, COMMAND_AMF3};
     use super::*;
 
-    /// The shortest connect to this application.
+    /// A minimal connect to the application `app`.
     pub(in super::super) fn connect(app: &str) -> Connect {
         Connect {
             transaction: 1.0,
@@ -229,7 +184,7 @@ pub(super) mod tests {
             capabilities: None,
             object_encoding: ObjectEncoding::Amf0,
             srs_signature: None,
-            wrapping: Wrapping::Amf0,
+            encoding: CommandEncoding::Amf0,
         }
     }
 
@@ -237,7 +192,7 @@ pub(super) mod tests {
         Message { type_id, stream_id: 0, payload }
     }
 
-    /// A connect with these strings in its object, and after it what `more` writes.
+    /// A connect with the strings `fields` in its object, followed by what `more` writes.
     fn command(fields: &[(&'static str, &str)], more: impl FnOnce(&mut Writer<'_>)) -> Message {
         let mut payload = Vec::new();
         let mut writer = Writer::new(&mut payload);
@@ -258,12 +213,12 @@ pub(super) mod tests {
     const TC_URL: (&str, &str) = ("tcUrl", "rtmp://balancer/live");
 
     #[test]
-    fn the_shortest_connect_has_an_app() {
+    fn a_minimal_connect_has_only_an_app() {
         assert_eq!(parse(&[APP]), Ok(connect("live")));
     }
 
     #[test]
-    fn a_flash_player_s_connect_is_read_whole() {
+    fn every_property_of_a_flash_player_s_connect_is_parsed() {
         let mut payload = Vec::new();
         Writer::new(&mut payload).string("connect").number(7.0).object(|object| {
             object.name("app").string("live?token=a");
@@ -288,17 +243,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_connect_in_an_amf3_message_is_read() {
+    fn a_connect_in_an_amf3_message_is_parsed() {
         let plain = command(&[APP, TC_URL], |_| {});
         let wrapped = message(COMMAND_AMF3, [&[0], &plain.payload[..]].concat());
-        let expected = Connect { wrapping: Wrapping::Amf3, ..Connect::parse(&plain).unwrap() };
+        let expected = Connect { encoding: CommandEncoding::Amf3, ..Connect::parse(&plain).unwrap() };
         assert_eq!(Connect::parse(&wrapped).as_ref(), Ok(&expected));
         let bare = message(COMMAND_AMF3, plain.payload.clone());
         assert_eq!(Connect::parse(&bare), Ok(expected));
     }
 
     #[test]
-    fn an_srs_edge_signs_the_third_argument() {
+    fn the_signature_of_an_srs_edge_is_read_from_the_third_argument() {
         let signed = command(&[APP, TC_URL], |writer| {
             writer.object(|object| {
                 object.name("srs_sig").string("SRS");
@@ -315,13 +270,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_last_of_two_equal_names_counts() {
+    fn the_last_of_two_properties_with_one_name_counts() {
         let connect = parse(&[APP, TC_URL, ("app", "vod")]).unwrap();
         assert_eq!(connect.app, "vod");
     }
 
     #[test]
-    fn media_before_connect_is_refused() {
+    fn media_before_connect_is_rejected() {
         for type_id in [8, 9, 15, 18, 0, 255] {
             let result = Connect::parse(&message(type_id, Vec::new()));
             assert_eq!(result, Err(Error::NotACommand { type_id }));
@@ -329,7 +284,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn another_command_is_refused() {
+    fn another_command_is_rejected() {
         for bytes in [&b"\x02\0\x04play"[..], b"\x05", b"\x03\0\0\x09"] {
             let result = Connect::parse(&message(COMMAND_AMF0, bytes.to_vec()));
             assert_eq!(result, Err(Error::NotConnect));
@@ -337,13 +292,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_connect_without_a_transaction_number_is_refused() {
+    fn a_connect_without_a_transaction_id_is_rejected() {
         let result = Connect::parse(&message(COMMAND_AMF0, b"\x02\0\x07connect\x05".to_vec()));
         assert_eq!(result, Err(Error::NoTransaction));
     }
 
     #[test]
-    fn app_must_be_there_and_both_it_and_tc_url_strings() {
+    fn app_is_required_and_app_and_tc_url_must_be_strings() {
         let missing = |field| Err(Error::Missing { field });
         assert_eq!(parse(&[TC_URL]), missing("app"));
         for (name, expected) in [("app", missing("app")), ("tcUrl", missing("tcUrl"))] {
@@ -370,7 +325,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn texts_that_could_not_be_repeated_are_refused() {
+    fn texts_that_cannot_be_repeated_in_a_redirect_are_rejected() {
         let field = "app";
         for bad in ["live\r\nSet-Cookie: a", "\0", "\u{85}"] {
             assert_eq!(parse(&[(field, bad), TC_URL]), Err(Error::NotText { field }));
@@ -382,7 +337,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_hint_that_cannot_be_used_is_ignored() {
+    fn an_invalid_hint_is_ignored() {
         let long = "a".repeat(MAX_TEXT_LENGTH + 1);
         let connect = parse(&[APP, TC_URL, ("pageUrl", &long), ("flashVer", "\n")]).unwrap();
         assert_eq!(connect.page_url, None);
@@ -390,7 +345,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn broken_values_are_refused() {
+    fn malformed_amf0_is_rejected() {
         let mut cut = command(&[APP, TC_URL], |_| {});
         cut.payload.pop();
         assert!(matches!(Connect::parse(&cut), Err(Error::Amf0(amf0::Error::Truncated { .. }))));

@@ -1,41 +1,44 @@
-//! The three packets that open a connection (RTMP 1.0, section 5.2), simple and digest.
+//! The handshake: a version and two packets in each direction (section 5.2), simple and digest.
 //!
-//! A client that leaves the version in its first packet at zero, as the specification has it, gets the simple
-//! handshake; this is most of them, and costs nothing. Any other may be one that signs its packets, as Flash players
-//! and FFmpeg do, and is answered by `rml_rtmp`. A client that asks for RTMPE gets the simple one whatever it sent:
-//! answered with version 3 and a signed packet, librtmp would go on to encrypt.
+//! A client that leaves the second field of its first packet (C1) at zero, as the specification requires, receives a
+//! simple handshake. Most clients do, and it costs nothing. A client that puts a version there may sign its packets, as
+//! Flash players and FFmpeg do, and is answered by `rml_rtmp`. A client that requests RTMPE always receives a simple
+//! handshake: after version 3 and a signed packet, librtmp would start to encrypt.
 //!
-//! `rml_rtmp` is given one whole first packet and then dropped. It may not be given more: it buffers and copies
-//! whatever it gets, also after the end, draws 1,500 random numbers before it looks at the client's version byte,
-//! and after a bad version takes the next byte for one. What it writes is filled from `rand`'s thread generator.
+//! `rml_rtmp` is given one complete first packet and is then dropped. It must not be given more. It buffers and copies
+//! its input, even after the end of the handshake, draws 1,500 random numbers before it looks at the client's version
+//! byte, and after an invalid version takes the next byte for one. Its output is filled from `rand`'s thread generator.
 //!
-//! The client's last packet is counted but not checked: `rml_rtmp` does not either, as Flash players fail the check.
+//! The client's second packet (C2) is counted and not checked. Neither does `rml_rtmp` check it, because Flash players
+//! fail the check.
 
 use rml_rtmp::handshake::{Handshake as Exchange, HandshakeProcessResult, PeerType};
 
-/// Bytes of each packet after the version byte.
+/// The length of each packet after the version byte.
 pub(super) const PACKET_LENGTH: usize = 1536;
 
-/// What a client sends at first: version and packet.
-pub(super) const FIRST_LENGTH: usize = 1 + PACKET_LENGTH;
+/// The length of the version and the first packet: C0 and C1, or S0 and S1.
+pub(super) const VERSION_AND_PACKET_LENGTH: usize = 1 + PACKET_LENGTH;
 
-/// Bytes that a client sends before its first chunk: the version, and two packets.
-pub const HANDSHAKE_LENGTH: usize = FIRST_LENGTH + PACKET_LENGTH;
+/// The number of bytes that a client sends before its first chunk: the version and two packets (C0, C1 and C2).
+pub const HANDSHAKE_LENGTH: usize = VERSION_AND_PACKET_LENGTH + PACKET_LENGTH;
 
-/// Plain RTMP, and what we answer to anyone (RTMP 1.0, section 5.2.2).
+/// The version of plain RTMP, which every client receives (section 5.2.2).
 pub(super) const VERSION_PLAIN: u8 = 3;
 
-/// RTMPE.
+/// The version of RTMPE.
 const VERSION_ENCRYPTED: u8 = 6;
 
-/// Our version and first packet in a simple handshake, with clients and with edges: time zero, zero, and filling, which
-/// need not be random "or even dynamic" (section 5.2.3), only unlike what the other fills its own with.
-pub(super) const SIMPLE: [u8; FIRST_LENGTH] = {
-    let mut bytes = [0; FIRST_LENGTH];
+/// The balancer's version and first packet in a simple handshake: S0 and S1 with clients, C0 and C1 with edges.
+///
+/// Time zero, zero, and filler. The filler need not be random "or even dynamic" (section 5.2.3); it only has to differ
+/// from the peer's.
+pub(super) const SIMPLE_PACKET: [u8; VERSION_AND_PACKET_LENGTH] = {
+    let mut bytes = [0; VERSION_AND_PACKET_LENGTH];
     bytes[0] = VERSION_PLAIN;
     let mut index = 1 + 8;
     let mut state: u32 = 0x5745_4952;
-    while index < FIRST_LENGTH {
+    while index < VERSION_AND_PACKET_LENGTH {
         // Marsaglia's xorshift, 32 bits: full period from any state but zero.
         state ^= state << 13;
         state ^= state >> 17;
@@ -48,7 +51,7 @@ pub(super) const SIMPLE: [u8; FIRST_LENGTH] = {
 
 /// The bytes are not an RTMP handshake: the first is neither 3 (RTMP) nor 6 (RTMPE).
 ///
-/// No later byte can be wrong: a packet without a digest is a simple handshake.
+/// No later byte can be invalid: a packet without a digest is a simple handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an RTMP handshake: the first byte must be 3 or 6")]
 pub struct Error;
@@ -56,34 +59,34 @@ pub struct Error;
 /// The server's side of one handshake.
 #[derive(Debug, Default)]
 pub struct Handshake {
-    /// The client's version and first packet, until they are complete and answered.
+    /// The client's version and first packet (C0 and C1), until they are answered.
     first: Vec<u8>,
-    /// Bytes of the handshake received so far.
+    /// The number of bytes received of the handshake.
     received: usize,
 }
 
 impl Handshake {
-    /// Waits for the client's first byte.
+    /// Creates a handshake that waits for the client's first byte.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the handshake's bytes off the front of `input`, appends what is to be sent to `output`, and says
-    /// whether the handshake is complete. What it leaves in `input` is the beginning of the chunk stream.
+    /// Takes the bytes of the handshake off the front of `input` and appends the bytes to send to `output`. Returns
+    /// whether the handshake is complete; the rest of `input` is then the start of the first chunk.
     ///
-    /// We answer once the first packet is whole (section 5.2.1 allows it), and with all three packets at once.
+    /// Sends S0, S1 and S2 together once C1 is complete, as section 5.2.1 permits.
     ///
     /// # Errors
     ///
-    /// [`Error`] if this is not RTMP; nothing has been written then, and the handshake must not be used again.
+    /// [`Error`] if this is not RTMP. `output` is then unchanged, and the handshake must not be used again.
     pub fn receive(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<bool, Error> {
-        if self.received < FIRST_LENGTH {
-            let part = self.take(input, FIRST_LENGTH);
+        if self.received < VERSION_AND_PACKET_LENGTH {
+            let part = self.take(input, VERSION_AND_PACKET_LENGTH);
             self.first.extend_from_slice(part);
             if !matches!(self.first.first(), None | Some(&VERSION_PLAIN | &VERSION_ENCRYPTED)) {
                 return Err(Error);
             }
-            if self.received < FIRST_LENGTH {
+            if self.received < VERSION_AND_PACKET_LENGTH {
                 return Ok(false);
             }
             answer(&std::mem::take(&mut self.first), output)?;
@@ -101,14 +104,14 @@ impl Handshake {
     }
 }
 
-/// Answers a client's version and first packet, `FIRST_LENGTH` bytes.
+/// Answers a client's version and first packet, [`VERSION_AND_PACKET_LENGTH`] bytes.
 fn answer(first: &[u8], output: &mut Vec<u8>) -> Result<(), Error> {
     if first[0] == VERSION_ENCRYPTED || first[5..9] == [0; 4] {
-        output.extend_from_slice(&SIMPLE);
+        output.extend_from_slice(&SIMPLE_PACKET);
         output.extend_from_slice(&first[1..]);
         return Ok(());
     }
-    // No error is left for it to find in these bytes; should a later version find one, it is not a handshake.
+    // The library finds no error in such bytes. If a later version does, they are not a handshake.
     let (HandshakeProcessResult::InProgress { response_bytes }
     | HandshakeProcessResult::Completed { response_bytes, .. }) =
         Exchange::new(PeerType::Server).process_bytes(first).map_err(|_| Error)?;
@@ -130,25 +133,25 @@ mod tests {
     }
 
     #[test]
-    fn a_simple_handshake_gets_its_own_packet_back() {
+    fn a_simple_handshake_returns_the_client_s_packet() {
         let client = simple(3);
         let mut output = Vec::new();
         let mut input = &client[..];
         assert_eq!(Handshake::new().receive(&mut input, &mut output), Ok(true));
         assert_eq!(output.len(), HANDSHAKE_LENGTH);
         assert_eq!(output[0], 3);
-        assert_eq!(output[5..9], [0; 4], "says that it is simple, too");
-        assert_eq!(output[FIRST_LENGTH..], client[1..FIRST_LENGTH]);
+        assert_eq!(output[5..9], [0; 4], "marked as simple, too");
+        assert_eq!(output[VERSION_AND_PACKET_LENGTH..], client[1..VERSION_AND_PACKET_LENGTH]);
     }
 
     #[test]
-    fn a_packet_with_a_version_but_no_digest_gets_itself_back() {
+    fn a_packet_with_a_version_but_no_digest_is_returned() {
         let mut client = simple(3);
         client[5] = 1;
         let mut output = Vec::new();
         let done = Handshake::new().receive(&mut &client[..], &mut output);
         assert_eq!(done, Ok(true));
-        assert_eq!(output[FIRST_LENGTH..], client[1..FIRST_LENGTH]);
+        assert_eq!(output[VERSION_AND_PACKET_LENGTH..], client[1..VERSION_AND_PACKET_LENGTH]);
     }
 
     #[test]
@@ -158,7 +161,7 @@ mod tests {
         let first = client.generate_outbound_p0_and_p1().unwrap();
         let mut output = Vec::new();
         assert_eq!(server.receive(&mut &first[..], &mut output), Ok(false));
-        assert_ne!(output[FIRST_LENGTH..], first[1..], "signed, not echoed");
+        assert_ne!(output[VERSION_AND_PACKET_LENGTH..], first[1..], "signed, not echoed");
         let Ok(HandshakeProcessResult::Completed { response_bytes, .. }) = client.process_bytes(&output) else {
             panic!("the client did not accept our packets");
         };
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_signs_and_asks_for_rtmpe_gets_a_simple_handshake() {
+    fn a_client_that_signs_and_requests_rtmpe_gets_a_simple_handshake() {
         let mut exchange = Exchange::new(PeerType::Client);
         let mut client = exchange.generate_outbound_p0_and_p1().unwrap();
         client[0] = 6;
@@ -175,11 +178,11 @@ mod tests {
         assert_eq!(done, Ok(false));
         assert_eq!(output[0], 3);
         assert_eq!(output[5..9], [0; 4]);
-        assert_eq!(output[FIRST_LENGTH..], client[1..]);
+        assert_eq!(output[VERSION_AND_PACKET_LENGTH..], client[1..]);
     }
 
     #[test]
-    fn any_other_version_is_refused_without_an_answer() {
+    fn any_other_version_is_rejected_without_an_answer() {
         for version in (0..=255).filter(|version| ![3, 6].contains(version)) {
             let mut output = Vec::new();
             let result = Handshake::new().receive(&mut &[version][..], &mut output);
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_handshake_is_left_in_the_input() {
+    fn bytes_after_the_handshake_are_left_in_the_input() {
         let mut client = simple(3);
         client.extend_from_slice(b"chunks");
         let mut input = &client[..];
@@ -201,18 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_before_the_first_packet_is_whole() {
+    fn nothing_is_sent_before_the_first_packet_is_complete() {
         let mut output = Vec::new();
         let mut handshake = Handshake::new();
         assert_eq!(handshake.receive(&mut &[][..], &mut output), Ok(false));
-        let begun = &simple(3)[..FIRST_LENGTH - 1];
+        let begun = &simple(3)[..VERSION_AND_PACKET_LENGTH - 1];
         let done = handshake.receive(&mut &begun[..], &mut output);
         assert_eq!(done, Ok(false));
         assert!(output.is_empty());
     }
 
     #[test]
-    fn one_byte_at_a_time_is_as_good_as_one_piece() {
+    fn a_handshake_may_arrive_byte_by_byte() {
         let client = simple(3);
         let mut handshake = Handshake::new();
         let mut output = Vec::new();
@@ -220,7 +223,7 @@ mod tests {
             let done = handshake.receive(&mut std::slice::from_ref(byte), &mut output);
             assert_eq!(done, Ok(index + 1 == HANDSHAKE_LENGTH));
         }
-        assert_eq!(output[FIRST_LENGTH..], client[1..FIRST_LENGTH]);
+        assert_eq!(output[VERSION_AND_PACKET_LENGTH..], client[1..VERSION_AND_PACKET_LENGTH]);
     }
 
     proptest! {

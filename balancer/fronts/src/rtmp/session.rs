@@ -1,46 +1,49 @@
-//! One client's session until it is known where it goes: handshake, connect and, when that was accepted, the commands after
-//! it, as a function of the bytes that arrive.
+//! A client's session until it is forwarded: handshake, connect and, once that is accepted, commands. A function of the
+//! bytes that arrive.
 
 use super::chunk::message_type::{ACKNOWLEDGEMENT, SET_PEER_BANDWIDTH, USER_CONTROL, WINDOW_ACKNOWLEDGEMENT_SIZE};
-use super::handshake::Handshake;
-use super::{Command, Connect, Limits, amf0, chunk, connect, handshake, write_rejection};
+use super::command::Command;
+use super::connect::{self, Connect};
+use super::handshake::{self, Handshake};
+use super::limits::Limits;
+use super::rejection::write_rejection;
+use super::{amf0, chunk};
 
-/// What the refusal of a connect that could not be read answers to: connect is always the first transaction
-/// (RTMP 1.0, section 7.2.1.1).
+/// The transaction ID in the rejection of an invalid connect. A connect always has this one (section 7.2.1.1).
 const FIRST_TRANSACTION: f64 = 1.0;
 
-/// Why a session ended before it was known where the client goes.
+/// Why a session ended before the client was forwarded.
 ///
-/// Its text has no word of the client's in it and is fit to be sent to it.
+/// The text contains nothing that the client has sent, and is sent to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The client does not speak RTMP. It cannot be answered.
     #[error(transparent)]
     Handshake(#[from] handshake::Error),
 
-    /// The client's chunks break the protocol or a limit.
+    /// The client's chunks violate the protocol or a limit.
     #[error(transparent)]
     Chunk(#[from] chunk::Error),
 
-    /// The client's first command is no connect that can be used.
+    /// The client's first command is not a valid connect.
     #[error(transparent)]
     Connect(#[from] connect::Error),
 
-    /// [`Limits::bytes_before_connect`] have come since the handshake, and no connect.
+    /// The client has sent [`Limits::bytes_before_connect`] since the handshake, and no connect.
     #[error("connect not complete: at most {limit} bytes may come before it is")]
     TooManyBytes {
         /// The limit, in bytes.
         limit: usize,
     },
 
-    /// [`Limits::bytes_before_play`] have come since the connect, and no stream was named.
+    /// The client has sent [`Limits::bytes_before_play`] since its connect, and has not named a stream.
     #[error("no stream named: at most {limit} bytes may come before it is")]
     TooManyBytesBeforePlay {
         /// The limit, in bytes.
         limit: usize,
     },
 
-    /// [`Limits::commands_before_play`] have come since the connect, and no stream was named.
+    /// The client has sent [`Limits::commands_before_play`] since its connect, and has not named a stream.
     #[error("no stream named: at most {limit} commands may come before it is")]
     TooManyCommands {
         /// The limit.
@@ -48,16 +51,16 @@ pub enum Error {
     },
 }
 
-/// What a client has said.
+/// A command from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Who it is and what it wants.
+    /// The first command.
     Connect(Connect),
-    /// More, once its connect was accepted.
+    /// A further command, after the connect was accepted.
     Command(Command),
 }
 
-/// A session, fed with what arrives on its connection.
+/// A session, fed with the bytes that arrive on its connection.
 pub struct Session {
     limits: Limits,
     stage: Stage,
@@ -65,38 +68,38 @@ pub struct Session {
 
 enum Stage {
     Handshake(Handshake),
-    Messages {
+    AwaitingConnect {
         reader: chunk::Reader,
-        /// Bytes that may still come before connect is complete.
+        /// The number of bytes that the client may send before its connect is complete.
         allowance: usize,
     },
     Connected(chunk::Reader),
     Accepted {
         reader: chunk::Reader,
-        /// Bytes that may still come before a stream is named.
+        /// The number of bytes that the client may send before it names a stream.
         allowance: usize,
-        /// Commands that may.
+        /// The number of commands that the client may send before it names a stream.
         commands: usize,
     },
     Failed(Error),
 }
 
 impl Session {
-    /// Waits for a client's first byte.
+    /// Creates a session that waits for the client's first byte.
     pub fn new(limits: Limits) -> Self {
         Self { limits, stage: Stage::Handshake(Handshake::new()) }
     }
 
-    /// Takes bytes off the front of `input`, a fragment of any size, up to the end of the next message that says
-    /// something, or all of them if none ends there; and appends to `output` what is to be sent.
+    /// Takes bytes off the front of `input`, a fragment of any size, up to the end of the next command, or all of them
+    /// if none ends there. Appends the bytes to send to `output`.
     ///
-    /// What comes after the connect is thrown away, unless [`Self::accept`] was called. Whoever wants to pass on what the
-    /// client sent must keep it: the chunk stream begins [`handshake::HANDSHAKE_LENGTH`] bytes after the first byte.
+    /// After the connect, input is discarded until [`Self::accept`] is called. A caller that forwards the client's
+    /// bytes must keep them itself: the first chunk starts [`handshake::HANDSHAKE_LENGTH`] bytes after the first byte.
     ///
     /// # Errors
     ///
-    /// [`Error`] ends the session: further calls return the same. `output` may have been appended to, and is still
-    /// to be sent, before what [`Error::write_refusal`] adds.
+    /// [`Error`] ends the session: further calls return the same error. The caller must still send `output`, followed
+    /// by the rejection that [`Error::write_rejection`] appends.
     pub fn receive(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<Option<Event>, Error> {
         let result = self.advance(input, output);
         if let Err(error) = &result {
@@ -105,7 +108,7 @@ impl Session {
         result
     }
 
-    /// Goes on with the commands that follow the connect, which whoever calls this has accepted.
+    /// Continues with the commands that follow the connect, after the caller has accepted it.
     pub fn accept(&mut self) {
         let stage = std::mem::replace(&mut self.stage, Stage::Handshake(Handshake::new()));
         self.stage = match stage {
@@ -118,15 +121,18 @@ impl Session {
         };
     }
 
-    /// Where the chunks stand of what was said last, among the bytes after the handshake; `None` before there was any.
+    /// The reader of the chunks after the handshake, which locates the last message among the client's bytes. `None`
+    /// before the handshake is complete, and after an error.
     pub fn chunks(&self) -> Option<&chunk::Reader> {
         match &self.stage {
-            Stage::Messages { reader, .. } | Stage::Connected(reader) | Stage::Accepted { reader, .. } => Some(reader),
+            Stage::AwaitingConnect { reader, .. } | Stage::Connected(reader) | Stage::Accepted { reader, .. } => {
+                Some(reader)
+            }
             Stage::Handshake(_) | Stage::Failed(_) => None,
         }
     }
 
-    /// Bytes of memory that unfinished messages take: never more than [`Limits`] allow.
+    /// The number of bytes allocated for incomplete messages, within [`Limits`].
     pub fn buffered(&self) -> usize {
         self.chunks().map_or(0, chunk::Reader::buffered)
     }
@@ -136,13 +142,13 @@ impl Session {
             if !handshake.receive(input, output)? {
                 return Ok(None);
             }
-            self.stage = Stage::Messages {
+            self.stage = Stage::AwaitingConnect {
                 reader: chunk::Reader::new(self.limits),
                 allowance: self.limits.bytes_before_connect,
             };
         }
         match &mut self.stage {
-            Stage::Messages { reader, allowance } => {
+            Stage::AwaitingConnect { reader, allowance } => {
                 let limit = self.limits.bytes_before_connect;
                 let connect = bounded(input, allowance, reader, find_connect, Error::TooManyBytes { limit })?;
                 let Some(connect) = connect else { return Ok(None) };
@@ -167,7 +173,8 @@ impl Session {
     }
 }
 
-/// Looks for something in as much of `input` as `allowance` allows; what is taken is taken off both.
+/// Calls `find` with at most `allowance` bytes of `input`, and takes the bytes that it reads off both. Returns
+/// `exceeded` if it needs more bytes than that.
 fn bounded<T>(
     input: &mut &[u8],
     allowance: &mut usize,
@@ -184,11 +191,11 @@ fn bounded<T>(
     if found.is_none() && !beyond.is_empty() { Err(exceeded) } else { Ok(found) }
 }
 
-/// Reads messages up to the first that is more than housekeeping, which must be a connect.
+/// Reads messages up to the first that is not protocol control, which must be a connect.
 fn find_connect(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<Connect>, Error> {
     while let Some(message) = reader.receive(input)? {
         match message.type_id {
-            // Nothing that is sent before connect is answered is long enough for any of them to matter.
+            // Too few bytes are sent before a connect is answered for any of these to matter.
             ACKNOWLEDGEMENT | USER_CONTROL | WINDOW_ACKNOWLEDGEMENT_SIZE | SET_PEER_BANDWIDTH => {}
             _ => return Ok(Some(Connect::parse(&message)?)),
         }
@@ -199,7 +206,7 @@ fn find_connect(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<
 /// Reads messages up to the first command.
 fn find_command(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<Command>, Error> {
     while let Some(message) = reader.receive(input)? {
-        if let Some(command) = Command::read(&message) {
+        if let Some(command) = Command::parse(&message) {
             return Ok(Some(command));
         }
     }
@@ -207,7 +214,7 @@ fn find_command(reader: &mut chunk::Reader, input: &mut &[u8]) -> Result<Option<
 }
 
 impl Error {
-    /// A label for metrics: one of a fixed few, lowercase words joined by hyphens, never to be renamed.
+    /// The `reason` label in metrics. Part of the interface: keep the names.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Handshake(handshake::Error) => "bad-handshake",
@@ -233,9 +240,11 @@ impl Error {
         }
     }
 
-    /// Appends the rejection that tells the client what was wrong, if it can be told: without a handshake there
-    /// is no way to, and nothing is written. Who was accepted already learns of it by the end that it announces.
-    pub fn write_refusal(&self, output: &mut Vec<u8>) {
+    /// Appends the rejection, which tells the client the error. Appends nothing if the handshake failed: such a client
+    /// cannot be answered.
+    ///
+    /// A client whose connect was accepted ignores the `_error`, and learns of the end from the `close` after it.
+    pub fn write_rejection(&self, output: &mut Vec<u8>) {
         if !matches!(self, Self::Handshake(_)) {
             write_rejection(output, FIRST_TRANSACTION, &self.to_string(), None);
         }

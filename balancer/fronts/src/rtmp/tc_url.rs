@@ -1,38 +1,38 @@
-//! The URL in a `connect`, taken apart.
+//! Parses the URL in a connect.
 //!
-//! Not a general URL parser: what clients send as `tcUrl` is neither always encoded nor always a URL by RFC 3986
-//! (spaces in an application's name, `rtmp://host` alone), and a redirect must repeat path and query as they came.
+//! This is not a general URL parser. The `tcUrl` of a client is not always encoded, and not always a URL by RFC 3986
+//! (spaces in the name of an application, `rtmp://host` alone). A redirect must repeat its path and query as sent.
 
 use std::net::Ipv6Addr;
 
 /// The parts of a `tcUrl`, borrowed from it: `scheme://host[:port][path][?query]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcUrl<'a> {
-    /// As the client wrote it; to be compared regardless of case. `rtmp`, `rtmps`, `rtmpe` and `rtmpt` are seen.
+    /// The scheme as sent; compare it regardless of case. Clients use `rtmp`, `rtmps`, `rtmpe` and `rtmpt`.
     pub scheme: &'a str,
-    /// A name or an address, never empty; an IPv6 address without its brackets.
+    /// A name or an address, never empty. An IPv6 address is without its brackets.
     pub host: &'a str,
-    /// 1 to 65,535, if the client wrote one.
+    /// The port, 1 to 65535, if there is one.
     pub port: Option<u16>,
     /// Empty, or application and instance with the slash before them and any after: `/live/instance/`.
     pub path: &'a str,
-    /// What follows the first `?`, without it; may hold slashes.
+    /// The text after the first `?`, if there is one. It may contain slashes.
     pub query: Option<&'a str>,
 }
 
-/// Why a text is no `tcUrl`.
+/// Why a text is not a valid `tcUrl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It has a control character, which has no place in a URL and could be used to forge lines in logs.
+    /// It contains a control character, which is invalid in a URL and could be used to forge log lines.
     #[error("URL with a control character")]
     ControlCharacter,
 
-    /// It does not begin with a scheme (RFC 3986, section 3.1) and `://`.
+    /// It does not start with a scheme (RFC 3986, section 3.1) and `://`.
     #[error("URL without a scheme")]
     Scheme,
 
-    /// The host is missing or holds what neither a name nor an address can hold. A user name before it (`user@`)
-    /// is refused too: no client sends it, and it must not be passed on.
+    /// The host is missing, or contains characters that neither a name nor an address contains. A user name (`user@`)
+    /// is rejected too: no client sends it, and it must not be forwarded.
     #[error("URL without a usable host")]
     Host,
 
@@ -42,11 +42,11 @@ pub enum Error {
 }
 
 impl<'a> TcUrl<'a> {
-    /// Takes `text` apart.
+    /// Parses `text`.
     ///
     /// # Errors
     ///
-    /// [`Error`] says which part is unusable.
+    /// [`Error`], which names the invalid part.
     pub fn parse(text: &'a str) -> Result<Self, Error> {
         if text.contains(char::is_control) {
             return Err(Error::ControlCharacter);
@@ -74,7 +74,7 @@ fn is_scheme(text: &str) -> bool {
 fn parse_authority(authority: &str) -> Result<(&str, Option<u16>), Error> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or(Error::Host)?;
-        // A zone (`fe80::1%eth0`, RFC 6874) means something on the client's machine only, but is not an error.
+        // A zone (`fe80::1%eth0`, RFC 6874) has a meaning on the client's machine only, but is not an error.
         let address = host.split_once('%').map_or(host, |(address, _)| address);
         address.parse::<Ipv6Addr>().map_err(|_| Error::Host)?;
         let port = port.strip_prefix(':').or(port.is_empty().then_some(""));
@@ -88,12 +88,13 @@ fn parse_authority(authority: &str) -> Result<(&str, Option<u16>), Error> {
     Ok((host, parse_port(port)?))
 }
 
-/// Letters of any script may be in a host: clients do not encode international names.
+/// Returns whether `letter` is invalid in a host. Letters of any script are valid: clients do not encode international
+/// names.
 fn is_never_in_host(letter: char) -> bool {
     letter.is_whitespace() || "@[]<>\"'\\^`{|}#,;".contains(letter)
 }
 
-/// No port after the colon is as good as no colon (RFC 3986, section 3.2.3).
+/// Parses a port. An empty port after the colon means the same as no colon (RFC 3986, section 3.2.3).
 fn parse_port(text: &str) -> Result<Option<u16>, Error> {
     if text.is_empty() {
         return Ok(None);
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_send_is_taken_apart() {
+    fn urls_of_real_clients_are_parsed() {
         let cases = [
             ("rtmp://h/live", ("rtmp", "h", None, "/live", None)),
             ("rtmp://h:1936/live/", ("rtmp", "h", Some(1936), "/live/", None)),
@@ -142,26 +143,27 @@ mod tests {
         }
     }
 
-    fn refused(texts: &[&str], error: Error) {
+    fn assert_rejected(texts: &[&str], error: Error) {
         for text in texts {
             assert_eq!(TcUrl::parse(text), Err(error), "{text}");
         }
     }
 
     #[test]
-    fn control_characters_are_refused_wherever_they_are() {
+    fn control_characters_are_rejected_in_any_part() {
         let texts = ["rtmp://h/a\r\nb", "rtmp://h\0/a", "rtmp://h/a?\u{7f}", "\trtmp://h/a"];
-        refused(&texts, Error::ControlCharacter);
+        assert_rejected(&texts, Error::ControlCharacter);
     }
 
     #[test]
-    fn what_has_no_scheme_is_refused() {
-        refused(&["", "live", "h/live", "rtmp:/h/live", "://h/live", " rtmp://h", "1rtmp://h", "é://h"], Error::Scheme);
+    fn a_missing_or_invalid_scheme_is_rejected() {
+        let texts = ["", "live", "h/live", "rtmp:/h/live", "://h/live", " rtmp://h", "1rtmp://h", "é://h"];
+        assert_rejected(&texts, Error::Scheme);
     }
 
     #[test]
-    fn a_host_that_is_none_is_refused() {
-        refused(
+    fn a_missing_or_invalid_host_is_rejected() {
+        assert_rejected(
             &[
                 "rtmp://",
                 "rtmp:///live",
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_none_is_refused() {
+    fn an_invalid_port_is_rejected() {
         let texts = [
             "rtmp://h:0/live",
             "rtmp://h:65536/live",
@@ -192,17 +194,17 @@ mod tests {
             "rtmp://[::1]1935/live",
             "rtmp://user:password@h/live",
         ];
-        refused(&texts, Error::Port);
+        assert_rejected(&texts, Error::Port);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(text in ".*") {
+        fn any_text_is_parsed_or_rejected(text in ".*") {
             let _ = TcUrl::parse(&text);
         }
 
         #[test]
-        fn the_parts_make_the_url_again(
+        fn the_parts_of_a_url_are_parsed_as_they_were_written(
             scheme in "[a-z][a-z0-9+.-]{0,5}",
             host in "[a-z0-9.-]{1,20}",
             port in proptest::option::of(1u16..),

@@ -1,73 +1,88 @@
-//! How much a client may send before it is refused.
+//! `[limits.rtsp]`: how much an RTSP client may send before it is redirected or relayed.
 
 use serde::Deserialize;
 use weir_program::config::values;
 
-/// Limits on what one connection may send. What is beyond is refused, never buffered.
+/// `[limits.rtsp]`: bounds on what one connection may send before its client is redirected or relayed.
 ///
-/// The memory of a session is at most [`Limits::head`] bytes; the time it may take is the caller's
-/// to limit.
+/// A client that exceeds one of them is rejected and counted in `weir_clients_rejected_total` with the reason given
+/// below. Input beyond a limit is never buffered. Media and messages of a relayed session are not limited.
+///
+/// A session buffers at most [`Limits::head`] bytes, and while it is relayed, until the transport is set up, twice as
+/// many. `decision_timeout` limits the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Longest line of a head in bytes, without its line end.
+    /// Maximum length of a line in the head of a request, in bytes without the line end: 128 to 65536. Default: 8192.
     ///
-    /// Bounds the URL, and with it the `Location` of the answer. Signed URLs take 1 or 2 KiB.
-    ///
-    /// 128 to 65536. Default: 8192.
+    /// A request line that is longer is answered with 414 (reason `request-line-too-long`), a header line with 400
+    /// (`header-line-too-long`). The limit bounds the URL, and so the `Location` of the response. Signed URLs take 1 or
+    /// 2 KiB.
     #[serde(deserialize_with = "values::within::<_, 128, 65536>")]
     pub line: usize,
-    /// Largest head in bytes: request line, headers and the empty line.
+
+    /// Maximum length of the head of a request, in bytes: request line, header lines and the empty line, 512 to
+    /// 1048576. Default: 16384.
     ///
-    /// At least a few hundred; real clients send 100 to 600.
-    ///
-    /// 512 to 1048576. Default: 16384.
+    /// A longer head is answered with 400 (reason `head-too-large`). This is also the amount of memory that a client
+    /// can occupy. Clients send 100 to 600 bytes; allow at least one line of the maximum length.
     #[serde(deserialize_with = "values::within::<_, 512, 1048576>")]
     pub head: usize,
-    /// Most headers of one request. Real clients send 2 to 12.
+
+    /// Maximum number of header lines in a request: 1 to 1000. Default: 64.
     ///
-    /// 1 to 1000. Default: 64.
+    /// A request with more is answered with 400 (reason `too-many-headers`). Clients send 2 to 12.
     #[serde(deserialize_with = "values::within::<_, 1, 1000>")]
     pub headers: usize,
-    /// Largest body in bytes. Bodies are skipped, not kept; an SDP is 1 to 10 KiB.
+
+    /// Maximum length of the body of a request, in bytes: 0 to 16777216. Default: 65536.
     ///
-    /// 0 to 16777216. Default: 65536.
+    /// A request with a longer one is answered with 413 (reason `body-too-large`). Bodies are skipped, not buffered. An
+    /// SDP takes 1 to 10 KiB.
     #[serde(deserialize_with = "values::within::<_, 0, 16777216>")]
     pub body: usize,
-    /// Most interleaved frames (RFC 2326 section 10.12) of one connection, each of at most 64 KiB.
+
+    /// Maximum number of interleaved frames (RFC 2326 section 10.12) of a connection, each of up to 64 KiB: 0 to
+    /// 1000000. Default: 16.
     ///
-    /// Nothing is set up here, so a client has no reason to send any: RTCP that a client sends to
-    /// an edge of before is skipped, a stream is not.
-    ///
-    /// 0 to 1000000. Default: 16.
+    /// A client that sends more is rejected with 400 (reason `too-many-frames`). Nothing is set up at this stage, so a
+    /// client has no reason to send frames. The default skips a few RTCP packets for an earlier session with an edge,
+    /// but not a media stream.
     #[serde(deserialize_with = "values::within::<_, 0, 1000000>")]
     pub frames: usize,
-    /// Most requests of one connection. Real clients send two; monitors repeat `OPTIONS`.
+
+    /// Maximum number of requests of a connection: 1 to 1000000. Default: 64.
     ///
-    /// 1 to 1000000. Default: 64.
+    /// A client that sends more is rejected with 400 (reason `too-many-requests`). Players send two. Raise it for
+    /// monitoring that repeats `OPTIONS` on one connection.
     #[serde(deserialize_with = "values::within::<_, 1, 1000000>")]
     pub requests: usize,
-    /// Most halves of HTTP tunnels that wait for the other half at a time. One more is refused; each takes the place of
-    /// a connection, and waits for `decision_timeout` at most.
+
+    /// Maximum number of channels of HTTP tunnels that wait for the other channel: 0, which disables tunnels, to
+    /// 1000000. Default: 1000.
     ///
-    /// 0, which refuses all tunnels, to 1000000. Default: 1000.
+    /// A further channel is answered with 503 (reason `tunnel-full`). A waiting channel occupies a connection for up to
+    /// `decision_timeout`.
     #[serde(deserialize_with = "values::within::<_, 0, 1000000>")]
     pub tunnels: usize,
-    /// Of these, most from one address, so that no one client can take them all. Real clients send the other half within
-    /// a round trip or two: the default leaves room for a hundred who start in one moment behind one address.
+
+    /// Maximum number of waiting channels, among `tunnels`, from one address: 0 to 1000000. Default: 100.
     ///
-    /// 0 to 1000000. Default: 100.
+    /// A further channel is answered with 503 (reason `tunnel-full`). The limit keeps one client from occupying all of
+    /// `tunnels`. Clients open the other channel within a round trip or two, so the default suffices for a hundred
+    /// clients behind one address that start at the same moment.
     #[serde(deserialize_with = "values::within::<_, 0, 1000000>")]
     pub tunnels_per_address: usize,
-    /// Longest cookie of an HTTP tunnel in bytes. Real clients send 16 to 32.
+
+    /// Maximum length of the `x-sessioncookie` of an HTTP tunnel, in bytes: 1 to 1024. Default: 128.
     ///
-    /// 1 to 1024. Default: 128.
+    /// A channel with a longer one is answered with 400 (reason `tunnel-cookie`). Clients send 16 to 32 bytes.
     #[serde(deserialize_with = "values::within::<_, 1, 1024>")]
     pub cookie: usize,
 }
 
 impl Limits {
-    /// What holds when nothing is configured.
+    /// The limits without a configuration.
     pub const DEFAULT: Self = Self {
         line: 8 * 1024,
         head: 16 * 1024,

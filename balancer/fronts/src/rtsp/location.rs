@@ -1,4 +1,4 @@
-//! The URL that a client is redirected to.
+//! The URL in the `Location` header of a redirect.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use super::target::{Target, TargetError};
 
 /// An absolute RTSP URL that is safe in a `Location` header (RFC 2326 section 12.25).
 ///
-/// Absolute, because ffmpeg and live555 fail at a relative one and GStreamer asks again without
-/// end. Only visible ASCII, so that nothing can be added to the head. Without name and password,
-/// which are the client's for the host that it chose.
+/// Absolute, because ffmpeg and live555 fail at a relative one, and GStreamer repeats its request without end. Visible
+/// ASCII, so that it cannot add anything to the head. Without user name and password, which the client has for the host
+/// that it chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location(String);
 
 /// Why a URL cannot be a [`Location`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LocationError {
-    /// Not an RTSP URL at all.
+    /// It is not an RTSP URL.
     #[error(transparent)]
     Url(#[from] TargetError),
-    /// `*` or a path only.
+    /// It is `*` or a path.
     #[error("the location is not absolute")]
     Relative,
-    /// A name or password before the host.
-    #[error("the location holds a name or password")]
+    /// It contains a user name or password.
+    #[error("the location contains a user name or password")]
     Userinfo,
 }
 
 impl LocationError {
-    /// The cause as a metric label.
+    /// The `reason` label in metrics.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Url(error) => error.reason(),
@@ -40,11 +40,11 @@ impl LocationError {
 }
 
 impl Location {
-    /// Checks a URL that was put together of an edge's address and a client's path and query.
+    /// Validates a URL that was composed of an edge's address and a client's path and query.
     ///
     /// # Errors
     ///
-    /// As [`LocationError`] says.
+    /// [`LocationError`] if the URL is not safe.
     pub fn parse(url: String) -> Result<Self, LocationError> {
         match Target::parse(url.as_bytes())? {
             Target::Url(parsed) if parsed.has_userinfo => Err(LocationError::Userinfo),
@@ -53,8 +53,8 @@ impl Location {
         }
     }
 
-    /// Whether `target` is at the very host and port, by the very scheme, that this names.
-    pub fn is_host_of(&self, target: Target<'_>) -> bool {
+    /// Returns whether `target` has the same scheme, host and port.
+    pub fn is_same_server(&self, target: Target<'_>) -> bool {
         let (Ok(Target::Url(named)), Target::Url(url)) = (Target::parse(self.0.as_bytes()), target) else {
             return false;
         };
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_end_a_header_is_refused() {
+    fn characters_that_could_end_a_header_are_rejected() {
         let expected = Err(LocationError::Url(TargetError::Unprintable));
         for url in ["rtsp://edge/x\r\nX-Header: y", "rtsp://edge/x\n", "rtsp://edge/x y", "rtsp://edge/\u{fc}"] {
             assert_eq!(Location::parse(url.to_owned()), expected);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_absolute_urls_without_userinfo_are_taken() {
+    fn only_absolute_urls_without_userinfo_are_accepted() {
         let parse = |url: &str| Location::parse(url.to_owned());
         assert!(parse("rtsps://edge:322/x").is_ok());
         assert_eq!(parse("/x"), Err(LocationError::Relative));
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_one_line_to_one_host_comes_out(url in "(rtsp://)?[ -~\r\n\u{e4}]{0,40}") {
+        fn a_location_is_one_line_with_one_host(url in "(rtsp://)?[ -~\r\n\u{e4}]{0,40}") {
             if let Ok(location) = Location::parse(url) {
                 prop_assert!(location.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
                 let parsed = Target::parse(location.as_str().as_bytes());

@@ -1,27 +1,27 @@
-//! What a client may ask for.
+//! The methods of requests.
 
 /// A method of RFC 2326 section 10.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// `OPTIONS`: which methods are there.
+    /// `OPTIONS`: requests the list of methods.
     Options,
-    /// `DESCRIBE`: the start of playing, and the one place where every player follows a redirect.
+    /// `DESCRIBE`: starts playing. The only method at which every player follows a redirect.
     Describe,
-    /// `ANNOUNCE`: the start of publishing.
+    /// `ANNOUNCE`: starts publishing.
     Announce,
-    /// `SETUP`: a transport for one track.
+    /// `SETUP`: requests a transport for one track.
     Setup,
     /// `PLAY`.
     Play,
     /// `PAUSE`.
     Pause,
-    /// `RECORD`: media of a publisher follow.
+    /// `RECORD`: the publisher's media follow.
     Record,
-    /// `REDIRECT`: only a server may send it.
+    /// `REDIRECT`: may be sent by servers only.
     Redirect,
-    /// `TEARDOWN`: the end of a session.
+    /// `TEARDOWN`: ends a session.
     Teardown,
-    /// `GET_PARAMETER`: without a body, a ping.
+    /// `GET_PARAMETER`: a keep-alive if it has no body.
     GetParameter,
     /// `SET_PARAMETER`.
     SetParameter,
@@ -30,7 +30,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method that `token` names. Methods are case-sensitive (RFC 2326 section 6.1).
+    /// Returns the method with the name `token`. Names are case-sensitive (RFC 2326 section 6.1).
     pub fn from_token(token: &[u8]) -> Self {
         match token {
             b"OPTIONS" => Self::Options,

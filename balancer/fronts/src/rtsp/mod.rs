@@ -1,54 +1,60 @@
-//! The core of the RTSP front: bytes in, answers out; no socket, no clock.
+//! RTSP: answers what a client sends, and redirects or relays the client (RFC 2326).
 //!
-//! Players need no more than a redirect (RFC 2326 section 11.2): `OPTIONS` is answered, `DESCRIBE`
-//! gets `302 Moved Temporarily` with the URL at an edge, and the connection is closed. Publishers, who
-//! follow no redirect, are relayed, and so is who asks for the edge on this very connection. The facts
-//! about clients that shape the answers stand beside the code that follows them.
+//! Players need no more than a redirect (RFC 2326 section 11.2): `OPTIONS` is answered, `DESCRIBE` is answered with
+//! `302 Moved Temporarily` and the URL on an edge, and the connection is closed. Publishers follow no redirect and are
+//! relayed. So is a client that requests the URL of its redirect on the same connection. Facts about real clients that
+//! explain a response are next to the code that writes it.
 //!
-//! * [`session`]: one connection, the place to start reading
-//! * `answer`: which answer a proper request gets
-//! * [`refusal`]: why a connection ends without an edge
-//! * [`request`]: the head of a request, parsed in place
-//! * [`method`]: what a client may ask for
-//! * [`target`]: the URL in a request line
-//! * [`location`]: the URL in a redirect, safe to put into a header
-//! * [`respond`]: every answer, byte for byte
-//! * `returning`: who comes back on the connection on which an edge was named
-//! * [`gate`]: what passes between a relayed client and its edge until media are set up
-//! * `transport`: how a client wants its media
-//! * [`limits`]: how much a client may send
-//! * `caller`: who is redirected, relayed, or refused
-//! * `relay`: a client that is relayed, with its edge
-//! * `serve`: one connection, with its socket
-//! * [`tunnel`]: RTSP in a pair of HTTP connections
+//! A connection goes through these modules:
+//!
+//! 1. [`connection`] owns the socket. It feeds the bytes that arrive to [`dispatch`], which follows one client until it
+//!    is redirected, relayed or rejected. Start reading there.
+//! 2. [`session`] splits the bytes into requests: [`head`] finds the end of each, [`request`] parses it, with its
+//!    [`method`], its [`header`] lines and its URL, the [`target`]. [`request_error`] lists the errors.
+//! 3. [`outcome`] decides how a request is answered. [`response`] writes each response, with its [`status`].
+//!    [`rejection`] lists the reasons for ending a connection without an edge.
+//! 4. A player receives the [`location`] of its stream on an edge. [`connection_reuse`] identifies the players that may
+//!    request it on the same connection.
+//! 5. [`relay`] connects any other client to an edge. [`setup_filter`] passes their messages, and makes sure that the
+//!    `SETUP` selects a [`transport`] over TCP. From then on, bytes are relayed.
+//!
+//! A client behind a firewall may use a [`tunnel`] of two HTTP connections instead, in which the same steps follow.
+//!
+//! [`limits`] bounds every step. Except for [`connection`], [`relay`] and [`tunnel`], nothing here reads a socket or a
+//! clock.
 
-mod answer;
-mod caller;
-pub mod gate;
+mod connection;
+mod connection_reuse;
+mod dispatch;
+pub mod head;
+mod header;
 pub mod limits;
 pub mod location;
 pub mod method;
-pub mod refusal;
+mod outcome;
+pub mod rejection;
 mod relay;
 pub mod request;
-pub mod respond;
-mod returning;
-mod serve;
+pub mod request_error;
+pub mod response;
 pub mod session;
+pub mod setup_filter;
+pub mod status;
 pub mod target;
 mod transport;
 pub mod tunnel;
 
-pub use gate::Gate;
+pub(super) use connection::serve;
 pub use limits::Limits;
 pub use location::{Location, LocationError};
 pub use method::Method;
-pub use refusal::Refusal;
-pub use request::{Request, RequestError};
-pub use respond::Status;
-pub(super) use serve::serve;
-pub use session::{Opening, Session, Step};
-pub use target::{Scheme, Target, TargetError, Url};
+pub use rejection::Rejection;
+pub use request::Request;
+pub use request_error::RequestError;
+pub use session::{Session, Step, StreamRequest};
+pub use setup_filter::SetupFilter;
+pub use status::Status;
+pub use target::{Target, TargetError, Url};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! A client that follows no redirect is brought to its edge.
+//! Connects a client to an edge, until the media are set up and the rest can be relayed unread.
 
 use std::io;
 use std::time::Duration;
@@ -9,120 +9,127 @@ use tokio::time::timeout;
 use tracing::debug;
 use weir_fleet::Protocol;
 
-use super::caller::RelaySessions;
-use super::gate::Gate;
-use super::respond;
-use crate::incoming::Incoming;
-use crate::relay::{Towards, Upstream, Wanted, connect, connect_to};
+use super::dispatch::PendingRelay;
+use super::response;
+use super::setup_filter::SetupFilter;
+use crate::client::Client;
+use crate::downstream::Downstream;
+use crate::front::Front;
+use crate::relay::{EdgeEndpoint, RelayRequest, Upstream, connect, connect_assigned};
 use crate::stream::Stream;
-use crate::{Client, Front};
 
-/// How many bytes are taken in at a time from either end until the gate is open: a message seldom has more.
-const CHUNK: usize = 4096;
+/// The number of bytes to read at once from either side. A message is seldom longer.
+const READ_LENGTH: usize = 4096;
 
-/// A client and its edge once nothing stands between them, and what each is to get first.
-pub(super) struct Met {
+/// A client and its edge after the media are set up, and the first bytes for each.
+pub(super) struct EstablishedRelay {
     pub(super) client: Stream,
     pub(super) edge: Upstream,
     pub(super) to_edge: Bytes,
     pub(super) to_client: Bytes,
 }
 
-/// Connects the client with an edge, tells that what the client has said, and lets both talk until it is settled how the
-/// media travel. Nothing when the session has ended before.
-pub(super) async fn meet(front: &Front, client: Client, incoming: Incoming, relayed: RelaySessions) -> Option<Met> {
-    let (client, upstream, said) = bring(front, client, incoming, relayed).await?;
-    let Upstream { stream: edge, destination, session } = upstream;
-    let mut meeting = Meeting::new(front, client, edge, said);
-    let goes_on = tokio::select! {
-        goes_on = meeting.hold(front) => goes_on,
+/// Connects the client to an edge, replays the client's bytes, and passes messages until the media are set up. Returns
+/// `None` if the session ends before.
+pub(super) async fn establish(
+    front: &Front,
+    client: Client,
+    downstream: Downstream,
+    pending: PendingRelay,
+) -> Option<EstablishedRelay> {
+    let (client, upstream, received) = connect_to_edge(front, client, downstream, pending).await?;
+    let Upstream { stream: edge, assignment, session } = upstream;
+    let mut setup = Setup::new(front, client, edge, received);
+    let continues = tokio::select! {
+        continues = setup.run(front) => continues,
         () = session.must_end() => {
             front.metrics().relay_closed("drained");
             false
         }
     };
-    if !goes_on {
+    if !continues {
         return None;
     }
-    let Meeting { client, edge, gate, .. } = meeting;
-    let (to_edge, to_client) = gate.into_held();
-    let edge = Upstream { stream: edge, destination, session };
-    Some(Met { client, edge, to_edge: to_edge.into(), to_client: to_client.into() })
+    let Setup { client, edge, filter, .. } = setup;
+    let (to_edge, to_client) = filter.into_buffered();
+    let edge = Upstream { stream: edge, assignment, session };
+    Some(EstablishedRelay { client, edge, to_edge: to_edge.into(), to_client: to_client.into() })
 }
 
-/// Connects the client with an edge, or tells it that there is none. Gives back both ends, and what the client has said.
-async fn bring(
+/// Connects the client to an edge, or rejects the client if none is available. Returns both connections, and the bytes
+/// that the client has sent.
+async fn connect_to_edge(
     front: &Front,
     client: Client,
-    mut incoming: Incoming,
-    relayed: RelaySessions,
+    mut downstream: Downstream,
+    pending: PendingRelay,
 ) -> Option<(Stream, Upstream, BytesMut)> {
-    let RelaySessions { said, cseq, path, asked, sent } = relayed;
-    let reached = incoming.stream.local_address().ok()?;
+    let PendingRelay { received, cseq, path, requested, assignment } = pending;
+    let local_address = downstream.stream.local_address().ok()?;
     let application = front.application(Protocol::Rtsp, &path);
-    let towards = Towards::Endpoint { protocol: Protocol::Rtsp, asked, application };
-    let wanted = Wanted { towards, path: Some(&path), reached };
-    let upstream = match sent {
-        Some(destination) => connect_to(front, client, destination, wanted).await,
-        None => connect(front, client, wanted).await,
+    let endpoint = EdgeEndpoint::Protocol { protocol: Protocol::Rtsp, requested, application };
+    let request = RelayRequest { endpoint, path: Some(&path), local_address };
+    let upstream = match assignment {
+        Some(assignment) => connect_assigned(front, client, assignment, request).await,
+        None => connect(front, client, request).await,
     };
     match upstream {
         Ok(upstream) => {
-            debug!(client = %client.address, path, host = upstream.destination.host(), "rtsp relay");
-            Some((incoming.stream, upstream, BytesMut::from(&said[..])))
+            debug!(client = %client.address, path, host = upstream.assignment.host(), "RTSP client connected to edge");
+            Some((downstream.stream, upstream, BytesMut::from(&received[..])))
         }
         Err(refusal) => {
-            debug!(client = %client.address, path, %refusal, "rtsp");
+            debug!(client = %client.address, path, %refusal, "RTSP client not relayed");
             let mut answer = Vec::new();
             let retry_after = Front::RETRY_AFTER_SECONDS.into();
-            respond::no_edge(&mut answer, cseq, &front.http_date(), retry_after, refusal.name());
-            if incoming.answer(front, Protocol::Rtsp, &answer).await.is_ok() {
-                incoming.finish(front.limits()).await;
+            response::no_edge(&mut answer, cseq, &front.http_date(), retry_after, refusal.name());
+            if downstream.answer(front, Protocol::Rtsp, &answer).await.is_ok() {
+                downstream.finish(front.limits()).await;
             }
             None
         }
     }
 }
 
-/// A client and its edge, with the gate between them.
-struct Meeting {
+/// A client and its edge while the media are set up.
+struct Setup {
     client: Stream,
     edge: Stream,
-    gate: Gate,
+    filter: SetupFilter,
     from_client: BytesMut,
     from_edge: BytesMut,
     to_client: Vec<u8>,
     to_edge: Vec<u8>,
 }
 
-impl Meeting {
-    fn new(front: &Front, client: Stream, edge: Stream, said: BytesMut) -> Self {
+impl Setup {
+    fn new(front: &Front, client: Stream, edge: Stream, received: BytesMut) -> Self {
         Self {
             client,
             edge,
-            gate: Gate::new(front.limits().rtsp),
-            from_client: said,
+            filter: SetupFilter::new(front.limits().rtsp),
+            from_client: received,
             from_edge: BytesMut::new(),
             to_client: Vec::new(),
             to_edge: Vec::new(),
         }
     }
 
-    /// Lets both talk until the gate is open, or one has said all that it will: the other may still answer. False when
-    /// the session is over.
-    async fn hold(&mut self, front: &Front) -> bool {
+    /// Passes messages until the filter is done, or one side has closed its direction, after which the other side may
+    /// still respond. Returns false if the session has ended.
+    async fn run(&mut self, front: &Front) -> bool {
         let limit = front.relay().settings.idle_timeout.unwrap_or(Duration::MAX);
         loop {
-            let is_open = self.judge(front);
+            let is_done = self.filter(front);
             let turn = async {
                 self.send().await?;
-                if is_open { Ok(false) } else { self.listen().await }
+                if is_done { Ok(false) } else { self.receive().await }
             };
             match timeout(limit, turn).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return true,
                 Ok(Err(error)) => {
-                    debug!(%error, "a relayed session failed");
+                    debug!(%error, "relayed session failed");
                     return false;
                 }
                 Err(_) => {
@@ -133,21 +140,21 @@ impl Meeting {
         }
     }
 
-    /// Takes what has come through the gate; whether that is open.
-    fn judge(&mut self, front: &Front) -> bool {
-        let Self { gate, from_client, from_edge, to_client, to_edge, .. } = self;
-        gate.edge_says(&mut &from_edge[..], to_client);
+    /// Filters the bytes that have arrived. Returns whether the filter is done.
+    fn filter(&mut self, front: &Front) -> bool {
+        let Self { filter, from_client, from_edge, to_client, to_edge, .. } = self;
+        filter.receive_from_edge(&mut &from_edge[..], to_client);
         from_edge.clear();
-        let mut said = &from_client[..];
-        gate.client_says(&mut said, &front.http_date(), to_edge, to_client);
-        let taken = from_client.len() - said.len();
+        let mut input = &from_client[..];
+        filter.receive_from_client(&mut input, &front.http_date(), to_edge, to_client);
+        let taken = from_client.len() - input.len();
         from_client.advance(taken);
-        gate.is_open()
+        filter.is_done()
     }
 
-    /// Sends what has passed.
+    /// Sends the bytes that have passed the filter.
     async fn send(&mut self) -> io::Result<()> {
-        // TLS may keep something to itself until it is told to flush.
+        // TLS may buffer bytes until it is flushed.
         self.edge.write_all(&self.to_edge).await?;
         self.edge.flush().await?;
         self.to_edge.clear();
@@ -157,14 +164,14 @@ impl Meeting {
         Ok(())
     }
 
-    /// Waits until either end says something; false when one will say no more.
-    async fn listen(&mut self) -> io::Result<bool> {
-        let listens = !self.gate.is_waiting();
-        // By itself a buffer would grow by as little as 64 bytes at a time, and so would each read.
-        self.from_client.reserve(CHUNK);
-        self.from_edge.reserve(CHUNK);
+    /// Waits for bytes from either side. Returns false if one side has closed its direction.
+    async fn receive(&mut self) -> io::Result<bool> {
+        let reads_client = !self.filter.awaits_edge();
+        // Without this, a buffer might grow by as little as 64 bytes, which would limit each read.
+        self.from_client.reserve(READ_LENGTH);
+        self.from_edge.reserve(READ_LENGTH);
         tokio::select! {
-            length = self.client.read_buf(&mut self.from_client), if listens => Ok(length? > 0),
+            length = self.client.read_buf(&mut self.from_client), if reads_client => Ok(length? > 0),
             length = self.edge.read_buf(&mut self.from_edge) => Ok(length? > 0),
         }
     }

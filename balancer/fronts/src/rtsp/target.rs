@@ -1,95 +1,60 @@
 //! The target of a request line: `*`, a path, or an RTSP URL (RFC 2326 sections 3.2 and 6.1).
 
 use thiserror::Error;
+use weir_fleet::{Protocol, Scheme};
 
-/// The scheme of an RTSP URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// `rtsp`: RTSP over TCP.
-    Rtsp,
-    /// `rtsps`: RTSP over TLS (RFC 7826 section 4.2).
-    Rtsps,
-    /// `rtspu`: media over UDP (RFC 2326 section 3.2; Windows Media uses it so).
-    Rtspu,
-    /// `rtspt`: media interleaved over TCP (Windows Media).
-    Rtspt,
-}
-
-impl Scheme {
-    /// Every scheme.
-    const ALL: [Self; 4] = [Self::Rtsp, Self::Rtsps, Self::Rtspu, Self::Rtspt];
-
-    /// The port that a URL means that names none.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Rtsp | Self::Rtspu | Self::Rtspt => 554,
-            Self::Rtsps => 322,
-        }
-    }
-
-    /// The scheme as it stands in a URL.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rtsp => "rtsp",
-            Self::Rtsps => "rtsps",
-            Self::Rtspu => "rtspu",
-            Self::Rtspt => "rtspt",
-        }
-    }
-}
-
-/// What a request is about.
+/// The resource that a request applies to.
 ///
-/// Every part is visible ASCII, so that it cannot end a header that it is put into.
+/// Every part is visible ASCII, and so cannot end a header that it is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// `*`: the server itself.
     Asterisk,
-    /// A path and query without scheme and host, such as `/live/stream?token=abc`. RFC 2326 does
-    /// not allow it; it is understood all the same, since nothing is lost.
+    /// A path and query without scheme and host, such as `/live/stream?token=abc`. RFC 2326 does not allow it, but
+    /// nothing is lost by accepting it.
     Path(&'a str),
-    /// An absolute URL, which is what clients send.
+    /// An absolute URL, as clients send.
     Url(Url<'a>),
 }
 
 /// An absolute RTSP URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
-    /// Its scheme, which is not case-sensitive.
+    /// The scheme, which is not case-sensitive.
     pub scheme: Scheme,
     /// A name, an IPv4 address, or an IPv6 address without its brackets. Never empty.
     pub host: &'a str,
-    /// The port, 1 to 65535, if it is given.
+    /// The port, 1 to 65535, if there is one.
     pub port: Option<u16>,
-    /// Everything behind the authority, unchanged: empty, or from its `/` or `?`.
+    /// Everything after the authority, unchanged: empty, or starting with `/`, `?` or `#`.
     pub path_and_query: &'a str,
-    /// Whether a name or password stood before the host. They are not kept: a redirect must not
-    /// carry them to another host.
+    /// Whether the URL contains a user name or password. They are discarded: a redirect must not disclose them to
+    /// another host.
     pub has_userinfo: bool,
 }
 
-/// Why a target is refused.
+/// Why a target is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TargetError {
-    /// A space, a control character or a byte outside ASCII: not percent-encoded by the client.
+    /// It contains a space, a control character or a byte outside ASCII that the client has not percent-encoded.
     #[error("the URL holds a character that is not visible ASCII")]
     Unprintable,
-    /// Neither `*`, nor a path, nor a URL with `://`.
+    /// It is neither `*`, nor a path, nor a URL with `://`.
     #[error("the URL is not absolute")]
     Relative,
-    /// A scheme other than those of [`Scheme`].
+    /// The scheme is none of RTSP's.
     #[error("the URL's scheme is not RTSP's")]
     Scheme,
-    /// No host, or one with characters that no name or address has.
+    /// The host is missing, or contains characters that neither a name nor an address contains.
     #[error("the URL's host is not a name or an address")]
     Host,
-    /// A port that is not a number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the URL's port is not a number from 1 to 65535")]
     Port,
 }
 
 impl TargetError {
-    /// The cause as a metric label.
+    /// The `reason` label in metrics.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Unprintable => "target-unprintable",
@@ -106,7 +71,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     ///
-    /// As [`TargetError`] says.
+    /// [`TargetError`], which names the invalid part.
     pub fn parse(target: &'a [u8]) -> Result<Self, TargetError> {
         if !target.iter().all(u8::is_ascii_graphic) {
             return Err(TargetError::Unprintable);
@@ -121,7 +86,7 @@ impl<'a> Target<'a> {
         Url::parse_visible(target).map(Self::Url)
     }
 
-    /// The path and query, unchanged, for the URL at an edge. `*` has none.
+    /// The path and query, unchanged, for the URL on an edge. `*` has none.
     pub fn path_and_query(&self) -> Option<&'a str> {
         match self {
             Self::Asterisk => None,
@@ -132,18 +97,15 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// The port, whether it is given or meant.
+    /// The port, or the default port of the scheme.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or_else(|| self.scheme.default_port())
     }
 
-    /// Parses a URL that is known to be visible ASCII.
+    /// Parses a URL that consists of visible ASCII.
     fn parse_visible(url: &'a str) -> Result<Self, TargetError> {
         let (scheme, rest) = url.split_once("://").ok_or(TargetError::Relative)?;
-        let scheme = Scheme::ALL
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
-            .ok_or(TargetError::Scheme)?;
+        let scheme = Protocol::Rtsp.scheme_named(scheme).ok_or(TargetError::Scheme)?;
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path_and_query) = rest.split_at(authority_end);
         let (has_userinfo, host_and_port) = match authority.rsplit_once('@') {
@@ -155,7 +117,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Splits `host`, `host:port` or `[address]:port`; the port is empty if there is none.
+/// Splits `host`, `host:port` or `[address]:port`. The port is empty if there is none.
 fn split_port(host_and_port: &str) -> Result<(&str, &str), TargetError> {
     if let Some(rest) = host_and_port.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(TargetError::Host)?;
@@ -175,7 +137,7 @@ fn split_port(host_and_port: &str) -> Result<(&str, &str), TargetError> {
     Ok((host, port))
 }
 
-/// The port that `digits` say; none for an empty one, as in `rtsp://host:/` (RFC 3986 3.2.3).
+/// Parses a port. An empty one, as in `rtsp://host:/`, means none (RFC 3986 section 3.2.3).
 fn parse_port(digits: &str) -> Result<Option<u16>, TargetError> {
     if digits.is_empty() {
         return Ok(None);
@@ -189,12 +151,12 @@ fn parse_port(digits: &str) -> Result<Option<u16>, TargetError> {
     }
 }
 
-/// Whether `host` can be a name or an IPv4 address. The underscore is not RFC 952's but in use.
+/// Returns whether `host` can be a name or an IPv4 address. RFC 952 excludes the underscore, but it is in use.
 pub(super) fn is_host_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-/// Whether `address` has the form of an IPv6 address, with a zone or without.
+/// Returns whether `address` has the form of an IPv6 address, with or without a zone.
 pub(super) fn is_ipv6_literal(address: &str) -> bool {
     let address = match address.split_once('%') {
         Some((address, zone)) if is_host_name(zone) => address,
@@ -222,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_url_comes_apart() {
+    fn a_full_url_is_parsed() {
         assert_eq!(
             url("rtsp://media.example.com:8554/live/stream?token=a/b?c#d"),
             Url {
-                scheme: Scheme::Rtsp,
+                scheme: Protocol::Rtsp.scheme(false),
                 host: "media.example.com",
                 port: Some(8554),
                 path_and_query: "/live/stream?token=a/b?c#d",
@@ -236,15 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn every_scheme_is_known_in_any_case() {
-        for scheme in Scheme::ALL {
+    fn every_scheme_is_recognised_in_any_case() {
+        for scheme in Protocol::Rtsp.schemes() {
             let upper = scheme.as_str().to_uppercase();
             assert_eq!(url(&format!("{upper}://h/")).scheme, scheme);
         }
     }
 
     #[test]
-    fn a_url_without_a_path_is_understood() {
+    fn a_url_without_a_path_is_valid() {
         assert_eq!(url("rtsp://host:554").path_and_query, "");
         assert_eq!(url("rtsp://host").port, None);
         assert_eq!(url("rtsp://host:").port, None);
@@ -252,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_password_are_dropped() {
+    fn a_user_name_and_password_are_discarded() {
         let with = url("rtsp://viewer:p@ss@host:554/live");
         assert!(with.has_userinfo);
         assert_eq!((with.host, with.port), ("host", Some(554)));
         assert_eq!(with.path_and_query, "/live");
-        // An at sign in the path is not a user's.
+        // An at sign in the path does not follow a user name.
         assert!(!url("rtsp://host/live@home").has_userinfo);
     }
 
@@ -270,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn asterisk_and_path_are_understood() {
+    fn an_asterisk_and_a_path_are_valid() {
         assert_eq!(Target::parse(b"*"), Ok(Target::Asterisk));
         assert_eq!(Target::parse(b"/live/x?y"), Ok(Target::Path("/live/x?y")));
         assert_eq!(Target::Asterisk.path_and_query(), None);
@@ -278,28 +240,28 @@ mod tests {
     }
 
     #[test]
-    fn what_could_end_a_header_is_refused() {
+    fn characters_that_could_end_a_header_are_rejected() {
         for target in ["rtsp://h/a\r\nX: y", "rtsp://h/a b", "/a\n", "/\t", "/\u{7f}", "/\0", "/ü"] {
             assert_eq!(error(target), TargetError::Unprintable);
         }
     }
 
     #[test]
-    fn relative_targets_are_refused() {
+    fn relative_targets_are_rejected() {
         for target in ["", "live/stream", "**", "rtsp:/host/"] {
             assert_eq!(error(target), TargetError::Relative);
         }
     }
 
     #[test]
-    fn other_schemes_are_refused() {
+    fn other_schemes_are_rejected() {
         for target in ["http://h/", "://h/", "rtspx://h/"] {
             assert_eq!(error(target), TargetError::Scheme);
         }
     }
 
     #[test]
-    fn hosts_that_are_none_are_refused() {
+    fn invalid_hosts_are_rejected() {
         for target in [
             "rtsp://",
             "rtsp:///live",
@@ -316,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_that_are_none_are_refused() {
+    fn invalid_ports_are_rejected() {
         for target in
             ["rtsp://h:0/", "rtsp://h:65536/", "rtsp://h:+5/", "rtsp://h:5a/", "rtsp://::1/", "rtsp://[::1]554/"]
         {
@@ -327,7 +289,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_understood_is_visible(target in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn a_valid_target_is_visible_ascii(target in prop::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(target) = Target::parse(&target) {
                 let kept = target.path_and_query().unwrap_or_default();
                 prop_assert!(kept.bytes().all(|byte| byte.is_ascii_graphic()));

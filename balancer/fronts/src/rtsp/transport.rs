@@ -1,35 +1,35 @@
-//! The `Transport` header of a `SETUP` (RFC 2326 section 12.39): which ways of carrying media it offers.
+//! The `Transport` header of a `SETUP` (RFC 2326 section 12.39): the transports that a client offers for media.
 
-use super::request::{lines, parse_header};
+use super::header::{lines, parse_header};
 
-/// What of a `SETUP` can work where one TCP connection is all that is carried.
+/// The transports of a `SETUP` that a relay of one TCP connection can forward.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// All of it, as far as can be told.
-    Fits,
-    /// Some of it: the head with nothing but that.
-    FitsAs(Vec<u8>),
-    /// Nothing of it: media would travel past the connection.
-    Misfits,
+    /// All of them, or the header has none.
+    Supported,
+    /// Some of them: the head with those alone.
+    PartlySupported(Vec<u8>),
+    /// None of them: media would not be sent on the connection.
+    Unsupported,
 }
 
 impl Offer {
-    /// What the whole head of a `SETUP` offers.
+    /// Returns the offer in the complete head of a `SETUP`.
     pub(super) fn of(head: &[u8]) -> Self {
-        let (mut kept, mut left_out) = (0_usize, 0_usize);
+        let (mut supported, mut unsupported) = (0_usize, 0_usize);
         for transport in lines(head).filter_map(parse_transport).flat_map(specifications) {
-            if is_over_tcp(transport) { kept += 1 } else { left_out += 1 }
+            if is_over_tcp(transport) { supported += 1 } else { unsupported += 1 }
         }
-        match (kept, left_out) {
-            (_, 0) => Self::Fits,
-            (0, _) => Self::Misfits,
-            _ => Self::FitsAs(without_others(head)),
+        match (supported, unsupported) {
+            (_, 0) => Self::Supported,
+            (0, _) => Self::Unsupported,
+            _ => Self::PartlySupported(with_tcp_only(head)),
         }
     }
 }
 
-/// The head with nothing in its `Transport` headers but what is carried over TCP.
-fn without_others(head: &[u8]) -> Vec<u8> {
+/// Returns the head with the TCP transports of its `Transport` headers alone.
+fn with_tcp_only(head: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(head.len());
     for line in head.split_inclusive(|&byte| byte == b'\n') {
         let Some(value) = parse_transport(line.trim_ascii_end()) else {
@@ -46,13 +46,13 @@ fn without_others(head: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// The value of a header line, if it is a `Transport`.
+/// Returns the value of a header line, if it is a `Transport` header.
 fn parse_transport(line: &[u8]) -> Option<&[u8]> {
     parse_header(line).filter(|(name, _)| name.eq_ignore_ascii_case(b"Transport")).map(|(_, value)| value)
 }
 
-/// The specifications of a value, the preferred one first. They stand between commas, of which a quoted mode may hold
-/// some itself.
+/// Returns the transport specifications of a value, the preferred one first. They are separated by commas; a quoted
+/// mode may contain commas too.
 fn specifications(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
     let parts = value.split(move |&byte| {
@@ -62,7 +62,7 @@ fn specifications(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts.map(<[u8]>::trim_ascii).filter(|specification| !specification.is_empty())
 }
 
-/// Whether media so transported stay on the connection: `RTP/AVP/TCP`, whatever the profile, or `interleaved`.
+/// Returns whether a transport uses the RTSP connection: `RTP/AVP/TCP` with any profile, or `interleaved`.
 fn is_over_tcp(specification: &[u8]) -> bool {
     let mut parts = specification.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let lower = parts.next().and_then(|protocol| protocol.rsplit(|&byte| byte == b'/').next());
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_on_the_connection_fits() {
+    fn transports_on_the_connection_are_supported() {
         for transport in [
             "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record",
             "rtp/savpf/tcp;unicast",
@@ -95,13 +95,13 @@ mod tests {
             "RTP/AVP/TCP;unicast;mode=\"PLAY,RECORD\",RTP/AVP/TCP;interleaved=2-3",
             "",
         ] {
-            assert_eq!(offer(&[transport]), Offer::Fits, "{transport}");
+            assert_eq!(offer(&[transport]), Offer::Supported, "{transport}");
         }
-        assert_eq!(offer(&[]), Offer::Fits, "for the edge to refuse");
+        assert_eq!(offer(&[]), Offer::Supported, "the edge rejects it");
     }
 
     #[test]
-    fn what_travels_past_it_does_not() {
+    fn transports_over_udp_are_not_supported() {
         for transport in [
             "RTP/AVP;unicast;client_port=5000-5001",
             "RTP/AVP/UDP;unicast;client_port=5000-5001;mode=record",
@@ -109,13 +109,13 @@ mod tests {
             "x-real-rdt/udp;client_port=6970;mode=\"play,x/tcp\"",
             "RAW/RAW/UDP;unicast, RTP/AVP;multicast",
         ] {
-            assert_eq!(offer(&[transport]), Offer::Misfits, "{transport}");
+            assert_eq!(offer(&[transport]), Offer::Unsupported, "{transport}");
         }
     }
 
     #[test]
-    fn of_several_only_those_are_left_that_fit() {
-        let expected = Offer::FitsAs(setup(&["RTP/AVP/TCP;interleaved=0-1,RTP/SAVP/TCP"]));
+    fn unsupported_transports_are_removed() {
+        let expected = Offer::PartlySupported(setup(&["RTP/AVP/TCP;interleaved=0-1,RTP/SAVP/TCP"]));
         for transports in [
             &["RTP/AVP;unicast;client_port=5-6, RTP/AVP/TCP;interleaved=0-1,RTP/SAVP/TCP"][..],
             &["RTP/AVP/TCP;interleaved=0-1,RTP/AVP;mode=\"PLAY,RECORD\" ,RTP/SAVP/TCP"],
@@ -127,10 +127,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_fits(transports in prop::collection::vec("(RTP/AVP(/TCP|/UDP)?[;,= \"a-z0-9]{0,12}){0,3}", 0..3)) {
+        fn kept_transports_are_supported(transports in prop::collection::vec("(RTP/AVP(/TCP|/UDP)?[;,= \"a-z0-9]{0,12}){0,3}", 0..3)) {
             let transports: Vec<&str> = transports.iter().map(String::as_str).collect();
-            if let Offer::FitsAs(head) = offer(&transports) {
-                prop_assert_eq!(Offer::of(&head), Offer::Fits);
+            if let Offer::PartlySupported(head) = offer(&transports) {
+                prop_assert_eq!(Offer::of(&head), Offer::Supported);
             }
         }
     }

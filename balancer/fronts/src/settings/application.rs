@@ -1,4 +1,4 @@
-//! `[[application]]`: what holds for the clients of one application.
+//! `[[application]]`: settings per application.
 
 use std::borrow::Cow;
 
@@ -9,52 +9,70 @@ use weir_program::config::values;
 
 use crate::settings::listener;
 
-/// What holds for the clients of one application. May be repeated; the first that fits a client counts, and one with the
-/// defaults when none does.
+/// Settings for the clients of one application. The section may be repeated: the first one that matches a client by
+/// `name` and `protocol` applies. A client that none matches gets the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Application {
-    /// The application: the first part of a client's path, such as `"live"`. Default: every application.
+    /// The application: the first segment of the path that a client requests, such as `"live"`.
+    ///
+    /// Default: matches every application.
     pub name: Option<String>,
-    /// What its clients speak: `"http"`, `"rtmp"` or `"rtsp"`. Default: any of them.
+    /// The protocol of the clients: `"http"`, `"rtmp"` or `"rtsp"`.
+    ///
+    /// Default: matches every protocol.
     #[serde(deserialize_with = "protocol")]
     pub protocol: Option<Protocol>,
-    /// How clients get to their edge: `"redirect"` names the edge, `"relay"` carries the bytes, and `"auto"` redirects
-    /// those that are known to follow and relays the rest. HTTP players all follow, and are never relayed. Default:
-    /// `"auto"`.
+    /// How clients reach their edge.
+    ///
+    /// * `"auto"`: clients that are known to follow a redirect are redirected; all others are relayed.
+    /// * `"redirect"`: every client is redirected, and one that cannot follow fails. Choose it where no media may pass
+    ///   through the balancer.
+    /// * `"relay"`: every client is relayed. Choose it where clients cannot reach the edges directly. HTTP clients are
+    ///   redirected all the same, since all of them follow.
+    ///
+    /// Default: `"auto"`.
     #[serde(deserialize_with = "mode")]
     pub mode: Mode,
-    /// RTMP: whether a client that is redirected is told so when it connects. Otherwise its connect is accepted, and it
-    /// is told the host when it calls `getLoadBalancerRedirect`, as the Wowza Load Balancer AddOn does with
-    /// `redirectOnConnect`. Default: true.
+    /// RTMP only: whether a client that is redirected gets the redirect in response to its `connect`. If false,
+    /// `connect` is accepted, and the host of the edge is the result of the call `getLoadBalancerRedirect`, as with
+    /// `redirectOnConnect = false` of the Wowza Load Balancer AddOn; choose that for players written for it.
+    ///
+    /// Default: true.
     pub redirect_on_connect: bool,
-    /// The application that clients are redirected to, in place of their own: `redirectAppName`. Over RTMP it replaces
-    /// the whole path of the connect URL, instance included, also for clients that are relayed. RTSP clients that are
-    /// relayed keep their own. Default: their own.
+    /// The application on the edge, replacing the one that the client requests (Wowza's `redirectAppName`). Over RTMP
+    /// it replaces the whole path of the connect URL including the instance, also for relayed clients. Relayed RTSP
+    /// clients keep their own.
+    ///
+    /// Default: the client's.
     pub app: Option<String>,
-    /// The port that clients are redirected to: `redirectPort`. Default: the one that the edge advertises, or else the
-    /// listener's `redirect_port`, or else the one that the client used.
+    /// The port on the edge that clients are redirected to (Wowza's `redirectPort`).
+    ///
+    /// Default: the port that the edge advertises, else the listener's `redirect_port`, else the port that the client
+    /// used.
     pub port: Option<u16>,
-    /// The scheme that clients are redirected to, such as `"rtmps"`: `redirectScheme`. Default: the one that the edge
-    /// advertises, or else the listener's `redirect_scheme`, or else the one that the client used.
+    /// The scheme that clients are redirected to, such as `"rtmps"` (Wowza's `redirectScheme`).
+    ///
+    /// Default: the scheme that the edge advertises, else the listener's `redirect_scheme`, else the scheme that the
+    /// client used.
     #[serde(deserialize_with = "listener::scheme")]
     pub scheme: Option<Scheme>,
 }
 
-/// How clients get to their edge.
+/// How clients reach their edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Redirected if they are known to follow, relayed otherwise.
+    /// Clients that are known to follow are redirected, others are relayed.
     #[default]
     Auto,
-    /// Redirected, whether they follow or not.
+    /// All clients are redirected.
     Redirect,
-    /// RelaySessions, even those that would follow.
+    /// All clients are relayed, even those that would follow a redirect.
     Relay,
 }
 
 impl Application {
-    /// What holds when nothing is configured.
+    /// The defaults.
     pub const DEFAULT: Self = Self {
         name: None,
         protocol: None,
@@ -65,19 +83,19 @@ impl Application {
         scheme: None,
     };
 
-    /// The one of `all` that holds for a client of `protocol` that asks for what is at `path`, with or without a slash
-    /// before it.
+    /// The first of `all` that matches a client of `protocol` that requests `path`, with or without a leading slash;
+    /// the defaults if none does.
     #[must_use]
     pub fn of<'a>(all: &'a [Self], protocol: Protocol, path: &str) -> &'a Self {
         let (_, name, _) = split(path);
-        let fits = |application: &&Self| {
-            application.protocol.is_none_or(|wanted| wanted == protocol)
-                && application.name.as_deref().is_none_or(|wanted| wanted == name)
+        let matches = |application: &&Self| {
+            application.protocol.is_none_or(|own| own == protocol)
+                && application.name.as_deref().is_none_or(|own| own == name)
         };
-        all.iter().find(fits).unwrap_or(&Self::DEFAULT)
+        all.iter().find(matches).unwrap_or(&Self::DEFAULT)
     }
 
-    /// The path with the application that clients are redirected to in place of their own.
+    /// The path with the application replaced by `app`, if configured.
     #[must_use]
     pub fn rename<'p>(&self, path: &'p str) -> Cow<'p, str> {
         let Some(app) = &self.app else { return Cow::Borrowed(path) };
@@ -86,7 +104,7 @@ impl Application {
     }
 }
 
-/// The slash before it, the application, and what follows.
+/// Splits a path into its leading slash, the application, and the rest.
 fn split(path: &str) -> (&str, &str, &str) {
     let (slash, path) = path.split_at(usize::from(path.starts_with('/')));
     let (name, rest) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
@@ -117,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_fits_counts() {
+    fn the_first_matching_application_applies() {
         let rtsp = Application { protocol: Some(Protocol::Rtsp), mode: Mode::Relay, ..named("live") };
         let others = Application { mode: Mode::Redirect, ..Application::DEFAULT };
         let all = [rtsp.clone(), named("live"), others.clone()];
@@ -130,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn another_application_takes_the_place_of_the_client_s() {
+    fn the_application_in_a_path_is_replaced() {
         let renamed = Application { app: Some("edge".to_owned()), ..Application::DEFAULT };
         for (path, expected) in
             [("/live/camera?a", "/edge/camera?a"), ("live/a/b", "edge/a/b"), ("/live", "/edge"), ("live?x", "edge?x")]

@@ -1,4 +1,4 @@
-//! `[http]`: what is answered over HTTP.
+//! `[http]`: HTTP responses.
 
 use std::time::Duration;
 
@@ -6,26 +6,34 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use weir_program::config::values;
 
-/// What is answered over HTTP.
+/// HTTP responses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// Who may see the pool with `?serverInfoXML`: `"private"` for loopback and private addresses, `"everyone"`, or
-    /// `"off"`. Others get the plain answer, as if they had not asked. Default: `"private"`.
+    /// Clients that may read the server information (`?serverInfoXML`, `?serverInfoJSON`), which lists every edge with
+    /// its address and load. Other clients get the response without the parameter.
+    ///
+    /// Values: `"private"` (clients with a loopback, private or link-local address), `"everyone"`, `"off"`. Default:
+    /// `"private"`.
     pub server_info: ServerInfo,
-    /// Paths under which every request is redirected to an edge, with the path kept whole, such as `["/live/", "/vod/"]`;
-    /// each begins and ends with a slash, and `"/"` is everything. What the balancer answers itself is not redirected.
-    /// Default: none, so that only `/redirect/APPLICATION/PATH` is.
+    /// Path prefixes that are redirected to an edge with the path unchanged, such as `["/live/", "/vod/"]`. Each begins
+    /// and ends with a slash; `"/"` covers every path. Use them where the balancer takes the place of an edge and
+    /// players keep their URLs. The paths that the balancer serves itself take precedence.
+    ///
+    /// Default: none; only `/redirect/APPLICATION/PATH` is redirected.
     #[serde(deserialize_with = "prefixes")]
     pub prefixes: Vec<String>,
-    /// After how long a player asks again where to play from (content steering), 1 second to 1 hour; parts of a second
-    /// are rounded up. So long it takes at most until players leave an edge that drains, and each costs one request in
-    /// that time. Default: `"10s"`, far less than the 300 seconds of players that are told nothing, and little beside
-    /// what they ask edges for meanwhile.
+    /// Interval at which players reload the content steering manifest (its `TTL`). Players leave an edge that drains or
+    /// fails within this time, and each player sends one request per interval. A fraction of a second is rounded up.
+    ///
+    /// Range: `"1s"` to `"1h"`. Default: `"10s"`, far below the 300 seconds that players assume without a `TTL`, and
+    /// few requests compared with those for segments.
     #[serde(deserialize_with = "values::duration_within::<_, 1000, 3_600_000>")]
     pub steering_ttl: Duration,
-    /// What OBS is told to encode with, in kbit/s of video, when it asks for its configuration: 100 to 100000. OBS's own
-    /// limit counts when it is lower. Default: 6000, which is common for 1080p.
+    /// Video bitrate, in kbit/s, in the response to OBS's `GetClientConfiguration`. A lower limit in OBS's own settings
+    /// applies instead.
+    ///
+    /// Range: 100 to 100000. Default: 6000, which is common for 1080p.
     #[serde(deserialize_with = "values::within::<_, 100, 100_000>")]
     pub obs_bitrate: usize,
 }
@@ -50,12 +58,12 @@ fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
     {
         None => Ok(prefixes),
         Some(wrong) => Err(D::Error::custom(format_args!(
-            "`{wrong}` is not a prefix: expected the beginning of a path, from a slash to a slash, such as \"/live/\""
+            "`{wrong}` is not a path prefix: expected a path that begins and ends with a slash, such as \"/live/\""
         ))),
     }
 }
 
-/// Who may see the pool.
+/// Clients that may read the server information.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerInfo {

@@ -1,4 +1,4 @@
-//! `[limits]`: what one client may cost.
+//! `[limits]`: limits on what clients may consume.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -8,43 +8,55 @@ use weir_program::config::values;
 
 use crate::{http, rtmp, rtsp};
 
-/// What one client may cost.
+/// Limits on what clients may consume.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Threads that serve clients, 1 to 1024. Default: one per core.
+    /// Number of worker threads that serve clients.
+    ///
+    /// Range: 1 to 1024. Default: one per core.
     #[serde(deserialize_with = "workers")]
     pub workers: Option<usize>,
-    /// Client connections at a time, 1 to 1000000; one more is closed at once. Each takes a file descriptor and some
-    /// 20 KiB. Default: 20000.
+    /// Maximum number of concurrent client connections, relayed ones included. A further connection that cannot be
+    /// answered at once is closed. Each connection takes one file descriptor and about 20 KiB.
+    ///
+    /// Range: 1 to 1000000. Default: 20000.
     #[serde(deserialize_with = "values::within::<_, 1, 1_000_000>")]
     pub connections: usize,
-    /// Of these, most from one address, 1 to 1000000: no one client can take them all. Of IPv6 the first 64 bits are one
-    /// address, since every host has all that begin with these. A client behind a proxy counts for the address that the
-    /// PROXY protocol names. The default leaves room for a crowd behind one address, such as a carrier's network or a
-    /// proxy that names nobody; what is answered at once is not counted. Default: 5000.
+    /// Maximum number of concurrent connections from one address, so that no single client can take all of
+    /// `connections`. IPv6 addresses with the same first 64 bits count as one, since a host can use them all. A client
+    /// behind a proxy counts for the address in the PROXY protocol header. Connections that are answered at once do not
+    /// count.
+    ///
+    /// Range: 1 to 1000000. Default: 5000, which leaves room for many clients behind one address, such as a
+    /// carrier-grade NAT or a proxy that does not send client addresses.
     #[serde(deserialize_with = "values::within::<_, 1, 1_000_000>")]
     pub connections_per_address: usize,
-    /// How long a client may take to say what it wants, and to take each 64 KiB of an answer, and how long an HTTP
-    /// connection may be idle between requests: 10 milliseconds to 1 hour. Real clients need a round trip or two; the
-    /// default leaves room for retransmissions on bad links. Default: `"10s"`.
+    /// Time limit for a client to complete its request, to read each 64 KiB of an answer, and to send the next request
+    /// on an idle HTTP connection. Real clients need one or two round trips.
+    ///
+    /// Range: `"10ms"` to `"1h"`. Default: `"10s"`, which leaves room for retransmissions on poor links.
     #[serde(deserialize_with = "values::duration_within::<_, 10, 3_600_000>")]
     pub decision_timeout: Duration,
-    /// How long to wait for a client to close after the last answer, so that a reset does not overtake the answer: 0 to 1
-    /// hour. Real clients close within a round trip. Default: `"2s"`.
+    /// Time to wait for a client to close the connection after the last answer. Closing first could reset the
+    /// connection before the answer arrives. Real clients close within a round trip.
+    ///
+    /// Range: `"0s"` to `"1h"`. Default: `"2s"`.
     #[serde(deserialize_with = "values::duration_within::<_, 0, 3_600_000>")]
     pub linger: Duration,
-    /// How many bytes that a client sends meanwhile are thrown away before it is cut off, 0 to 1073741824. Default:
-    /// 2097152, so that a client that sends a megabyte where a line was expected still reads why that was refused.
+    /// Maximum number of bytes that are received and discarded during `linger`. The connection is closed beyond that.
+    ///
+    /// Range: 0 to 1073741824. Default: 2097152, so that a client that sends a megabyte instead of a line still reads
+    /// why it was refused.
     #[serde(deserialize_with = "values::within::<_, 0, 1_073_741_824>")]
     pub linger_bytes: usize,
-    /// `[limits.repeats]`: how often one client may ask for the same.
+    /// `[limits.repeats]`: detection of redirect loops.
     pub repeats: Repeats,
-    /// `[limits.http]`: what an HTTP client may send.
+    /// `[limits.http]`: limits for HTTP clients.
     pub http: http::Limits,
-    /// `[limits.rtmp]`: what an RTMP client may send before it is answered.
+    /// `[limits.rtmp]`: limits for RTMP clients.
     pub rtmp: rtmp::Limits,
-    /// `[limits.rtsp]`: what an RTSP client may send.
+    /// `[limits.rtsp]`: limits for RTSP clients.
     pub rtsp: rtsp::Limits,
 }
 
@@ -65,16 +77,21 @@ impl Default for Limits {
     }
 }
 
-/// How often one address may ask to be sent to the same URL. One that asks more often is redirected in a circle, by an
-/// edge that sends its clients back or whose name leads here; no client stops by itself.
+/// `[limits.repeats]`: how often an address may request the same URL before it is refused. More requests mean a
+/// redirect loop: an edge that redirects clients back, or whose address leads to the balancer. Clients do not stop on
+/// their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repeats {
-    /// So often, 1 to 65535, or `"off"`. Clients in a circle come back a hundred times a second where the network is fast;
-    /// the default leaves room for a crowd behind one address. Default: 1000.
+    /// Maximum number of requests for one URL from one address within `window`. Clients in a loop repeat their request
+    /// a hundred times a second on a fast network.
+    ///
+    /// Range: 1 to 65535, or `"off"`. Default: 1000, which leaves room for many clients behind one address.
     #[serde(deserialize_with = "count_or_off")]
     pub max: Option<u16>,
-    /// … within this time, 1 millisecond to 1 day. Default: `"10s"`.
+    /// Length of the window in which requests are counted.
+    ///
+    /// Range: `"1ms"` to `"24h"`. Default: `"10s"`.
     #[serde(deserialize_with = "values::duration_within::<_, 1, 86_400_000>")]
     pub window: Duration,
 }

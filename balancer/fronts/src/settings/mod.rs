@@ -1,18 +1,20 @@
-//! What is configured of the fronts: the sections of the configuration file that are theirs.
+//! Settings of the fronts: their sections of the configuration file.
 //!
-//! | section           | module          |
-//! |-------------------|-----------------|
-//! | `[[listener]]`    | [`listener`]    |
-//! | `[[application]]` | [`application`] |
-//! | `[http]`          | [`http`]        |
-//! | `[relay]`         | [`relay`]       |
-//! | `[limits]`        | [`limits`]      |
-//! | `[tls]`           | [`tls`]         |
+//! | section                | module          |
+//! |------------------------|-----------------|
+//! | `[[listener]]`         | [`listener`]    |
+//! | `[[application]]`      | [`application`] |
+//! | `[http]`               | [`http`]        |
+//! | `[relay]`              | [`relay`]       |
+//! | `[limits]`             | [`limits`]      |
+//! | `[tls]`                | [`tls`]         |
+//! | `[selection] overflow` | [`overflow`]    |
 
 pub mod application;
 pub mod http;
 pub mod limits;
 pub mod listener;
+pub mod overflow;
 pub mod relay;
 pub mod tls;
 
@@ -20,24 +22,23 @@ pub use application::{Application, Mode};
 pub use http::{Http, ServerInfo};
 pub use limits::{Limits, Repeats};
 pub use listener::Listener;
+pub use overflow::OverflowTarget;
 pub use relay::{ProxyProtocol, Relay};
 pub use tls::Tls;
 
-use crate::redirect::OverflowTarget;
-
-/// What is configured of the fronts.
+/// Settings of the fronts.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What holds for the clients of each application.
+    /// Settings per application; the first that matches a client applies.
     pub applications: Vec<Application>,
-    /// What is answered over HTTP.
+    /// HTTP.
     pub http: Http,
-    /// Clients whose bytes are carried to their edge.
+    /// Relaying.
     pub relay: Relay,
-    /// What one client may cost.
+    /// Limits on what a client may consume.
     pub limits: Limits,
-    /// Where clients go that no edge can take.
+    /// Destinations of clients that no edge can take.
     pub overflow: Vec<OverflowTarget>,
-    /// The parameter that HTTP redirects add to the query, to notice when one leads back here.
+    /// Query parameter that HTTP redirects add so that a redirect back to the balancer is recognised.
     pub hop_mark: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `[relay]`: clients whose bytes the balancer carries to their edge and back.
+//! `[relay]`: sessions that are relayed to their edge.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,57 +6,74 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use weir_program::config::values;
 
-/// Clients whose bytes the balancer carries to their edge and back.
+/// Sessions that are relayed to their edge because the client follows no redirect.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relay {
-    /// Clients that are relayed at a time, 0 to 500000; one more is refused. Each takes two file descriptors, and
-    /// one in four may have a pipe, which takes two more, while one of its ends reads slowly: beyond that bytes are
-    /// copied. Besides that, and what the kernel keeps for its two connections, it takes some 4 KiB. Default: 10000.
+    /// Maximum number of concurrent relayed sessions. Further clients are refused.
+    ///
+    /// Each session takes two file descriptors and about 4 KiB, besides the kernel's buffers for its two connections. A
+    /// session with a slow reader also takes a pipe, which is two more file descriptors; at most one session in four
+    /// gets one, and beyond that bytes are copied.
+    ///
+    /// Range: 0 to 500000. Default: 10000.
     #[serde(deserialize_with = "values::within::<_, 0, 500_000>")]
     pub sessions: usize,
-    /// How long one edge may take to be reached: its name looked up, TCP and TLS connected; and over RTMP as long again to
-    /// shake hands. The default outlasts one lost packet, which is sent again after a second. Default: `"2s"`.
+    /// Time limit for connecting to one edge: name resolution, TCP and TLS. The RTMP handshake with the edge has the
+    /// same limit once more.
+    ///
+    /// Default: `"2s"`, which outlasts one lost packet, since TCP repeats it after a second.
     #[serde(deserialize_with = "values::duration")]
     pub connect_timeout: Duration,
-    /// How many edges are tried for a client, 1 to 16. With the default a client is refused after three times
-    /// `connect_timeout`, or over RTMP six times, before it has lost patience itself; only edges that shake hands and then
-    /// say nothing to a client whose connect was accepted here take longer, `[limits] decision_timeout` each. Default: 3.
+    /// Maximum number of edges that are tried for one client. With the default, a client is refused after at most three
+    /// times `connect_timeout`, six times over RTMP, before it times out itself. Only edges that complete the RTMP
+    /// handshake and then do not respond take longer, `[limits] decision_timeout` each, if the balancer has accepted
+    /// the client's `connect`.
+    ///
+    /// Range: 1 to 16. Default: 3.
     #[serde(deserialize_with = "values::within::<_, 1, 16>")]
     pub attempts: usize,
-    /// How long an edge that could not be reached is passed over while another can take the client, or `"0s"`. While it is
-    /// out of reach and its agent still reports, clients would wait for it in vain, and more and more of them, since it
-    /// seems to have nothing to do. Default: `"5s"`.
+    /// Time for which an edge that was unreachable is skipped while others are available. An edge that is unreachable
+    /// but whose agent still reports looks idle, so without this it would attract more and more clients, which would
+    /// all wait for `connect_timeout`.
+    ///
+    /// `"0s"` disables it. Default: `"5s"`.
     #[serde(deserialize_with = "values::duration")]
     pub retry_unreachable_after: Duration,
-    /// How long nothing may go either way before a session is closed, or `"off"`. A client that vanished without a word
-    /// would stay forever otherwise. RTMP and RTSP send something every minute, even while a player pauses.
-    /// Default: `"5m"`.
+    /// Time without traffic in either direction after which a session is closed. Without it, a session whose client
+    /// disappeared without closing would stay open for ever. RTMP and RTSP send something at least every minute, even
+    /// while a player is paused.
+    ///
+    /// `"off"` disables it. Default: `"5m"`.
     #[serde(deserialize_with = "values::duration_or_off")]
     pub idle_timeout: Option<Duration>,
-    /// How many bytes may wait in one direction for a slow reader, 4096 to 1048576, beyond what the system keeps for the
-    /// two connections. They wait in a pipe of the kernel, which is given back when nothing waits. The kernel may allow
-    /// less, and less still to users other than root who have many pipes (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`).
-    /// All pipes together take this much for one in four of `sessions` at worst.
-    /// The default carries bulk with a third less processor time than the system's own 65536, and more gains little.
-    /// Default: 262144.
+    /// Maximum number of bytes that wait for a slow reader in one direction of a session, besides the kernel's socket
+    /// buffers. They wait in a kernel pipe, which is released once it is empty. All pipes together take at most this
+    /// much for one in four of `sessions`. The kernel may grant less, in particular to users other than root that have
+    /// many pipes (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`).
+    ///
+    /// Range: 4096 to 1048576. Default: 262144, which takes a third less processor time for bulk data than the kernel's
+    /// default of 65536; larger pipes gain little.
     #[serde(deserialize_with = "values::within::<_, 4096, 1_048_576>")]
     pub pipe_bytes: usize,
-    /// Whether edges are told the client's address ahead of its bytes, by the PROXY protocol: `"v1"`, `"v2"` or `"off"`.
-    /// An edge that does not expect it takes it for garbage. Default: `"off"`.
+    /// Version of the PROXY protocol with which edges receive the client's address: `"v1"`, `"v2"` or `"off"`. An edge
+    /// that does not expect the header rejects the connection.
+    ///
+    /// Default: `"off"`.
     #[serde(deserialize_with = "proxy_protocol")]
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// The certificates, in PEM, of the authorities that edges' certificates are believed from, for edges reached over
-    /// TLS. Default: the authorities that browsers believe, as Mozilla lists them.
+    /// A PEM file with the CA certificates that sign edges' certificates, for edges that are connected to over TLS.
+    ///
+    /// Default: the certificate authorities of Mozilla's root program, which browsers trust.
     pub edge_ca_file: Option<PathBuf>,
 }
 
 /// A version of the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyProtocol {
-    /// A line of text.
+    /// Version 1: a line of text.
     V1,
-    /// A binary header.
+    /// Version 2: a binary header.
     V2,
 }
 
@@ -76,12 +93,12 @@ impl Default for Relay {
 }
 
 impl Relay {
-    /// How many pipes there may be. Few sessions have a slow reader at one end, let alone at both.
+    /// Maximum number of pipes. Few sessions have a slow reader at one end, let alone at both.
     pub(crate) fn pipes(&self) -> usize {
         self.sessions.div_ceil(4)
     }
 
-    /// How many files may be open for the sessions, besides those of the clients.
+    /// Maximum number of file descriptors for relayed sessions, besides those of the client connections.
     #[must_use]
     pub fn files(&self) -> usize {
         self.sessions + 2 * self.pipes()

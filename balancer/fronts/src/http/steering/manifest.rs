@@ -1,29 +1,29 @@
-//! What a player is told: pathways in the order in which they are to be tried.
+//! A content steering manifest: pathways in the order in which a player tries them.
 
 use serde::Serialize;
 
-use crate::http::steering::Format;
+use crate::http::steering::format::Format;
 
-/// One way to the same content: that of the playlist, on another host.
+/// A clone of the playlist's pathway on another host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pathway {
     /// The edge's GUID.
     pub(super) id: String,
-    /// What takes the place of the playlist's host.
+    /// Replaces the host of the playlist's URIs.
     pub(super) host: String,
 }
 
-/// What a manifest is made of.
+/// A content steering manifest.
 #[derive(Debug)]
 pub(super) struct Manifest<'a> {
     pub(super) format: Format,
-    /// Seconds until the player asks again.
+    /// Seconds until the player reloads it.
     pub(super) ttl: u128,
     /// The pathway of the playlist.
     pub(super) base: &'a str,
-    /// It is that of an edge, which is among the pathways if it will do.
+    /// Whether that is the pathway of an edge, which is in `pathways` if the edge is usable.
     pub(super) base_is_edge: bool,
-    /// The best first.
+    /// Best first.
     pub(super) pathways: &'a [Pathway],
 }
 
@@ -34,16 +34,16 @@ struct Written<'a> {
     ttl: u128,
     reload_uri: &'a str,
     pathway_priority: &'a [&'a str],
-    /// What DASH called it first, and some players still do.
+    /// The original name of the priority in DASH, which some players still use.
     #[serde(skip_serializing_if = "Option::is_none")]
     service_location_priority: Option<&'a [&'a str]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pathway_clones: Vec<Copy<'a>>,
+    pathway_clones: Vec<PathwayClone<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "SCREAMING-KEBAB-CASE")]
-struct Copy<'a> {
+struct PathwayClone<'a> {
     base_id: &'a str,
     id: &'a str,
     uri_replacement: Replacement<'a>,
@@ -56,26 +56,29 @@ struct Replacement<'a> {
 }
 
 impl Manifest<'_> {
-    /// As it is sent.
+    /// The manifest as JSON.
     pub(super) fn json(&self, reload_uri: &str) -> String {
         let mut priority: Vec<&str> = self.pathways.iter().map(|pathway| pathway.id.as_str()).collect();
-        // Where the playlist itself points is the last resort, unless that is an edge that will not do. The list must
-        // not be empty.
+        // The playlist's own pathway is the last resort, unless it is an unusable edge. The list must not be empty.
         if !priority.contains(&self.base) && (!self.base_is_edge || priority.is_empty()) {
             priority.push(self.base);
         }
-        let copies = self.pathways.iter().filter(|pathway| pathway.id != self.base);
+        let clones = self.pathways.iter().filter(|pathway| pathway.id != self.base);
         let written = Written {
             version: 1,
             ttl: self.ttl,
             reload_uri,
             pathway_priority: &priority,
             service_location_priority: (self.format == Format::Dash).then_some(&priority),
-            pathway_clones: copies
-                .map(|Pathway { id, host }| Copy { base_id: self.base, id, uri_replacement: Replacement { host } })
+            pathway_clones: clones
+                .map(|Pathway { id, host }| PathwayClone {
+                    base_id: self.base,
+                    id,
+                    uri_replacement: Replacement { host },
+                })
                 .collect(),
         };
-        // Only maps with keys that are no texts cannot be written, and there are none.
+        // Fails only for maps with keys that are not strings, and there are none.
         serde_json::to_string(&written).unwrap_or_default()
     }
 }
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_copies_of_the_playlist_s_pathway_which_comes_last() {
+    fn edges_are_clones_of_the_playlist_s_pathway_which_comes_last() {
         assert_eq!(
             written(Format::Hls, ".", false, &[("a", "edge1"), ("b", "edge2")]),
             json!({
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_is_an_edge_is_no_copy_and_counts_only_while_it_will_do() {
+    fn a_base_that_is_an_edge_is_not_cloned_and_listed_only_while_usable() {
         let manifest = written(Format::Hls, "b", true, &[("a", "edge1"), ("b", "edge2")]);
         assert_eq!(manifest["PATHWAY-PRIORITY"], json!(["a", "b"]));
         assert_eq!(manifest["PATHWAY-CLONES"].as_array().unwrap().len(), 1);
@@ -119,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn without_any_edge_the_player_stays_where_it_is() {
+    fn without_an_edge_the_player_stays_on_its_pathway() {
         let manifest = written(Format::Hls, "b", true, &[]);
         assert_eq!((&manifest["PATHWAY-PRIORITY"], manifest.get("PATHWAY-CLONES")), (&json!(["b"]), None));
     }
 
     #[test]
-    fn dash_gets_both_spellings() {
+    fn dash_gets_the_priority_under_both_names() {
         let manifest = written(Format::Dash, "alpha", false, &[("a", "edge1:8080")]);
         assert_eq!(manifest["PATHWAY-PRIORITY"], json!(["a", "alpha"]));
         assert_eq!(manifest["SERVICE-LOCATION-PRIORITY"], manifest["PATHWAY-PRIORITY"]);

@@ -1,75 +1,76 @@
-//! `/steering/hls` and `/steering/dash`: from which edge a player is to play, asked again and again while it plays
+//! `/steering/hls` and `/steering/dash`: content steering manifests, which players reload while they play
 //! (draft-pantos-hls-rfc8216bis section 7, ETSI TS 103 998).
 //!
-//! What no redirect can do: a session leaves an edge that drains or has died. While its edge will do, it stays there.
+//! Unlike a redirect, content steering moves running sessions: they leave an edge that drains or fails. As long as its
+//! edge is usable, a session stays there.
 //!
-//! | module       | what it holds                       |
-//! |--------------|-------------------------------------|
-//! | [`question`] | what a player says of itself        |
-//! | [`manifest`] | what it is told                     |
+//! | module         | contents                                          |
+//! |----------------|---------------------------------------------------|
+//! | [`mod@format`] | HLS and DASH                                      |
+//! | [`query`]      | the parameters that a player sends                |
+//! | [`manifest`]   | the response                                      |
+//! | [`playlist`]   | adds the steering tag to a multivariant playlist  |
 
+mod format;
 mod manifest;
-mod question;
+pub mod playlist;
+mod query;
 
 use std::sync::Arc;
 
 use weir_fleet::{Edge, Exclusion, Forecast, Protocol, State};
 use weir_protocol::EdgeId;
 
-use crate::http::answer::{Answer, Body};
+use crate::client::Client;
+use crate::front::Front;
 use crate::http::request::Request;
+use crate::http::response::{Body, Response};
 use crate::http::steering::manifest::{Manifest, Pathway};
-use crate::http::steering::question::Question;
+use crate::http::steering::query::SteeringQuery;
 use crate::http::{cors, redirect};
 use crate::redirect::{RequestedUrl, Target};
 use crate::settings::Application;
-use crate::{Client, Front};
 
-/// Whose manifest it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Hls,
-    Dash,
-}
+pub(super) use format::Format;
 
-/// The pathway of the place elsewhere, which has no GUID.
-const ELSEWHERE: &str = "elsewhere";
+/// The pathway of an overflow target, which has no GUID.
+const OVERFLOW: &str = "overflow";
 
-/// Says from where to play.
+/// Responds with the pathways of a player, best first.
 ///
-/// This is never refused: a player that gets an error keeps to what it has at best, and some give up being steered. When
-/// there is no edge it is told to stay.
-pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>, format: Format) -> Answer<'a> {
-    let question = Question::parse(format, request.query);
+/// A player is never refused: after an error it stays with what it has at best, and some players stop using steering.
+/// When no edge is available, the manifest keeps the player where it is.
+pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a>, format: Format) -> Response<'a> {
+    let query = SteeringQuery::parse(format, request.query);
     let snapshot = front.snapshot();
     let forecast = snapshot.forecast(front.now());
-    let known = |id: EdgeId| snapshot.edge(id);
-    let playing = question.playing.and_then(known);
-    // A player that cannot go where it was sent is not sent, nor counted, again and again.
+    let find = |id: EdgeId| snapshot.edge(id);
+    let playing = query.playing.and_then(find);
+    // A player that cannot switch to its assigned edge is neither reassigned nor counted with each reload.
     let kept = playing.filter(|edge| keeps_clients(edge, &forecast)).or_else(|| {
-        let given = question.given.and_then(known);
+        let given = query.given.and_then(find);
         given.filter(|edge| keeps_clients(edge, &forecast))
     });
-    let path = question.path.as_deref();
-    let view = View { format, asked: redirect::asked(client, request), front, path };
+    let path = query.path.as_deref();
+    let view = View { format, requested: redirect::requested_url(client, request), front, path };
     let mut pathways = Vec::new();
     let mut given = None;
     let mut reason = None;
-    let others = if let Some(edge) = kept {
+    let alternatives = if let Some(edge) = kept {
         given = Some(edge.id);
-        pathways.push(view.of_edge(edge));
-        front.rank_behind(edge.id, client, Some(Protocol::Http), path)
+        pathways.push(view.edge(edge));
+        front.alternatives(edge.id, client, Some(Protocol::Http), path)
     } else {
-        match front.choose_several(client, Protocol::Http, Some(Protocol::Http), path) {
-            Ok((destination, others)) => {
-                reason = Some(destination.reason.name());
-                given = destination.edge().map(|edge| edge.id);
+        match front.assign_with_alternatives(client, Protocol::Http, Some(Protocol::Http), path) {
+            Ok((assignment, alternatives)) => {
+                reason = Some(assignment.reason.name());
+                given = assignment.edge().map(|edge| edge.id);
                 let application = view.application();
-                let target = destination.target(Protocol::Http, view.asked, application);
-                let id = given.map_or_else(|| ELSEWHERE.to_owned(), |id| id.to_string());
-                // A pathway can have another host, and no other path.
+                let target = assignment.target(Protocol::Http, view.requested, application);
+                let id = given.map_or_else(|| OVERFLOW.to_owned(), |id| id.to_string());
+                // A pathway can replace the host, but not the path.
                 pathways.extend((!target.has_path()).then(|| view.pathway(id, target)));
-                others
+                alternatives
             }
             Err(refusal) => {
                 reason = Some(refusal.name());
@@ -77,29 +78,29 @@ pub(super) fn answer<'a>(front: &'a Front, client: Client, request: &Request<'a>
             }
         }
     };
-    pathways.extend(others.iter().map(|edge| view.of_edge(edge)));
-    // It takes no new clients, and is better than nothing for one that it has.
+    pathways.extend(alternatives.iter().map(|edge| view.edge(edge)));
+    // An edge that takes no new clients is the last resort for one that it has.
     if let Some(edge) = playing.filter(|edge| still_serves(edge))
         && pathways.iter().all(|pathway| pathway.id != edge.id.to_string())
     {
-        pathways.push(view.of_edge(edge));
+        pathways.push(view.edge(edge));
     }
-    let base = question.base();
+    let base = query.base();
     let base_is_edge = base.parse().is_ok_and(|id| snapshot.edge(id).is_some());
     let ttl = front.http().steering_ttl.as_millis().div_ceil(1000);
     let manifest = Manifest { format, ttl, base, base_is_edge, pathways: &pathways };
-    let text = manifest.json(&question.reload_uri(request.path, request.query, given));
-    let answer = cors::open(Answer::content(format.content_type(), Body::Made(text)), request);
+    let text = manifest.json(&query.reload_uri(request.path, request.query, given));
+    let response = cors::allow(Response::content(format.content_type(), Body::Text(text)), request);
     match reason {
-        Some(reason) => answer.with(Front::REASON_HEADER, reason),
-        None => answer,
+        Some(reason) => response.with(Front::REASON_HEADER, reason),
+        None => response,
     }
 }
 
-/// What a pathway is made with.
+/// The parameters of a pathway.
 struct View<'a> {
     format: Format,
-    asked: RequestedUrl<'static>,
+    requested: RequestedUrl<'static>,
     front: &'a Front,
     path: Option<&'a str>,
 }
@@ -109,15 +110,15 @@ impl View<'_> {
         self.front.application(Protocol::Http, self.path.unwrap_or_default())
     }
 
-    fn of_edge(&self, edge: &Arc<Edge>) -> Pathway {
-        self.pathway(edge.id.to_string(), Target::new(edge, Protocol::Http, self.asked, self.application()))
+    fn edge(&self, edge: &Arc<Edge>) -> Pathway {
+        self.pathway(edge.id.to_string(), Target::new(edge, Protocol::Http, self.requested, self.application()))
     }
 
     fn pathway(&self, id: String, target: Target<'_>) -> Pathway {
         let host = target.host_in_url();
         let host = match (self.format, target.port_in_url()) {
-            // In HLS it is the name alone that is replaced: hls.js ignores one with a port altogether. In DASH it is all
-            // between the scheme and the path: dash.js keeps no port of the URL that it replaces it in.
+            // HLS replaces the host name only, and hls.js ignores a HOST with a port. DASH replaces everything between
+            // scheme and path, and dash.js drops the original port.
             (Format::Dash, Some(port)) => format!("{host}:{port}"),
             _ => host.to_string(),
         };
@@ -125,23 +126,14 @@ impl View<'_> {
     }
 }
 
-impl Format {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Hls => "application/vnd.apple.steering-list",
-            Self::Dash => "application/json",
-        }
-    }
-}
-
-/// Whether a player stays on the edge. That it is full is no reason to leave.
+/// Whether a player may stay on the edge. A full edge keeps its clients.
 fn keeps_clients(edge: &Edge, forecast: &Forecast) -> bool {
     edge.is_allowed()
         && edge.serves(Protocol::Http)
         && matches!(edge.load.expect(forecast), Ok(_) | Err(Exclusion::Full))
 }
 
-/// Whether the edge can still be played from, by all that is known.
+/// Whether the edge presumably still serves the clients that it has.
 fn still_serves(edge: &Edge) -> bool {
     edge.is_allowed() && matches!(edge.load.state(), State::Paused | State::Draining)
 }

@@ -1,13 +1,13 @@
 //! Relaying over loopback sockets.
 //!
-//! | module      | what it shows                                    |
-//! |-------------|--------------------------------------------------|
-//! | [`stage`]   | clients, edges, and a front between them         |
-//! | [`reached`] | which edge a client is brought to, and how       |
-//! | [`carried`] | what goes to and fro, until when, and at what cost |
+//! | module         | tests                                                    |
+//! |----------------|----------------------------------------------------------|
+//! | [`fixtures`]   | none: clients, edges, and a front between them           |
+//! | [`connecting`] | which edge a client is connected to, and how             |
+//! | [`forwarding`] | what is forwarded, until when, and at what cost          |
 
-mod carried;
-mod reached;
-mod stage;
+mod connecting;
+mod fixtures;
+mod forwarding;
 
-pub(crate) use stage::{edge, end_drain, front_with, pair};
+pub(crate) use fixtures::{edge, end_drain, front_with, pair};

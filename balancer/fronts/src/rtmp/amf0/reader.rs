@@ -1,145 +1,145 @@
-//! Reads values, without recursion and without allocating.
+//! Reads values without recursion and without allocation.
 
 use super::marker;
 
-/// Objects and arrays that may be open inside one another; a connect of a real client opens one or two.
+/// The maximum nesting depth of objects and arrays. In the connect of a real client it is one or two.
 pub const MAX_DEPTH: usize = 8;
 
-/// A value, or what is known of it without keeping its parts.
+/// A value, without its parts if it is compound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// A number (section 2.2).
     Number(f64),
     /// A boolean (section 2.3).
     Boolean(bool),
-    /// A string or long string (sections 2.4 and 2.14): UTF-8 by the rules, any bytes in practice.
+    /// A string or long string (sections 2.4 and 2.14): UTF-8 by the specification, any bytes in practice.
     String(&'a [u8]),
-    /// Null, undefined or unsupported (sections 2.7, 2.8 and 2.15): there is none.
-    Nothing,
-    /// Something else that has been walked past: object, array, date or XML.
+    /// Null, undefined or unsupported (sections 2.7, 2.8 and 2.15).
+    Null,
+    /// An object, array, date or XML document, which has been skipped.
     Other,
 }
 
-/// Why bytes are not AMF0 that we take. Offsets count from the first byte of the message.
+/// Why bytes are not valid AMF0, or not acceptable. Offsets count from the first byte of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The message ends inside a value.
-    #[error("AMF0 ends at byte {offset}, inside a {what}")]
+    #[error("AMF0 ends at byte {offset}, inside a {kind}")]
     Truncated {
-        /// What was being read.
-        what: &'static str,
-        /// Where it begins.
+        /// The kind of the incomplete value.
+        kind: &'static str,
+        /// Its offset.
         offset: usize,
     },
 
-    /// More than [`MAX_DEPTH`] objects or arrays are open inside one another.
+    /// Objects and arrays are nested deeper than [`MAX_DEPTH`].
     #[error("AMF0 nested too deep at byte {offset}: at most {MAX_DEPTH} levels")]
     NestingTooDeep {
-        /// Where the one too many begins.
+        /// The offset of the object or array that exceeds the depth.
         offset: usize,
     },
 
-    /// A reference to an earlier object (section 2.9), which nobody sends in a connect and which could make
-    /// a small message stand for a huge or endless value.
+    /// A reference to an earlier object (section 2.9). No client sends one in a connect, and a small message with
+    /// references could stand for a huge or endless value.
     #[error("AMF0 reference at byte {offset}")]
     Reference {
-        /// Where its marker is.
+        /// The offset of its marker.
         offset: usize,
     },
 
-    /// A marker that begins no value: reserved, an object's end outside an object, or the switch to AMF3.
+    /// A marker that does not start a value: reserved, an object's end outside an object, or the switch to AMF3.
     #[error("AMF0 marker {marker:#04x} at byte {offset} begins no value")]
     UnknownMarker {
         /// The marker.
         marker: u8,
-        /// Where it is.
+        /// Its offset.
         offset: usize,
     },
 }
 
-/// Walks over the values of one message.
+/// Reads the values of one message in order.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     input: &'a [u8],
     position: usize,
 }
 
-/// An object or array that is open.
+/// The remainder of an object or array whose start has been read.
 #[derive(Clone, Copy)]
-enum Open {
+enum Container {
     /// Names and values up to an end marker.
     Properties,
-    /// So many more values.
+    /// This number of further values.
     Elements(u32),
 }
 
-/// What a marker and the bytes that belong to it turn out to be.
+/// A scalar value, or the start of an object or array.
 enum Item<'a> {
-    Whole(Value<'a>),
-    Opens(Open),
+    Value(Value<'a>),
+    Start(Container),
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the first byte of `input`.
+    /// Creates a reader of the values in `input`.
     pub fn new(input: &'a [u8]) -> Self {
         Self { input, position: 0 }
     }
 
-    /// Whether all values have been read.
+    /// Returns whether all values have been read.
     pub fn is_empty(&self) -> bool {
         self.position == self.input.len()
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes that have been read.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Reads one value; objects and arrays are checked to their end.
+    /// Reads one value. Objects and arrays are validated to their end.
     ///
     /// # Errors
     ///
     /// [`Error`] if there is no complete value. The reader must not be used again.
     pub fn value(&mut self) -> Result<Value<'a>, Error> {
         match self.item()? {
-            Item::Whole(value) => Ok(value),
-            Item::Opens(open) => {
-                self.walk(open, |_, _| {})?;
+            Item::Value(value) => Ok(value),
+            Item::Start(container) => {
+                self.walk(container, |_, _| {})?;
                 Ok(Value::Other)
             }
         }
     }
 
-    /// Reads one value and, if it is an object or an ECMA array, shows each of its own properties, in order, to
-    /// `visit`; those of objects inside it are not shown.
+    /// Reads one value. If it is an object or an ECMA array, calls `visit` for each of its properties, in order, but
+    /// not for those of nested objects.
     ///
     /// # Errors
     ///
-    /// As for [`Self::value`]; some properties may have been shown by then.
+    /// As for [`Self::value`]. Some properties may have been visited.
     pub fn properties(&mut self, visit: impl FnMut(&'a [u8], Value<'a>)) -> Result<(), Error> {
         match self.item()? {
-            Item::Opens(Open::Properties) => self.walk(Open::Properties, visit),
-            Item::Opens(open) => self.walk(open, |_, _| {}),
-            Item::Whole(_) => Ok(()),
+            Item::Start(Container::Properties) => self.walk(Container::Properties, visit),
+            Item::Start(container) => self.walk(container, |_, _| {}),
+            Item::Value(_) => Ok(()),
         }
     }
 
-    /// Walks to the end of an object or array whose beginning has been read. Elements are shown without a name.
-    fn walk(&mut self, outermost: Open, mut visit: impl FnMut(&'a [u8], Value<'a>)) -> Result<(), Error> {
+    /// Reads an object or array to its end. Array elements are visited with an empty name.
+    fn walk(&mut self, outermost: Container, mut visit: impl FnMut(&'a [u8], Value<'a>)) -> Result<(), Error> {
         let mut open = [outermost; MAX_DEPTH];
         let mut depth = 1;
         while depth > 0 {
             // `depth` stays within 1..=MAX_DEPTH here.
             let name: &[u8] = match &mut open[depth - 1] {
-                Open::Elements(0) => {
+                Container::Elements(0) => {
                     depth -= 1;
                     continue;
                 }
-                Open::Elements(left) => {
+                Container::Elements(left) => {
                     *left -= 1;
                     &[]
                 }
-                Open::Properties => {
+                Container::Properties => {
                     let name = self.short_text("property name")?;
                     if name.is_empty() && self.input.get(self.position) == Some(&marker::OBJECT_END) {
                         self.position += 1;
@@ -151,11 +151,11 @@ impl<'a> Reader<'a> {
             };
             let offset = self.position;
             let value = match self.item()? {
-                Item::Whole(value) => value,
-                Item::Opens(_) if depth == MAX_DEPTH => {
+                Item::Value(value) => value,
+                Item::Start(_) if depth == MAX_DEPTH => {
                     return Err(Error::NestingTooDeep { offset });
                 }
-                Item::Opens(inner) => {
+                Item::Start(inner) => {
                     open[depth] = inner;
                     depth += 1;
                     if depth == 2 {
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a marker and what follows it up to the first part of an object or array.
+    /// Reads a scalar value, or the start of an object or array.
     fn item(&mut self) -> Result<Item<'a>, Error> {
         let offset = self.position;
         let [marker] = self.array("value")?;
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
             marker::BOOLEAN => Value::Boolean(self.array("boolean")? != [0]),
             marker::STRING => Value::String(self.short_text("string")?),
             marker::LONG_STRING => Value::String(self.long_text("long string")?),
-            marker::NULL | marker::UNDEFINED | marker::UNSUPPORTED => Value::Nothing,
+            marker::NULL | marker::UNDEFINED | marker::UNSUPPORTED => Value::Null,
             marker::DATE => {
                 // Milliseconds as a number, and a reserved time zone (section 2.13).
                 let _: [u8; 10] = self.array("date")?;
@@ -190,53 +190,53 @@ impl<'a> Reader<'a> {
                 self.long_text("XML document")?;
                 Value::Other
             }
-            marker::OBJECT => return Ok(Item::Opens(Open::Properties)),
+            marker::OBJECT => return Ok(Item::Start(Container::Properties)),
             marker::TYPED_OBJECT => {
                 self.short_text("class name")?;
-                return Ok(Item::Opens(Open::Properties));
+                return Ok(Item::Start(Container::Properties));
             }
             marker::ECMA_ARRAY => {
-                // The count is a hint: what counts is the end marker (section 2.10).
+                // The count is only a hint; the end marker is decisive (section 2.10).
                 let _: [u8; 4] = self.array("ECMA array")?;
-                return Ok(Item::Opens(Open::Properties));
+                return Ok(Item::Start(Container::Properties));
             }
             marker::STRICT_ARRAY => {
                 let count = u32::from_be_bytes(self.array("strict array")?);
-                return Ok(Item::Opens(Open::Elements(count)));
+                return Ok(Item::Start(Container::Elements(count)));
             }
             marker::REFERENCE => return Err(Error::Reference { offset }),
             marker => return Err(Error::UnknownMarker { marker, offset }),
         };
-        Ok(Item::Whole(value))
+        Ok(Item::Value(value))
     }
 
-    fn short_text(&mut self, what: &'static str) -> Result<&'a [u8], Error> {
-        let length = u16::from_be_bytes(self.array(what)?);
-        self.take(usize::from(length), what)
+    fn short_text(&mut self, kind: &'static str) -> Result<&'a [u8], Error> {
+        let length = u16::from_be_bytes(self.array(kind)?);
+        self.take(usize::from(length), kind)
     }
 
-    fn long_text(&mut self, what: &'static str) -> Result<&'a [u8], Error> {
-        let length = u32::from_be_bytes(self.array(what)?);
-        self.take(usize::try_from(length).unwrap_or(usize::MAX), what)
+    fn long_text(&mut self, kind: &'static str) -> Result<&'a [u8], Error> {
+        let length = u32::from_be_bytes(self.array(kind)?);
+        self.take(usize::try_from(length).unwrap_or(usize::MAX), kind)
     }
 
-    fn array<const LENGTH: usize>(&mut self, what: &'static str) -> Result<[u8; LENGTH], Error> {
+    fn array<const LENGTH: usize>(&mut self, kind: &'static str) -> Result<[u8; LENGTH], Error> {
         let rest = &self.input[self.position..];
-        let array = rest.first_chunk().ok_or(self.truncated(what))?;
+        let array = rest.first_chunk().ok_or(self.truncated(kind))?;
         self.position += LENGTH;
         Ok(*array)
     }
 
-    fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], Error> {
+    fn take(&mut self, length: usize, kind: &'static str) -> Result<&'a [u8], Error> {
         let rest = &self.input[self.position..];
-        let taken = rest.get(..length).ok_or(self.truncated(what))?;
+        let taken = rest.get(..length).ok_or(self.truncated(kind))?;
         self.position += length;
         Ok(taken)
     }
 
-    fn truncated(&self, what: &'static str) -> Error {
+    fn truncated(&self, kind: &'static str) -> Error {
         let offset = self.position;
-        Error::Truncated { what, offset }
+        Error::Truncated { kind, offset }
     }
 }
 
@@ -253,12 +253,12 @@ mod tests {
         let mut reader = Reader::new(bytes);
         let value = reader.value();
         if value.is_ok() {
-            assert!(reader.is_empty(), "read to the end");
+            assert!(reader.is_empty(), "the value ends with the input");
         }
         value
     }
 
-    /// Every kind of value, and what is made of it.
+    /// Every kind of value, encoded and decoded.
     const KINDS: [(&[u8], Value<'static>); 17] = [
         (b"\x00\x40\x08\0\0\0\0\0\0", Value::Number(3.0)),
         (b"\x01\x00", Value::Boolean(false)),
@@ -266,9 +266,9 @@ mod tests {
         (b"\x02\0\x02hi", Value::String(b"hi")),
         (b"\x02\0\x01\xff", Value::String(b"\xff")),
         (b"\x0c\0\0\0\x02hi", Value::String(b"hi")),
-        (b"\x05", Value::Nothing),
-        (b"\x06", Value::Nothing),
-        (b"\x0d", Value::Nothing),
+        (b"\x05", Value::Null),
+        (b"\x06", Value::Null),
+        (b"\x0d", Value::Null),
         (b"\x03\0\x01a\x05\0\0\x09", Value::Other),
         (b"\x03\0\0\x05\0\0\x09", Value::Other),
         (b"\x08\0\0\0\x09\0\x01a\x05\0\0\x09", Value::Other),
@@ -280,14 +280,14 @@ mod tests {
     ];
 
     #[test]
-    fn every_kind_of_value_is_read_to_its_end() {
+    fn every_kind_of_value_is_read() {
         for (bytes, expected) in KINDS {
             assert_eq!(value(bytes), Ok(expected), "{bytes:?}");
         }
     }
 
     #[test]
-    fn every_kind_of_value_cut_short_is_refused() {
+    fn every_kind_of_value_is_rejected_if_truncated() {
         for (bytes, _) in KINDS {
             for length in 0..bytes.len() {
                 let result = value(&bytes[..length]);
@@ -297,27 +297,27 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_is_cut_short_and_where() {
-        let what = "string";
-        assert_eq!(value(b"\x03\0\x01a\x02\0\x09x"), Err(Error::Truncated { what, offset: 7 }));
-        assert_eq!(Error::Truncated { what, offset: 7 }.to_string(), "AMF0 ends at byte 7, inside a string");
+    fn the_error_names_the_truncated_value_and_its_offset() {
+        let kind = "string";
+        assert_eq!(value(b"\x03\0\x01a\x02\0\x09x"), Err(Error::Truncated { kind, offset: 7 }));
+        assert_eq!(Error::Truncated { kind, offset: 7 }.to_string(), "AMF0 ends at byte 7, inside a string");
     }
 
     #[test]
-    fn an_array_that_announces_more_than_there_is_ends_with_the_input() {
-        let what = "value";
-        assert_eq!(value(b"\x0a\xff\xff\xff\xff\x05\x05"), Err(Error::Truncated { what, offset: 7 }));
-        let what = "long string";
-        assert_eq!(value(b"\x0c\xff\xff\xff\xffabc"), Err(Error::Truncated { what, offset: 5 }));
+    fn an_announced_length_beyond_the_input_is_a_truncation() {
+        let kind = "value";
+        assert_eq!(value(b"\x0a\xff\xff\xff\xff\x05\x05"), Err(Error::Truncated { kind, offset: 7 }));
+        let kind = "long string";
+        assert_eq!(value(b"\x0c\xff\xff\xff\xffabc"), Err(Error::Truncated { kind, offset: 5 }));
     }
 
     #[test]
-    fn references_are_refused() {
+    fn references_are_rejected() {
         assert_eq!(value(b"\x07\0\0"), Err(Error::Reference { offset: 0 }));
     }
 
     #[test]
-    fn markers_that_begin_no_value_are_refused() {
+    fn unknown_markers_are_rejected() {
         for marker in [0x04, 0x09, 0x0e, 0x11, 0x12, 0xff] {
             let offset = 5;
             assert_eq!(value(&[0x0a, 0, 0, 0, 1, marker]), Err(Error::UnknownMarker { marker, offset }));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_levels_are_read_and_a_ninth_is_refused() {
+    fn eight_levels_are_accepted_and_a_ninth_is_rejected() {
         let nested = |levels: usize| {
             let mut bytes = b"\x03\0\x01a".repeat(levels);
             bytes.push(0x05);
@@ -347,21 +347,21 @@ mod tests {
     }
 
     #[test]
-    fn an_object_s_own_properties_are_shown_and_inner_ones_are_not() {
+    fn properties_of_nested_objects_are_not_visited() {
         let bytes = b"\x03\0\x01a\x05\0\x01b\x03\0\x01c\x01\x01\0\0\x09\0\x01d\x02\0\x01x\0\0\x09\x05";
         let mut seen = Vec::new();
         let mut reader = Reader::new(bytes);
         reader.properties(|name, value| seen.push((name, value))).unwrap();
-        assert_eq!(seen, [(&b"a"[..], Value::Nothing), (b"b", Value::Other), (b"d", Value::String(b"x"))]);
-        assert_eq!(reader.value(), Ok(Value::Nothing));
+        assert_eq!(seen, [(&b"a"[..], Value::Null), (b"b", Value::Other), (b"d", Value::String(b"x"))]);
+        assert_eq!(reader.value(), Ok(Value::Null));
         assert!(reader.is_empty());
     }
 
     #[test]
-    fn what_is_no_object_has_no_properties() {
+    fn a_value_other_than_an_object_has_no_properties() {
         for bytes in [&b"\x05"[..], b"\x0a\0\0\0\x01\x05", b"\x02\0\x01a"] {
             let mut reader = Reader::new(bytes);
-            reader.properties(|_, _| panic!("there is none")).unwrap();
+            reader.properties(|_, _| panic!("no property expected")).unwrap();
             assert!(reader.is_empty());
         }
     }
@@ -392,26 +392,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_another_implementation_writes_is_read(written in any_value()) {
+        fn values_of_another_implementation_are_read(written in any_value()) {
             let bytes = rml_amf0::serialize(&vec![written.clone()]).unwrap();
             let expected = match &written {
                 Amf0Value::Number(number) => Value::Number(*number),
                 Amf0Value::Boolean(boolean) => Value::Boolean(*boolean),
                 Amf0Value::Utf8String(text) => Value::String(text.as_bytes()),
-                Amf0Value::Null | Amf0Value::Undefined => Value::Nothing,
+                Amf0Value::Null | Amf0Value::Undefined => Value::Null,
                 Amf0Value::Object(_) | Amf0Value::StrictArray(_) => Value::Other,
             };
             if depth(&written) <= MAX_DEPTH {
                 prop_assert_eq!(value(&bytes), Ok(expected));
             } else {
                 let result = value(&bytes);
-                let refused = matches!(result, Err(Error::NestingTooDeep { .. }));
-                prop_assert!(refused, "{result:?}");
+                let rejected = matches!(result, Err(Error::NestingTooDeep { .. }));
+                prop_assert!(rejected, "{result:?}");
             }
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(
+        fn any_bytes_are_read_or_rejected(
             bytes in proptest::collection::vec(prop_oneof![0u8..0x12, any::<u8>()], 0..500)
         ) {
             let mut reader = Reader::new(&bytes);

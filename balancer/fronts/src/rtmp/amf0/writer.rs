@@ -9,7 +9,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes at the end of `output`.
+    /// Creates a writer that appends to `output`.
     pub fn new(output: &'a mut Vec<u8>) -> Self {
         Self { output }
     }
@@ -21,13 +21,13 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Appends a string (section 2.4), or a long string (section 2.14) if it has more than 65,535 bytes.
+    /// Appends a string (section 2.4), or a long string (section 2.14) if it is longer than 65,535 bytes.
     pub fn string(&mut self, text: &str) -> &mut Self {
         if let Ok(length) = u16::try_from(text.len()) {
             self.output.push(marker::STRING);
             self.output.extend_from_slice(&length.to_be_bytes());
         } else {
-            // Proof: what we write fits an RTMP message, whose length has 24 bits.
+            // Proof: every text written here fits an RTMP message, whose length has 24 bits.
             #[expect(clippy::expect_used, reason = "a text of 4 GiB is neither read nor written here")]
             let length = u32::try_from(text.len()).expect("texts are far shorter than 4 GiB");
             self.output.push(marker::LONG_STRING);
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Appends an object (section 2.5) of the properties that `fill` writes: each a [`Self::name`] and one value.
+    /// Appends an object (section 2.5). `fill` writes its properties, each a [`Self::name`] and one value.
     pub fn object(&mut self, fill: impl FnOnce(&mut Self)) -> &mut Self {
         self.output.push(marker::OBJECT);
         fill(self);
@@ -51,9 +51,9 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Appends a property's name inside an object; its value must follow.
+    /// Appends the name of a property of an object. Its value must follow.
     pub fn name(&mut self, name: &'static str) -> &mut Self {
-        // Proof: names are literals of this program, of a few bytes each.
+        // Proof: names are literals in this crate, of a few bytes each.
         #[expect(clippy::expect_used, reason = "names are constants of this crate")]
         let length = u16::try_from(name.len()).expect("names are short");
         self.output.extend_from_slice(&length.to_be_bytes());
@@ -69,11 +69,11 @@ mod tests {
     use proptest::prelude::*;
     use rml_amf0::Amf0Value;
 
-    use super::super::{Reader, Value};
+    use super::super::reader::{Reader, Value};
     use super::*;
 
     #[test]
-    fn each_value_has_its_bytes() {
+    fn each_value_is_encoded_as_specified() {
         let mut output = Vec::new();
         Writer::new(&mut output).number(1.0).string("hi").null().object(|object| {
             object.name("a").null();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_65536_bytes_becomes_a_long_string() {
+    fn a_text_longer_than_65535_bytes_becomes_a_long_string() {
         for (length, marker) in [(65_535, marker::STRING), (65_536, marker::LONG_STRING)] {
             let text = "a".repeat(length);
             let mut output = Vec::new();

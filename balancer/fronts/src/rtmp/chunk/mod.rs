@@ -1,38 +1,24 @@
-//! Messages out of chunks, and into chunks (RTMP 1.0, section 5.3).
+//! Reassembles messages from chunks, and writes them as chunks (section 5.3).
 //!
-//! * [`reader`]: bounded, fed with fragments, keeps chunk streams apart.
-//! * `header`: the bytes in front of each chunk.
-//! * [`writer`]: a whole message at a time, as we send few and short ones.
+//! * [`reader`]: one direction of a connection, bounded and fed with fragments.
+//! * `header`: the header before each chunk.
+//! * `chunk_stream`: one chunk stream, with the message that is being reassembled on it.
+//! * [`message`]: a reassembled message, and its offsets among the bytes received.
+//! * [`message_type`]: the message types that this front uses.
+//! * [`error`]: why reading cannot continue.
+//! * [`writer`]: writes a complete message at a time, which is enough for few and short ones.
+//! * `size`: the chunk size.
 
+mod chunk_stream;
+pub mod error;
 mod header;
+pub mod message;
+pub mod message_type;
 pub mod reader;
+mod size;
 pub mod writer;
 
-pub use reader::{Error, Message, Offsets, Reader};
+pub use error::Error;
+pub use message::{Message, Offsets};
+pub use reader::Reader;
 pub use writer::{write_message, write_payload};
-
-/// Bytes of payload in a chunk, unless its sender has said otherwise (RTMP 1.0, section 5.4.1).
-const DEFAULT_CHUNK_SIZE: usize = 128;
-
-/// The 24-bit timestamp that says "the timestamp is in the four bytes after the header".
-const EXTENDED_TIMESTAMP: [u8; 3] = [0xff; 3];
-
-/// Message types that this front knows (RTMP 1.0, sections 5.4 and 7.1).
-pub mod message_type {
-    /// Protocol control: the sender's chunks hold this much from now on.
-    pub const SET_CHUNK_SIZE: u8 = 1;
-    /// Protocol control: the unfinished message on a chunk stream will not be finished.
-    pub const ABORT: u8 = 2;
-    /// Protocol control: so many bytes have arrived.
-    pub const ACKNOWLEDGEMENT: u8 = 3;
-    /// User control: stream begin, buffer length, ping.
-    pub const USER_CONTROL: u8 = 4;
-    /// Protocol control: the sender wants an acknowledgement that often.
-    pub const WINDOW_ACKNOWLEDGEMENT_SIZE: u8 = 5;
-    /// Protocol control: the receiver is to send no more than this unacknowledged.
-    pub const SET_PEER_BANDWIDTH: u8 = 6;
-    /// A command from a client that speaks AMF3; its values are AMF0 behind one zero byte.
-    pub const COMMAND_AMF3: u8 = 17;
-    /// A command in AMF0.
-    pub const COMMAND_AMF0: u8 = 20;
-}

@@ -1,4 +1,4 @@
-//! What real clients sent, and what nobody should.
+//! Captures of real clients, and invalid input.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,10 @@ use super::super::amf0::Writer;
 use super::super::chunk::message_type::{ABORT, COMMAND_AMF0, SET_CHUNK_SIZE};
 use super::super::chunk::write_message;
 use super::super::handshake::HANDSHAKE_LENGTH;
+use super::super::tc_url::TcUrl;
 use super::*;
 
-/// All that real clients sent to a server that answered the handshake and then kept silent.
+/// All bytes that real clients sent to a server that answered the handshake and nothing else.
 const CAPTURES: [(&[u8], &str, &str, Option<&str>); 4] = [
     (
         include_bytes!("../fixtures/ffmpeg-5.1-publish.bin"),
@@ -47,10 +48,11 @@ fn chunks() -> &'static [u8] {
     &CAPTURES[0].0[HANDSHAKE_LENGTH..]
 }
 
-/// A session whose handshake is over.
+/// A session whose handshake is complete.
 fn session(limits: Limits) -> Session {
     let mut session = Session::new(limits);
-    session.stage = Stage::Messages { reader: chunk::Reader::new(limits), allowance: limits.bytes_before_connect };
+    let (reader, allowance) = (chunk::Reader::new(limits), limits.bytes_before_connect);
+    session.stage = Stage::AwaitingConnect { reader, allowance };
     session
 }
 
@@ -58,7 +60,7 @@ fn receive(bytes: &[u8]) -> Result<Option<Connect>, Error> {
     feed(&mut session(Limits::default()), bytes, &mut Vec::new())
 }
 
-/// What a session makes of some more bytes, all of which it takes unless there is an error.
+/// Feeds `bytes` to a session, which takes all of them unless there is an error. Returns the connect, if it came.
 fn feed(session: &mut Session, bytes: &[u8], output: &mut Vec<u8>) -> Result<Option<Connect>, Error> {
     let mut input = bytes;
     let mut connect = None;
@@ -83,7 +85,7 @@ fn command(payload: &[u8]) -> Vec<u8> {
     written(COMMAND_AMF0, payload)
 }
 
-/// A connect whose object has one property `a` of this value, and ends there.
+/// A connect whose object has one property `a` with the value `value`, and ends there.
 fn connect_with(value: &[u8]) -> Vec<u8> {
     let mut payload = Vec::new();
     Writer::new(&mut payload).string("connect").number(1.0);
@@ -93,7 +95,7 @@ fn connect_with(value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_real_clients_send_is_understood() {
+fn the_connect_of_a_real_client_is_parsed() {
     for (bytes, app, tc_url, flash_version) in CAPTURES {
         let mut session = Session::new(Limits::default());
         let mut output = Vec::new();
@@ -103,8 +105,8 @@ fn what_real_clients_send_is_understood() {
         assert_eq!(connect.tc_url.as_deref(), Some(tc_url));
         assert_eq!(connect.flash_version.as_deref(), flash_version);
         assert_eq!(connect.srs_signature, None);
-        assert_eq!(output.len(), HANDSHAKE_LENGTH, "no more than a handshake is answered");
-        assert!(super::super::TcUrl::parse(tc_url).is_ok());
+        assert_eq!(output.len(), HANDSHAKE_LENGTH, "only the handshake is answered");
+        assert!(TcUrl::parse(tc_url).is_ok());
     }
 }
 
@@ -124,7 +126,7 @@ fn a_client_may_send_byte_by_byte() {
 }
 
 #[test]
-fn a_client_may_send_in_two_pieces_cut_anywhere() {
+fn a_client_may_send_two_fragments_of_any_size() {
     let (bytes, app, ..) = CAPTURES[2];
     let near_the_handshake = [0, 1, 2, 1536, 1537, 1538, HANDSHAKE_LENGTH - 1];
     for cut in near_the_handshake.into_iter().chain(HANDSHAKE_LENGTH..bytes.len()) {
@@ -138,7 +140,7 @@ fn a_client_may_send_in_two_pieces_cut_anywhere() {
 }
 
 #[test]
-fn another_implementation_s_client_is_understood_and_understands_the_refusal() {
+fn a_client_of_another_implementation_connects_and_understands_the_rejection() {
     let mut exchange = Exchange::new(PeerType::Client);
     let mut session = Session::new(Limits::default());
     let mut output = Vec::new();
@@ -167,7 +169,7 @@ fn another_implementation_s_client_is_understood_and_understands_the_refusal() {
 }
 
 #[test]
-fn housekeeping_before_connect_is_tolerated_and_not_answered() {
+fn protocol_control_before_connect_is_accepted_and_not_answered() {
     let mut bytes = written(SET_CHUNK_SIZE, &4096u32.to_be_bytes());
     bytes.extend(written(ABORT, &9u32.to_be_bytes()));
     bytes.extend(written(ACKNOWLEDGEMENT, &[0; 4]));
@@ -178,10 +180,10 @@ fn housekeeping_before_connect_is_tolerated_and_not_answered() {
     Writer::new(&mut payload).string("connect").number(1.0).object(|object| {
         object.name("app").string(&"a".repeat(1000));
     });
-    let begins = bytes.len();
+    let start = bytes.len();
     bytes.extend(command(&payload));
-    // One chunk now, as announced above.
-    bytes.truncate(begins + 12);
+    // A single chunk, of the size announced above.
+    bytes.truncate(start + 12);
     bytes.extend(payload);
     let mut output = Vec::new();
     let result = feed(&mut session(Limits::default()), &bytes, &mut output);
@@ -190,7 +192,7 @@ fn housekeeping_before_connect_is_tolerated_and_not_answered() {
 }
 
 #[test]
-fn every_error_has_its_reason_and_a_refusal_that_says_it() {
+fn every_error_has_a_reason_and_a_rejection_with_its_text() {
     let too_many_streams: Vec<u8> = (2..=10)
         .flat_map(|id| {
             let mut output = Vec::new();
@@ -240,18 +242,18 @@ fn every_error_has_its_reason_and_a_refusal_that_says_it() {
         assert_eq!(error.to_string(), description);
         let mut expected = Vec::new();
         write_rejection(&mut expected, 1.0, description, None);
-        let mut refusal = Vec::new();
-        error.write_refusal(&mut refusal);
-        assert_eq!(refusal, expected);
+        let mut rejection = Vec::new();
+        error.write_rejection(&mut rejection);
+        assert_eq!(rejection, expected);
         assert!(description.len() < 256);
     }
 }
 
 #[test]
-fn a_refusal_is_read_by_another_implementation() {
-    let mut refusal = Vec::new();
-    receive(&command(b"\x05")).unwrap_err().write_refusal(&mut refusal);
-    let message = ChunkDeserializer::new().get_next_message(&refusal).unwrap().unwrap();
+fn another_implementation_reads_a_rejection() {
+    let mut rejection = Vec::new();
+    receive(&command(b"\x05")).unwrap_err().write_rejection(&mut rejection);
+    let message = ChunkDeserializer::new().get_next_message(&rejection).unwrap().unwrap();
     let values = rml_amf0::deserialize(&mut &message.data[..]).unwrap();
     let text = |text: &str| Amf0Value::Utf8String(text.to_owned());
     let information = HashMap::from([
@@ -264,12 +266,12 @@ fn a_refusal_is_read_by_another_implementation() {
 }
 
 #[test]
-fn what_is_not_rtmp_is_not_answered() {
+fn another_protocol_is_not_answered() {
     let mut session = Session::new(Limits::default());
     let mut output = Vec::new();
     let error = feed(&mut session, b"GET / HTTP/1.1\r\n\r\n", &mut output).unwrap_err();
     assert_eq!(error.reason(), "bad-handshake");
-    error.write_refusal(&mut output);
+    error.write_rejection(&mut output);
     assert!(output.is_empty());
 }
 
@@ -284,7 +286,7 @@ fn an_error_ends_the_session() {
 }
 
 #[test]
-fn what_follows_the_connect_is_ignored() {
+fn input_after_an_unaccepted_connect_is_ignored() {
     let mut session = session(Limits::default());
     let mut output = Vec::new();
     let bytes = [chunks(), &[0xff; 200_000]].concat();
@@ -294,7 +296,7 @@ fn what_follows_the_connect_is_ignored() {
 }
 
 #[test]
-fn a_connect_may_use_up_the_last_byte_it_is_allowed() {
+fn a_connect_may_take_exactly_the_allowed_bytes() {
     let limits = |bytes_before_connect| Limits { bytes_before_connect, ..Limits::default() };
     let exact = feed(&mut session(limits(chunks().len())), chunks(), &mut Vec::new());
     assert!(exact.unwrap().is_some());
@@ -304,7 +306,7 @@ fn a_connect_may_use_up_the_last_byte_it_is_allowed() {
 }
 
 #[test]
-fn nested_objects_of_400_kilobytes_are_refused_in_bounded_memory() {
+fn deeply_nested_objects_are_rejected_in_bounded_memory() {
     let payload = connect_with(&b"\x03\0\x01a".repeat(100_000));
     assert_eq!(receive(&command(&payload)).unwrap_err().reason(), "message-too-long");
     assert_eq!(receive(&command(&payload[..65_536])).unwrap_err().reason(), "nesting-too-deep");
@@ -322,8 +324,8 @@ fn nested_objects_of_400_kilobytes_are_refused_in_bounded_memory() {
 }
 
 #[test]
-fn nested_objects_that_never_complete_a_message_are_cut_off() {
-    // Eight messages of 64 KiB, none finished: the bytes before connect run out first.
+fn incomplete_messages_on_all_chunk_streams_reach_the_byte_limit() {
+    // Eight messages of 64 KiB, none of them complete: the limit of bytes before connect is reached first.
     let mut session = session(Limits::default());
     let mut reasons = Vec::new();
     'client: for part in 0..512 {
@@ -342,7 +344,7 @@ fn nested_objects_that_never_complete_a_message_are_cut_off() {
     assert_eq!(reasons, ["too-many-bytes"]);
 }
 
-/// A real connect with some bytes changed, cut out or put in.
+/// A real connect with some bytes changed, removed or inserted.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3);
     proptest::collection::vec(change, 0..6).prop_map(|changes| {
@@ -361,7 +363,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_bytes_in_any_fragments_end_the_same_and_stay_within_the_limits(
+    fn the_result_does_not_depend_on_fragments_and_memory_stays_within_the_limits(
         bytes in prop_oneof![damaged(), proptest::collection::vec(any::<u8>(), 0..1000)],
         sizes in proptest::collection::vec(1usize..100, 1..10),
     ) {
@@ -372,17 +374,17 @@ proptest! {
         let mut session = session(limits);
         let mut rest = &bytes[..];
         let mut output = Vec::new();
-        let mut pieces = Ok(None);
+        let mut fragmented = Ok(None);
         for size in sizes.iter().cycle() {
-            if rest.is_empty() || pieces != Ok(None) {
+            if rest.is_empty() || fragmented != Ok(None) {
                 break;
             }
             let (part, after) = rest.split_at(rest.len().min(*size));
             rest = after;
-            pieces = feed(&mut session, part, &mut output);
+            fragmented = feed(&mut session, part, &mut output);
             prop_assert!(session.buffered() <= 2 * 400);
         }
-        prop_assert_eq!(&whole, &pieces);
+        prop_assert_eq!(&whole, &fragmented);
         prop_assert!(output.is_empty());
 
         if let Err(error) = whole {
@@ -395,7 +397,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn any_bytes_from_the_first_on_are_answered_with_a_handshake_at_most(
+    fn any_bytes_are_answered_with_at_most_a_handshake(
         version in prop_oneof![Just(3u8), Just(6), any::<u8>()],
         bytes in proptest::collection::vec(any::<u8>(), 0..5000),
     ) {

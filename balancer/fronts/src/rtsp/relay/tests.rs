@@ -1,4 +1,4 @@
-//! What passes between a client and its edge before media are set up, over loopback sockets.
+//! Sessions between a client and its edge before the media are set up, over loopback sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::relay::carry;
+use crate::fixtures::CLIENT;
+use crate::relay::forward;
 use crate::relay::tests::{edge, end_drain, front_with, pair};
 use crate::socket::Socket;
-use crate::tests::CLIENT;
 
-/// For what should come at once.
+/// The time to wait for events that should occur at once.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 const ANNOUNCE: &[u8] = b"ANNOUNCE rtsp://lb/live/x RTSP/1.0\r\nCSeq: 2\r\nContent-Length: 5\r\n\r\nv=0\r\n";
@@ -35,13 +35,15 @@ impl Session {
         }
         let front = front_with(&[report], |_| {});
         let (client, accepted) = pair().await;
-        let incoming = Incoming::new(Stream::Plain(Socket::registered(accepted)), PATIENCE);
-        let (said, path, asked) = (ANNOUNCE.to_vec(), "/live/x".to_owned(), CLIENT.asked(Protocol::Rtsp));
-        let relayed = RelaySessions { said, cseq: 2, path, asked, sent: None };
+        let downstream = Downstream::new(Stream::Plain(Socket::registered(accepted)), PATIENCE);
+        let (received, path, requested) =
+            (ANNOUNCE.to_vec(), "/live/x".to_owned(), CLIENT.requested_url(Protocol::Rtsp));
+        let pending = PendingRelay { received, cseq: 2, path, requested, assignment: None };
         let shared = Arc::clone(&front);
         let task = tokio::spawn(async move {
-            if let Some(Met { client, edge, to_edge, to_client }) = meet(&shared, CLIENT, incoming, relayed).await {
-                carry(&shared, client, edge, to_edge, to_client).await;
+            let established = establish(&shared, CLIENT, downstream, pending).await;
+            if let Some(EstablishedRelay { client, edge, to_edge, to_client }) = established {
+                forward(&shared, client, edge, to_edge, to_client).await;
             }
         });
         let (mut edge, _) = listener.accept().await.unwrap();
@@ -53,13 +55,13 @@ impl Session {
 }
 
 #[tokio::test]
-async fn a_client_that_says_no_more_still_gets_its_answer_and_nothing_of_either_is_lost() {
+async fn a_client_that_has_closed_its_direction_still_gets_the_response() {
     let Session { mut client, mut edge, task, .. } = Session::open().await;
     client.write_all(b"OPTIONS * RTS").await.unwrap();
     client.shutdown().await.unwrap();
     let mut rest = Vec::new();
     timeout(PATIENCE, edge.read_to_end(&mut rest)).await.unwrap().unwrap();
-    assert_eq!(rest, b"OPTIONS * RTS", "for the edge to judge");
+    assert_eq!(rest, b"OPTIONS * RTS", "an incomplete request is left to the edge");
     edge.write_all(b"RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n").await.unwrap();
     drop(edge);
     let mut answer = Vec::new();
@@ -69,7 +71,7 @@ async fn a_client_that_says_no_more_still_gets_its_answer_and_nothing_of_either_
 }
 
 #[tokio::test]
-async fn a_session_in_which_nothing_is_set_up_ends_with_the_drain_of_its_edge_too() {
+async fn a_session_without_a_setup_ends_at_the_drain_deadline_of_its_edge() {
     let Session { front, mut client, edge: _edge, task } = Session::open().await;
     end_drain(&front);
     timeout(PATIENCE, task).await.unwrap().unwrap();

@@ -1,26 +1,26 @@
-//! RTSP in a pair of HTTP connections, for clients whom a firewall lets do nothing else: Apple's QuickTime began it, and
-//! ffmpeg, GStreamer and others speak it.
+//! RTSP over HTTP, for clients behind a firewall that permits nothing else. Apple's QuickTime introduced it; ffmpeg,
+//! GStreamer and others support it.
 //!
-//! The client sends two requests with the same `x-sessioncookie`. What it is told comes as the body of the answer to a
-//! `GET`, which never ends; what it says goes in base64 as the body of a `POST`, which is never answered. Either may
-//! come first, and to another worker thread. In between is an RTSP connection like any other.
+//! The client opens two HTTP connections with the same `x-sessioncookie`. The GET channel carries the server's bytes,
+//! as the body of a response that never ends. The POST channel carries the client's bytes in base64, as the body of a
+//! request that is never answered. Either may come first, and each may reach another worker thread. Together they are
+//! an RTSP connection like any other.
 //!
-//! | module     | what it holds                                |
-//! |------------|----------------------------------------------|
-//! | [`half`]   | which HTTP requests are half of a tunnel     |
-//! | [`meet`]   | halves that wait for the other               |
-//! | [`base64`] | what the client says, decoded as it comes    |
-//! | [`joined`] | both halves as one connection                |
-//! | [`mod@serve`] | one half, with its socket                 |
+//! 1. [`connection`] serves one channel.
+//! 2. [`channel`] recognises the HTTP request that opens a channel.
+//! 3. [`pairing`] pairs it with the other channel of its tunnel, or lets it wait.
+//! 4. [`stream`] makes one stream of both channels, above their sockets ([`socket`]). [`base64`] decodes the client's
+//!    bytes.
 
 pub mod base64;
-mod half;
-mod joined;
-mod meet;
-mod serve;
+mod channel;
+mod connection;
+mod pairing;
+mod socket;
+mod stream;
 
 pub use base64::Decoder;
-pub(crate) use half::is_tunnelled;
-pub(crate) use joined::Joined;
-pub use meet::Tunnels;
-pub(crate) use serve::serve;
+pub(crate) use channel::is_tunnelled;
+pub(crate) use connection::serve;
+pub use pairing::Tunnels;
+pub(crate) use stream::TunnelStream;
