@@ -1,21 +1,22 @@
-//! AMF0, the values in RTMP commands: as much of it as a client needs. Written apart from Weir's own, to check it.
+//! AMF0, the encoding of values in RTMP commands, as far as a client needs it. Independent of Weir's implementation,
+//! which it checks.
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Always a double.
     Number(f64),
-    /// True or false.
+    /// A Boolean.
     Boolean(bool),
     /// At most 65,535 bytes.
     String(String),
     /// Names and values, in order.
     Object(Vec<(String, Value)>),
-    /// Nothing.
+    /// Null or undefined.
     Null,
 }
 
-/// Deeper than any server's answer.
+/// Maximum nesting depth; no server's answer is deeper.
 const DEPTH: usize = 16;
 
 impl Value {
@@ -35,7 +36,7 @@ impl Value {
         }
     }
 
-    /// Appends the value's bytes.
+    /// Appends the encoded value.
     pub fn write(&self, into: &mut Vec<u8>) {
         match self {
             Self::Number(number) => {
@@ -59,7 +60,7 @@ impl Value {
         }
     }
 
-    /// Reads all values of a command; `None` when they are not AMF0.
+    /// Decodes all values of a command; `None` if they are not AMF0.
     #[must_use]
     pub fn read_all(mut bytes: &[u8]) -> Option<Vec<Self>> {
         let mut values = Vec::new();
@@ -83,9 +84,9 @@ fn read(bytes: &mut &[u8], depth: usize) -> Option<Value> {
         1 => Some(Value::Boolean(take(bytes, 1)?[0] != 0)),
         2 => Some(Value::String(read_text(bytes)?)),
         3 => read_properties(bytes, depth),
-        // Undefined is nothing, too.
+        // Null and undefined.
         5 | 6 => Some(Value::Null),
-        // An ECMA array: a count that nobody relies on, then as an object.
+        // An ECMA array: a count, which is only a hint, and then as an object.
         8 => take(bytes, 4).and_then(|_| read_properties(bytes, depth)),
         _ => None,
     }
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn encoded_values_are_decoded() {
         let inner = Value::Object(vec![("code".to_owned(), Value::Number(302.0))]);
         let values = vec![Value::String("_error".to_owned()), Value::Boolean(true), Value::Null, inner];
         let mut bytes = Vec::new();

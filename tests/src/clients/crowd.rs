@@ -1,7 +1,8 @@
-//! Thousands of HTTP clients in this process, each with connections and a loopback address of its own.
+//! Thousands of HTTP clients in this process, each with its own connections and loopback address.
 //!
-//! Each asks a balancer for an edge, goes where it is sent, gets an answer there, and stays for a while: what a player
-//! does, without the media. The bytes are its own, so that there is no pool, no retry and no cache to be misled by.
+//! Each client requests a redirect from a balancer, follows it, gets a response from the edge, and keeps the connection
+//! for a while, as a player does, but without media. It uses no HTTP library, whose pool, retries or cache could
+//! distort results.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -22,31 +23,31 @@ use crate::http;
 use crate::loopback;
 use crate::wait::PATIENCE;
 
-/// What they ask for.
+/// The requested path.
 const PATH: &str = "/live/stream";
-/// A redirect has no body to speak of.
+/// Maximum length of the body of a redirect.
 const BODY_LIMIT: u64 = 64 * 1024;
 
-/// A crowd on its way. Whoever is still there leaves when it is dropped.
+/// A running crowd. Clients disconnect when it is dropped.
 #[derive(Debug)]
 pub struct Crowd {
     tally: watch::Receiver<Tally>,
     _arrivals: JoinSet<()>,
 }
 
-/// How the clients fared that are through with arriving.
+/// Results of the clients that have arrived or failed.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Got an edge from a balancer, and an answer from the edge.
+    /// Clients that were redirected and got a response from the edge.
     pub served: u32,
-    /// Did not: how many for which reason.
+    /// Clients that failed, by reason.
     pub failed: BTreeMap<String, u32>,
-    /// By how much the latest set off too late: this machine was busy with something else.
+    /// Maximum delay of a client's start: a sign that this machine was overloaded.
     pub latest: Duration,
 }
 
 impl Crowd {
-    /// Sends clients on their visits, from now on; must be called on a tokio runtime.
+    /// Starts the clients of these visits. Must be called on a tokio runtime.
     #[must_use]
     pub fn set_off(visits: impl Iterator<Item = Visit> + Send + 'static, balancers: &[SocketAddr]) -> Self {
         let (publish, tally) = watch::channel(Tally::default());
@@ -55,7 +56,7 @@ impl Crowd {
         Self { tally, _arrivals: arrivals }
     }
 
-    /// How it went so far.
+    /// The results so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally.borrow().clone()
@@ -63,7 +64,7 @@ impl Crowd {
 }
 
 impl Tally {
-    /// Clients that arrived, or failed to.
+    /// Clients that have arrived or failed.
     #[must_use]
     pub fn total(&self) -> u32 {
         self.served + self.failed.values().sum::<u32>()
@@ -80,7 +81,7 @@ impl Tally {
 
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} clients served, the latest {:?} behind its time", self.served, self.latest)?;
+        writeln!(f, "{} clients served, started at most {:?} late", self.served, self.latest)?;
         self.failed.iter().try_for_each(|(reason, count)| writeln!(f, "{count} clients failed: {reason}"))
     }
 }
@@ -92,7 +93,7 @@ async fn send(visits: impl Iterator<Item = Visit>, balancers: Vec<SocketAddr>, t
         let due = start + (visit.at - Time::ORIGIN);
         sleep_until(due).await;
         clients.spawn(come_and_stay(visit, balancers[visit.balancer], due.elapsed(), Arc::clone(&tally)));
-        // Those that have left are forgotten.
+        // Removes clients that have finished.
         while clients.try_join_next().is_some() {}
     }
     while clients.join_next().await.is_some() {}
@@ -113,29 +114,30 @@ async fn come_and_stay(visit: Visit, balancer: SocketAddr, late: Duration, tally
 }
 
 async fn arrive(own: Ipv4Addr, balancer: SocketAddr, travel: Duration) -> Result<TcpStream, String> {
-    let edge = within("the balancer", ask(own, balancer)).await?;
+    let edge = within("the balancer", request_redirect(own, balancer)).await?;
     sleep(travel).await;
     within("the edge", fetch(own, edge)).await
 }
 
-/// Reasons say who and what, and no address: they are counted.
-async fn within<T>(whom: &str, exchange: impl Future<Output = io::Result<T>>) -> Result<T, String> {
+/// Limits the time of an exchange. Errors name the peer's role but not its address, so that equal ones are counted
+/// together.
+async fn within<T>(peer: &str, exchange: impl Future<Output = io::Result<T>>) -> Result<T, String> {
     match timeout(PATIENCE, exchange).await {
-        Ok(outcome) => outcome.map_err(|error| format!("{whom}: {error}")),
-        Err(_) => Err(format!("{whom}: no answer within {PATIENCE:?}")),
+        Ok(outcome) => outcome.map_err(|error| format!("{peer}: {error}")),
+        Err(_) => Err(format!("{peer}: no response within {PATIENCE:?}")),
     }
 }
 
-/// Asks a balancer for an edge.
-async fn ask(own: Ipv4Addr, balancer: SocketAddr) -> io::Result<SocketAddr> {
+/// Requests a redirect from a balancer.
+async fn request_redirect(own: Ipv4Addr, balancer: SocketAddr) -> io::Result<SocketAddr> {
     let mut stream = connect(own, balancer).await?;
     let head = request(&mut stream, balancer, &format!("/redirect{PATH}"), "Connection: close\r\n").await?;
-    // To the end, as a browser does that was promised the end of the connection.
+    // Up to the end of the connection, as a browser does after `Connection: close`.
     let _ = stream.take(BODY_LIMIT).read_to_end(&mut Vec::new()).await?;
     location(&head).ok_or_else(|| io::Error::other(format!("no redirect to an edge: {}", first_line(&head))))
 }
 
-/// Gets an answer from an edge; the connection on which it came.
+/// Fetches the path from an edge; returns the connection.
 async fn fetch(own: Ipv4Addr, edge: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = connect(own, edge).await?;
     let head = request(&mut stream, edge, PATH, "").await?;
@@ -146,7 +148,8 @@ async fn fetch(own: Ipv4Addr, edge: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// From an address of its own, since the kernel has 28,000 ports for one address, and ports of closed connections rest.
+/// Connects from the client's own address: the kernel has 28,000 ports per address, and those of closed connections
+/// stay in use for a while (TIME_WAIT).
 async fn connect(own: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((IpAddr::V4(own), 0).into())?;
@@ -159,7 +162,7 @@ async fn request(stream: &mut TcpStream, host: SocketAddr, target: &str, headers
     http::read_head(stream).await
 }
 
-/// Where a redirect leads to, when it is one to what was asked for.
+/// The server that a redirect leads to, if it keeps the requested path.
 fn location(head: &str) -> Option<SocketAddr> {
     let mut lines = head.strip_prefix("HTTP/1.1 302 ")?.lines().skip(1);
     let url = lines.find_map(|line| {
@@ -178,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_redirect_to_what_was_asked_for_is_followed() {
+    fn only_a_redirect_to_the_requested_path_is_followed() {
         let edge = "127.1.2.3:80".parse().ok();
         let head = |first: &str, url: &str| format!("HTTP/1.1 {first}\r\nA: b\r\nlocation: {url}\r\n\r\n");
         assert_eq!(location(&head("302 Found", "http://127.1.2.3:80/live/stream")), edge);
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!(tally.total(), 4);
         assert_eq!(
             tally.to_string(),
-            "1 clients served, the latest 2ms behind its time\n1 clients failed: the balancer: gone\n\
+            "1 clients served, started at most 2ms late\n1 clients failed: the balancer: gone\n\
              2 clients failed: the edge: gone\n"
         );
     }

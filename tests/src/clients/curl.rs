@@ -5,43 +5,43 @@ use crate::binaries;
 use crate::process;
 use crate::wait::PATIENCE;
 
-/// An answer to curl.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Such as 302.
+    /// The status code.
     pub status: u16,
-    /// Where it redirects to; empty when it does not.
+    /// The redirect's URL; empty without a redirect.
     pub location: String,
-    /// Empty when there is none.
+    /// The content type; empty without one.
     pub content_type: String,
-    /// The bytes of the body, which are text wherever these tests look.
+    /// The body, which must be UTF-8.
     pub body: String,
 }
 
-/// Fetches a URL and follows nothing; `options` are curl's.
+/// Fetches a URL without following redirects; `options` are passed to curl.
 ///
 /// # Panics
-/// When curl gets no answer.
+/// When curl gets no response.
 #[track_caller]
 #[must_use]
 pub fn fetch(url: &str, options: &[&str]) -> Fetched {
     let mut command = process::command(binaries::installed("curl"));
-    // What curl has to say comes first and on lines of its own, so that the body's last byte is its own.
+    // curl's report goes to stderr, so that stdout is exactly the body.
     let report = r"%{stderr}%{http_code}\n%{redirect_url}\n%{content_type}\n";
     command.args(["--silent", "--show-error", "--max-time", "10", "--noproxy", "*", "--write-out", report]);
     command.args(options).arg(url);
     let finished = process::run(command, PATIENCE).expect_success();
     let mut lines = finished.stderr.lines().map(str::to_owned);
-    let mut line = || lines.next().expect("curl was told to report three lines");
+    let mut line = || lines.next().expect("curl reports three lines");
     let status = line().parse().expect("a status code");
     let (location, content_type) = (line(), line());
     Fetched { status, location, content_type, body: finished.stdout }
 }
 
-/// Asks the balancer for an edge, as players do: `GET /loadbalancer`, `redirect=HOST`.
+/// Requests the host of an edge from the balancer, as players do: `GET /loadbalancer` returns `redirect=HOST`.
 ///
 /// # Panics
-/// When the answer is anything else.
+/// When the response is anything else.
 #[track_caller]
 #[must_use]
 pub fn ask(balancer: &Balancer) -> String {

@@ -1,4 +1,4 @@
-//! ffmpeg, as a player and as a publisher.
+//! ffmpeg as a player and as a publisher.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,20 +10,20 @@ use crate::process::{self, Finished, Process};
 use crate::wait::PATIENCE;
 use crate::{binaries, media, python};
 
-/// Debian's.
+/// The one of Debian.
 pub const FFMPEG_5: Client = Client { name: "ffmpeg 5", run: |task| run(&binaries::installed("ffmpeg"), task) };
-/// The one that a Python package brings along, which is years younger.
+/// The one in a Python package, which is years newer.
 pub const FFMPEG_9: Client = Client { name: "FFmpeg 9", run: |task| run(ffmpeg_9(), task) };
 
 fn run(program: &Path, task: &Task) -> Result<(), String> {
     let mut command = quiet(program);
     if let Some(certificate) = &task.certificate {
-        // Debian's trusts everybody; the other one looks here.
+        // Debian's version does not verify certificates; the other one reads this file.
         command.env("SSL_CERT_FILE", certificate);
     }
     match task.direction {
         Direction::Play => {
-            patience_with_live_streams(&mut command);
+            analyse_briefly(&mut command);
             command.args(transport(task.protocol)).args(["-i", &task.url]);
             command.args(["-an", "-frames:v", &FRAMES.to_string(), "-f", "null", "-"]);
         }
@@ -66,7 +66,7 @@ pub fn play_frames(url: &str, frames: usize) -> Finished {
     process::run(command, PATIENCE)
 }
 
-/// Plays that many seconds of a URL, at the speed at which they were made.
+/// Plays a number of seconds of a URL in real time.
 #[track_caller]
 #[must_use]
 pub fn play_seconds(url: &str, seconds: usize) -> Finished {
@@ -75,13 +75,13 @@ pub fn play_seconds(url: &str, seconds: usize) -> Finished {
     process::run(command, PATIENCE * 2)
 }
 
-/// Publishes a test picture to each of these URLs, over a connection each, until the process is dropped.
+/// Publishes a test picture to each of these URLs over separate connections until the process is dropped.
 #[must_use]
 pub fn publish(urls: &[String]) -> Process {
     let mut command = quiet(&binaries::installed("ffmpeg"));
     command
         .args("-re -f lavfi -i testsrc=size=320x240:rate=5 -c:v libx264 -preset ultrafast -threads 1 -g 5".split(' '));
-    // Encoded once, whatever the number of connections.
+    // Encoded once for all connections.
     let outputs: Vec<String> = urls.iter().map(|url| format!("[f=flv]{url}")).collect();
     command.args(["-map", "0:v", "-flags", "+global_header", "-f", "tee", &outputs.join("|")]);
     Process::start(command)
@@ -89,12 +89,12 @@ pub fn publish(urls: &[String]) -> Process {
 
 fn player() -> Command {
     let mut command = quiet(&binaries::installed("ffmpeg"));
-    patience_with_live_streams(&mut command);
+    analyse_briefly(&mut command);
     command
 }
 
-/// By default it looks at five seconds of a live stream before it starts.
-fn patience_with_live_streams(command: &mut Command) {
+/// By default ffmpeg analyses five seconds of a live stream before it starts.
+fn analyse_briefly(command: &mut Command) {
     command.args(["-analyzeduration", "1000000"]);
 }
 

@@ -1,5 +1,4 @@
-//! The rule by which the Flash players (OSMF, JW, Flowplayer, FLVPlayback) followed a redirect. They run no more, so
-//! this client is our own.
+//! Emulates how Flash players (OSMF, JW, Flowplayer, FLVPlayback) followed a redirect. Flash itself no longer runs.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,22 +7,22 @@ use super::amf0::Value;
 use super::netstream::{self, Ending};
 use super::rtmp::{Command, Connection};
 
-/// The port of RTMP.
+/// Default port of RTMP.
 const RTMP_PORT: u16 = 1935;
-/// No player had a limit; a test needs one.
+/// Maximum number of redirects. Players had no limit, but a test needs one.
 const REDIRECTS: usize = 4;
 
-/// Where a player went and how it ended.
+/// The redirects that a player followed, and the last answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journey {
-    /// The connect URLs, in order.
+    /// The connect URLs in order.
     pub visited: Vec<String>,
     /// The information object of the last answer.
     pub information: Value,
 }
 
 impl Journey {
-    /// The status code that a player's script sees: `NetConnection.Connect.Success` is the one it waits for.
+    /// The status code of the last answer; `NetConnection.Connect.Success` if the connect was accepted.
     #[must_use]
     pub fn code(&self) -> &str {
         self.information.text("code").unwrap_or_default()
@@ -38,10 +37,10 @@ pub fn connect(url: &str) -> io::Result<Journey> {
     travel(url).map(|(journey, _)| journey)
 }
 
-/// Plays some frames of a URL (`rtmp://host[:port]/app/stream`), wherever redirects lead.
+/// Plays some frames of a URL (`rtmp://host[:port]/app/stream`) and follows redirects.
 ///
 /// # Errors
-/// When a connection fails, there are too many redirects, or the stream is not to be had.
+/// When a connection fails, there are too many redirects, or the stream is unavailable.
 pub fn play(url: &str) -> io::Result<()> {
     let (connect_url, stream) = url.rsplit_once('/').ok_or_else(|| io::Error::other(format!("no stream: {url}")))?;
     let (journey, mut connection) = travel(connect_url)?;
@@ -50,7 +49,7 @@ pub fn play(url: &str) -> io::Result<()> {
     }
     match netstream::play(&mut connection, stream)? {
         Ending::Played => Ok(()),
-        Ending::Told(information) => Err(io::Error::other(format!("{information:?}"))),
+        Ending::Status(information) => Err(io::Error::other(format!("{information:?}"))),
     }
 }
 
@@ -70,14 +69,14 @@ fn travel(url: &str) -> io::Result<(Journey, Connection)> {
     Err(io::Error::other(format!("too many redirects: {visited:?}")))
 }
 
-/// The rule: a rejection with `ex.code` 302 (a number) names the next connect URL in `ex.redirect`.
+/// A rejection with `ex.code` 302 (a number) has the next connect URL in `ex.redirect`.
 fn redirect(information: &Value) -> Option<&str> {
     let ex =
         information.property("ex").filter(|_| information.text("code") == Some("NetConnection.Connect.Rejected"))?;
     ex.text("redirect").filter(|_| ex.property("code") == Some(&Value::Number(302.0)))
 }
 
-/// Opens the connection that a connect URL names; the second is the application, with instance and query.
+/// Opens a connection to the server of a connect URL; returns it with the application, including instance and query.
 ///
 /// # Errors
 /// When the URL is not `rtmp://…/app` or the connection fails.
@@ -94,7 +93,7 @@ fn resolve(host: &str) -> io::Result<SocketAddr> {
     addresses?.next().ok_or_else(|| io::Error::other(format!("no address of {host}")))
 }
 
-/// Sends `connect` as a Flash player does and returns the answer: `_result` or `_error`.
+/// Sends `connect` as a Flash player does, and returns the answer: `_result` or `_error`.
 ///
 /// # Errors
 /// When the connection ends or fails first.

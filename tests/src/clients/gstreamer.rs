@@ -1,4 +1,4 @@
-//! GStreamer, whose RTMP and RTSP clients are not ffmpeg's.
+//! GStreamer, whose RTMP and RTSP clients are independent of ffmpeg.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::binaries;
 use crate::process::{self, Finished, Process};
 use crate::wait::PATIENCE;
 
-/// GStreamer's own RTMP client, playing.
+/// GStreamer's own RTMP client as a player.
 pub const RTMP2SRC: Client = Client {
     name: "GStreamer rtmp2src",
     run: |task| play(&["rtmp2src", &location(task), TRUST, "!", "flvdemux", "!", "h264parse"]),
 };
-/// librtmp in GStreamer, playing.
+/// librtmp in GStreamer as a player.
 pub const RTMPSRC: Client = Client {
     name: "GStreamer rtmpsrc",
     run: |task| {
@@ -21,7 +21,7 @@ pub const RTMPSRC: Client = Client {
         play(&["rtmpsrc", &format!("{} live=1", location(task)), "!", "flvdemux", "!", "h264parse"])
     },
 };
-/// GStreamer's RTSP client, playing.
+/// GStreamer's RTSP client as a player.
 pub const RTSPSRC: Client = Client {
     name: "GStreamer rtspsrc",
     run: |task| play(&["rtspsrc", &location(task), "protocols=tcp", TRUST, "latency=0", "!", "rtph264depay"]),
@@ -33,33 +33,33 @@ pub const HLSDEMUX: Client = Client {
         play(&["souphttpsrc", &location(task), "ssl-strict=false", "!", "hlsdemux", "!", "tsdemux", "!", "h264parse"])
     },
 };
-/// GStreamer's own RTMP client, publishing.
+/// GStreamer's own RTMP client as a publisher.
 pub const RTMP2SINK: Client = Client {
     name: "GStreamer rtmp2sink",
     run: |task| publish(&["flvmux", "streamable=true", "!", "rtmp2sink", &location(task), TRUST]),
 };
-/// librtmp in GStreamer, publishing.
+/// librtmp in GStreamer as a publisher.
 pub const RTMPSINK: Client = Client {
     name: "GStreamer rtmpsink",
     run: |task| publish(&["flvmux", "streamable=true", "!", "rtmpsink", &location(task)]),
 };
-/// GStreamer's RTSP client, publishing.
+/// GStreamer's RTSP client as a publisher.
 pub const RTSPCLIENTSINK: Client = Client {
     name: "GStreamer rtspclientsink",
     run: |task| publish(&["rtspclientsink", &location(task), "protocols=tcp", TRUST]),
 };
 
-/// Certificates of tests are signed by themselves.
+/// Disables verification: the certificates of tests are self-signed.
 const TRUST: &str = "tls-validation-flags=0";
 /// Two seconds of a live picture, H.264.
 const PICTURE: &str = "videotestsrc is-live=true num-buffers=20 ! video/x-raw,width=320,height=240,framerate=10/1 \
                        ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 threads=1";
-/// Says so when all of the picture has gone by.
+/// Prints a message once the whole video has passed.
 const MARK: &str = "progressreport name=all-is-sent update-freq=86400";
-/// Decoded, 320×240 in YUV 4:2:0.
+/// Size in bytes of a decoded frame of 320×240 in YUV 4:2:0.
 const DECODED: u64 = 320 * 240 * 3 / 2;
 
-/// Until it has written enough of what it decodes: some of its clients fail when they say farewell.
+/// Plays until enough decoded frames are written: some of its clients fail at the end of the session.
 fn play(source: &[&str]) -> Result<(), String> {
     let room = Room::new();
     let mut command = process::command(binaries::installed("gst-launch-1.0"));
@@ -79,18 +79,18 @@ pub(super) fn publisher(sink: &[&str]) -> Command {
     command
 }
 
-/// Waits until all has gone to the sink. How that says farewell counts for nothing: `rtspclientsink` 1.22 closes the
-/// connection while another thread of its own still writes there, and now and then fails; and of one stream in fifteen it never
-/// says that it has ended, and goes on for ever, also where there is nobody between it and its server.
+/// Waits until the whole video has reached the sink. The end of the session is ignored: `rtspclientsink` 1.22 closes
+/// the connection while another of its threads still writes to it, and occasionally fails; and for one stream in
+/// fifteen it never reports the end and does not terminate, also without a balancer.
 pub(super) fn until_all_is_sent(mut publisher: Process, within: Duration) -> Result<(), String> {
-    let sent = publisher.stdout.await_text(within, |said| said.contains("all-is-sent (").then_some(()));
+    let sent = publisher.stdout.await_text(within, |output| output.contains("all-is-sent (").then_some(()));
     let finished = publisher.kill();
     sent.map_err(|reason| format!("{}: {reason}\n{}\n{}", finished.name, finished.stdout, finished.stderr))
 }
 
 fn location(task: &Task) -> String {
     let url = match task.protocol {
-        // Its own name for RTSP in HTTP.
+        // GStreamer's scheme for RTSP over HTTP.
         Protocol::RtspInHttp => task.url.replacen("rtsp:", "rtsph:", 1),
         _ => task.url.clone(),
     };

@@ -1,5 +1,5 @@
-//! The rule by which Android's Media3, and ExoPlayer before it, follow a redirect over RTSP: they ask for the new URL on the
-//! old connection. They run on Android only, so this client is our own; its conversation is that of their logs
+//! Emulates how Android's Media3, and ExoPlayer before it, follow a redirect over RTSP: they request the new URL on the
+//! old connection. They run on Android only; the messages are those of their logs
 //! (<https://github.com/androidx/media/issues/1725>).
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -8,19 +8,19 @@ use std::net::TcpStream;
 use crate::wait::PATIENCE;
 
 const AGENT: &str = "AndroidXMedia3/1.4.1";
-/// Frames of media that show that a stream is played.
+/// Media frames after which a stream counts as played.
 const FRAMES: usize = 10;
 
-/// How it wants its media.
+/// The transport of media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Over UDP, and where that is refused over TCP, on another connection that begins with `SETUP`: its default.
+    /// UDP, and if that is refused TCP on another connection, which begins with `SETUP`: the default.
     Udp,
-    /// On the same connection: `setForceUseRtpTcp(true)`.
+    /// The same connection: `setForceUseRtpTcp(true)`.
     Tcp,
 }
 
-/// Plays some frames of a URL (`rtsp://host:port/path`); the servers that it connected to, as `host:port`.
+/// Plays some frames of a URL (`rtsp://host:port/path`); returns the servers that it connected to, as `host:port`.
 ///
 /// # Errors
 /// When a connection fails, or a server answers with an error.
@@ -28,9 +28,9 @@ pub fn play(url: &str, transport: Transport) -> io::Result<Vec<String>> {
     let mut connection = Connection::open(url)?;
     let mut visited = vec![authority(url).to_owned()];
     let mut url = url.to_owned();
-    connection.ask("OPTIONS", &url, "")?.expect("200")?;
+    connection.request("OPTIONS", &url, "")?.expect("200")?;
     let description = loop {
-        let answer = connection.ask("DESCRIBE", &url, "Accept: application/sdp\r\n")?;
+        let answer = connection.request("DESCRIBE", &url, "Accept: application/sdp\r\n")?;
         match answer.header("Location").filter(|_| matches!(&*answer.status, "301" | "302")) {
             Some(location) => url = location.to_owned(),
             None => break answer.expect("200")?,
@@ -38,15 +38,15 @@ pub fn play(url: &str, transport: Transport) -> io::Result<Vec<String>> {
     };
     let track = description.track(&url).ok_or_else(|| io::Error::other("no track"))?;
     if transport == Transport::Udp {
-        let refused = connection.ask("SETUP", &track, "Transport: RTP/AVP;unicast;client_port=5000-5001\r\n")?;
+        let refused = connection.request("SETUP", &track, "Transport: RTP/AVP;unicast;client_port=5000-5001\r\n")?;
         let _ = refused.expect("461")?;
         connection = Connection::open(&url)?;
         visited.push(authority(&url).to_owned());
     }
     let offer = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
-    let session = connection.ask("SETUP", &track, offer)?.expect("200")?;
+    let session = connection.request("SETUP", &track, offer)?.expect("200")?;
     let session = session.header("Session").and_then(|session| session.split(';').next()).unwrap_or_default();
-    connection.ask("PLAY", &url, &format!("Session: {session}\r\nRange: npt=0.000-\r\n"))?.expect("200")?;
+    connection.request("PLAY", &url, &format!("Session: {session}\r\nRange: npt=0.000-\r\n"))?.expect("200")?;
     for _ in 0..FRAMES {
         connection.frame()?;
     }
@@ -70,7 +70,7 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), cseq: 0 })
     }
 
-    fn ask(&mut self, method: &str, url: &str, headers: &str) -> io::Result<Answer> {
+    fn request(&mut self, method: &str, url: &str, headers: &str) -> io::Result<Answer> {
         let cseq = self.cseq;
         self.cseq += 1;
         let request = format!("{method} {url} RTSP/1.0\r\nUser-Agent: {AGENT}\r\nCSeq: {cseq}\r\n{headers}\r\n");
@@ -97,7 +97,7 @@ impl Connection {
         self.stream.fill_buf()?.first().copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Reads a frame of media (RFC 2326 section 10.12).
+    /// Reads an interleaved frame (RFC 2326 section 10.12).
     fn frame(&mut self) -> io::Result<()> {
         let mut header = [0; 4];
         self.stream.read_exact(&mut header)?;

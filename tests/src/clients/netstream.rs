@@ -1,31 +1,31 @@
-//! What follows a successful `connect`: a stream, and its pictures (RTMP 1.0, sections 7.2.1.3 and 7.2.2.1).
+//! Playback after a successful `connect` (RTMP 1.0, sections 7.2.1.3 and 7.2.2.1).
 
 use std::io;
 
 use super::amf0::Value;
 use super::rtmp::{Connection, Incoming};
 
-/// Pictures after which a stream has been played.
+/// Video messages after which a stream counts as played.
 const PICTURES: usize = 5;
 const CREATE_STREAM: f64 = 2.0;
 
 /// How an attempt to play ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ending {
-    /// With pictures.
+    /// With video.
     Played,
-    /// With words instead: the information object.
-    Told(Value),
+    /// With an error status: its information object.
+    Status(Value),
 }
 
-/// Plays a live stream until some pictures have come, or the server says that none will.
+/// Plays a live stream until some video has been received or the server reports an error.
 ///
 /// # Errors
-/// When the connection ends or fails first, or the server makes no stream.
+/// When the connection ends or fails first, or the server creates no stream.
 pub(super) fn play(connection: &mut Connection, stream: &str) -> io::Result<Ending> {
     connection.send("createStream", CREATE_STREAM, &[Value::Null])?;
     let number = match connection.answer(CREATE_STREAM)?.2.pop() {
-        // Servers count streams from 1.
+        // Servers number streams from 1.
         Some(Value::Number(number @ 1.0..256.0)) => number as u8,
         other => return Err(io::Error::other(format!("no stream: {other:?}"))),
     };
@@ -41,7 +41,7 @@ pub(super) fn play(connection: &mut Connection, stream: &str) -> io::Result<Endi
             Incoming::Video => pictures += 1,
             Incoming::Command((_, _, mut arguments)) => {
                 if let Some(information) = arguments.pop().filter(|last| last.text("level") == Some("error")) {
-                    return Ok(Ending::Told(information));
+                    return Ok(Ending::Status(information));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! mpv, MPlayer, VLC and rtmpdump, as the matrix runs them.
+//! mpv, MPlayer, VLC and rtmpdump for the table of clients.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use crate::edges::Direction;
 use crate::process;
 use crate::{binaries, media};
 
-/// What of a stream is certainly more than its headers.
+/// Size in bytes that exceeds the headers of a stream.
 const SOME_MEDIA: u64 = 10_000;
-/// One decoded picture of 320×240 in YUV 4:2:0.
+/// Size in bytes of a decoded frame of 320×240 in YUV 4:2:0.
 const PICTURE: u64 = 320 * 240 * 3 / 2;
 
 /// mpv.
@@ -24,7 +24,7 @@ pub const RTMPDUMP: Client = Client { name: "rtmpdump", run: rtmpdump };
 fn mpv(task: &Task) -> Result<(), String> {
     let mut command = process::command(binaries::installed("mpv"));
     command.args(["--no-config", "--no-terminal", "--vo=null", "--ao=null", &format!("--frames={FRAMES}")]);
-    // By default it looks at five seconds of a live stream before it starts.
+    // By default mpv analyses five seconds of a live stream before it starts.
     command.arg("--demuxer-lavf-analyzeduration=1");
     match task.protocol {
         Protocol::Rtsp | Protocol::Rtsps => command.arg("--rtsp-transport=tcp"),
@@ -35,25 +35,25 @@ fn mpv(task: &Task) -> Result<(), String> {
     Room::new().run(command)
 }
 
-/// Its exit code says little, so it writes what it decodes.
+/// Its exit code is unreliable, so it writes the decoded frames.
 fn mplayer(task: &Task) -> Result<(), String> {
     let room = Room::new();
     let mut command = process::command(binaries::installed("mplayer"));
     let output = format!("yuv4mpeg:file={}", room.received().display());
     command.args("-noconfig all -really-quiet -nolirc -benchmark -ao null -frames".split(' ')).arg(FRAMES.to_string());
     command.args(["-vo", &output, "-lavfdopts", "o=analyzeduration=1000000", "-rtsp-stream-over-tcp"]);
-    // Its own HTTP and RTSP clients are older than HLS; the prefix makes it use ffmpeg's, as it does for RTMP anyway.
+    // Its own HTTP and RTSP clients predate HLS; the prefix selects ffmpeg's, which it uses for RTMP in any case.
     command.arg(format!("ffmpeg://{}", task.url));
     room.run_until_received(u64::from(FRAMES) * PICTURE, command)
 }
 
-/// It refuses to be run by root, and its exit code is 0 whatever happens.
+/// It refuses to run as root, and always exits with code 0.
 fn vlc(task: &Task) -> Result<(), String> {
     let room = Room::new();
     let mut command = process::unprivileged_command(binaries::installed("vlc"));
     command.args(["--intf=dummy", "--no-video-title-show", "--no-keyboard-events"]);
     if let Some(certificate) = &task.certificate {
-        // It trusts what is in a folder, which has to be one that anybody may read.
+        // It trusts the certificates in a folder, which must be readable by all users.
         fs::copy(certificate, room.path().join("trusted.pem")).expect("copy the certificate");
         command.arg("--gnutls-dir-trust").arg(room.path());
     }
@@ -66,13 +66,13 @@ fn vlc(task: &Task) -> Result<(), String> {
         Direction::Publish => {
             let output = format!("#std{{access=rtmp,mux=ffmpeg{{mux=flv}},dst={}}}", task.url);
             command.arg("--run-time=2").arg(media::sample()).args(["--sout", &output, "vlc://quit"]);
-            let said = room.finish(command).stderr;
-            if said.contains("stream chain failed") { Err(said) } else { Ok(()) }
+            let log = room.finish(command).stderr;
+            if log.contains("stream chain failed") { Err(log) } else { Ok(()) }
         }
     }
 }
 
-/// Until it has enough: it does not end by itself.
+/// Runs until enough is received: rtmpdump does not stop on its own.
 fn rtmpdump(task: &Task) -> Result<(), String> {
     let room = Room::new();
     let mut command = process::command(binaries::installed("rtmpdump"));

@@ -9,9 +9,9 @@ use crate::wait::PATIENCE;
 
 /// The size of C1, S1, C2 and S2.
 const HANDSHAKE: usize = 1536;
-/// Payload bytes in a chunk until the sender says otherwise.
+/// Default payload size of a chunk in bytes.
 const CHUNK: usize = 128;
-/// No server's answer to `connect` is longer.
+/// Maximum length of a message; no server's answer to `connect` is longer.
 const LONGEST_MESSAGE: usize = 1 << 20;
 const SET_CHUNK_SIZE: u8 = 1;
 const VIDEO: u8 = 9;
@@ -21,9 +21,9 @@ const COMMAND_AMF0: u8 = 20;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Payload bytes in a chunk of the server's.
+    /// Payload size of the server's chunks in bytes.
     chunk: usize,
-    /// What each chunk stream's headers leave out because it is as before.
+    /// Header fields of each chunk stream that later headers omit.
     chunk_streams: HashMap<u8, ChunkStream>,
 }
 
@@ -38,12 +38,12 @@ struct ChunkStream {
 /// A command: name, transaction id, arguments.
 pub type Command = (String, f64, Vec<Value>);
 
-/// What a server sends.
+/// A message from the server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
     /// A command, or the answer to one.
     Command(Command),
-    /// A message with a picture in it.
+    /// A video message.
     Video,
 }
 
@@ -51,7 +51,7 @@ impl Connection {
     /// Connects and does the simple handshake.
     ///
     /// # Errors
-    /// When the connection fails or is silent for too long.
+    /// When the connection fails or times out.
     pub fn open(server: SocketAddr) -> io::Result<Self> {
         let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -59,7 +59,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         let mut hello = vec![0x5a; 1 + HANDSHAKE];
         hello[0] = 3;
-        // Time, then four zeros that tell the simple handshake from the digest one.
+        // Time, then four zeros, which distinguish the simple handshake from the digest one.
         hello[1..9].fill(0);
         stream.write_all(&hello)?;
         let mut answer = vec![0; 1 + 2 * HANDSHAKE];
@@ -68,12 +68,12 @@ impl Connection {
         Ok(Self { stream, chunk: CHUNK, chunk_streams: HashMap::new() })
     }
 
-    /// The socket below, for what a proper client would not do.
+    /// The socket, for tests that violate the protocol.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// Sends a command of the connection.
+    /// Sends a command on message stream 0.
     ///
     /// # Errors
     /// When the connection fails.
@@ -81,7 +81,7 @@ impl Connection {
         self.send_on(0, name, transaction, arguments)
     }
 
-    /// Sends a command of a message stream, which must have a number below 256.
+    /// Sends a command on a message stream with a number below 256.
     ///
     /// # Errors
     /// When the connection fails.
@@ -100,14 +100,14 @@ impl Connection {
     pub fn answer(&mut self, transaction: f64) -> io::Result<Command> {
         loop {
             let command = self.receive()?;
-            // Servers may send onBWDone and the like before.
+            // Servers may send commands such as onBWDone first.
             if matches!(command.0.as_str(), "_result" | "_error") && command.1 == transaction {
                 return Ok(command);
             }
         }
     }
 
-    /// The next command from the server; other messages are obeyed or passed over.
+    /// The next command from the server; other messages are applied or ignored.
     ///
     /// # Errors
     /// `UnexpectedEof` when the server has closed, as it should after a rejection; others when it fails.
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// The next command or picture from the server; other messages are obeyed or passed over.
+    /// The next command or video message from the server; other messages are applied or ignored.
     ///
     /// # Errors
     /// As [`Connection::receive`].
@@ -161,7 +161,7 @@ impl Connection {
         }
     }
 
-    /// A header of format 0, 1 or 2; the timestamp is of no interest, but for its length.
+    /// Reads a header of format 0, 1 or 2; of the timestamp, only the length matters.
     fn header(&mut self, format: u8, state: &mut ChunkStream) -> io::Result<()> {
         let timestamp: [u8; 3] = self.bytes()?;
         state.extended_timestamp = timestamp == [0xff; 3];
@@ -197,7 +197,7 @@ pub fn command_chunks(body: &[u8]) -> Vec<u8> {
 
 fn chunks(stream: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("less than 16 MiB").to_be_bytes();
-    // The number of the message stream is the one little-endian number of the header.
+    // The number of the message stream is the only little-endian field of the header.
     let mut bytes = vec![3, 0, 0, 0, length[1], length[2], length[3], COMMAND_AMF0, stream, 0, 0, 0];
     for (index, piece) in body.chunks(CHUNK).enumerate() {
         if index > 0 {

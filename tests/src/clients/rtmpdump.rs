@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::binaries;
 use crate::process::{self, Finished};
 
-/// Plays an RTMP URL to nowhere.
+/// Plays an RTMP URL and discards the media.
 ///
 /// # Panics
-/// When it does not end within `within`: it waits for ever on a connection that is left open after a rejection.
+/// When it does not end in time: it hangs on a connection that stays open after a rejection.
 #[track_caller]
 #[must_use]
 pub fn rtmpdump(url: &str, within: Duration) -> Finished {

@@ -1,14 +1,14 @@
-//! RTSP clients that carry media in the ways that they are told.
+//! RTSP clients with selectable transports.
 
 use super::gstreamer::{publisher, until_all_is_sent};
 use crate::process::{self, Finished, Process};
 use crate::wait::PATIENCE;
 use crate::{binaries, media};
 
-/// Pictures that a player plays.
+/// Number of frames that a player plays.
 const FRAMES: &str = "5";
 
-/// ffmpeg publishes two seconds of a picture, with these options of its RTSP muxer or none.
+/// Publishes two seconds of video with ffmpeg and these options of its RTSP muxer.
 #[track_caller]
 #[must_use]
 pub fn ffmpeg_publishes(url: &str, options: &[&str]) -> Finished {
@@ -18,17 +18,17 @@ pub fn ffmpeg_publishes(url: &str, options: &[&str]) -> Finished {
     process::run(command, PATIENCE)
 }
 
-/// GStreamer publishes two seconds of a picture over any of these `protocols`, such as `tcp` or `udp+tcp`.
+/// Publishes two seconds of video with GStreamer over one of these `protocols`, such as `tcp` or `udp+tcp`.
 ///
 /// # Errors
-/// What it says when it ends before all is sent.
+/// Its output, when it ends before everything is sent.
 #[track_caller]
 pub fn gstreamer_publishes(url: &str, protocols: &str) -> Result<(), String> {
     let sink = ["rtspclientsink", &format!("location={url}"), &format!("protocols={protocols}")];
     until_all_is_sent(Process::start(publisher(&sink)), PATIENCE)
 }
 
-/// ffmpeg plays some frames, with these options of its RTSP demuxer.
+/// Plays some frames with ffmpeg and these options of its RTSP demuxer.
 #[track_caller]
 #[must_use]
 pub fn ffmpeg_plays(url: &str, options: &[&str]) -> Finished {
@@ -38,7 +38,7 @@ pub fn ffmpeg_plays(url: &str, options: &[&str]) -> Finished {
     process::run(command, PATIENCE)
 }
 
-/// GStreamer plays some frames, with these properties of `rtspsrc`.
+/// Plays some frames with GStreamer and these properties of `rtspsrc`.
 #[track_caller]
 #[must_use]
 pub fn gstreamer_plays(url: &str, properties: &[&str]) -> Finished {

@@ -1,7 +1,8 @@
-//! The rule by which an SRS edge that pulls a stream follows a redirect. Debian has no SRS, so this client is our own.
+//! Emulates how an SRS edge that pulls a stream follows a redirect, since Debian does not package SRS.
 //!
-//! It signs its connect with `srs_sig`, follows no rejected connect, and reads a command that comes in place of the
-//! stream: its `ex.redirect2`, or else `ex.redirect`, is the URL of the stream, to be played over a new connection.
+//! It sends `srs_sig` in its connect, and does not follow a rejected connect. It follows a command that arrives instead
+//! of the stream: `ex.redirect2`, or else `ex.redirect`, is the URL of the stream, which it plays over a new
+//! connection.
 
 use std::io;
 
@@ -10,13 +11,13 @@ use super::flash::open;
 use super::netstream::{self, Ending};
 use super::rtmp::Connection;
 
-/// SRS tries no further ones.
+/// Maximum number of redirects, as in SRS.
 const REDIRECTS: usize = 4;
 
-/// Pulls some pictures of a URL (`rtmp://host[:port]/app/stream`), wherever redirects lead; the URLs, in order.
+/// Pulls some video of a URL (`rtmp://host[:port]/app/stream`) and follows redirects; returns the URLs in order.
 ///
 /// # Errors
-/// When a connection fails or is rejected, there are too many redirects, or the stream is not to be had.
+/// When a connection fails or is rejected, there are too many redirects, or the stream is unavailable.
 pub fn pull(url: &str) -> io::Result<Vec<String>> {
     let mut visited = Vec::new();
     let mut url = url.to_owned();
@@ -29,7 +30,7 @@ pub fn pull(url: &str) -> io::Result<Vec<String>> {
         visited.push(url.clone());
         match ending {
             Ending::Played => return Ok(visited),
-            Ending::Told(information) => {
+            Ending::Status(information) => {
                 url = redirect(&information).ok_or_else(|| io::Error::other(format!("{information:?}")))?.to_owned();
             }
         }

@@ -1,4 +1,4 @@
-//! What a client of the matrix is asked to do, and how it says that it went.
+//! The tasks of clients in the table, and how clients are run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,12 +13,12 @@ use crate::edges::Direction;
 use crate::process::{Finished, Process};
 use crate::wait::{PATIENCE, eventually};
 
-/// Pictures that a player plays.
+/// Number of frames that a player plays.
 pub(super) const FRAMES: u32 = 5;
-/// For what takes a few seconds on an idle machine: all clients run side by side.
+/// Time limit for a client, which takes a few seconds on an idle machine: clients run concurrently.
 pub(super) const LIMIT: Duration = PATIENCE.saturating_mul(2);
 
-/// How clients come to the balancer.
+/// The protocol between client and balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// RTMP.
@@ -27,41 +27,41 @@ pub enum Protocol {
     Rtmps,
     /// RTSP, with the media on the same connection.
     Rtsp,
-    /// The same over TLS.
+    /// RTSP over TLS.
     Rtsps,
-    /// RTSP inside a pair of HTTP connections.
+    /// RTSP tunnelled in a pair of HTTP connections.
     RtspInHttp,
     /// HLS over HTTP.
     Hls,
     /// HLS over HTTPS.
     HlsOverTls,
-    /// A WebRTC session that is offered over HTTP (RFC 9725).
+    /// WebRTC, offered over HTTP (RFC 9725).
     Whip,
 }
 
-/// What a client is to do.
+/// The task of a client.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// How.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Which way.
+    /// Whether to play or to publish.
     pub direction: Direction,
-    /// Where.
+    /// The URL.
     pub url: String,
-    /// The certificate to trust, for what goes over TLS.
+    /// The certificate to trust, for protocols over TLS.
     pub certificate: Option<PathBuf>,
 }
 
-/// A client that can be told to play or to publish.
+/// A client that plays or publishes.
 #[derive(Clone, Copy)]
 pub struct Client {
-    /// What people call it, with the version where that makes a difference.
+    /// Its name in the table, with the version where that matters.
     pub name: &'static str,
-    /// Does the task, and ends. An error is how the client itself says that it failed.
+    /// Performs the task. An error is a failure that the client itself reports.
     pub run: fn(&Task) -> Result<(), String>,
 }
 
-/// A folder for one run of a client, open to any user.
+/// A folder for one run of a client, accessible to all users.
 #[derive(Debug)]
 pub(super) struct Room(TempDir);
 
@@ -85,7 +85,7 @@ impl Protocol {
         matches!(self, Self::Rtmps | Self::Rtsps | Self::HlsOverTls)
     }
 
-    /// What people call it.
+    /// Its name in the table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -93,9 +93,9 @@ impl Protocol {
             Self::Rtmps => "RTMPS",
             Self::Rtsp => "RTSP",
             Self::Rtsps => "RTSPS",
-            Self::RtspInHttp => "RTSP in HTTP",
+            Self::RtspInHttp => "RTSP over HTTP",
             Self::Hls => "HLS",
-            Self::HlsOverTls => "HLS, HTTPS",
+            Self::HlsOverTls => "HLS over HTTPS",
             Self::Whip => "WHIP",
         }
     }
@@ -112,7 +112,7 @@ impl Room {
         self.0.path()
     }
 
-    /// The file that a player writes what it received to.
+    /// The file to which a player writes received media.
     pub(super) fn received(&self) -> PathBuf {
         self.0.path().join("received")
     }
@@ -121,7 +121,7 @@ impl Room {
         fs::metadata(self.received()).map_or(0, |file| file.len())
     }
 
-    /// Runs a client that ends by itself, and whose exit code can be trusted.
+    /// Runs a client that terminates on its own with a reliable exit code.
     pub(super) fn run(&self, command: Command) -> Result<(), String> {
         let finished = self.finish(command);
         if finished.status.success() {
@@ -130,16 +130,16 @@ impl Room {
         Err(format!("{}: {}\n{}", finished.name, finished.status, finished.stderr))
     }
 
-    /// Runs a client that ends by itself.
+    /// Runs a client that terminates on its own.
     pub(super) fn finish(&self, command: Command) -> Finished {
         self.start(command).finish(LIMIT)
     }
 
-    /// Runs a client until it has written so many bytes of what it received, or has ended without.
+    /// Runs a client until it has written this many bytes of received media, or has terminated.
     pub(super) fn run_until_received(&self, bytes: u64, command: Command) -> Result<(), String> {
         let mut process = self.start(command);
-        let enough = eventually("the player receives media, or ends", LIMIT, || {
-            // Looked at in this order: what it wrote last is there when it has ended.
+        let enough = eventually("the player receives media or terminates", LIMIT, || {
+            // In this order, so that the last bytes of a terminated client are counted.
             let (ended, received) = (process.has_ended(), self.received_bytes());
             if ended || received >= bytes { Ok(received >= bytes) } else { Err(format!("{received} bytes")) }
         });
@@ -150,7 +150,7 @@ impl Room {
         Err(format!("{}: received {} bytes\n{}", finished.name, self.received_bytes(), finished.stderr))
     }
 
-    /// Clients keep settings and caches below their home, and leave other things behind elsewhere.
+    /// Starts a client with its own home, since clients leave settings, caches and other files behind.
     pub(super) fn start(&self, mut command: Command) -> Process {
         command
             .env("HOME", self.path())

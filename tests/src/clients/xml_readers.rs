@@ -1,4 +1,4 @@
-//! The languages in which sites wrote their own graphs of serverInfoXML.
+//! XML parsers of the languages in which sites have processed serverInfoXML.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::binaries;
 use crate::process;
 use crate::wait::PATIENCE;
 
-/// A program that reads a page and prints an edge a line: `serverId redirect status connectCount redirectCount`.
+/// A program that reads the XML and prints one line per edge: `serverId redirect status connectCount redirectCount`.
 #[derive(Debug)]
 pub struct XmlReader {
     /// The language and its parser.
@@ -17,7 +17,7 @@ pub struct XmlReader {
     script: &'static str,
 }
 
-/// Each parses in its own way; XML::Simple gives a hash for one edge and an array for several.
+/// Parsers with different results; XML::Simple returns a hash for one edge and an array for several.
 pub const XML_READERS: [XmlReader; 3] = [
     XmlReader { name: "Perl, XML::Simple", program: "perl", options: &["-e"], script: PERL },
     XmlReader { name: "PHP, simplexml", program: "php", options: &["-r"], script: PHP },
@@ -46,7 +46,7 @@ for edge in ElementTree.parse(sys.argv[1]).getroot().findall("LoadBalancerServer
 "#;
 
 impl XmlReader {
-    /// The lines that it prints for this page, sorted.
+    /// The lines that it prints for this XML, sorted.
     ///
     /// # Panics
     /// When it fails.
@@ -58,7 +58,7 @@ impl XmlReader {
         fs::write(&file, page).expect("write the page");
         let mut command = process::command(binaries::installed(self.program));
         command.args(self.options).arg(self.script);
-        // PHP takes what follows as its own options unless told otherwise; the others do not know the separator.
+        // PHP takes the arguments as its own options without this separator, which the others do not support.
         if self.program == "php" {
             command.arg("--");
         }

@@ -1,10 +1,10 @@
-//! What reaches the edge of each client that is sent to the balancer: the table in `docs/clients.md`.
+//! Tests real clients against a balancer: the table in `docs/clients.md`.
 //!
-//! Each row of the table sets a stage of its own, a balancer with a free and a busy edge, and is judged by what reached
-//! the edges. The rows of a client are one test; the last test compares the table with the one in the documentation,
-//! and writes it when `WEIR_WRITE_DOCS=1`.
+//! Each row of the table has its own stage, a balancer with an idle and a busy edge, and is judged by what reached the
+//! edges. The rows of a client are one test. The last test compares all results with the table in the documentation, or
+//! writes the table if `WEIR_WRITE_DOCS=1`.
 
-#![allow(clippy::expect_used, reason = "helpers of tests are test code, too")]
+#![allow(clippy::expect_used, reason = "test helpers are test code, too")]
 
 mod document;
 mod http;
@@ -20,7 +20,7 @@ use weir_tests::clients::{
     RTMPDUMP, RTMPSINK, RTMPSRC, RTSPCLIENTSINK, RTSPSRC, SRS_EDGE, VLC,
 };
 
-/// A test for each client, so that a failure has its name.
+/// Defines a test per client, so that a failure names the client.
 macro_rules! clients {
     ($($test:ident: $($client:expr),+;)+) => {
         $(#[test]
@@ -29,7 +29,7 @@ macro_rules! clients {
         })+
 
         #[test]
-        fn each_client_of_the_table_has_a_test() {
+        fn every_client_of_the_table_has_a_test() {
             table::assert_clients(&[$($($client.name),+),+]);
         }
     };
@@ -54,6 +54,6 @@ clients! {
 }
 
 #[test]
-fn the_table_in_the_documentation_is_what_happened() {
+fn the_documented_table_matches_the_results() {
     document::check(&table::all());
 }

@@ -1,4 +1,4 @@
-//! One line of the table.
+//! A row of the table.
 
 use weir_tests::clients::{Client, Protocol, Task};
 use weir_tests::edges::Direction;
@@ -6,7 +6,7 @@ use weir_tests::edges::Direction;
 use crate::stage::Stage;
 use crate::steering;
 
-/// A client, what it does, and what is to come of it.
+/// A client, its task, and the expected result.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) client: Client,
@@ -16,47 +16,46 @@ pub(crate) struct Row {
     pub(crate) expected: Expected,
 }
 
-/// What the balancer is told to do with clients.
+/// The configuration of the balancer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// To redirect those that follow, and relay the rest: the default.
+    /// Redirects clients that follow, and relays the rest: the default.
     Auto,
-    /// The same, with the viewers of a stream kept together: RTMP clients have to say what they want before they are
-    /// relayed.
+    /// The same with affinity: RTMP clients have to name their stream before they are relayed.
     AutoWithAffinity,
-    /// To name the edge, whether they follow or not.
+    /// Redirects all clients, whether they follow or not.
     Redirect,
-    /// To carry the bytes, even for those that would follow.
+    /// Relays all clients, even those that would follow a redirect.
     Relay,
-    /// To tell players again and again from which edge to play.
+    /// Content steering.
     Steering,
 }
 
-/// What is to come of it.
+/// The expected result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The stream reaches the free edge, with media, and nothing reaches the busy one.
-    Arrives(Way),
-    /// … and moves to the other one when its own is drained.
+    /// The stream reaches the idle edge with media, and nothing reaches the busy one.
+    Arrives(Method),
+    /// … and moves to the other edge when its own is drained.
     Moves,
-    /// The client fails, soon and visibly, and nothing reaches any edge.
+    /// The client fails soon and visibly, and nothing reaches any edge.
     Fails(&'static str),
 }
 
-/// How a client gets to its edge.
+/// How a client reaches its edge.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// It connects to the edge itself.
+pub(crate) enum Method {
+    /// It connects to the edge itself after a redirect.
     Redirect,
-    /// The same, told only when it plays.
+    /// The same, with the redirect at play.
     LateRedirect,
-    /// All that it says goes through the balancer.
+    /// The balancer relays the session.
     Relay,
-    /// It asks for the edge that it was told, and does so on its connection to the balancer.
+    /// It requests the redirect's URL on its connection to the balancer, which then relays the session.
     RelayAfterRedirect,
 }
 
-/// A row for each of these clients.
+/// One row per client.
 pub(crate) fn group(
     clients: &[Client],
     protocol: Protocol,
@@ -68,7 +67,7 @@ pub(crate) fn group(
 }
 
 impl Mode {
-    /// What people call it.
+    /// The name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -79,38 +78,38 @@ impl Mode {
         }
     }
 
-    /// The configuration that says so.
+    /// The configuration for it.
     pub(crate) fn config(self) -> &'static str {
         match self {
             Self::Auto => "",
             Self::AutoWithAffinity => "[selection]\naffinity = true\n",
             Self::Redirect => "[[application]]\nmode = \"redirect\"\n",
             Self::Relay => "[[application]]\nmode = \"relay\"\n",
-            // So that a session is moved soon.
+            // A short interval, so that a session moves soon.
             Self::Steering => "[http]\nsteering_ttl = \"1s\"\n",
         }
     }
 }
 
 impl Row {
-    /// How the client gets to the edge.
-    pub(crate) fn way(&self) -> &'static str {
+    /// The method column of the table.
+    pub(crate) fn method(&self) -> &'static str {
         match self.expected {
-            Expected::Arrives(Way::Redirect) => "redirect",
-            Expected::Arrives(Way::LateRedirect) => "late redirect",
-            Expected::Arrives(Way::Relay) => "relay",
-            Expected::Arrives(Way::RelayAfterRedirect) => "redirect, then relay",
+            Expected::Arrives(Method::Redirect) => "redirect",
+            Expected::Arrives(Method::LateRedirect) => "late redirect",
+            Expected::Arrives(Method::Relay) => "relay",
+            Expected::Arrives(Method::RelayAfterRedirect) => "redirect, then relay",
             Expected::Moves => "steering",
             Expected::Fails(_) => "–",
         }
     }
 
-    /// What tells it from the other rows.
+    /// A name that is unique in the table.
     pub(crate) fn name(&self) -> String {
         format!("{}, {}, {}, {}", self.client.name, self.protocol.name(), self.direction, self.mode.name())
     }
 
-    /// The stream, as edges call it.
+    /// The name of the stream at the edges.
     pub(crate) fn stream(&self) -> &'static str {
         match self.direction {
             Direction::Play => "live/camera",
@@ -118,27 +117,30 @@ impl Row {
         }
     }
 
-    /// Sets the stage, lets the client do its task, and judges; what reached the edge, for the table.
+    /// Sets the stage, runs the client, and checks the result; returns the result column of the table.
     pub(crate) fn perform(&self) -> Result<String, String> {
         if self.expected == Expected::Moves {
             return steering::perform(self);
         }
         let stage = Stage::set(self.protocol, self.direction, self.mode.config());
-        let met = stage.balancer.connections_accepted();
-        let said = (self.client.run)(&self.task(&stage));
-        assert!(stage.balancer.connections_accepted() > met, "the client never came to the balancer: {said:?}");
+        let before = stage.balancer.connections_accepted();
+        let outcome = (self.client.run)(&self.task(&stage));
+        assert!(
+            stage.balancer.connections_accepted() > before,
+            "the client did not connect to the balancer: {outcome:?}"
+        );
         match self.expected {
-            Expected::Arrives(way) => {
-                said.map_err(|error| format!("the client fails: {error}"))?;
-                stage.assert_arrived(self.direction, self.stream(), way);
-                Ok(format!("`{}`, with media", self.stream()))
+            Expected::Arrives(method) => {
+                outcome.map_err(|error| format!("the client failed: {error}"))?;
+                stage.assert_arrived(self.direction, self.stream(), method);
+                Ok(format!("`{}` with media", self.stream()))
             }
-            Expected::Moves => Err("only sessions that are steered move".to_owned()),
-            Expected::Fails(why) => {
-                stage.assert_nobody_came();
-                match said {
-                    Ok(()) => Err("the client takes it for a success".to_owned()),
-                    Err(_) => Ok(format!("nothing: {why}")),
+            Expected::Moves => Err("only steered sessions move".to_owned()),
+            Expected::Fails(reason) => {
+                stage.assert_no_visits();
+                match outcome {
+                    Ok(()) => Err("the client reports success".to_owned()),
+                    Err(_) => Ok(format!("nothing: {reason}")),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! RTMP: what no stock player or publisher follows is a redirect, so they are relayed.
+//! RTMP: no stock player or publisher follows a redirect, so they are relayed.
 
 use weir_tests::clients::{
     Client, FFMPEG_5, FFMPEG_9, FLASH, MPLAYER, MPV, Protocol, RTMP2SINK, RTMP2SRC, RTMPDUMP, RTMPSINK, RTMPSRC,
@@ -6,17 +6,18 @@ use weir_tests::clients::{
 };
 use weir_tests::edges::Direction::{Play, Publish};
 
-use crate::row::{Expected, Mode, Row, Way, group};
+use crate::row::{Expected, Method, Mode, Row, group};
 
 const PLAYERS: [Client; 8] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMPDUMP, RTMP2SRC, RTMPSRC];
 const PUBLISHERS: [Client; 5] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK, RTMPSINK];
-/// Without librtmp.
+/// All but the clients with librtmp.
 const PLAYERS_OVER_TLS: [Client; 6] = [FFMPEG_5, FFMPEG_9, MPV, MPLAYER, VLC, RTMP2SRC];
 const PUBLISHERS_OVER_TLS: [Client; 4] = [FFMPEG_5, FFMPEG_9, VLC, RTMP2SINK];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let [redirected, redirected_late, relayed] = [Way::Redirect, Way::LateRedirect, Way::Relay].map(Expected::Arrives);
-    let fails = Expected::Fails("it follows no redirect");
+    let [redirected, redirected_late, relayed] =
+        [Method::Redirect, Method::LateRedirect, Method::Relay].map(Expected::Arrives);
+    let fails = Expected::Fails("follows no redirect");
     let mut rows = Vec::new();
     for mode in [Mode::Auto, Mode::AutoWithAffinity] {
         rows.extend(group(&[FLASH], Protocol::Rtmp, Play, mode, redirected));

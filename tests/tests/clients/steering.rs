@@ -1,4 +1,4 @@
-//! A session that is moved while it plays.
+//! A session that content steering moves while it plays.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ use crate::stage::{INTERVAL, LOAD};
 /// Segments after which a session counts as settled.
 const SETTLED: usize = 3;
 
-/// hls.js plays at the free edge, and is still playing after that edge was drained: at the other.
+/// hls.js plays at the idle edge, and goes on playing at the other edge when its own is drained.
 pub(crate) fn perform(row: &Row) -> Result<String, String> {
     let balancer = Balancer::with_config(row.mode.config());
     let edges = HttpOrigin::start_two();
@@ -32,34 +32,34 @@ pub(crate) fn perform(row: &Row) -> Result<String, String> {
     let [own, other] = &edges;
 
     let browser = Browser::play(&balancer.url("http", "/redirect/live/camera/steered.m3u8"));
-    browser.await_reports("it plays", |reports| segments_of(own, reports) >= SETTLED)?;
+    browser.await_reports("playback", |reports| segments_of(own, reports) >= SETTLED)?;
     if segments_served(other) > 0 {
-        return Err(format!("it played at the other edge before the drain: {:?}", other.requests()));
+        return Err(format!("playback at the other edge before the drain: {:?}", other.requests()));
     }
     balancer.command(&agents[0].guid(), "drain");
-    browser.await_reports("it plays at the other edge", |reports| segments_of(other, reports) >= SETTLED)?;
+    browser.await_reports("playback at the other edge", |reports| segments_of(other, reports) >= SETTLED)?;
     let served = segments_served(own);
     let more = segments_of(other, &browser.reports()) + SETTLED;
-    browser.await_reports("it goes on playing there", |reports| segments_of(other, reports) >= more)?;
-    // A request may have been on its way.
+    browser.await_reports("continued playback at the other edge", |reports| segments_of(other, reports) >= more)?;
+    // One request may have been in flight.
     if segments_served(own) > served + 1 {
-        return Err(format!("it still plays at the edge that it left: {:?}", own.requests()));
+        return Err(format!("playback at the old edge goes on: {:?}", own.requests()));
     }
-    Ok(format!("`{}`, with media; moved to the other edge when its own was drained", row.stream()))
+    Ok(format!("`{}` with media; moved to the other edge when its own was drained", row.stream()))
 }
 
-/// Segments that an edge was asked for.
+/// The number of segments requested from an edge.
 fn segments_served(edge: &HttpOrigin) -> usize {
     edge.requests().iter().filter(|request| request.ends_with(".ts")).count()
 }
 
-/// Segments of an edge that were played.
+/// The number of segments of an edge that were played.
 fn segments_of(edge: &HttpOrigin, reports: &[String]) -> usize {
     let before = format!("fragment http://{}:{}/", edge.address(), edge.port());
     reports.iter().filter(|report| report.starts_with(&before)).count()
 }
 
-/// The edge's playlist with the tag that makes players ask the balancer.
+/// The edge's playlist with the content steering tag.
 fn steered(balancer: &Balancer, edge: &HttpOrigin, agent: &Agent) -> String {
     let folder = folder();
     let file = folder.path().join("master.m3u8");

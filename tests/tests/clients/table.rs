@@ -1,4 +1,4 @@
-//! All rows, each performed once, and not too many at a time.
+//! All rows: each is performed once, a few of them concurrently.
 
 use std::any::Any;
 use std::sync::{Condvar, LazyLock, Mutex, OnceLock, PoisonError};
@@ -7,28 +7,28 @@ use std::thread;
 use crate::row::Row;
 use crate::{http, rtmp, rtsp};
 
-/// Rows that are performed at once: most of the time each waits for a picture.
-const AT_ONCE: usize = 4;
+/// Maximum number of rows performed concurrently: most of the time each waits for video frames.
+const MAX_CONCURRENT: usize = 4;
 
 /// A row that was performed.
 pub(crate) struct Performed {
     pub(crate) row: Row,
-    /// What reached the edge; or what went wrong.
+    /// The result column of the table, or the error.
     pub(crate) result: Result<String, String>,
 }
 
-struct Slot {
+struct Entry {
     row: Row,
     result: OnceLock<Result<String, String>>,
 }
 
-static SLOTS: LazyLock<Vec<Slot>> = LazyLock::new(|| {
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     let rows = [rtmp::rows(), rtsp::rows(), http::rows()].concat();
-    rows.into_iter().map(|row| Slot { row, result: OnceLock::new() }).collect()
+    rows.into_iter().map(|row| Entry { row, result: OnceLock::new() }).collect()
 });
 
-static FREE_PLACES: Mutex<usize> = Mutex::new(AT_ONCE);
-static PLACE_LEFT: Condvar = Condvar::new();
+static FREE_PERMITS: Mutex<usize> = Mutex::new(MAX_CONCURRENT);
+static PERMIT_RETURNED: Condvar = Condvar::new();
 
 /// Performs the rows of these clients.
 #[track_caller]
@@ -42,41 +42,41 @@ pub(crate) fn check(clients: &[&str]) {
     assert!(failed.is_empty(), "{}", failed.concat());
 }
 
-/// Each row is of one of these clients.
+/// Asserts that each row belongs to one of these clients.
 #[track_caller]
 pub(crate) fn assert_clients(clients: &[&str]) {
-    for slot in &*SLOTS {
-        assert!(clients.contains(&slot.row.client.name), "{} is in no test", slot.row.name());
+    for entry in &*ENTRIES {
+        assert!(clients.contains(&entry.row.client.name), "no test covers {}", entry.row.name());
     }
 }
 
-/// Performs all rows that have not been performed yet; all of them, in the table's order.
+/// All rows in the order of the table; performs those that have not been performed yet.
 pub(crate) fn all() -> Vec<Performed> {
     perform(|_| true)
 }
 
-fn perform(wanted: impl Fn(&Row) -> bool) -> Vec<Performed> {
-    let slots: Vec<&Slot> = SLOTS.iter().filter(|slot| wanted(&slot.row)).collect();
+fn perform(is_selected: impl Fn(&Row) -> bool) -> Vec<Performed> {
+    let entries: Vec<&Entry> = ENTRIES.iter().filter(|entry| is_selected(&entry.row)).collect();
     thread::scope(|scope| {
-        // Each on a thread of its own, which keeps the processes that it starts and may panic.
-        let threads: Vec<_> = slots.iter().map(|slot| scope.spawn(|| slot.perform())).collect();
+        // One thread per row: it owns the processes that it starts, and may panic.
+        let threads: Vec<_> = entries.iter().map(|entry| scope.spawn(|| entry.perform())).collect();
         for thread in threads {
-            // What it said is in the slot.
+            // The result is in the entry.
             let _ = thread.join();
         }
     });
-    slots.iter().map(|slot| Performed { row: slot.row, result: slot.perform() }).collect()
+    entries.iter().map(|entry| Performed { row: entry.row, result: entry.perform() }).collect()
 }
 
-impl Slot {
+impl Entry {
     fn perform(&self) -> Result<String, String> {
-        let in_a_place = || {
-            let _place = Place::take();
-            // On one more thread: what panics in here is a row that failed.
+        let perform = || {
+            let _permit = Permit::take();
+            // On one more thread, so that a panic is the failure of this row.
             let result = thread::scope(|scope| scope.spawn(|| self.row.perform()).join());
             result.unwrap_or_else(|panic| Err(message(&*panic)))
         };
-        self.result.get_or_init(in_a_place).clone()
+        self.result.get_or_init(perform).clone()
     }
 }
 
@@ -85,21 +85,21 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }
 
-/// One of the places for rows that are performed at once.
-struct Place;
+/// Permission to perform a row; returned when dropped.
+struct Permit;
 
-impl Place {
+impl Permit {
     fn take() -> Self {
-        let free = FREE_PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = PLACE_LEFT.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        let free = FREE_PERMITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = PERMIT_RETURNED.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         Self
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        *FREE_PLACES.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        PLACE_LEFT.notify_one();
+        *FREE_PERMITS.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        PERMIT_RETURNED.notify_one();
     }
 }

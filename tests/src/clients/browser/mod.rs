@@ -11,13 +11,13 @@ use crate::wait::{PATIENCE, eventually};
 /// The HLS player of most web pages.
 pub const HLS_JS: Client = Client {
     name: "hls.js in Chromium",
-    run: |task: &Task| Browser::play(&task.url).await_reports("it shows some frames", has_shown_frames),
+    run: |task: &Task| Browser::play(&task.url).await_reports("rendered frames", has_shown_frames),
 };
 
-/// It talks to the loopback and to nobody else, and asks nobody's leave to play.
+/// Restricts the browser to the loopback, and allows autoplay.
 const OPTIONS: [&str; 13] = [
     "--headless=new",
-    // It may be run by root, in a container; the only page that it shows is the test's own.
+    // It may run as root in a container, and only loads the page of the test.
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -26,7 +26,7 @@ const OPTIONS: [&str; 13] = [
     "--disable-extensions",
     "--disable-sync",
     "--no-first-run",
-    // The balancer's signs itself.
+    // The balancer's certificate is self-signed.
     "--ignore-certificate-errors",
     "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*",
@@ -38,12 +38,12 @@ const OPTIONS: [&str; 13] = [
 pub struct Browser {
     process: Process,
     page: Page,
-    /// Holds its profile; removed on drop.
+    /// Contains its profile; removed on drop.
     _room: Room,
 }
 
 impl Browser {
-    /// Starts one on a page that plays this multivariant playlist.
+    /// Starts a browser with a page that plays this multivariant playlist.
     #[must_use]
     pub fn play(url: &str) -> Self {
         let (room, page) = (Room::new(), Page::serve());
@@ -52,16 +52,16 @@ impl Browser {
         Self { process: room.start(command), page, _room: room }
     }
 
-    /// What the page told so far, a line each: `fragment URL`, `frames COUNT`, `error WHAT`, `fatal WHAT`.
+    /// The reports of the page so far: `fragment URL`, `frames COUNT`, `error DETAILS`, `fatal DETAILS`.
     #[must_use]
     pub fn reports(&self) -> Vec<String> {
         self.page.reports()
     }
 
-    /// Waits until what the page told is as `accept` wants it.
+    /// Waits until `accept` accepts the reports of the page.
     ///
     /// # Errors
-    /// When playing has ended for good instead, with what the page told.
+    /// The reports, when playback has failed for good.
     #[track_caller]
     pub fn await_reports(&self, what: &str, accept: impl Fn(&[String]) -> bool) -> Result<(), String> {
         eventually(what, PATIENCE * 2, || {

@@ -1,4 +1,4 @@
-//! The page with the player, and the little server that it tells what happens.
+//! The page with the player, and the server that receives its reports.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,10 +9,10 @@ use std::thread;
 use crate::{loopback, npm};
 
 const PLAYER: &str = include_str!("player.html");
-/// A report is a line.
+/// Maximum length of a report in bytes.
 const REPORT_LIMIT: usize = 4096;
 
-/// A server of one page, on a loopback address of its own.
+/// A server for the page, on its own loopback address.
 #[derive(Debug)]
 pub(super) struct Page {
     address: SocketAddr,
@@ -26,7 +26,7 @@ struct Shared {
 }
 
 impl Page {
-    /// Serves from now on, until the test run ends: there are as many as there are browsers.
+    /// Starts a server, which runs until the test process ends; there is one per browser.
     pub(super) fn serve() -> Self {
         let hls_js = fs::read(npm::hls_js()).expect("hls.js");
         let shared = Arc::new(Shared { hls_js, reports: Mutex::default() });
@@ -37,14 +37,14 @@ impl Page {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&serving);
-                // A browser opens several at once and leaves some silent.
+                // A browser opens several connections and leaves some idle.
                 thread::spawn(move || shared.answer(stream));
             }
         });
         Self { address, shared }
     }
 
-    /// The page's URL; it plays this stream.
+    /// The URL of the page that plays this stream.
     pub(super) fn url(&self, stream: &str) -> String {
         format!("http://{}/?play={stream}", self.address)
     }
@@ -55,7 +55,7 @@ impl Page {
 }
 
 impl Shared {
-    /// One request; a browser that goes away is no trouble.
+    /// Responds to one request; a browser that disconnects is not an error.
     fn answer(&self, stream: TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         let mut request = String::new();
