@@ -21,11 +21,13 @@ const SETTINGS: &str = "/proc/sys/net/ipv4/conf";
 /// Those of netlink and of the file system.
 pub fn read() -> io::Result<State> {
     let mut state = State::default();
-    let found =
-        Socket::open(Protocol::Route)?.dump(addresses::request(), |found: &mut Vec<IpAddr>, message: Message<'_>| {
+    let found = Socket::open(Protocol::Route)?.dump(
+        addresses::request(),
+        |found: &mut Vec<IpAddr>, message: Message<'_>| {
             found.extend(address::read(message)?);
             Ok(())
-        })?;
+        },
+    )?;
     state.addresses.extend(found);
     for interface in fs::read_dir(SETTINGS)? {
         let Ok(interface) = interface?.file_name().into_string() else { continue };
