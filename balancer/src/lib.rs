@@ -30,6 +30,7 @@
 //! | [`server`]      | all parts wired together                                  |
 //! | [`worker`]      | the threads that serve clients                            |
 //! | [`kernel_mode`] | kernel mode as the administration sees it                 |
+//! | [`metrics`]     | all metrics, registered in one place                      |
 //! | [`open_files`]  | the limit of open files, and the clients that it allows   |
 #![forbid(unsafe_code)]
 
@@ -37,6 +38,7 @@ pub mod config;
 pub mod control;
 pub mod geoip;
 mod kernel_mode;
+pub mod metrics;
 pub mod open_files;
 pub mod reload;
 pub mod server;

@@ -10,8 +10,6 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSoc
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use prometheus::Registry;
-use prometheus::core::Collector;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
@@ -20,19 +18,21 @@ use weir_admin::{Admin, CommandRequest, RelaySource, Token};
 use weir_fleet::relay_counters::RelayCounters;
 use weir_fleet::{ClientZones, Commands, Fleet, FleetSettings, Lifetimes, Selector, Snapshot};
 use weir_fronts::listener::{self, Bound};
-use weir_fronts::relay::{RelayMetrics, RelaySessions};
+use weir_fronts::relay::RelaySessions;
 use weir_fronts::settings::{Listener, OverflowTarget};
 use weir_fronts::{Environment, Shared};
 use weir_kernel::controller::{self, Controller};
 use weir_kernel::kernel::Kernel;
 use weir_program::clock::Clock;
 use weir_program::config::ListenAddress;
+use weir_program::metrics::Registry;
 use weir_program::{listen, random};
 use weir_protocol::{EdgeId, KeyRing, NameBuf, Receiver};
 
 use crate::config::Config;
-use crate::control::{self, Control};
+use crate::control::Control;
 use crate::kernel_mode::Published;
+use crate::metrics::{self, Sources};
 use crate::worker;
 
 /// A balancer whose sockets are bound, but which does not serve clients yet.
@@ -164,7 +164,7 @@ impl Server {
         let Self { config, files, workers, clients, reports, admin, kernel, fleet, commands, rings } = self;
         let Files { ring, token, zones, tls, edge_tls } = files;
         let is_kernel_only = config.is_kernel_only();
-        let (clock, registry) = (Clock::start(), Registry::new());
+        let (clock, registry) = (Clock::start(), Registry::default());
         let ramp = config.rules.ramp;
         let fleet_settings = FleetSettings {
             redirect_limits: config.redirect_limits,
@@ -174,11 +174,13 @@ impl Server {
         let selector = Selector::new(fleet_settings, config.fronts.overflow.iter().map(OverflowTarget::protocol));
         let selector = Arc::new(selector);
         let relayed = Arc::new(RelaySessions::new(config.fronts.relay.sessions));
-        register(&registry, RelayMetrics::new(Arc::clone(&relayed)));
-
         let kernel_status = config.kernel.is_some().then(Arc::<ArcSwap<weir_kernel::status::Status>>::default);
+        let sources =
+            Sources { fleet: Arc::clone(&fleet), clock, relayed: Arc::clone(&relayed), kernel: kernel_status.clone() };
+        let (control_metrics, front_metrics) = metrics::register(&registry, sources);
+        control_metrics.set_keys(ring.ids().collect());
+
         let controller = config.kernel.zip(kernel_status.clone()).map(|(settings, status)| {
-            register(&registry, weir_kernel::metrics::Metrics::new(Arc::clone(&status)));
             let environment = controller::Environment {
                 fleet: Arc::clone(&fleet),
                 clock,
@@ -190,8 +192,6 @@ impl Server {
             Controller::new(settings, kernel, environment)
         });
 
-        let metrics = control::Metrics::new(&registry, Arc::clone(&fleet), clock);
-        metrics.set_keys(ring.ids().collect());
         let (command, command_requests) = commands;
         let control = Control {
             socket: UdpSocket::from_std(reports)?,
@@ -206,7 +206,7 @@ impl Server {
             command_requests,
             rings: rings.1,
             clock,
-            metrics,
+            metrics: control_metrics,
         };
         let administration = Admin {
             fleet: Arc::clone(&fleet),
@@ -214,7 +214,7 @@ impl Server {
             zones: Arc::clone(&zones),
             clock,
             connections: config.admin.connections,
-            metrics: registry.clone(),
+            metrics: registry,
             relayed: Arc::new(RelayedSessions(Arc::clone(&relayed))),
             kernel: kernel_status.map(|status| Arc::new(Published(status)) as _),
             is_kernel_only,
@@ -227,7 +227,7 @@ impl Server {
             selector,
             zones,
             clock,
-            metrics: weir_fronts::Metrics::new(&registry),
+            metrics: front_metrics,
             relayed: Arc::clone(&relayed),
             listening: clients.iter().map(|bound| bound.address).collect(),
             tls,
@@ -257,15 +257,6 @@ impl Server {
         }
         Ok(outcome?)
     }
-}
-
-/// Registers a collector of metrics.
-///
-/// # Panics
-/// When one of its names is taken. Names are constants, so every end-to-end test would find this.
-#[expect(clippy::expect_used, reason = "see the documentation")]
-fn register(registry: &Registry, collector: impl Collector + 'static) {
-    registry.register(Box::new(collector)).expect("unique names");
 }
 
 /// Relayed sessions, as the administration sees them.

@@ -6,13 +6,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use prometheus::Registry;
 use weir_fleet::{Fleet, FleetSettings, Lifetimes, Moment, Origin, Selector, Time};
 use weir_fronts::http::steering::playlist::{self, Steering};
 use weir_fronts::relay::RelaySessions;
 use weir_fronts::settings::ServerInfo;
 use weir_fronts::{Environment, Front, Metrics, Settings, Shared, http, tls};
 use weir_program::clock::Clock;
+use weir_program::metrics::Registry;
 use weir_protocol::key::KeyId;
 use weir_protocol::report::Endpoint;
 use weir_protocol::{EdgeId, Host, Report};
@@ -42,7 +42,7 @@ fn front() -> Front {
         selector,
         zones: Arc::default(),
         clock: Clock::start(),
-        metrics: Metrics::new(&Registry::new()),
+        metrics: Metrics::new(&Registry::default()),
         relayed: Arc::new(RelaySessions::new(1)),
         listening: Vec::new(),
         tls: None,

@@ -1,23 +1,65 @@
 //! Metrics, each declared by the code that counts it.
 //!
-//! Events are counted in metrics that are [registered](register) once. Values that exist anyhow, such as the state of the
-//! fleet, are read when they are scraped: a [`Collector`] owns a [`Family`] for each of these metrics.
+//! Events are counted in metrics that are [registered](Registry::register) once. Values that exist anyhow, such as the
+//! state of the fleet, are read when they are scraped: a [`Collector`] owns a [`Family`] for each of these metrics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{Registry, Result};
+use prometheus::{Result, TextEncoder};
 
-/// Registers a new metric.
+pub use prometheus::TEXT_FORMAT;
+
+/// The metrics of a program. Clones share their metrics.
 ///
-/// # Panics
-/// When its name is invalid or taken. Names are constants, so a test that creates each metric once finds this.
-#[expect(clippy::expect_used, reason = "see the documentation")]
-pub fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: Result<C>) -> C {
-    let metric = metric.expect("a valid name");
-    registry.register(Box::new(metric.clone())).expect("a unique name");
-    metric
+/// Unlike [`prometheus::Registry`], it can list metrics that have no samples yet, so that documentation can be compared
+/// with it.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    exposed: prometheus::Registry,
+    labels: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>,
+}
+
+impl Registry {
+    /// Registers a new metric.
+    ///
+    /// # Panics
+    /// When its name is invalid or taken. Names are constants, so a test that creates each metric once finds this.
+    #[expect(clippy::expect_used, reason = "see the documentation")]
+    pub fn register<C: Collector + Clone + 'static>(&self, metric: Result<C>) -> C {
+        let metric = metric.expect("a valid name");
+        self.collect(metric.clone());
+        metric
+    }
+
+    /// Registers a collector of metrics.
+    ///
+    /// # Panics
+    /// As [`Registry::register`].
+    #[expect(clippy::expect_used, reason = "see the documentation")]
+    pub fn collect(&self, collector: impl Collector + 'static) {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        for desc in collector.desc() {
+            labels.insert(desc.fq_name.clone(), desc.variable_labels.iter().cloned().collect());
+        }
+        drop(labels);
+        self.exposed.register(Box::new(collector)).expect("a unique name");
+    }
+
+    /// Returns the label names of every metric, by the name of the metric.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns all samples in Prometheus' text format, whose media type is [`TEXT_FORMAT`].
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Encoding fails only for a metric without samples, which is not gathered.
+        TextEncoder::new().encode_to_string(&self.exposed.gather()).unwrap_or_default()
+    }
 }
 
 /// A metric with `N` labels whose values are read when it is scraped.

@@ -2,9 +2,9 @@
 
 use hyper::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
-use prometheus::TextEncoder;
 use tokio::sync::oneshot;
 use weir_fleet::Time;
+use weir_program::metrics::TEXT_FORMAT;
 use weir_program::random;
 use weir_program::units::parse_duration;
 use weir_protocol::{Action, EdgeId};
@@ -46,11 +46,7 @@ impl Admin {
                 Ok(report) => text(StatusCode::OK, report),
                 Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
-            Resource::Metrics => {
-                // Encoding fails only for a family without samples, which the registry does not gather.
-                let text = TextEncoder::new().encode_to_string(&self.metrics.gather()).unwrap_or_default();
-                with_type(StatusCode::OK, prometheus::TEXT_FORMAT, text)
-            }
+            Resource::Metrics => with_type(StatusCode::OK, TEXT_FORMAT, self.metrics.text()),
             Resource::Edges => {
                 json(StatusCode::OK, &Edges::new(&self.fleet.load(), &self.relayed.by_edge(), self.now()))
             }
@@ -155,11 +151,11 @@ mod tests {
 
     use http_body_util::{BodyExt as _, Empty};
     use hyper::body::Bytes;
-    use prometheus::Registry;
     use tokio::sync::mpsc;
     use weir_fleet::relay_counters::RelayCounters;
     use weir_fleet::{FleetSettings, Selector};
     use weir_program::clock::Clock;
+    use weir_program::metrics::Registry;
 
     use super::*;
     use crate::server::RelaySource;
@@ -186,7 +182,7 @@ mod tests {
             zones: Arc::default(),
             clock: Clock::start(),
             connections: 1,
-            metrics: Registry::new(),
+            metrics: Registry::default(),
             relayed: Arc::new(NothingRelayed),
             kernel: None,
             is_kernel_only: false,

@@ -11,13 +11,13 @@ use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
 use weir_fleet::relay_counters::RelayCounters;
 use weir_fleet::{ClientZones, Selector, Snapshot};
 use weir_program::clock::Clock;
+use weir_program::metrics::Registry;
 use weir_protocol::{Action, EdgeId};
 
 use crate::kernel::KernelMode;

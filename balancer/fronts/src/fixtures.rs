@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use prometheus::Registry;
 use weir_fleet::testing::snapshot_on;
 use weir_fleet::{FleetSettings, Selector};
 use weir_program::clock::Clock;
+use weir_program::metrics::Registry;
 use weir_protocol::Report;
 
 use crate::client::Client;
@@ -65,7 +65,7 @@ fn shared(fleet_settings: FleetSettings, reports: &[Report<'_>], server_info: Se
         selector: Arc::new(selector),
         zones: Arc::default(),
         clock: Clock::start(),
-        metrics: Metrics::new(&Registry::new()),
+        metrics: Metrics::new(&Registry::default()),
         relayed: Arc::new(RelaySessions::new(100)),
         listening: Vec::new(),
         tls: None,

@@ -2,9 +2,9 @@
 //!
 //! Counters on the path of a client are looked up once, at startup, so that counting is one atomic addition.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 use weir_fleet::{Protocol, Reason, Refusal};
-use weir_program::metrics::register;
+use weir_program::metrics::Registry;
 
 /// The `protocol` label of clients whose protocol is not inspected (`relay_port`).
 const TCP: &str = "tcp";
@@ -35,7 +35,7 @@ impl Metrics {
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         let counters =
-            |name, help, labels: &[&str]| register(registry, IntCounterVec::new(Opts::new(name, help), labels));
+            |name, help, labels: &[&str]| registry.register(IntCounterVec::new(Opts::new(name, help), labels));
         let assignments = counters(
             "weir_assignments_total",
             "Clients assigned to an edge or an overflow target, by the client's protocol and the reason.",
@@ -69,14 +69,10 @@ impl Metrics {
                 "Relayed sessions closed by the balancer rather than by the client or the edge, by reason.",
                 &["reason"],
             ),
-            connections: register(
-                registry,
-                IntCounter::new("weir_client_connections_total", "Client connections accepted."),
-            ),
-            open_connections: register(
-                registry,
-                IntGauge::new("weir_client_connections", "Client connections currently open."),
-            ),
+            connections: registry
+                .register(IntCounter::new("weir_client_connections_total", "Client connections accepted.")),
+            open_connections: registry
+                .register(IntGauge::new("weir_client_connections", "Client connections currently open.")),
             rejected_clients: counters(
                 "weir_clients_rejected_total",
                 "Clients rejected because they violated the protocol, a limit or a timeout, by protocol and reason.",
@@ -124,7 +120,7 @@ fn protocols() -> impl Iterator<Item = &'static str> {
 impl Metrics {
     /// All metrics in Prometheus' text format.
     pub(crate) fn render(&self) -> String {
-        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+        self.registry.text()
     }
 
     /// The number of clients rejected so far.
@@ -139,7 +135,7 @@ mod tests {
 
     #[test]
     fn assignments_and_refusals_are_counted_by_protocol_and_reason() {
-        let metrics = Metrics::new(&Registry::new());
+        let metrics = Metrics::new(&Registry::default());
         for protocol in Protocol::ALL.into_iter().map(Some).chain([None]) {
             metrics.count_assignment(protocol, Ok(Reason::SpillZone));
             metrics.count_assignment(protocol, Err(Refusal::NoneAvailable));

@@ -209,9 +209,9 @@ mod tests {
     use crate::testing::status;
 
     fn metrics(status: Status) -> String {
-        let registry = prometheus::Registry::new();
-        registry.register(Box::new(Metrics::new(Arc::new(ArcSwap::from_pointee(status))))).unwrap();
-        prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+        let registry = weir_program::metrics::Registry::default();
+        registry.collect(Metrics::new(Arc::new(ArcSwap::from_pointee(status))));
+        registry.text()
     }
 
     #[test]

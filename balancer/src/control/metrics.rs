@@ -7,10 +7,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Opts};
 use weir_fleet::{Snapshot, State, Time};
 use weir_program::clock::Clock;
-use weir_program::metrics::{Family, register};
+use weir_program::metrics::{Family, Registry};
 use weir_protocol::Rejection;
 use weir_protocol::key::KeyId;
 
@@ -33,20 +33,17 @@ impl Metrics {
     /// Registers the counters of the control thread, and the metrics of the published fleet.
     #[must_use]
     pub fn new(registry: &Registry, fleet: Arc<ArcSwap<Snapshot>>, clock: Clock) -> Self {
-        let rejected_reports = register(
-            registry,
-            IntCounterVec::new(
-                Opts::new("weir_reports_rejected_total", "Total number of report datagrams rejected, by reason."),
-                &["reason"],
-            ),
-        );
+        let rejected_reports = registry.register(IntCounterVec::new(
+            Opts::new("weir_reports_rejected_total", "Total number of report datagrams rejected, by reason."),
+            &["reason"],
+        ));
         let counter = |rejection: &Rejection| rejected_reports.with_label_values(&[rejection.reason()]);
         let keys = Keys::default();
-        register(registry, Ok(FleetMetrics::new(fleet, clock, Arc::clone(&keys))));
+        registry.collect(FleetMetrics::new(fleet, clock, Arc::clone(&keys)));
         Self {
-            reports: register(registry, IntCounter::new("weir_reports_total", "Total number of reports accepted.")),
+            reports: registry.register(IntCounter::new("weir_reports_total", "Total number of reports accepted.")),
             rejected_reports: Rejection::ALL.iter().map(counter).collect(),
-            acks: register(registry, IntCounter::new("weir_acks_total", "Total number of acks sent.")),
+            acks: registry.register(IntCounter::new("weir_acks_total", "Total number of acks sent.")),
             keys,
         }
     }
@@ -66,16 +63,11 @@ impl Metrics {
 }
 
 /// Metrics of the fleet, read when they are scraped.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct FleetMetrics {
     fleet: Arc<ArcSwap<Snapshot>>,
     clock: Clock,
     keys: Keys,
-    families: Arc<Families>,
-}
-
-#[derive(Debug)]
-struct Families {
     edges: Family<1>,
     sessions: Family<0>,
     utilisation: Family<1>,
@@ -89,7 +81,10 @@ struct Families {
 
 impl FleetMetrics {
     fn new(fleet: Arc<ArcSwap<Snapshot>>, clock: Clock, keys: Keys) -> Self {
-        let families = Families {
+        Self {
+            fleet,
+            clock,
+            keys,
             edges: Family::gauge("weir_edges", "Number of edges by state.", ["state"]),
             sessions: Family::gauge(
                 "weir_sessions",
@@ -123,8 +118,7 @@ impl FleetMetrics {
                 "Largest difference between the clock of a running edge and that of this balancer.",
                 [],
             ),
-        };
-        Self { fleet, clock, keys, families: Arc::new(families) }
+        }
     }
 
     /// Returns the number of reporting edges for each key id.
@@ -141,32 +135,21 @@ impl FleetMetrics {
 
 impl Collector for FleetMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        let Families {
-            edges,
-            sessions,
-            utilisation,
-            full,
-            arrival_ratio,
-            session_end_rate,
-            isolated,
-            key_edges,
-            clock_skew,
-        } = &*self.families;
         vec![
-            edges.desc(),
-            sessions.desc(),
-            utilisation.desc(),
-            full.desc(),
-            arrival_ratio.desc(),
-            session_end_rate.desc(),
-            isolated.desc(),
-            key_edges.desc(),
-            clock_skew.desc(),
+            self.edges.desc(),
+            self.sessions.desc(),
+            self.utilisation.desc(),
+            self.full.desc(),
+            self.arrival_ratio.desc(),
+            self.session_end_rate.desc(),
+            self.isolated.desc(),
+            self.key_edges.desc(),
+            self.clock_skew.desc(),
         ]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (snapshot, families) = (self.fleet.load(), &self.families);
+        let snapshot = self.fleet.load();
         let forecast = snapshot.forecast(Time::after_origin(self.clock.elapsed()));
         let expected: Vec<f64> = snapshot
             .edges
@@ -182,15 +165,15 @@ impl Collector for FleetMetrics {
         let full = snapshot.edges.iter().filter(|edge| edge.load.is_full()).count();
         let keys = self.edges_by_key(&snapshot);
         vec![
-            families.edges.with(State::ALL.map(|state| ([state.name()], snapshot.count(state) as f64))),
-            families.sessions.with_value(sessions as f64),
-            families.utilisation.with([(["mean"], mean), (["highest"], highest)]),
-            families.full.with_value(full as f64),
-            families.arrival_ratio.with_value(forecast.arrival_ratio.into()),
-            families.session_end_rate.with_value(forecast.session_end_rate.into()),
-            families.isolated.with_value(f64::from(u8::from(forecast.is_isolated()))),
-            families.key_edges.with(keys.iter().map(|(key, edges)| ([key.as_str()], *edges))),
-            families.clock_skew.with_value(Duration::from_millis(skew).as_secs_f64()),
+            self.edges.with(State::ALL.map(|state| ([state.name()], snapshot.count(state) as f64))),
+            self.sessions.with_value(sessions as f64),
+            self.utilisation.with([(["mean"], mean), (["highest"], highest)]),
+            self.full.with_value(full as f64),
+            self.arrival_ratio.with_value(forecast.arrival_ratio.into()),
+            self.session_end_rate.with_value(forecast.session_end_rate.into()),
+            self.isolated.with_value(f64::from(u8::from(forecast.is_isolated()))),
+            self.key_edges.with(keys.iter().map(|(key, edges)| ([key.as_str()], *edges))),
+            self.clock_skew.with_value(Duration::from_millis(skew).as_secs_f64()),
         ]
     }
 }
@@ -201,22 +184,22 @@ mod tests {
 
     #[test]
     fn every_rejection_is_counted_under_its_own_reason() {
-        let registry = Registry::new();
+        let registry = Registry::default();
         let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
         for &rejection in Rejection::ALL {
             metrics.reject_report(rejection);
             let line = format!("weir_reports_rejected_total{{reason=\"{}\"}} 1\n", rejection.reason());
-            let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let exposed = registry.text();
             assert!(exposed.contains(&line), "{line}");
         }
     }
 
     #[test]
     fn a_key_that_no_edge_uses_is_exposed_as_zero() {
-        let registry = Registry::new();
+        let registry = Registry::default();
         let metrics = Metrics::new(&registry, Arc::default(), Clock::start());
         metrics.set_keys(vec![KeyId([0xab; 4])]);
-        let exposed = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let exposed = registry.text();
         assert!(exposed.contains("weir_key_edges{key=\"abababab\"} 0\n"), "{exposed}");
     }
 }
