@@ -101,7 +101,7 @@ impl Front {
             // Rate-limited, since a client can claim to have requested any host.
             if self.log_limits().redirect_loop.permits(self.now()) {
                 let (id, address) = (edge.id, edge.redirect());
-                warn!(edge = %id, address, "edge leads back to the balancer; skipped, check its redirect address");
+                warn!(edge = %id, %address, "edge leads back to the balancer; skipped, check its redirect address");
             }
             edge.load.cancel_assignment(self.now());
             excluded.push(edge.id);
@@ -144,7 +144,7 @@ impl Front {
                 let (address, reason) = (assignment.host(), assignment.reason.name());
                 // None for an overflow target.
                 let edge = assignment.edge().map(|edge| display(edge.id));
-                debug!(%client, protocol, edge, address, reason, "client assigned");
+                debug!(%client, protocol, edge, %address, reason, "client assigned");
             }
             Err(refusal) => debug!(%client, protocol, reason = refusal.name(), "client refused"),
         }

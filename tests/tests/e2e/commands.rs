@@ -249,7 +249,7 @@ fn a_command_that_is_not_confirmed_in_time_expires() {
     balancer.await_running(1);
     let _ = agent.terminate().expect_success();
     balancer.command(&agent.guid(), "pause");
-    balancer.process.await_output(&balancer.process.stderr, "that the order is given up", |log| {
+    balancer.process.await_output(&balancer.process.stderr, "that the command expires", |log| {
         log.contains("command not confirmed within command_timeout; dropped").then_some(())
     });
     // The edge does not receive the command when it comes back later.

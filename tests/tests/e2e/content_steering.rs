@@ -154,5 +154,5 @@ fn the_steering_tag_is_added_only_to_multivariant_playlists() {
     let refused = add("media.m3u8");
     assert!(refused.status.code() == Some(64) && refused.stderr.contains("media playlist"), "{refused:?}");
     let refused = add("segment.ts");
-    assert!(refused.status.code() == Some(64) && refused.stderr.contains("no playlist"), "{refused:?}");
+    assert!(refused.status.code() == Some(64) && refused.stderr.contains("not a playlist"), "{refused:?}");
 }

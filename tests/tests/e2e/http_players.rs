@@ -66,7 +66,7 @@ fn the_hop_mark_detects_a_redirect_loop() {
     assert_eq!(first.location, format!("http://localhost:{}/live/a.m3u8?x=1&hop=1", balancer.clients.port()));
     let (_, path) = first.location.split_once("/live").expect("a path");
     let second = fetch(&balancer.url("http", &format!("/live{path}")), &[]);
-    assert_eq!((second.status, second.body.as_str()), (508, "Redirected in a circle.\n"));
+    assert_eq!((second.status, second.body.as_str()), (508, "Redirect loop.\n"));
 }
 
 #[test]

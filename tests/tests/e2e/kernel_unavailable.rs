@@ -42,7 +42,7 @@ fn kernel_only_mode_rejects_listen_addresses() {
     command.args(["--listen", "127.0.0.1:0"]);
     let finished = run(command, PATIENCE);
     assert_eq!(finished.status.code(), Some(64), "{finished:?}");
-    assert!(finished.stderr.contains("--listen and `only` in [kernel] contradict"), "{finished:?}");
+    assert!(finished.stderr.contains("--listen conflicts with `only` in [kernel]"), "{finished:?}");
 }
 
 #[test]

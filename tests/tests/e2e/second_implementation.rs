@@ -60,8 +60,8 @@ fn its_agent_reports_to_weir_balancer_and_executes_commands() {
         balancer.await_edge(PATIENCE, command, GUID, |edge| edge.state == state);
     }
     // Confirmed, so that it is not sent again.
-    let obeyed = |log: &str| (log.matches("command confirmed").count() == 3).then_some(());
-    balancer.process.await_output(&balancer.process.stderr, "that each order was obeyed", obeyed);
+    let confirmed = |log: &str| (log.matches("command confirmed").count() == 3).then_some(());
+    balancer.process.await_output(&balancer.process.stderr, "that each command is confirmed", confirmed);
 
     let _ = agent.terminate().expect_success();
     balancer.await_fleet("the edge has stopped", |fleet| fleet[0].status == "STOPPED");
@@ -82,13 +82,16 @@ fn weir_agent_reports_to_its_balancer_and_executes_commands() {
         AgentBuilder::reporting_to(target, &key_file).load(7).max_connections(100).endpoint("rtmp", 1935).start();
 
     let first = await_event(&peer, "report", |_| true);
-    assert_eq!((&first["edge_id"], &first["status"]), (&agent.guid().into(), &"running".into()), "{first}");
+    assert_eq!(first["edge_id"], agent.guid(), "{first}");
+    let first = &first["report"];
+    assert_eq!(first["status"], "running", "{first}");
     assert_eq!((&first["redirect_address"], &first["interval"]), (&agent.address.to_string().into(), &500.into()));
     assert_eq!((&first["load"]["connections"], &first["capacity"]["connections"]), (&7.into(), &100.into()), "{first}");
     let endpoints = first["endpoints"].to_string();
     assert!(endpoints.contains("\"rtmp\"") && endpoints.contains("1935"), "{first}");
 
-    let draining = await_event(&peer, "report", |event| event["last_command"] == 1);
+    let draining = await_event(&peer, "report", |event| event["report"]["last_command"] == 1);
+    let draining = &draining["report"];
     assert_eq!(draining["status"], "draining", "{draining}");
     let left = draining["drain_deadline"].as_u64().expect("a deadline");
     assert!((50_000..=60_000).contains(&left), "{draining}");
@@ -96,5 +99,5 @@ fn weir_agent_reports_to_its_balancer_and_executes_commands() {
     assert_eq!((status.status.as_str(), status.targets[0].balancer.as_deref()), ("draining", Some("peer")));
 
     let _ = agent.terminate().expect_success();
-    let _ = await_event(&peer, "report", |event| event["status"] == "stopping");
+    let _ = await_event(&peer, "report", |event| event["report"]["status"] == "stopping");
 }

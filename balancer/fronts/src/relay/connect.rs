@@ -130,15 +130,15 @@ async fn try_edges<T, F: Future<Output = Result<(Stream, T), Error>>>(
         }
         let (client, address) = (client.address, assignment.host());
         let Some(edge) = edge else {
-            debug!(%client, address, %error, "connection to overflow target failed");
+            debug!(%client, %address, %error, "connection to overflow target failed");
             break;
         };
         edge.load.cancel_assignment(now);
         failed.push(edge.id);
         if error.marks_edge_unreachable() && unreachable.record(edge.id, front.now()) {
-            warn!(%client, edge = %edge.id, address, %error, "connection to edge failed");
+            warn!(%client, edge = %edge.id, %address, %error, "connection to edge failed");
         } else {
-            debug!(%client, edge = %edge.id, address, %error, "connection to edge failed");
+            debug!(%client, edge = %edge.id, %address, %error, "connection to edge failed");
         }
     }
     Err(Refusal::Unreachable)

@@ -139,7 +139,7 @@ impl RelaySessions {
                 let sessions = entry.edge.sessions.load(Ordering::Relaxed);
                 if sessions > 0 {
                     let address = edge.redirect();
-                    info!(edge = %id, address, sessions, "drain deadline reached; closing relayed sessions");
+                    info!(edge = %id, %address, sessions, "drain deadline reached; closing relayed sessions");
                 }
                 entry.edge.end_all();
             }
