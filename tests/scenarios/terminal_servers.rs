@@ -133,7 +133,7 @@ fn prepare(number: u8, host: &Host) -> Application {
 fn reject_checks(host: &Host) {
     let file = host.write(
         "reject.nft",
-        "table inet reject {
+        "table inet rejected_checks {
             chain output {
                 type filter hook output priority filter
                 ip daddr 10.140.20.11-10.140.20.21 tcp dport 3389 reject

@@ -7,6 +7,7 @@ mod bad_start;
 mod commands;
 mod content_steering;
 mod demo;
+mod documents;
 mod duplicate_guid;
 mod early_reports;
 mod first_start;
