@@ -1,12 +1,17 @@
 //! From the command line to the exit code.
 
+use std::env;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing::warn;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Why a program ends early: an exit code, and one line that says what is wrong, where, and what to do. The codes are those
 /// of sysexits.h, except for 1.
@@ -97,12 +102,25 @@ pub fn say(line: impl Display) {
 }
 
 fn start_log() {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+    let directives = env::var("RUST_LOG").unwrap_or_default();
+    let (filter, invalid) = log_filter(&directives);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    if let Some(error) = invalid {
+        warn!(%error, "RUST_LOG ignored; expected a level such as debug, or a list such as info,weir_fronts=debug");
+    }
+}
+
+/// Returns the filter for `RUST_LOG`, and the error if that is invalid.
+fn log_filter(directives: &str) -> (Targets, Option<ParseError>) {
+    let default = Targets::new().with_default(LevelFilter::INFO);
+    if directives.is_empty() {
+        return (default, None);
+    }
+    directives.parse().map_or_else(|error| (default, Some(error)), |filter| (filter, None))
 }
 
 /// Turns clap's report of a wrong command line into one line.
@@ -111,4 +129,24 @@ fn one_line(error: &clap::Error) -> String {
     // The first paragraph says what is wrong, with one line for each missing argument. The rest is usage.
     let message: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     format!("{}; see --help", message.join(" ").trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_log_filter_accepts_levels_for_all_or_single_crates_and_defaults_to_info() {
+        let is_enabled = |directives, target, level| log_filter(directives).0.would_enable(target, &level);
+        assert!(is_enabled("debug", "weir_fronts", Level::DEBUG));
+        assert!(is_enabled("info,weir_fronts=debug", "weir_fronts::http", Level::DEBUG));
+        assert!(!is_enabled("info,weir_fronts=debug", "weir_fleet", Level::DEBUG));
+        for directives in ["", "weir_fronts=loud"] {
+            assert!(is_enabled(directives, "weir_fronts", Level::INFO));
+            assert!(!is_enabled(directives, "weir_fronts", Level::DEBUG));
+        }
+        assert!(log_filter("weir_fronts=loud").1.is_some() && log_filter("").1.is_none());
+    }
 }
