@@ -28,6 +28,7 @@
 //! | [`geoip`]       | the networks of countries, from a GeoIP database          |
 //! | [`reload`]      | files that are read again while the balancer runs         |
 //! | [`server`]      | all parts wired together                                  |
+//! | [`shutdown`]    | the signal that stops the threads                         |
 //! | [`worker`]      | the threads that serve clients                            |
 //! | [`kernel_mode`] | kernel mode as the administration sees it                 |
 //! | [`metrics`]     | all metrics, registered in one place                      |
@@ -42,6 +43,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod reload;
 pub mod server;
+mod shutdown;
 mod worker;
 
 pub use config::Config;

@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::kernel_mode::Published;
 use crate::metrics::{self, Sources};
+use crate::shutdown::until_closed;
 use crate::worker;
 
 /// A balancer whose sockets are bound, but which does not serve clients yet.
@@ -286,9 +287,4 @@ fn machine_name() -> Option<NameBuf> {
 
 fn failed(address: ListenAddress, purpose: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |cause| Error::Bind { address, purpose, cause }
-}
-
-/// Resolves when the sender is dropped; nothing is ever sent.
-pub(crate) async fn until_closed(mut stopped: watch::Receiver<()>) {
-    while stopped.changed().await.is_ok() {}
 }

@@ -12,7 +12,7 @@ use weir_fronts::listener::Port;
 use weir_fronts::{Front, Shared};
 use weir_program::random;
 
-use crate::server::until_closed;
+use crate::shutdown::until_closed;
 
 /// Starts a thread that serves clients on `ports` until the other end of `stopped` is dropped.
 pub(crate) fn start(

@@ -1,5 +1,7 @@
 //! The documentation matches the code: TOML blocks show every key with its default, and tables list every metric.
 
+#![allow(clippy::unwrap_used, reason = "test helpers are test code, too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;

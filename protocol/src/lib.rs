@@ -95,6 +95,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ack;
+mod arrival;
 pub mod codec;
 pub mod datagram;
 pub mod edge_id;
@@ -110,11 +111,12 @@ mod session;
 pub mod stream;
 
 pub use ack::{Ack, Action, Command};
+pub use arrival::Arrival;
 pub use edge_id::EdgeId;
 pub use host::Host;
 pub use key::{EdgeKey, KeyRing, Secret};
 pub use name::{Name, NameBuf};
-pub use receiver::{Arrival, Receiver};
+pub use receiver::Receiver;
 pub use rejection::Rejection;
 pub use report::Report;
 pub use sender::Sender;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::ack::{Ack, Command};
+use crate::arrival::Arrival;
 use crate::codec;
 use crate::datagram::{self, HEADER_LENGTH, Header, Kind, MAX_LENGTH, OVERHEAD};
 use crate::edge_id::EdgeId;
@@ -45,19 +46,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { max_clock_skew: Some(Duration::from_secs(60)), max_edges: 100_000, salts: SaltLimits::default() }
     }
-}
-
-/// The source and the time of a datagram.
-///
-/// Exhaustive on purpose: a receiver needs all of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// The source address of the datagram, which is not authenticated.
-    pub source: SocketAddr,
-    /// The time since any fixed moment, by a monotonic clock.
-    pub monotonic: Duration,
-    /// The time in milliseconds since the Unix epoch.
-    pub unix: u64,
 }
 
 /// A report that passed every check.

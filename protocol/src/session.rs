@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::arrival::Arrival;
 use crate::codec;
 use crate::datagram::{self, Header};
 use crate::key::{KeyId, SALT_LENGTH, SessionKeys};
-use crate::receiver::Arrival;
 use crate::rejection::Rejection;
 use crate::report::{Report, Status};
 

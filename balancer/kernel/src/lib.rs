@@ -18,8 +18,7 @@
 //! | module               | contents                                                                 |
 //! |----------------------|--------------------------------------------------------------------------|
 //! | [`config`]           | sections of the configuration file                                       |
-//! | [`settings`]         | the validated configuration                                              |
-//! | [`virtual_service`]  | a configured virtual service                                             |
+//! | [`settings`]         | the validated configuration: virtual services, directors                 |
 //! | [`real_servers`]     | the real servers of a service and their conditions                       |
 //! | [`weights`]          | weights from the load that agents report                                 |
 //! | [`desired`]          | desired state of a service: quorum, sorry server, drains                 |
@@ -65,7 +64,6 @@ pub mod sysctls;
 pub mod testing;
 pub mod text;
 pub mod vip_checks;
-pub mod virtual_service;
 pub mod weights;
 
 #[cfg(test)]

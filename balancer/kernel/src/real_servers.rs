@@ -13,8 +13,7 @@ use weir_protocol::EdgeId;
 use weir_protocol::report::Reasons;
 
 use super::model::{Destination, Family};
-use super::virtual_service::{StaticServer, VirtualService};
-use crate::settings::{EdgeFilter, Edges, ForwardingMethod};
+use super::settings::{EdgeFilter, Edges, ForwardingMethod, StaticServer, VirtualService};
 
 /// Base weight of an edge that reports a weight of 1.
 pub const EDGE_WEIGHT: f32 = 100.0;

@@ -8,8 +8,8 @@ use super::kernel::Snapshot;
 use super::model::{Family, Role, ServiceKey};
 use super::netlink::ipvs::ListedDestination;
 use super::real_servers::Condition;
+use super::settings::VirtualService;
 use super::sysctls::SysctlState;
-use super::virtual_service::VirtualService;
 
 /// Status of kernel mode.
 #[derive(Debug, Clone, Default)]

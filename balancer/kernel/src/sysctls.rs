@@ -7,8 +7,7 @@ use std::fs;
 use std::io;
 
 use super::model::{Family, Forwarding};
-use super::virtual_service::VirtualService;
-use crate::settings::Directors;
+use super::settings::{Directors, VirtualService};
 
 /// A sysctl with its required value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

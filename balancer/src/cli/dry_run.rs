@@ -1,21 +1,9 @@
 //! `weir-balancer --dry-run`.
 
-use clap::ValueEnum;
 use weir_kernel::dry_run;
 use weir_program::{Failure, Outcome, say};
 
-use super::run::Run;
-
-/// Output of a dry run.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Part {
-    /// Everything, including sysctls, each part with a heading.
-    All,
-    /// The table that marks packets, for `nft -f`.
-    Nft,
-    /// Timeouts, services and servers, for `ipvsadm -R`.
-    Ipvsadm,
-}
+use super::run::{Part, Run};
 
 impl From<Part> for dry_run::Part {
     fn from(part: Part) -> Self {

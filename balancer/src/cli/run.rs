@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use weir_balancer::config::keys;
 use weir_balancer::geoip::CurrentZones;
@@ -13,7 +13,6 @@ use weir_fronts::tls::{Certificate, edge as edge_tls};
 use weir_program::start::{Failure, Outcome, say, shutdown_signal};
 
 use super::addresses::Addresses;
-use super::dry_run::Part;
 use super::greeting;
 
 /// Options of the command line take precedence over the configuration file.
@@ -33,6 +32,17 @@ pub(super) struct Run {
     /// Print the kernel configuration of all services, as input for `nft -f` and `ipvsadm -R`, and exit.
     #[arg(long, value_name = "PART", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     pub(super) dry_run: Option<Part>,
+}
+
+/// Output of a dry run.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Part {
+    /// Everything, including sysctls, each part with a heading.
+    All,
+    /// The table that marks packets, for `nft -f`.
+    Nft,
+    /// Timeouts, services and servers, for `ipvsadm -R`.
+    Ipvsadm,
 }
 
 impl Run {

@@ -10,13 +10,13 @@ use weir_protocol::datagram::MAX_LENGTH;
 use weir_protocol::{EdgeId, Name, Receiver, Rejection};
 
 use crate::outcome::Outcome;
+use crate::reports::rate::{PER_SECOND, rate, run, timed};
 use crate::reports::{load, rejections};
 
 /// Edges that report in turn: more than fit into the caches of a core.
 const EDGES: u32 = 10_000;
 /// Reports of each edge.
 const ROUNDS: usize = 20;
-const PER_SECOND: &str = "reports/s";
 
 /// Measures sealing, opening, applying and acknowledging a report, and each rejection.
 pub(super) fn measure(bound: f64) -> Vec<Outcome> {
@@ -83,22 +83,4 @@ impl Intake {
     fn acknowledge(&mut self, edge: EdgeId, length: usize) -> bool {
         self.receiver.acknowledge(edge, Some(Name::from_static("balancer-1")), None, length, &mut self.output).is_some()
     }
-}
-
-/// Measures the rate at which `work` is done on all of `datagrams`.
-pub(super) fn timed(name: &str, datagrams: &mut [Vec<u8>], work: impl FnMut(&mut Vec<u8>) -> bool) -> Outcome {
-    let (count, elapsed) = run(datagrams, work);
-    Outcome::higher(name, rate(count, elapsed), PER_SECOND, None)
-}
-
-/// Does `work` on all of `datagrams`. Returns the number of successes, which should be all, and the elapsed time.
-fn run(datagrams: &mut [Vec<u8>], mut work: impl FnMut(&mut Vec<u8>) -> bool) -> (usize, Duration) {
-    let start = Instant::now();
-    let count = datagrams.iter_mut().filter_map(|datagram| work(datagram).then_some(())).count();
-    (count, start.elapsed())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn rate(count: usize, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
 }

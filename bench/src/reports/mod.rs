@@ -4,6 +4,7 @@ mod flood;
 mod intake;
 pub(crate) mod load;
 pub(crate) mod memory;
+mod rate;
 mod rejections;
 mod socket;
 

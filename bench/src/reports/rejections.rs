@@ -10,8 +10,8 @@ use weir_protocol::receiver::{Limits, SaltLimits};
 use weir_protocol::{Receiver, Rejection, Report, Sender};
 
 use crate::outcome::Outcome;
-use crate::reports::intake::timed;
 use crate::reports::load;
+use crate::reports::rate::timed;
 
 /// Measures all rejections. `receiver` must have accepted the edges of `senders`.
 pub(super) fn measure(receiver: &mut Receiver, senders: &mut [Sender], now: u64) -> Vec<Outcome> {

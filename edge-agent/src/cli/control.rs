@@ -1,11 +1,10 @@
 //! `weir-agent pause`, `unpause` and `drain`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use weir_edge_agent::control::{self, AgentStatus, ControlRequest};
-use weir_program::{Failure, Outcome, say, units};
+use weir_edge_agent::control::ControlRequest;
+use weir_program::{Outcome, say, units};
 
 use super::{StateFolder, status};
 
@@ -27,11 +26,6 @@ pub(super) async fn drain(arguments: Drain) -> Outcome {
 
 /// Sends a command to the agent, and prints the state of the edge after it.
 pub(super) async fn command(folder: StateFolder, request: ControlRequest) -> Outcome {
-    say(status::line(&send(&folder.path(), request).await?));
+    say(status::line(&folder.send(request).await?));
     Ok(())
-}
-
-/// Sends a request to the agent with this state folder.
-pub(super) async fn send(folder: &Path, request: ControlRequest) -> Result<AgentStatus, Failure> {
-    control::send(folder, request).await.map_err(Failure::unavailable)
 }

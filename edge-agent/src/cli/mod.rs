@@ -8,10 +8,9 @@ mod status;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use weir_edge_agent::control::ControlRequest;
-use weir_program::Outcome;
+use weir_edge_agent::control::{AgentStatus, ControlRequest};
 use weir_program::start::block_on;
-use weir_program::state;
+use weir_program::{Failure, Outcome, state};
 
 use control::Drain;
 use direct_routing::DirectRouting;
@@ -60,6 +59,11 @@ struct StateFolder {
 impl StateFolder {
     fn path(self) -> PathBuf {
         self.state.unwrap_or_else(state::default_folder)
+    }
+
+    /// Sends a request to the agent with this state folder.
+    async fn send(self, request: ControlRequest) -> Result<AgentStatus, Failure> {
+        weir_edge_agent::control::send(&self.path(), request).await.map_err(Failure::unavailable)
     }
 }
 

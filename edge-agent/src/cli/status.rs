@@ -6,7 +6,7 @@ use clap::Args;
 use weir_edge_agent::control::{AgentStatus, ControlRequest, TargetStatus};
 use weir_program::{Outcome, say};
 
-use super::{StateFolder, control};
+use super::StateFolder;
 
 #[derive(Args, Debug)]
 pub(super) struct Status {
@@ -19,7 +19,7 @@ pub(super) struct Status {
 
 /// Prints the status of the agent.
 pub(super) async fn run(arguments: Status) -> Outcome {
-    let status = control::send(&arguments.folder.path(), ControlRequest::Status).await?;
+    let status = arguments.folder.send(ControlRequest::Status).await?;
     say(if arguments.json { json(&status) } else { table(&status) });
     Ok(())
 }

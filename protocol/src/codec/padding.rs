@@ -49,12 +49,13 @@ mod tests {
 
     use super::*;
     use crate::ack::{Ack, Action, Command};
+    use crate::arrival::Arrival;
     use crate::codec::{decode_report, encode_ack, encode_report};
     use crate::datagram::{MAX_BODY_LENGTH, MAX_LENGTH, OVERHEAD};
     use crate::edge_id::EdgeId;
     use crate::key::{SALT_LENGTH, Secret};
     use crate::name::Name;
-    use crate::receiver::{Arrival, Limits, Receiver};
+    use crate::receiver::{Limits, Receiver};
     use crate::report::{Report, Status};
     use crate::sender::Sender;
 

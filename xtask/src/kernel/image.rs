@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::files::{copy, create_folder};
 use super::release::Kernel;
 use super::{libraries, modules};
 use crate::step;
@@ -96,16 +97,6 @@ fn write_init(file: &Path) -> Result<(), String> {
 /// Returns the path in the guest of a file of the host: the same path.
 fn inside(guest: &Path, file: &Path) -> PathBuf {
     guest.join(file.strip_prefix("/").unwrap_or(file))
-}
-
-/// Copies a file, or the target of a link. Creates the destination folder if it does not exist.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    to.parent().map_or(Ok(()), create_folder)?;
-    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
-}
-
-fn create_folder(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 fn create_link(to: &str, link: &Path) -> Result<(), String> {

@@ -9,11 +9,13 @@
 //! | [`release`]   | downloads and unpacks Debian's kernel                                 |
 //! | [`modules`]   | selects and copies kernel modules                                     |
 //! | [`image`]     | creates the initramfs of the guest                                    |
+//! | [`files`]     | copies files and creates folders                                      |
 //! | [`libraries`] | finds the shared libraries of a program                               |
 //! | [`machine`]   | runs QEMU                                                             |
 //! | [`console`]   | parses the guest's console: results, and errors of the kernel         |
 
 mod console;
+mod files;
 mod image;
 mod libraries;
 mod machine;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::files;
 use super::release::Kernel;
 use crate::step;
 
@@ -79,10 +80,10 @@ pub(crate) fn copy(kernel: &Kernel, guest: &Path) -> Result<(), String> {
         fs::read_to_string(from.join(name)).map_err(|error| format!("cannot read {name} of the kernel: {error}"))
     };
     for file in with_dependencies(REQUIRED, &read("modules.dep")?, &read("modules.builtin")?)? {
-        super::image::copy(&from.join(&file), &to.join(&file))?;
+        files::copy(&from.join(&file), &to.join(&file))?;
     }
     for list in ["modules.builtin", "modules.order"] {
-        super::image::copy(&from.join(list), &to.join(list))?;
+        files::copy(&from.join(list), &to.join(list))?;
     }
     step::command(Command::new("busybox").arg("depmod").arg("-b").arg(guest).arg(&kernel.version))
 }

@@ -15,9 +15,8 @@ use crate::model::{
     Checksum, Encapsulation, Endpoint, Family, Forwarding, Mark, Marks, Persistence, Protocol, SchedulerFlags, Service,
     hashes_clients,
 };
-use crate::settings::{Edges, ForwardingMethod, Method};
+use crate::settings::{Edges, ForwardingMethod, Method, ServiceCheck, StaticServer, VirtualService};
 use crate::vip_checks::services::static_probe_services;
-use crate::virtual_service::{ServiceCheck, StaticServer, VirtualService};
 
 /// The services, and the marks of their endpoints.
 pub(super) fn services(kernel: &KernelSection) -> Result<(Vec<VirtualService>, Marks), SectionError> {

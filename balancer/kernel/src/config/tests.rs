@@ -6,7 +6,7 @@ use weir_program::config::Error;
 
 use super::*;
 use crate::model::{Family, Forwarding, ServiceKey};
-use crate::virtual_service::VirtualService;
+use crate::settings::VirtualService;
 
 /// A configuration file with nothing but kernel mode.
 #[derive(Default, Deserialize)]

@@ -14,8 +14,7 @@ use crate::directors::{must_release_addresses, sync_daemons};
 use crate::kernel::Snapshot;
 use crate::model::{Marks, OwnedMarks, Role, Timeouts};
 use crate::plan::{Change, Desired, NotOwned, plan};
-use crate::settings::{Directors, OnExit, Settings};
-use crate::virtual_service::VirtualService;
+use crate::settings::{Directors, OnExit, Settings, VirtualService};
 
 /// How long a master without servers leaves the kernel unchanged, so that keepalived can release the addresses. It does
 /// so at once.

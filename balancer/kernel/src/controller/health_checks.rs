@@ -12,8 +12,8 @@ use weir_program::clock::Clock;
 use super::vip_checks::VipChecks;
 use crate::model::{Family, Table};
 use crate::real_servers::{Health, RealServer};
+use crate::settings::{ServiceCheck, VirtualService};
 use crate::status::{CHECK_OK, ServiceStatus};
-use crate::virtual_service::{ServiceCheck, VirtualService};
 
 /// A server in a service. A server of two services is checked for each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -16,8 +16,7 @@ use crate::directors::{NotifyFifo, role_from_daemons};
 use crate::kernel::{KernelApi, Snapshot};
 use crate::model::{Role, Table};
 use crate::real_servers::{AgentReports, RealServer};
-use crate::settings::Settings;
-use crate::virtual_service::VirtualService;
+use crate::settings::{Settings, VirtualService};
 
 /// What a decision depends on, at a moment.
 #[derive(Debug, Clone)]

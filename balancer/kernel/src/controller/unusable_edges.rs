@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tracing::warn;
 
 use crate::real_servers::AgentReports;
-use crate::virtual_service::VirtualService;
+use crate::settings::VirtualService;
 
 /// The unusable edges at the last update: name of the service and address.
 #[derive(Debug, Default)]

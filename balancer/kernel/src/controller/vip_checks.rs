@@ -8,8 +8,8 @@ use weir_checks::ProbeOptions;
 
 use crate::model::{Forwarding, MarkRange, Table};
 use crate::real_servers::RealServer;
+use crate::settings::VirtualService;
 use crate::vip_checks::{ProbeRoute, ProbeService, ProbeServices, Routes};
-use crate::virtual_service::VirtualService;
 
 /// A server in a service, given by its index. The check of the service may set the source address.
 type ServerKey = (usize, IpAddr);

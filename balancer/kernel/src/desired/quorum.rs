@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::Family;
-use crate::virtual_service::VirtualService;
+use crate::settings::VirtualService;
 
 /// Status of a service in one address family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use std::iter;
 use std::net::IpAddr;
 
 use crate::model::{PortRange, Protocol};
-use crate::settings::{Method, Settings};
+use crate::settings::{Method, Settings, VirtualService};
 use crate::vip_checks::ProbeRoute;
-use crate::virtual_service::VirtualService;
 
 /// Requirements of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod directors;
 mod edges;
 mod method;
+mod virtual_service;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,9 +16,9 @@ use weir_program::config::values;
 pub use directors::Directors;
 pub use edges::{EdgeFilter, Edges};
 pub use method::{ForwardingMethod, Method};
+pub use virtual_service::{ServiceCheck, StaticServer, VirtualService};
 
 use crate::model::{MarkRange, Marks, OwnedMarks, Timeouts};
-use crate::virtual_service::VirtualService;
 
 /// The configuration of kernel mode. [`KernelSection`](crate::config::KernelSection) documents the keys and their
 /// ranges.

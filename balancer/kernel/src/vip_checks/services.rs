@@ -13,8 +13,7 @@ use weir_checks::check::Probe;
 use crate::model::{
     Destination, Family, Forwarding, Mark, MarkRange, Name, Server, Service, ServiceEntry, ServiceKey, Table,
 };
-use crate::settings::ForwardingMethod;
-use crate::virtual_service::VirtualService;
+use crate::settings::{ForwardingMethod, VirtualService};
 
 /// Hop limit of probes with direct routing: as far as the server. The director forwards such a packet as a router does,
 /// and the server receives it unchanged. A server that has lost the virtual address and forwards packets would send it

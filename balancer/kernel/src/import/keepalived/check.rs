@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_checks::check::{Codes, ProbeKind};
 
 use super::super::{Check, Service, ports};
+use super::check_options::CheckOptions;
 use super::real::Real;
 use super::statement::Statement;
 use super::unsupported;
@@ -14,38 +15,6 @@ use super::unsupported;
 const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const CODES: &str = "200-299";
-
-/// Options for checks, of a virtual server or of one of its real servers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct CheckOptions<'a> {
-    interval: Option<Duration>,
-    timeout: Option<Duration>,
-    retries: Option<u32>,
-    host: Option<&'a str>,
-}
-
-impl<'a> CheckOptions<'a> {
-    /// Stores an option. Returns whether it is one for checks, with a valid value.
-    pub(super) fn store(&mut self, inner: &'a Statement) -> bool {
-        match inner.name() {
-            "delay_loop" => self.interval = inner.duration(),
-            "connect_timeout" => self.timeout = inner.duration(),
-            "retry" => self.retries = inner.number(),
-            "virtualhost" => self.host = Some(inner.argument(0)),
-            _ => return false,
-        }
-        match inner.name() {
-            "virtualhost" => true,
-            "retry" => inner.number().is_some(),
-            _ => inner.duration().is_some(),
-        }
-    }
-}
-
-/// Returns whether a block of this name is a check.
-pub(super) fn is_checker(name: &str) -> bool {
-    name.ends_with("_CHECK") || name.ends_with("_GET")
-}
 
 /// Sets the check of a service from those of its servers.
 pub(super) fn set_check(

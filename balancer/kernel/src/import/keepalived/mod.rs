@@ -11,6 +11,7 @@
 //! All other parts of the file, such as VRRP, remain with keepalived.
 
 mod check;
+mod check_options;
 mod group;
 mod quorum;
 mod real;
@@ -18,6 +19,7 @@ mod statement;
 
 use std::net::Ipv4Addr;
 
+use self::check_options::CheckOptions;
 use self::group::{Endpoints, Groups};
 use self::statement::{Parsed, Statement, parse};
 use super::{Imported, Service, ports};
@@ -120,13 +122,13 @@ fn virtual_server(statement: &Statement, groups: &Groups, imported: &mut Importe
 struct Defaults<'a> {
     method: Method,
     weight: u32,
-    check: check::CheckOptions<'a>,
+    check: CheckOptions<'a>,
     quorum: quorum::QuorumWeights,
 }
 
 /// Reads the block of a virtual server into a service.
 fn fill(service: &mut Service, statement: &Statement, imported_lines: &mut Vec<usize>) {
-    let (check, quorum) = (check::CheckOptions::default(), quorum::QuorumWeights::default());
+    let (check, quorum) = (CheckOptions::default(), quorum::QuorumWeights::default());
     let mut defaults = Defaults { method: Method::Nat, weight: 1, check, quorum };
     let mut reals = Vec::new();
     for inner in &statement.block {

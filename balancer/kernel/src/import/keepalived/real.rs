@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::super::{Server, Service, ports};
+use super::check_options::{CheckOptions, is_checker};
 use super::statement::Statement;
-use super::{Defaults, check, unsupported};
+use super::{Defaults, unsupported};
 use crate::settings::Method;
 
 /// A `real_server` block.
@@ -14,7 +15,7 @@ pub(super) struct Real<'a> {
     pub(super) port: u16,
     pub(super) checker: Option<&'a Statement>,
     /// Options for its check.
-    pub(super) check: check::CheckOptions<'a>,
+    pub(super) check: CheckOptions<'a>,
     thresholds: (u32, u32),
 }
 
@@ -77,8 +78,7 @@ pub(super) fn read<'a>(
     imported_lines.push(statement.line);
     let port = server_port(service, statement);
     let mut server = Server { line: statement.line, address, weight: defaults.weight, method: defaults.method };
-    let mut real =
-        Real { statement, address, port, checker: None, check: check::CheckOptions::default(), thresholds: (0, 0) };
+    let mut real = Real { statement, address, port, checker: None, check: CheckOptions::default(), thresholds: (0, 0) };
     for inner in &statement.block {
         match option(service, &mut server, &mut real, inner) {
             // The check is imported with those of the other servers.
@@ -103,8 +103,8 @@ fn option<'a>(
         "lvs_method" => server.method = method(service, inner)?,
         "uthreshold" => real.thresholds.0 = inner.number().ok_or(NUMBER)?,
         "lthreshold" => real.thresholds.1 = inner.number().ok_or(NUMBER)?,
-        name if check::is_checker(name) && real.checker.is_none() => real.checker = Some(inner),
-        name if check::is_checker(name) => {
+        name if is_checker(name) && real.checker.is_none() => real.checker = Some(inner),
+        name if is_checker(name) => {
             return Err("a server has one check; use a program for both, with kind = \"exec\"");
         }
         _ if real.check.store(inner) => {}

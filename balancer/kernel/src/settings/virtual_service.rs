@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use weir_checks::Check;
 
+use super::edges::Edges;
+use super::method::ForwardingMethod;
 use crate::model::{Destination, Endpoint, Family, Forwarding, Mark, Name, Server, Service, ServiceKey};
-use crate::settings::{Edges, ForwardingMethod};
 
 /// A configured virtual service. In the kernel it is one service for each address family.
 #[derive(Debug, Clone)]
