@@ -54,7 +54,7 @@ fn help(program: &Path, command: &[&str]) -> String {
 
 /// Returns the long options in the output of `--help`, which begins a line with each.
 fn options(help: &str) -> BTreeSet<String> {
-    let lines = help.lines().map(|line| line.trim_start().trim_start_matches(|c: char| c == ',' || c == ' '));
+    let lines = help.lines().map(|line| line.trim_start().trim_start_matches([',', ' ']));
     let names = lines.filter_map(|line| {
         let line = line.strip_prefix("-h, ").or(line.strip_prefix("-V, ")).unwrap_or(line);
         Some(line.strip_prefix("--")?.split(|c: char| !c.is_ascii_lowercase() && c != '-').next()?.to_owned())
@@ -72,10 +72,14 @@ fn named_options(arguments: &[&str]) -> Vec<String> {
 /// The documentation, as text by file name.
 fn documents() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let list = |folder: &str| fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let list = |folder: &str| {
+        fs::read_dir(root.join(folder))
+            .expect("the documentation can be read")
+            .map(|entry| entry.expect("the documentation can be read").path())
+    };
     let pages = list("docs").chain(list("examples").map(|example| example.join("README.md")));
     let pages = pages.chain([root.join("README.md")]).filter(|page| page.extension().is_some_and(|ext| ext == "md"));
-    pages.map(|page| (page.clone(), fs::read_to_string(page).unwrap())).collect()
+    pages.map(|page| (page.clone(), fs::read_to_string(page).expect("the documentation can be read"))).collect()
 }
 
 /// Returns the code in a document: inline code, and each indented line together with those that continue it.
