@@ -138,10 +138,14 @@ pub fn long_help() -> String {
 
 /// The syntax of every probe, as an enumeration.
 fn syntaxes() -> String {
-    let syntaxes: Vec<String> = KINDS.iter().map(|kind| kind.syntax()).collect();
-    match syntaxes.split_last() {
+    enumerate(&KINDS.iter().map(|kind| kind.syntax()).collect::<Vec<_>>())
+}
+
+/// Returns `a, b or c`.
+fn enumerate(texts: &[String]) -> String {
+    match texts.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-        _ => syntaxes.concat(),
+        _ => texts.concat(),
     }
 }
 
@@ -171,10 +175,24 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_probe_is_rejected_with_what_was_expected() {
+    fn an_unknown_probe_is_rejected_with_the_syntax_of_every_probe() {
+        let known = syntaxes();
+        for (text, name) in [("no-such-probe", "no-such-probe"), ("nginx=http://localhost/", "nginx")] {
+            assert_eq!(parse(text), Err(format!("unknown probe `{name}`; expected {known}")));
+        }
+        let listed: Vec<&str> = known.split([',', ' ']).collect();
+        for kind in KINDS {
+            assert!(listed.contains(&kind.syntax().as_str()), "{known}");
+        }
+        let texts = ["system", "nginx-rtmp=URL", "other"].map(str::to_owned);
+        assert_eq!(enumerate(&texts[..1]), "system");
+        assert_eq!(enumerate(&texts[..2]), "system or nginx-rtmp=URL");
+        assert_eq!(enumerate(&texts), "system, nginx-rtmp=URL or other");
+    }
+
+    #[test]
+    fn a_wrong_argument_is_rejected_with_what_was_expected() {
         for (text, message) in [
-            ("no-such-probe", "unknown probe `no-such-probe`; expected system or nginx-rtmp=URL"),
-            ("nginx=http://localhost/", "unknown probe `nginx`; expected system or nginx-rtmp=URL"),
             ("nginx-rtmp", "the argument is missing; expected nginx-rtmp=URL"),
             ("nginx-rtmp=", "the argument is missing; expected nginx-rtmp=URL"),
             ("system=eth0", "the probe system takes no argument"),
