@@ -1,25 +1,101 @@
-//! Policies: how edges are compared, and how one is taken from a pool. Each policy is defined once, for choosing and
-//! ranking alike.
+//! Policies: how edges are compared, and how one is taken from a pool. Each policy is one entry of a table, for
+//! choosing and ranking alike.
 
-/// A policy by which an edge is chosen for a client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+/// Defines [`Policy`] from one entry per policy, so that no part of an entry can be forgotten.
+macro_rules! policies {
+    ($(
+        $(#[$attribute:meta])+
+        $policy:ident {
+            name: $name:literal,
+            aliases: $aliases:expr,
+            cost: $cost:expr,
+            draw: $draw:expr,
+            share: $share:expr $(,)?
+        }
+    )+) => {
+        /// A policy by which an edge is chosen for a client.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum Policy {
+            $($(#[$attribute])+ $policy,)+
+        }
+
+        impl Policy {
+            /// Every policy.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$policy),+];
+
+            const fn definition(self) -> Definition {
+                match self {
+                    $(Self::$policy => {
+                        Definition { name: $name, aliases: $aliases, cost: $cost, draw: $draw, share: $share }
+                    })+
+                }
+            }
+        }
+    };
+}
+
+// Policies that take edges in turn or at random compare them by utilisation where an order is needed, as in a list of
+// alternatives.
+policies! {
     /// The edge of the lowest utilisation: the nearest limit of sessions, bandwidth, CPU and whatever else it reports.
+    /// Suits unequal edges.
     #[default]
-    LeastUtilised,
+    LeastUtilised {
+        name: "least-utilised",
+        aliases: &["least-utilized"],
+        cost: Cost::Utilisation,
+        draw: Draw::Sample,
+        share: Share::Capacity,
+    }
     /// The edge with the fewest sessions in proportion to its weight.
-    LeastConnections,
+    LeastConnections {
+        name: "least-connections",
+        aliases: &[],
+        cost: Cost::SessionsPerWeight,
+        draw: Draw::Sample,
+        share: Share::Weight,
+    }
     /// The edge with the lowest outgoing bandwidth in proportion to its weight.
-    LeastBandwidth,
+    LeastBandwidth {
+        name: "least-bandwidth",
+        aliases: &[],
+        cost: Cost::BitsPerWeight,
+        draw: Draw::Sample,
+        share: Share::Weight,
+    }
     /// Each edge in turn, with a frequency proportional to its weight.
-    RoundRobin,
+    RoundRobin {
+        name: "round-robin",
+        aliases: &[],
+        cost: Cost::Utilisation,
+        draw: Draw::Turn,
+        share: Share::Weight,
+    }
     /// A random edge, with a probability proportional to its capacity.
-    Random,
+    Random {
+        name: "random",
+        aliases: &[],
+        cost: Cost::Utilisation,
+        draw: Draw::Any,
+        share: Share::Capacity,
+    }
     /// Always the same edge for a stream, or for a client that requests none.
-    Hash,
+    Hash {
+        name: "hash",
+        aliases: &[],
+        cost: Cost::StreamOrder,
+        draw: Draw::First,
+        share: Share::Weight,
+    }
     /// As the Wowza Load Balancer AddOn: the edge with the fewest connections, plus the assignments since its last
     /// report.
-    Wowza,
+    Wowza {
+        name: "wowza",
+        aliases: &[],
+        cost: Cost::ReportedSessions,
+        draw: Draw::First,
+        share: Share::Weight,
+    }
 }
 
 /// The cost by which edges are compared. The lowest comes first.
@@ -59,7 +135,9 @@ pub(crate) enum Share {
     Weight,
 }
 
+/// An entry of the table of policies.
 struct Definition {
+    /// The name in the configuration.
     name: &'static str,
     /// Other spellings of the name that the configuration accepts.
     aliases: &'static [&'static str],
@@ -69,38 +147,6 @@ struct Definition {
 }
 
 impl Policy {
-    /// Every policy.
-    pub const ALL: [Self; 7] = [
-        Self::LeastUtilised,
-        Self::LeastConnections,
-        Self::LeastBandwidth,
-        Self::RoundRobin,
-        Self::Random,
-        Self::Hash,
-        Self::Wowza,
-    ];
-
-    const fn definition(self) -> Definition {
-        const fn define(name: &'static str, cost: Cost, draw: Draw, share: Share) -> Definition {
-            Definition { name, aliases: &[], cost, draw, share }
-        }
-
-        // Policies that take edges in turn or at random compare them by utilisation where an order is needed, as in a
-        // list of alternatives.
-        match self {
-            Self::LeastUtilised => Definition {
-                aliases: &["least-utilized"],
-                ..define("least-utilised", Cost::Utilisation, Draw::Sample, Share::Capacity)
-            },
-            Self::LeastConnections => define("least-connections", Cost::SessionsPerWeight, Draw::Sample, Share::Weight),
-            Self::LeastBandwidth => define("least-bandwidth", Cost::BitsPerWeight, Draw::Sample, Share::Weight),
-            Self::RoundRobin => define("round-robin", Cost::Utilisation, Draw::Turn, Share::Weight),
-            Self::Random => define("random", Cost::Utilisation, Draw::Any, Share::Capacity),
-            Self::Hash => define("hash", Cost::StreamOrder, Draw::First, Share::Weight),
-            Self::Wowza => define("wowza", Cost::ReportedSessions, Draw::First, Share::Weight),
-        }
-    }
-
     /// Returns the name of the policy in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -132,6 +178,12 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_that_configurations_use() {
+        let names = "least-utilised least-connections least-bandwidth round-robin random hash wowza";
+        assert_eq!(Policy::ALL.map(Policy::name).join(" "), names);
+    }
 
     #[test]
     fn a_policy_is_found_by_its_name_and_by_its_american_spelling() {

@@ -12,15 +12,7 @@ use weir_program::config::values;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Selection {
-    /// Policy by which an edge is chosen. Default: `"least-utilised"`.
-    ///
-    /// * `"least-utilised"`: the lowest utilisation, which is the highest of sessions, bandwidth, CPU and what else the edge
-    ///   reports, relative to its limits. Suits unequal edges.
-    /// * `"least-connections"`, `"least-bandwidth"`: the fewest sessions or the lowest bandwidth, relative to the weight.
-    /// * `"round-robin"`: in turn, by weight.
-    /// * `"random"`: at random, by capacity.
-    /// * `"hash"`: always the same edge for a stream, or for a client if the request names no stream.
-    /// * `"wowza"`: the order of the Wowza Load Balancer AddOn.
+    /// [`Policy`] by which an edge is chosen, by its [name](Policy::name). Default: `"least-utilised"`.
     #[serde(deserialize_with = "policy")]
     pub policy: Policy,
     /// Whether clients of the same stream are sent to few edges, as far as the load stays balanced: each edge fetches a
@@ -111,10 +103,5 @@ mod tests {
         };
         assert_eq!(policy("least-utilized").unwrap(), Policy::LeastUtilised);
         assert_eq!(policy("least-utilised").unwrap(), Policy::LeastUtilised);
-        assert_eq!(
-            policy("least-used").unwrap_err().to_string(),
-            "weir.toml:2: `least-used` is not a policy: expected one of `least-utilised`, `least-connections`, \
-             `least-bandwidth`, `round-robin`, `random`, `hash`, `wowza`"
-        );
     }
 }
