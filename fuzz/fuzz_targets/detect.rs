@@ -40,6 +40,6 @@ fuzz_target!(|input: &[u8]| {
             let step = session.step(&mut &stream[..], "Thu, 23 Jan 1997 15:35:06 GMT", &mut answer);
             assert!(!matches!(step, rtsp::Step::Finished));
         }
-        Detection::Protocol(Protocol::Http) | Detection::Tls | Detection::Unknown => {}
+        Detection::Protocol(_) | Detection::Tls | Detection::Unknown => {}
     }
 });

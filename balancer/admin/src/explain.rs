@@ -31,9 +31,8 @@ impl ExplainParameters {
                 }
                 Some(("protocol", name)) => {
                     let error = || {
-                        ApiError::bad_request(format!(
-                            "protocol: unknown protocol `{name}`; expected http, rtmp or rtsp"
-                        ))
+                        let known = Protocol::ALL.map(Protocol::name).join(", ");
+                        ApiError::bad_request(format!("protocol: unknown protocol `{name}`; expected one of {known}"))
                     };
                     parsed.protocol = Some(Protocol::named(name).ok_or_else(error)?);
                 }
@@ -157,12 +156,14 @@ mod tests {
         assert_eq!(ExplainParameters::parse(None), Ok(ExplainParameters::default()));
         for (query, message) in [
             ("client=here", "client: `here` is not an IP address"),
-            ("protocol=ftp", "protocol: unknown protocol `ftp`; expected http, rtmp or rtsp"),
             ("stream=live", "stream: `live` is not APPLICATION/STREAM"),
             ("stram=live", "unknown parameter `stram=live`; expected client, protocol or stream"),
         ] {
             assert_eq!(ExplainParameters::parse(Some(query)), Err(ApiError::bad_request(message)), "{query}");
         }
+        let known = Protocol::ALL.map(Protocol::name).join(", ");
+        let message = format!("protocol: unknown protocol `ftp`; expected one of {known}");
+        assert_eq!(ExplainParameters::parse(Some("protocol=ftp")), Err(ApiError::bad_request(message)));
     }
 
     #[test]

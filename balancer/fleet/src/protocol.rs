@@ -180,6 +180,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_and_schemes_are_those_that_configurations_use() {
+        let listed = Protocol::ALL.map(|protocol| {
+            let schemes: Vec<&str> = protocol.schemes().map(Scheme::as_str).collect();
+            format!("{}: {}", protocol.name(), schemes.join(" "))
+        });
+        assert_eq!(
+            listed,
+            ["http: http https", "rtmp: rtmp rtmps rtmpt rtmpts rtmpe rtmpte", "rtsp: rtsp rtsps rtspu rtspt"]
+        );
+    }
+
+    #[test]
     fn every_protocol_has_a_scheme_over_tcp_and_one_over_tls() {
         for protocol in Protocol::ALL {
             let [plain, secure] = [false, true].map(|is_secure| protocol.scheme(is_secure));

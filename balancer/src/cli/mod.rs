@@ -30,9 +30,8 @@ use run::Run;
 
 /// Send each streaming client to the least loaded edge.
 ///
-/// Without a command, weir-balancer runs a balancer. It serves clients on TCP port 1935 (HTTP, RTMP and RTSP), receives
-/// reports of edges on UDP port 1934, and serves API, metrics and health checks on 127.0.0.1:8086. No configuration is
-/// required.
+/// Without a command, weir-balancer runs a balancer. It serves clients on TCP port 1935, receives reports of edges on UDP
+/// port 1934, and serves API, metrics and health checks on 127.0.0.1:8086. No configuration is required.
 #[derive(Debug, Parser)]
 #[command(name = "weir-balancer", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {

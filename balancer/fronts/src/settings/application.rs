@@ -18,7 +18,7 @@ pub struct Application {
     ///
     /// Default: matches every application.
     pub name: Option<String>,
-    /// The protocol of the clients: `"http"`, `"rtmp"` or `"rtsp"`.
+    /// The protocol of the clients, by its [name](Protocol::name).
     ///
     /// Default: matches every protocol.
     #[serde(deserialize_with = "protocol")]

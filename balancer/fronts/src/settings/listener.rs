@@ -16,8 +16,8 @@ pub struct Listener {
     ///
     /// Default: `"*:1935"`.
     pub address: ListenAddress,
-    /// The protocols that are admitted: any of `"http"`, `"rtmp"` and `"rtsp"`, each in plain form and over TLS. The
-    /// first bytes of a connection identify its protocol; a client with another protocol is rejected.
+    /// The protocols that are admitted, by their [names](Protocol::name), each in plain form and over TLS. The first
+    /// bytes of a connection identify its protocol; a client with another protocol is rejected.
     ///
     /// Default: all.
     #[serde(deserialize_with = "protocols")]

@@ -20,7 +20,7 @@ pub enum Edges {
 pub struct EdgeFilter {
     /// Zone that the edges report. Default: any, or none.
     pub zone: Option<String>,
-    /// Protocol that the edges serve: `"http"`, `"rtmp"` or `"rtsp"`. Default: any.
+    /// Protocol that the edges serve, by its [name](Protocol::name). Default: any.
     #[serde(deserialize_with = "protocol")]
     pub protocol: Option<Protocol>,
 }
