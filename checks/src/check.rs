@@ -113,22 +113,6 @@ pub struct Program {
     pub arguments: Vec<String>,
 }
 
-impl Probe {
-    /// The probe's kind, as in the configuration.
-    #[must_use]
-    pub fn kind(&self) -> ProbeKind {
-        match self {
-            Self::None => ProbeKind::None,
-            Self::Tcp { .. } => ProbeKind::Tcp,
-            Self::Udp(_) => ProbeKind::Udp,
-            Self::Rtsp { .. } => ProbeKind::Rtsp,
-            Self::Http { .. } => ProbeKind::Http,
-            Self::Rtmp { .. } => ProbeKind::Rtmp,
-            Self::Exec(_) => ProbeKind::Exec,
-        }
-    }
-}
-
 /// A TCP connection at the default intervals.
 impl Default for Check {
     fn default() -> Self {

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_checks::check::{CheckSection, Codes, ProbeKind};
 use weir_checks::{Check, ProbeOptions, probe};
 use weir_kernel::vip_checks::manual;
@@ -17,8 +18,8 @@ pub(super) struct CheckServer {
     /// Address and port of the server. For kind exec, the values of {address} and {port}.
     #[arg(value_name = "ADDRESS:PORT")]
     target: SocketAddr,
-    /// Kind of probe: tcp, rtsp, http, rtmp, udp or exec.
-    #[arg(long, default_value = "tcp", value_parser = kind)]
+    /// Kind of probe.
+    #[arg(long, default_value = "tcp", value_parser = kinds())]
     kind: ProbeKind,
     /// Use TLS.
     #[arg(long)]
@@ -71,9 +72,9 @@ pub(super) async fn run(arguments: CheckServer) -> Outcome {
         }
         None => (server, ProbeOptions { mark: arguments.mark, source, hops: None }),
     };
+    let kind = arguments.kind;
     let check = arguments.check().map_err(Failure::configuration)?;
     let probed = if target == server { server.to_string() } else { format!("{server} through {}", target.ip()) };
-    let kind = check.probe.kind();
     let started = Instant::now();
     match probe(target, &check, options).await {
         Ok(()) => {
@@ -112,11 +113,11 @@ impl CheckServer {
     }
 }
 
-fn kind(text: &str) -> Result<ProbeKind, String> {
-    const KINDS: [ProbeKind; 6] =
-        [ProbeKind::Tcp, ProbeKind::Rtsp, ProbeKind::Http, ProbeKind::Rtmp, ProbeKind::Udp, ProbeKind::Exec];
-    let kind = KINDS.into_iter().find(|kind| kind.to_string() == text);
-    kind.ok_or_else(|| format!("expected one of {}", KINDS.map(|kind| kind.to_string()).join(", ")))
+/// Every kind but `none`, which probes nothing.
+fn kinds() -> impl TypedValueParser<Value = ProbeKind> {
+    let kinds = || ProbeKind::ALL.into_iter().filter(|kind| *kind != ProbeKind::None);
+    let names = PossibleValuesParser::new(kinds().map(ProbeKind::name));
+    names.try_map(move |name| kinds().find(|kind| kind.name() == name).ok_or("unknown kind"))
 }
 
 /// A mark, in hexadecimal after `0x`, or in decimal.

@@ -252,6 +252,23 @@ impl CheckSection {
 }
 
 impl ProbeKind {
+    /// Every kind, in the order of the enumeration.
+    pub const ALL: [Self; 7] = [Self::Tcp, Self::Rtsp, Self::Http, Self::Rtmp, Self::Udp, Self::Exec, Self::None];
+
+    /// Returns the name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Rtsp => "rtsp",
+            Self::Http => "http",
+            Self::Rtmp => "rtmp",
+            Self::Udp => "udp",
+            Self::Exec => "exec",
+            Self::None => "none",
+        }
+    }
+
     /// Returns whether checks of this kind use `key`, with or without TLS.
     pub fn uses(self, key: &str, tls: bool) -> bool {
         use ProbeKind::{Exec, Http, Rtmp, Rtsp, Tcp, Udp};
@@ -273,15 +290,7 @@ impl ProbeKind {
 
 impl fmt::Display for ProbeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Rtsp => "rtsp",
-            Self::Http => "http",
-            Self::Rtmp => "rtmp",
-            Self::Udp => "udp",
-            Self::Exec => "exec",
-            Self::None => "none",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -11,7 +11,7 @@ fn parse_probe(text: &str) -> Probe {
 #[test]
 fn an_empty_section_checks_for_a_tcp_connection() {
     assert_eq!(parse("").unwrap(), Check::default());
-    assert_eq!(Check::default().probe.kind(), ProbeKind::Tcp);
+    assert_eq!(Check::default().probe, Probe::Tcp { tls: None, exchange: Exchange::default() });
 }
 
 #[test]
@@ -76,12 +76,14 @@ fn the_fast_interval_is_at_most_the_interval() {
 }
 
 #[test]
+fn an_unknown_kind_is_rejected_with_the_known_ones() {
+    let known = ProbeKind::ALL.map(|kind| format!("`{kind}`")).join(", ");
+    assert_eq!(parse("kind = \"icmp\"").unwrap_err(), format!("unknown variant `icmp`, expected one of {known}"));
+}
+
+#[test]
 fn an_invalid_section_is_rejected_with_a_remedy() {
     for (text, message) in [
-        (
-            "kind = \"icmp\"",
-            "unknown variant `icmp`, expected one of `tcp`, `rtsp`, `http`, `rtmp`, `udp`, `exec`, `none`",
-        ),
         ("path = \"/\"", "`path` is not used by checks of kind `tcp`; remove it"),
         ("kind = \"udp\"\ntls = true", "`tls` is not used by checks of kind `udp`; remove it"),
         ("host = \"a.example\"", "`host` is not used by checks of kind `tcp`; remove it"),
