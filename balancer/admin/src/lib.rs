@@ -1,24 +1,13 @@
 //! The administration of a balancer: an HTTP server for operators and monitoring.
 //!
-//! It listens on an address of its own, `127.0.0.1:8086` by default, so that no client of the balancer can reach it. Health,
-//! readiness and metrics are public there. The API, which shows and commands the edges, requires the operators' token, even
-//! on the loopback address.
+//! It listens on an address of its own, `127.0.0.1:8086` by default, so that no client of the balancer can reach it.
+//! Health, readiness and metrics are public there. The API, which shows and commands the edges, requires the operators'
+//! token, even on the loopback address.
 //!
-//! | path                                | method | response                                              |
-//! |-------------------------------------|--------|-------------------------------------------------------|
-//! | `/healthz`                          | GET    | whether the balancer works                            |
-//! | `/readyz`                           | GET    | whether it can serve clients                          |
-//! | `/metrics`                          | GET    | metrics in Prometheus' text format                    |
-//! | `/api/v1/edges`                     | GET    | every edge                                            |
-//! | `/api/v1/explain`                   | GET    | the edge that a client would get, and why             |
-//! | `/api/v1/kernel`                    | GET    | kernel mode                                           |
-//! | `/api/v1/edges/{edge}/pause`        | POST   | pauses an edge                                        |
-//! | `/api/v1/edges/{edge}/unpause`      | POST   | ends a pause or drain                                 |
-//! | `/api/v1/edges/{edge}/drain`        | POST   | drains an edge, with `?deadline=10m` until a deadline |
-//!
-//! [`Admin`] serves all of it. It reads the published [`Snapshot`](weir_fleet::Snapshot) of the fleet and changes nothing
-//! itself: commands go to the control thread through a channel. What other crates know, such as relayed sessions and kernel
-//! mode, it sees through the traits [`RelaySource`] and [`KernelMode`], so that it does not depend on those crates.
+//! [`Admin`] serves the paths in the table of [`routes`]. It reads the published [`Snapshot`](weir_fleet::Snapshot) of
+//! the fleet and changes nothing itself: commands go to the control thread through a channel. What other crates know,
+//! such as relayed sessions and kernel mode, it sees through the traits [`RelaySource`] and [`KernelMode`], so that it
+//! does not depend on those crates.
 //!
 //! | module       | contents                                                     |
 //! |--------------|--------------------------------------------------------------|

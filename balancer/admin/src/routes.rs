@@ -19,15 +19,15 @@ pub(crate) enum Resource {
     Health,
     /// Whether the balancer can serve clients.
     Readiness,
-    /// The metrics.
+    /// The metrics in Prometheus' text format.
     Metrics,
-    /// The edges.
+    /// Every edge.
     Edges,
-    /// The choice for a client.
+    /// The edge that a client would get, and why. The query describes the client.
     Explanation,
     /// Kernel mode.
     Kernel,
-    /// A command for an edge. The deadline of a drain is in the query.
+    /// A command for an edge. The deadline of a drain is in the query, such as `?deadline=10m`.
     Command(Action),
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Methods {
 }
 
 /// Every path.
-static ROUTES: [Route; 9] = [
+static ROUTES: &[Route] = &[
     Route { path: "/healthz", methods: Methods::Read, resource: Resource::Health },
     Route { path: "/readyz", methods: Methods::Read, resource: Resource::Readiness },
     Route { path: "/metrics", methods: Methods::Read, resource: Resource::Metrics },
@@ -132,6 +132,8 @@ fn capture<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn found<'p>(method: &str, path: &'p str) -> Result<Matched<'p>, Unmatched> {
@@ -176,8 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn every_path_is_documented() {
+        let read = |page: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+            std::fs::read_to_string(path).unwrap()
+        };
+        let pages = ["balancer.md", "kernel.md"].map(read).concat();
+        for path in paths().map(|path| path.replace("{edge}", "GUID")) {
+            let is_whole =
+                |(at, _)| !pages[at + path.len()..].starts_with(|next: char| next == '/' || next.is_alphanumeric());
+            assert!(pages.match_indices(&path).any(is_whole), "{path}");
+        }
+    }
+
+    #[test]
     fn every_path_of_the_table_finds_its_own_route() {
-        for route in &ROUTES {
+        for route in ROUTES {
             let method = route.methods.allow().split(',').next().unwrap();
             assert_eq!(found(method, route.path).unwrap().resource, route.resource, "{}", route.path);
         }
