@@ -1,4 +1,5 @@
-//! The documentation matches the code: TOML blocks show every key with its default, and tables list every metric.
+//! The documentation matches the code: TOML blocks show every key with its default, and every metric, policy, kind of
+//! health check and probe is described.
 
 #![allow(clippy::unwrap_used, reason = "test helpers are test code, too")]
 
@@ -7,6 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_balancer::{Config, metrics};
+use weir_checks::check::ProbeKind;
+use weir_edge_agent::probe;
+use weir_fleet::Policy;
 use weir_fronts::relay::RelaySessions;
 use weir_program::clock::Clock;
 use weir_program::metrics::Registry;
@@ -164,4 +168,31 @@ fn the_tables_of_metrics_list_every_metric_with_its_labels() {
     let mut documented = documented_metrics("balancer.md");
     documented.extend(documented_metrics("kernel.md"));
     assert_eq!(documented, registry.labels());
+}
+
+/// Asserts that each entry of a page begins a line of it.
+fn assert_described(page: &str, entries: impl IntoIterator<Item = String>) {
+    let text = read(page);
+    for entry in entries {
+        assert!(text.lines().any(|line| line.starts_with(&entry)), "docs/{page} has no line that begins with {entry}");
+    }
+}
+
+#[test]
+fn every_policy_is_described() {
+    assert_described("selection.md", Policy::ALL.map(|policy| format!("| `{}` ", policy.name())));
+    let block = block("balancer.md");
+    for policy in Policy::ALL {
+        assert!(block.contains(&format!("\"{}\"", policy.name())), "docs/balancer.md: {}", policy.name());
+    }
+}
+
+#[test]
+fn every_kind_of_health_check_is_described() {
+    assert_described("kernel-checks.md", ProbeKind::ALL.map(|kind| format!("| `\"{kind}\"` ")));
+}
+
+#[test]
+fn every_probe_of_the_agent_is_described() {
+    assert_described("agent.md", probe::KINDS.iter().map(|kind| format!("**`{}`** ", kind.syntax())));
 }
