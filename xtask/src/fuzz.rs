@@ -16,10 +16,10 @@ pub(crate) fn check() -> Result<(), String> {
     cargo(&["clippy", "--release", "--quiet", "--", "--deny", "warnings"])
 }
 
-/// Fuzzes every target that has a corpus, for `seconds` in total.
+/// Fuzzes every target, for `seconds` in total.
 pub(crate) fn run(seconds: u32) -> Result<(), String> {
     cargo(&["build", "--release"])?;
-    let targets = targets().map_err(|error| format!("cannot read fuzz/corpus: {error}"))?;
+    let targets = targets().map_err(|error| format!("cannot read fuzz/fuzz_targets: {error}"))?;
     // At least 1 second: libFuzzer takes 0 as no limit.
     let each = (seconds / u32::try_from(targets.len()).unwrap_or(1).max(1)).max(1);
     for target in targets {
@@ -54,10 +54,10 @@ fn fuzz(target: &str, seconds: u32) -> Result<(), String> {
 
 fn targets() -> std::io::Result<Vec<String>> {
     let mut targets = Vec::new();
-    for entry in fs::read_dir(folder().join("corpus"))? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            targets.push(entry.file_name().to_string_lossy().into_owned());
+    for entry in fs::read_dir(folder().join("fuzz_targets"))? {
+        let path = entry?.path();
+        if let Some(name) = path.file_stem().filter(|_| path.extension().is_some_and(|extension| extension == "rs")) {
+            targets.push(name.to_string_lossy().into_owned());
         }
     }
     targets.sort();
