@@ -113,6 +113,16 @@ pub(crate) enum Cost {
     StreamOrder,
 }
 
+impl Cost {
+    /// Returns whether it is computed from the expected load of an edge.
+    pub(crate) fn depends_on_expected_load(self) -> bool {
+        match self {
+            Self::Utilisation | Self::SessionsPerWeight | Self::BitsPerWeight => true,
+            Self::ReportedSessions | Self::StreamOrder => false,
+        }
+    }
+}
+
 /// How an edge is taken from a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Draw {

@@ -48,11 +48,10 @@ impl Search<'_> {
     pub(super) fn pick_first(&self, pool: &Pool, cost: Cost, accept: impl Fn(u32, &Expected) -> bool) -> Option<u32> {
         // The expected load takes longest to compute, and some costs do not depend on it.
         let unknown = Expected::default();
-        let needs_expected = matches!(cost, Cost::Utilisation | Cost::SessionsPerWeight | Cost::BitsPerWeight);
         let mut first: Option<(u32, f32)> = None;
         for index in pool.indices() {
             let is_lower = |cost: f32| first.is_none_or(|(_, lowest)| cost < lowest);
-            if !needs_expected && !is_lower(self.cost(cost, index, &unknown)) {
+            if !cost.depends_on_expected_load() && !is_lower(self.cost(cost, index, &unknown)) {
                 continue;
             }
             let Some(expected) = self.expected(index) else { continue };
