@@ -130,7 +130,7 @@ pub fn long_help() -> String {
     let width = KINDS.iter().map(|kind| kind.syntax().len()).max().unwrap_or_default();
     let lines: Vec<String> = KINDS.iter().map(|kind| format!("  {:width$}  {}", kind.syntax(), kind.help)).collect();
     format!(
-        "Source of the load figures; may be repeated. The first probe that knows a figure determines it.\n\n{}\n\n\
+        "Source of the load figures; may be repeated. Each figure comes from the first probe that supplies it.\n\n{}\n\n\
          [default: system]",
         lines.join("\n")
     )
