@@ -41,6 +41,6 @@ fn executable() -> io::Result<PathBuf> {
     if file.is_file() {
         return Ok(file);
     }
-    let message = "run `cargo xtask bench`, or build it with `cargo build --release --package weir-balancer`";
+    let message = "run `cargo xtask bench`, or build it with `cargo build --profile dist --package weir-balancer`";
     Err(io::Error::other(format!("{} does not exist: {message}", file.display())))
 }

@@ -63,10 +63,10 @@ fn bench(what: &str, options: &[&str]) -> Result<(), String> {
         packages::install(packages::FOR_FRONTS)?;
     }
     if what != "selection" {
-        // These benchmarks run the balancer's binary.
-        step::cargo(&["build", "--release", "--package", "weir-balancer", "--bin", "weir-balancer"])?;
+        // These benchmarks run the balancer's program, beside their own.
+        step::cargo(&["build", "--profile", "dist", "--package", "weir-balancer", "--bin", "weir-balancer"])?;
     }
-    let run = ["run", "--release", "--package", "weir-bench", "--", what];
+    let run = ["run", "--profile", "dist", "--package", "weir-bench", "--", what];
     step::cargo(&[&run[..], options].concat())
 }
 
