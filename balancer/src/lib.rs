@@ -1,7 +1,7 @@
 //! Weir's balancer: tracks the load and liveness of edges, and sends each client to the least loaded one.
 //!
-//! Data flows in one direction. A report of an edge updates the fleet. The fleet publishes an immutable snapshot whose load
-//! figures are live atomics. The fronts for clients, kernel mode and the administration read snapshots.
+//! Data flows in one direction. A report of an edge updates the fleet. The fleet publishes an immutable snapshot whose
+//! load figures are live atomics. The fronts for clients, kernel mode and the administration read snapshots.
 //!
 //! ```text
 //! edge agent ──sealed UDP report──▶ control ──▶ fleet ──snapshot──▶ fronts ──▶ clients
@@ -9,9 +9,9 @@
 //!                                                             └──▶ admin  ──▶ operators
 //! ```
 //!
-//! Only two things flow back: a front counts an assignment on its edge, and an operator's command goes to the edge with the
-//! next ack. An edge owns its state and repeats it in every report, so a balancer keeps none: it can be restarted at any
-//! time, and any number of them can run side by side.
+//! Only two things flow back: a front counts an assignment on its edge, and an operator's command goes to the edge with
+//! the next ack. An edge owns its state and repeats it in every report, so a balancer keeps none: it can be restarted
+//! at any time, and any number of them can run side by side.
 //!
 //! The layers are crates, which the compiler keeps apart. [`weir_fleet`] is the domain, without I/O. [`weir_fronts`],
 //! [`weir_kernel`] and [`weir_admin`] depend on it, but not on each other. This crate wires them:

@@ -5,8 +5,8 @@ use tracing::info;
 
 use crate::config::Config;
 
-/// Raises the limit of open files to the hard limit, and lowers the limits of clients and relayed sessions to what it allows.
-/// Each client takes a file descriptor, and a relayed one takes more.
+/// Raises the limit of open files to the hard limit, and lowers the limits of clients and relayed sessions to what it
+/// allows. Each client takes a file descriptor, and a relayed one takes more.
 pub fn fit(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
     // Raising the soft limit needs no privilege. If it fails nevertheless, the soft limit applies.
@@ -20,7 +20,8 @@ fn fit_to(config: &mut Config, allowed: u64) {
     /// Files other than those of clients: listening sockets, reports, netlink, runtimes, logs.
     const OTHERS: u64 = 64;
 
-    // A health check that gets no file descriptor has no result: failed servers would stay in the kernel under high load.
+    // A health check that gets no file descriptor has no result: failed servers would stay in the kernel under high
+    // load.
     let free = allowed.saturating_sub(
         OTHERS + (config.admin.connections + config.kernel.as_ref().map_or(0, weir_kernel::Settings::files)) as u64,
     );

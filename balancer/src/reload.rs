@@ -13,8 +13,8 @@ use weir_protocol::KeyRing;
 use crate::config::keys;
 use crate::geoip::CurrentZones;
 
-/// Time between two checks whether a certificate has changed. Certificates are renewed weeks before they expire, so that a
-/// minute does not matter.
+/// Time between two checks whether a certificate has changed. Certificates are renewed weeks before they expire, so
+/// that a minute does not matter.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The files that are read again.

@@ -1,7 +1,7 @@
 //! The balancer: its parts wired together.
 //!
-//! Worker threads serve clients, each with its own runtime and sockets. The thread that calls [`Server::run`] is the control
-//! thread: it receives reports, times out edges, and serves the administration.
+//! Worker threads serve clients, each with its own runtime and sockets. The thread that calls [`Server::run`] is the
+//! control thread: it receives reports, times out edges, and serves the administration.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -52,7 +52,8 @@ pub struct Server {
     rings: (mpsc::Sender<KeyRing>, mpsc::Receiver<KeyRing>),
 }
 
-/// The contents of files other than the configuration. Those behind an [`ArcSwap`] may be reloaded while the balancer runs.
+/// The contents of files other than the configuration. Those behind an [`ArcSwap`] may be reloaded while the balancer
+/// runs.
 #[derive(Debug)]
 pub struct Files {
     /// The keys of the cluster.
@@ -100,8 +101,8 @@ fn remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-/// Receive buffer for reports, in bytes: those of some 10,000 edges that report at the same moment, as after the failure of a
-/// switch. Reports that do not fit are lost, and replaced by the next ones.
+/// Receive buffer for reports, in bytes: those of some 10,000 edges that report at the same moment, as after the
+/// failure of a switch. Reports that do not fit are lost, and replaced by the next ones.
 const REPORT_BUFFER: usize = 4 * 1024 * 1024;
 
 impl Server {

@@ -44,8 +44,9 @@ pub(crate) fn start(
 /// Shorter than the time limits of clients, by default and in every sensible configuration.
 const TIMER: Duration = Duration::from_millis(500);
 
-/// Keeps a timer pending that expires before those of clients. Each new timer that becomes the next one to expire costs two
-/// system calls, since the runtime wakes itself. Without this, that would be nearly every client that the worker waits for.
+/// Keeps a timer pending that expires before those of clients. Each new timer that becomes the next one to expire costs
+/// two system calls, since the runtime wakes itself. Without this, that would be nearly every client that the worker
+/// waits for.
 async fn keep_timer() {
     loop {
         tokio::time::sleep(TIMER).await;

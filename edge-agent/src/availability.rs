@@ -10,8 +10,8 @@ use weir_protocol::report::{Capacity, Reasons, Status};
 /// The number of commands that are remembered, so that none is applied twice.
 const REMEMBERED_COMMANDS: usize = 16;
 
-/// An edge that is full takes clients again once its connections are below this percentage of its capacity. Without this
-/// hysteresis it would change its state with every client.
+/// An edge that is full takes clients again once its connections are below this percentage of its capacity. Without
+/// this hysteresis it would change its state with every client.
 const REOPEN_PERCENT: u64 = 95;
 
 /// Whether the edge takes clients. The reasons against it are independent: none cancels another.

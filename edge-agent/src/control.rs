@@ -115,8 +115,8 @@ pub fn socket_in(folder: &Path) -> PathBuf {
 /// Binds the socket, accessible to this user only.
 ///
 /// # Errors
-/// [`io::ErrorKind::AddrInUse`] when an agent with this state folder is running; otherwise the error of the failed system
-/// call.
+/// [`io::ErrorKind::AddrInUse`] when an agent with this state folder is running; otherwise the error of the failed
+/// system call.
 pub(crate) fn bind(folder: &Path) -> io::Result<UnixListener> {
     let socket = socket_in(folder);
     files::create_folder(folder, Access::Everyone)?;
@@ -166,8 +166,8 @@ async fn answer(stream: UnixStream, agent: &mpsc::Sender<PendingRequest>) -> io:
 /// Sends a request to the agent with this state folder, and returns the status after it.
 ///
 /// # Errors
-/// [`Error::NotRunning`] without such an agent, [`Error::Failed`] when the agent could not do what was requested, such as
-/// save a command, and [`Error::Socket`] otherwise.
+/// [`Error::NotRunning`] without such an agent, [`Error::Failed`] when the agent could not do what was requested, such
+/// as save a command, and [`Error::Socket`] otherwise.
 pub async fn send(folder: &Path, request: ControlRequest) -> Result<AgentStatus, Error> {
     let answer =
         timeout(TIMEOUT, exchange(folder, request)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

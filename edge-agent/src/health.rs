@@ -1,7 +1,7 @@
 //! Whether the probes succeed.
 //!
-//! A single failure of a probe means nothing. When a probe keeps failing, the media server is in trouble, and no clients
-//! must be sent to it. Unknown load is not zero load.
+//! A single failure of a probe means nothing. When a probe keeps failing, the media server is in trouble, and no
+//! clients must be sent to it. Unknown load is not zero load.
 
 use std::time::Duration;
 

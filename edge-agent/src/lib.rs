@@ -1,9 +1,9 @@
 //! Weir's edge agent: reports the load of one media server to the balancers, and applies the commands of operators.
 //!
-//! The agent runs beside the media server. Twice a second each probe reads the load: from the media server itself, or from
-//! the kernel. Every 2.5 s, and at once when something important changes, the agent sends a sealed UDP report to every
-//! balancer. A balancer answers each report with an ack, which may contain a command of its operator: pause, unpause or
-//! drain.
+//! The agent runs beside the media server. Twice a second each probe reads the load: from the media server itself, or
+//! from the kernel. Every 2.5 s, and at once when something important changes, the agent sends a sealed UDP report to
+//! every balancer. A balancer answers each report with an ack, which may contain a command of its operator: pause,
+//! unpause or drain.
 //!
 //! ```text
 //! media server ──probe──▶ reading ──▶ agent ──sealed UDP report, every 2.5 s──▶ each balancer

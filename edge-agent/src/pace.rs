@@ -12,8 +12,8 @@ pub(crate) struct Pace {
     next: Duration,
 }
 
-/// Maximum random deviation of a report from its schedule, as a share of the interval. It keeps a fleet that was started
-/// at once from reporting in step forever.
+/// Maximum random deviation of a report from its schedule, as a share of the interval. It keeps a fleet that was
+/// started at once from reporting in step forever.
 const JITTER: f64 = 0.02;
 
 /// Minimum time between two reports: at most four per second.
@@ -25,8 +25,8 @@ impl Pace {
         Self { interval, last: now, next: now }
     }
 
-    /// Notes that the due report was sent. The next one is due an interval after this one was due, so that the time taken
-    /// by its readings does not add to the interval. `random` is any random number.
+    /// Notes that the due report was sent. The next one is due an interval after this one was due, so that the time
+    /// taken by its readings does not add to the interval. `random` is any random number.
     pub(crate) fn sent(&mut self, now: Duration, random: u32) {
         let within = f64::from(random) / f64::from(u32::MAX);
         // An agent that was suspended does not catch up on the reports that it missed.

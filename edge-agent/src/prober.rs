@@ -1,7 +1,7 @@
 //! Runs the probes, each in its own task, so that no probe waits for another.
 //!
-//! A probe is read periodically, to notice jumps of load, and once more for each report. A balancer takes a report for the
-//! current load and corrects it by its assignments since then, so the figures must be fresh.
+//! A probe is read periodically, to notice jumps of load, and once more for each report. A balancer takes a report for
+//! the current load and corrects it by its assignments since then, so the figures must be fresh.
 
 use std::future::Future;
 use std::task::Poll;
@@ -22,8 +22,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time between two readings; less if reports are more frequent. A jump of load is noticed within this time.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Maximum age of a reading that is used for a report instead of a new one: at 30 clients per second it misses less than
-/// one. A jump of load is thus reported at once, by the reading that showed it.
+/// Maximum age of a reading that is used for a report instead of a new one: at 30 clients per second it misses less
+/// than one. A jump of load is thus reported at once, by the reading that showed it.
 const FRESH: Duration = Duration::from_millis(20);
 
 /// Maximum time that a report waits for fresh readings before it is sent with older ones. A probe may take up to
@@ -162,8 +162,8 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_millis(2500);
 
-    /// Reads the milliseconds since `start` as connections, and the number of readings as bandwidth. Each reading but the
-    /// first one takes a while.
+    /// Reads the milliseconds since `start` as connections, and the number of readings as bandwidth. Each reading but
+    /// the first one takes a while.
     #[derive(Debug)]
     struct Clock {
         start: Instant,

@@ -14,8 +14,8 @@ use crate::control::TargetStatus;
 use crate::sender::Sender;
 use crate::snapshot::Snapshot;
 
-/// How often the last report is sent, and the pause in between. If it were lost, clients would be sent to this edge until
-/// the balancer's timeout.
+/// How often the last report is sent, and the pause in between. If it were lost, clients would be sent to this edge
+/// until the balancer's timeout.
 const LAST_REPORTS: u32 = 3;
 const LAST_REPORTS_PAUSE: Duration = Duration::from_millis(20);
 

@@ -90,8 +90,8 @@ pub enum LineError {
     Missing,
 }
 
-/// Parses `loadbalancertargets.txt` in the format of the Wowza Load Balancer AddOn: `#` comments, and `host,port,key` for
-/// each balancer.
+/// Parses `loadbalancertargets.txt` in the format of the Wowza Load Balancer AddOn: `#` comments, and `host,port,key`
+/// for each balancer.
 ///
 /// # Errors
 /// The line number, from 1, and what is wrong with that line.

@@ -1,8 +1,8 @@
 //! What `weir-balancer` and `weir-agent` share, so that both start, fail, log and keep their files in the same way.
 //!
 //! A program is a type for its command line and a function that executes it, passed to [`start::run`]: it parses the
-//! arguments, starts the log, and turns the [`Outcome`] into an exit code and one line that says what is wrong and what to
-//! do. Within the function, [`start::block_on`] runs asynchronous work until [`start::shutdown_signal`].
+//! arguments, starts the log, and turns the [`Outcome`] into an exit code and one line that says what is wrong and what
+//! to do. Within the function, [`start::block_on`] runs asynchronous work until [`start::shutdown_signal`].
 //!
 //! ```no_run
 //! use weir_program::{Outcome, say, start};

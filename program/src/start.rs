@@ -13,8 +13,8 @@ use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Why a program ends early: an exit code, and one line that says what is wrong, where, and what to do. The codes are those
-/// of sysexits.h, except for 1.
+/// Why a program ends early: an exit code, and one line that says what is wrong, where, and what to do. The codes are
+/// those of sysexits.h, except for 1.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Returns the folder that is used unless another one is configured: the one that systemd sets (`StateDirectory=`, in the
-/// environment variable `STATE_DIRECTORY`), else `/var/lib/weir` for root, else `weir` in the user's state folder
+/// Returns the folder that is used unless another one is configured: the one that systemd sets (`StateDirectory=`, in
+/// the environment variable `STATE_DIRECTORY`), else `/var/lib/weir` for root, else `weir` in the user's state folder
 /// according to the XDG Base Directory Specification.
 #[must_use]
 pub fn default_folder() -> PathBuf {

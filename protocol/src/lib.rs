@@ -10,8 +10,8 @@
 //!
 //! # The life of a datagram
 //!
-//! An agent derives its keys from the cluster's [`Secret`] and its own GUID, or holds only the derived [`EdgeKey`], with
-//! which it cannot impersonate another edge. A [`Sender`] turns a [`Report`] into a datagram:
+//! An agent derives its keys from the cluster's [`Secret`] and its own GUID, or holds only the derived [`EdgeKey`],
+//! with which it cannot impersonate another edge. A [`Sender`] turns a [`Report`] into a datagram:
 //!
 //! 1. [`codec`] encodes the report as CBOR, and pads a short one so that every ack fits.
 //! 2. [`datagram`] encrypts the body with AES-256-GCM and signs header and body with HMAC-SHA-256. The keys are derived

@@ -1,4 +1,5 @@
-//! The paths of the administration and their methods. Status 404 and 405, and the header `Allow`, follow from one table.
+//! The paths of the administration and their methods. Status 404 and 405, and the header `Allow`, follow from one
+//! table.
 
 use hyper::Method;
 use weir_protocol::Action;
@@ -116,7 +117,8 @@ pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
     ROUTES.iter().map(|route| route.path)
 }
 
-/// Returns the segment of `path` at `{edge}`, or an empty text if `pattern` has none; `None` if the path does not match.
+/// Returns the segment of `path` at `{edge}`, or an empty text if `pattern` has none; `None` if the path does not
+/// match.
 fn capture<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let (mut expected, mut actual) = (pattern.split('/'), path.split('/'));
     let mut captured = "";

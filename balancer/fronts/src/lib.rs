@@ -9,13 +9,13 @@
 //! 2. A connection from a trusted proxy begins with a [PROXY protocol header](proxy_protocol), which replaces the
 //!    address of the [`client`].
 //! 3. [`detect`] identifies the protocol from the first bytes, with the table in [`protocols`]. If they are a TLS
-//!    handshake, [`tls`] is accepted first. Until its session is decided, the connection is a [`downstream`]: bounded in
-//!    bytes and time.
-//! 4. The same table names the function that serves the protocol: in [`http`], [`rtmp`] or [`rtsp`]. RTMP and RTSP are an
-//!    [`exchange`] of messages before the client can be redirected.
+//!    handshake, [`tls`] is accepted first. Until its session is decided, the connection is a [`downstream`]: bounded
+//!    in bytes and time.
+//! 4. The same table names the function that serves the protocol: in [`http`], [`rtmp`] or [`rtsp`]. RTMP and RTSP are
+//!    an [`exchange`] of messages before the client can be redirected.
 //! 5. That function asks the worker's [`Front`] for an assignment. The front reads the fleet's snapshot without a lock,
-//!    has the selector select an edge or an overflow target, and counts the outcome in the [`metrics`]. A client that no
-//!    edge can take, or that exceeds the [`loop_limit`], is refused.
+//!    has the selector select an edge or an overflow target, and counts the outcome in the [`metrics`]. A client that
+//!    no edge can take, or that exceeds the [`loop_limit`], is refused.
 //! 6. A client that follows redirects receives a URL at its destination ([`redirect`]), some also [`alternatives`], in
 //!    its [`answer`].
 //! 7. A client that does not is relayed: [`relay`] connects to the edge and forwards bytes in both directions.

@@ -236,8 +236,8 @@ impl Controller {
         Ok((services, problem.or_else(|| self.sysctls.problem())))
     }
 
-    /// Writes the track value. Returns the state with failures to communicate with keepalived, which do not change the value,
-    /// since clients are still served.
+    /// Writes the track value. Returns the state with failures to communicate with keepalived, which do not change the
+    /// value, since clients are still served.
     fn report_to_keepalived(&mut self, kernel_state: State, services: &[ServiceStatus], sources: &Sources) -> State {
         let is_releasing = self.policy.is_releasing();
         let track_value = if is_releasing { TrackValue::Fault } else { TrackValue::of(&kernel_state, services) };

@@ -30,8 +30,8 @@ use run::Run;
 
 /// Send each streaming client to the least loaded edge.
 ///
-/// Without a command, weir-balancer runs a balancer. It serves clients on TCP port 1935, receives reports of edges on UDP
-/// port 1934, and serves API, metrics and health checks on 127.0.0.1:8086. No configuration is required.
+/// Without a command, weir-balancer runs a balancer. It serves clients on TCP port 1935, receives reports of edges on
+/// UDP port 1934, and serves API, metrics and health checks on 127.0.0.1:8086. No configuration is required.
 #[derive(Debug, Parser)]
 #[command(name = "weir-balancer", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -51,8 +51,8 @@ enum Command {
     Keygen(Keygen),
     /// Add content steering to an HLS playlist.
     ///
-    /// Reads a multivariant playlist from standard input, and prints it with the tag EXT-X-CONTENT-STEERING, which makes
-    /// players request the edge to play from at this balancer.
+    /// Reads a multivariant playlist from standard input, and prints it with the tag EXT-X-CONTENT-STEERING, which
+    /// makes players request the edge to play from at this balancer.
     AddSteering(AddSteering),
     /// Run one health check against a server; exit code 1 if it fails.
     CheckServer(CheckServer),

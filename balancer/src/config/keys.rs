@@ -21,8 +21,8 @@ pub struct Keys {
     pub generated: Option<Secret>,
 }
 
-/// Reads the keys from the `configured` file, or from `key` in the folder `state`. The latter is created with a random key if
-/// it does not exist.
+/// Reads the keys from the `configured` file, or from `key` in the folder `state`. The latter is created with a random
+/// key if it does not exist.
 ///
 /// # Errors
 /// [`Error`], which names the file, and the line where a key is malformed.
@@ -56,8 +56,8 @@ pub fn read_ring(file: &Path) -> Result<KeyRing, Error> {
     secrets.collect()
 }
 
-/// Reads the operators' token from the `configured` file, or from `token` in the folder `state`. The latter is created with a
-/// random token if it does not exist.
+/// Reads the operators' token from the `configured` file, or from `token` in the folder `state`. The latter is created
+/// with a random token if it does not exist.
 ///
 /// # Errors
 /// [`Error`], which names the file.

@@ -1,8 +1,8 @@
 //! The configuration: a TOML file in, the settings of each part of the balancer out.
 //!
-//! The file is parsed once, into [`File`], and converted to a [`Config`], which is validated and complete. Sections whose keys
-//! are the settings of one crate are defined by that crate. The others are defined here. Every key has a default, so that a
-//! balancer works with an empty file, or without any.
+//! The file is parsed once, into [`File`], and converted to a [`Config`], which is validated and complete. Sections
+//! whose keys are the settings of one crate are defined by that crate. The others are defined here. Every key has a
+//! default, so that a balancer works with an empty file, or without any.
 //!
 //! The comments on the fields of the sections are the reference of all keys: meaning, range, default and advice.
 //!
@@ -77,12 +77,12 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    /// State folder, for the key of the cluster and the operators' token. Created if it does not exist. Default: the folder
-    /// of systemd's `StateDirectory=`, `/var/lib/weir` for root, or `~/.local/state/weir`; see
+    /// State folder, for the key of the cluster and the operators' token. Created if it does not exist. Default: the
+    /// folder of systemd's `StateDirectory=`, `/var/lib/weir` for root, or `~/.local/state/weir`; see
     /// [`weir_program::state::default_folder`].
     pub state: Option<PathBuf>,
-    /// Name of the balancer, 1 to 64 printable ASCII characters. `weir-agent status` shows it. Default: the host name of the
-    /// machine.
+    /// Name of the balancer, 1 to 64 printable ASCII characters. `weir-agent status` shows it. Default: the host name
+    /// of the machine.
     #[serde(deserialize_with = "values::name")]
     pub name: Option<NameBuf>,
     /// Listeners for clients.

@@ -7,8 +7,9 @@ use weir_fleet::RedirectLimits;
 
 /// The hosts that clients may be sent to.
 ///
-/// An edge that advertises another host, as redirect address or in an endpoint, is listed but gets no clients. So a stolen key
-/// does not turn the balancer into an open redirector. Without `hosts` and `networks`, every host is allowed.
+/// An edge that advertises another host, as redirect address or in an endpoint, is listed but gets no clients. So a
+/// stolen key does not turn the balancer into an open redirector. Without `hosts` and `networks`, every host is
+/// allowed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Redirect {
@@ -17,10 +18,10 @@ pub struct Redirect {
     pub hosts: Vec<String>,
     /// Networks of allowed addresses, such as `"10.0.0.0/8"`. Default: none.
     pub networks: Vec<IpNet>,
-    /// Name of a parameter that HTTP redirects add to the query, such as `"weir-hop"`: 1 to 64 letters, digits, `-` and `_`.
-    /// A request that has the parameter comes from a redirect that led back to this balancer, and is answered with 508
-    /// instead of another redirect. Do not use it with edges that verify signatures of whole URLs, or where an edge is itself
-    /// a balancer. See also `[limits.repeats]`, which detects loops without changing URLs. Default: none.
+    /// Name of a parameter that HTTP redirects add to the query, such as `"weir-hop"`: 1 to 64 letters, digits, `-` and
+    /// `_`. A request that has the parameter comes from a redirect that led back to this balancer, and is answered with
+    /// 508 instead of another redirect. Do not use it with edges that verify signatures of whole URLs, or where an edge
+    /// is itself a balancer. See also `[limits.repeats]`, which detects loops without changing URLs. Default: none.
     #[serde(deserialize_with = "hop_mark")]
     pub hop_mark: Option<String>,
 }

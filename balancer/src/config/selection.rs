@@ -18,22 +18,23 @@ pub struct Selection {
     /// Whether clients of the same stream are sent to few edges, as far as the load stays balanced: each edge fetches a
     /// stream only once from its origin. Use it where origins or caches are the bottleneck. Default: false.
     pub affinity: bool,
-    /// Time over which a new edge, or one that returns, gets an increasing share of clients (slow start): its cache must
-    /// fill, and a crowd must not rush to an empty machine. Edges that report while the balancer starts are not new.
-    /// `"0s"` disables it. Default: `"30s"`.
+    /// Time over which a new edge, or one that returns, gets an increasing share of clients (slow start): its cache
+    /// must fill, and a crowd must not rush to an empty machine. Edges that report while the balancer starts are not
+    /// new. `"0s"` disables it. Default: `"30s"`.
     #[serde(deserialize_with = "values::duration")]
     pub ramp: Duration,
-    /// CPU utilisation at which an edge is full, above 0 to 1, such as 0.9; or `"off"` to ignore CPU. Media servers that
-    /// transcode use all processors and work well. Default: `"off"`.
+    /// CPU utilisation at which an edge is full, above 0 to 1, such as 0.9; or `"off"` to ignore CPU. Media servers
+    /// that transcode use all processors and work well. Default: `"off"`.
     #[serde(deserialize_with = "share_or_off")]
     pub cpu_limit: Option<f32>,
-    /// What happens when every edge is full and no `overflow` target fits: `"refuse"` refuses the client, `"best-effort"`
-    /// sends it to the least utilised of the full edges. Default: `"refuse"`, which protects the clients that are connected.
+    /// What happens when every edge is full and no `overflow` target fits: `"refuse"` refuses the client,
+    /// `"best-effort"` sends it to the least utilised of the full edges. Default: `"refuse"`, which protects the
+    /// clients that are connected.
     #[serde(deserialize_with = "when_full")]
     pub when_full: WhenFull,
-    /// Overflow targets: URLs outside the fleet for clients that no edge can take, such as `"https://cdn.example.com"` or
-    /// `"rtmp://backup.example.com:1936"`. The first one with a scheme of the client's protocol is used, and the client's
-    /// path is appended to it. Default: none.
+    /// Overflow targets: URLs outside the fleet for clients that no edge can take, such as `"https://cdn.example.com"`
+    /// or `"rtmp://backup.example.com:1936"`. The first one with a scheme of the client's protocol is used, and the
+    /// client's path is appended to it. Default: none.
     #[serde(deserialize_with = "urls")]
     pub overflow: Vec<OverflowTarget>,
 }

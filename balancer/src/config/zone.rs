@@ -11,11 +11,12 @@ use weir_program::config::values::parse_name;
 
 use super::Geoip;
 
-/// A zone, which is a site or region: its edges, by name, and its clients, by address. May be repeated, up to 65536 times.
+/// A zone, which is a site or region: its edges, by name, and its clients, by address. May be repeated, up to 65536
+/// times.
 ///
 /// A client gets an edge of its own zone if there is one. Without any zone, the location of clients does not matter. A
-/// client's zone is that of the smallest network around its address, else that of its country, else that of its continent.
-/// Each network, country and continent can be in one zone only.
+/// client's zone is that of the smallest network around its address, else that of its country, else that of its
+/// continent. Each network, country and continent can be in one zone only.
 ///
 /// The values are kept with their position, since some errors show only beside other zones;
 /// [`Config::parse`](crate::Config::parse) validates them.
@@ -29,17 +30,17 @@ pub struct Zone {
     /// other: the smallest one counts. Default: none.
     #[serde(default)]
     pub networks: Vec<Spanned<String>>,
-    /// Countries of clients: ISO 3166-1 alpha-2 codes such as `"DE"`, and `"XK"` for Kosovo. Requires `file` in `[geoip]`.
-    /// Default: none.
+    /// Countries of clients: ISO 3166-1 alpha-2 codes such as `"DE"`, and `"XK"` for Kosovo. Requires `file` in
+    /// `[geoip]`. Default: none.
     #[serde(default)]
     pub countries: Vec<Spanned<String>>,
-    /// Continents of clients: `"AF"`, `"AN"`, `"AS"`, `"EU"`, `"NA"`, `"OC"`, `"SA"`. Requires `file` in `[geoip]`. Default:
-    /// none.
+    /// Continents of clients: `"AF"`, `"AN"`, `"AS"`, `"EU"`, `"NA"`, `"OC"`, `"SA"`. Requires `file` in `[geoip]`.
+    /// Default: none.
     #[serde(default)]
     pub continents: Vec<Spanned<String>>,
-    /// Zones for clients of this one when it has no edge that can take them, in the order of preference. `"*"` stands for
-    /// every other edge, in any zone or in none, and must be the last. With `[]` clients get no other edge. Default:
-    /// `["*"]`, since a distant edge is better than none.
+    /// Zones for clients of this one when it has no edge that can take them, in the order of preference. `"*"` stands
+    /// for every other edge, in any zone or in none, and must be the last. With `[]` clients get no other edge.
+    /// Default: `["*"]`, since a distant edge is better than none.
     #[serde(default = "anywhere")]
     pub spill: Vec<Spanned<String>>,
 }

@@ -31,8 +31,8 @@ use log::LoggedEdge;
 pub use metrics::Metrics;
 
 /// Time between two sweeps over the fleet, and minimum time between two snapshots. It is fifty times shorter than the
-/// default timeout of edges, so that it adds little to that, and long enough for a sweep over 100,000 edges to cost next to
-/// nothing.
+/// default timeout of edges, so that it adds little to that, and long enough for a sweep over 100,000 edges to cost
+/// next to nothing.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Maximum number of datagrams received between two chances for a sweep: a flood of them must not delay timeouts.

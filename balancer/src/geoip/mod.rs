@@ -1,8 +1,8 @@
 //! The networks of countries and continents, from a MaxMind DB file.
 //!
 //! The whole file is read once, and only the networks of configured zones are kept, in the same kind of table as the
-//! configured networks. So both have the same cost per look-up, memory use depends on the zones rather than the database,
-//! and a damaged file is detected while the previous table is still in use.
+//! configured networks. So both have the same cost per look-up, memory use depends on the zones rather than the
+//! database, and a damaged file is detected while the previous table is still in use.
 //!
 //! | module      | contents                                                                       |
 //! |-------------|--------------------------------------------------------------------------------|
@@ -59,11 +59,12 @@ pub fn networks(bytes: &[u8], zones: &Zones) -> Result<NetworkTable, Fault> {
     let reader = Reader::from_source(bytes)?;
     let mut territories = Territories { zones, known: HashMap::new(), any: false };
     let mut found: Vec<(IpNet, ZoneId)> = Vec::new();
-    // A tree has one leaf more than nodes, or a few more if the writer shares branches. A damaged one can have as many paths
-    // as there are addresses. The factor is that of the reader's own verification.
+    // A tree has one leaf more than nodes, or a few more if the writer shares branches. A damaged one can have as many
+    // paths as there are addresses. The factor is that of the reader's own verification.
     let mut leaves_left = u64::from(reader.metadata().node_count) * 3;
-    // Leaves without data count as well, or the search of a damaged tree without any data might never end. Aliases, IPv6
-    // ranges that stand for all of IPv4 (6to4, Teredo), are skipped: clients there have another address of their own.
+    // Leaves without data count as well, or the search of a damaged tree without any data might never end. Aliases,
+    // IPv6 ranges that stand for all of IPv4 (6to4, Teredo), are skipped: clients there have another address of their
+    // own.
     for leaf in reader.networks(WithinOptions::default().include_networks_without_data())? {
         leaves_left = leaves_left.checked_sub(1).ok_or(Fault::NoTree)?;
         let leaf = leaf?;
@@ -110,8 +111,8 @@ impl Territories<'_> {
     }
 }
 
-/// The relevant part of a record of GeoIP2 and GeoLite2 databases (<https://dev.maxmind.com/geoip/docs/databases>): where
-/// the address is used, rather than where it is registered.
+/// The relevant part of a record of GeoIP2 and GeoLite2 databases (<https://dev.maxmind.com/geoip/docs/databases>):
+/// where the address is used, rather than where it is registered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Record<'a> {

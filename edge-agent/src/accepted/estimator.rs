@@ -1,35 +1,36 @@
 //! An estimate of the number of accepted connections, from the number of current ones.
 //!
-//! The connections accepted between two readings are the rise plus those that ended in between. The latter are the current
-//! connections divided by their mean lifetime, which can be learned from the readings alone: when clients arrive and leave
-//! independently of each other (a Poisson process), the number of connections fluctuates more, the more of them arrive and
-//! leave. Its changes within a time t have the mean (arrivals − departures) × t and the variance (arrivals + departures) × t,
-//! where arrivals and departures are rates; so both follow from the readings.
+//! The connections accepted between two readings are the rise plus those that ended in between. The latter are the
+//! current connections divided by their mean lifetime, which can be learned from the readings alone: when clients
+//! arrive and leave independently of each other (a Poisson process), the number of connections fluctuates more, the
+//! more of them arrive and leave. Its changes within a time t have the mean (arrivals − departures) × t and the
+//! variance (arrivals + departures) × t, where arrivals and departures are rates; so both follow from the readings.
 //!
 //! The variance is computed from the differences between successive changes, in which steady growth or decline cancels
 //! out (von Neumann's mean square successive difference, 1941).
 
 use std::time::Duration;
 
-/// Time constant of the averages, in seconds: with two readings per second, the lifetime is learned to within some 10 %.
+/// Time constant of the averages, in seconds: with two readings per second, the lifetime is learned to within some 10
+/// %.
 const MEMORY: f64 = 120.0;
 
 /// Seconds of readings after which the learned lifetime is used. It is accurate to some 30 % then, which is better than
 /// none.
 const LEARNED: f64 = 15.0;
 
-/// The load counts as steady while its growth or decline is at most this share of the turnover. Otherwise departures would
-/// be the small difference of two large numbers.
+/// The load counts as steady while its growth or decline is at most this share of the turnover. Otherwise departures
+/// would be the small difference of two large numbers.
 const STEADY: f64 = 0.25;
 
-/// A change whose square exceeds the variance by this factor (four standard deviations) is an outlier, and has less weight
-/// the larger it is: a flash crowd, or thousands of clients that leave at once because a publisher stops, say nothing about
-/// the lifetime of sessions. Of regular readings one in 16,000 is an outlier.
+/// A change whose square exceeds the variance by this factor (four standard deviations) is an outlier, and has less
+/// weight the larger it is: a flash crowd, or thousands of clients that leave at once because a publisher stops, say
+/// nothing about the lifetime of sessions. Of regular readings one in 16,000 is an outlier.
 const OUTLIER: f64 = 16.0;
 
 /// Maximum by which the estimate may fall below the total. The total never falls, and rises only after the estimate has
-/// caught up. By random fluctuation a steady load falls by more than this once in e¹⁰ = 22,000 times; after a mass departure
-/// at most this many arrivals are not counted.
+/// caught up. By random fluctuation a steady load falls by more than this once in e¹⁰ = 22,000 times; after a mass
+/// departure at most this many arrivals are not counted.
 const MAX_DEBT: f64 = 10.0;
 
 /// An estimator of accepted connections.

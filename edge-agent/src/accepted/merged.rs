@@ -12,8 +12,8 @@ pub(crate) struct MergedTotal {
 }
 
 impl MergedTotal {
-    /// Adds the increase of the first probe with a known total, and returns the sum. Observing the same totals again changes
-    /// nothing.
+    /// Adds the increase of the first probe with a known total, and returns the sum. Observing the same totals again
+    /// changes nothing.
     pub(crate) fn observe(&mut self, totals: &[Option<u64>]) -> Option<u64> {
         let first = totals.iter().position(Option::is_some)?;
         let now = totals[first]?;

@@ -1,7 +1,7 @@
 //! The number of connections accepted, for media servers that do not count them. Pure.
 //!
-//! Balancers learn from these totals how many of their assignments arrive. The number of current connections does not show
-//! that, since arrivals and departures cancel each other out.
+//! Balancers learn from these totals how many of their assignments arrive. The number of current connections does not
+//! show that, since arrivals and departures cancel each other out.
 //!
 //! | module              | contents                                                             |
 //! |---------------------|----------------------------------------------------------------------|
@@ -32,8 +32,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Returns the total after a sample of the connections: their number, and their identities, sorted, if they are known.
-    /// The connections of the first sample count as accepted.
+    /// Returns the total after a sample of the connections: their number, and their identities, sorted, if they are
+    /// known. The connections of the first sample count as accepted.
     ///
     /// `now` is monotonic time, from any origin.
     pub(crate) fn observe(&mut self, connections: u64, identities: Option<Vec<u64>>, now: Duration) -> u64 {

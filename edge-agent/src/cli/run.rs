@@ -40,7 +40,8 @@ pub(super) struct Run {
     endpoint: Vec<Endpoint>,
     #[arg(long, value_name = "NAME[=ARGUMENT]", help = kind::short_help(), long_help = kind::long_help())]
     probe: Vec<ProbeSpec>,
-    /// Local port whose connections the system probe counts; may be repeated [default: the ports of the endpoints, or 1935].
+    /// Local port whose connections the system probe counts; may be repeated [default: the ports of the endpoints, or
+    /// 1935].
     #[arg(long, value_name = "PORT")]
     port: Vec<u16>,
     /// Network interface whose rates are reported [default: all but the loopback].

@@ -1,5 +1,5 @@
-//! Makes this machine a real server for direct routing (LVS-DR): it accepts packets for the virtual addresses, but does not
-//! announce them on the network, so that clients' packets keep going to the director.
+//! Makes this machine a real server for direct routing (LVS-DR): it accepts packets for the virtual addresses, but does
+//! not announce them on the network, so that clients' packets keep going to the director.
 //!
 //! | module      | contents                                                            |
 //! |-------------|---------------------------------------------------------------------|

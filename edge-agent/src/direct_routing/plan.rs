@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-/// An ARP setting that keeps a machine from announcing an address. IPv6 needs none: the kernel does not announce addresses
-/// of the loopback interface there.
+/// An ARP setting that keeps a machine from announcing an address. IPv6 needs none: the kernel does not announce
+/// addresses of the loopback interface there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
     /// `arp_ignore`: which ARP requests are answered. 1: those for an address of the interface that receives them.
@@ -42,8 +42,8 @@ impl Setting {
         }
     }
 
-    /// Returns whether this value hides the addresses of the loopback interface. `arp_ignore` 3 only hides addresses with
-    /// host scope, and 4 to 7 are reserved.
+    /// Returns whether this value hides the addresses of the loopback interface. `arp_ignore` 3 only hides addresses
+    /// with host scope, and 4 to 7 are reserved.
     #[must_use]
     pub fn hides(self, value: u8) -> bool {
         match self {
@@ -99,8 +99,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// Returns the steps that make the machine a real server for these virtual addresses. ARP settings come first, so that no
-/// address is ever announced.
+/// Returns the steps that make the machine a real server for these virtual addresses. ARP settings come first, so that
+/// no address is ever announced.
 #[must_use]
 pub fn prepare(virtual_addresses: &BTreeSet<IpAddr>, state: &State) -> Vec<Step> {
     let mut steps = Vec::new();

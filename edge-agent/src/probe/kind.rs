@@ -92,8 +92,8 @@ pub struct CreateError {
     pub cause: BoxError,
 }
 
-/// Creates the probes of an edge: those of the media server in the given order, and then the system probe for the figures
-/// that they leave unknown. The system probe is always there, whether it is given or not.
+/// Creates the probes of an edge: those of the media server in the given order, and then the system probe for the
+/// figures that they leave unknown. The system probe is always there, whether it is given or not.
 ///
 /// # Errors
 /// [`CreateError`] for the first probe that cannot be created.

@@ -7,8 +7,8 @@
 //! | [`nginx_rtmp`]  | the statistics page of nginx-rtmp                                        |
 //! | [`hot_streams`] | helper: the streams with the most clients                                |
 //!
-//! A new probe is a file with a type that implements [`Probe`] and a [`Kind`] for it, and a line in [`KINDS`]. Its name,
-//! syntax and help stand in that file; the command line, its help and its errors are made from the table.
+//! A new probe is a file with a type that implements [`Probe`] and a [`Kind`] for it, and a line in [`KINDS`]. Its
+//! name, syntax and help stand in that file; the command line, its help and its errors are made from the table.
 
 mod hot_streams;
 pub mod kind;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::keys;
 
-/// An error in a configuration file, as one line: the file, the line number if it is known, what is wrong and what to do.
+/// An error in a configuration file, as one line: the file, the line number if it is known, what is wrong and what to
+/// do.
 #[derive(Debug)]
 pub struct Error(String);
 

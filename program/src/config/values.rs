@@ -52,8 +52,8 @@ where
     Err(D::Error::custom(format_args!("out of range: expected {MIN} to {MAX}")))
 }
 
-/// Deserialises a keyword: one of the `known` words, which stand for values. `what` names the kind of value in the error,
-/// with its article, such as "a policy".
+/// Deserialises a keyword: one of the `known` words, which stand for values. `what` names the kind of value in the
+/// error, with its article, such as "a policy".
 pub fn named<'de, D, T: Copy>(deserializer: D, what: &str, known: &[(&str, T)]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -137,8 +137,9 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
 
 /// Returns whether packets can be forwarded to this address: a unicast address of one other machine.
 ///
-/// Unspecified, multicast, broadcast and loopback addresses are not, nor are IPv6 link-local ones, which stand for another
-/// machine on each interface, and IPv4-mapped ones. The broadcast address of a single network cannot be told apart.
+/// Unspecified, multicast, broadcast and loopback addresses are not, nor are IPv6 link-local ones, which stand for
+/// another machine on each interface, and IPv4-mapped ones. The broadcast address of a single network cannot be told
+/// apart.
 #[must_use]
 pub fn is_forwardable(address: IpAddr) -> bool {
     let is_unicast = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();

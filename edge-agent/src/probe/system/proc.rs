@@ -37,8 +37,8 @@ fn interfaces(text: &str) -> impl Iterator<Item = (&str, Bytes)> {
     })
 }
 
-/// Returns the bits per second between two byte counters; `None` when the counter was reset, as with an interface that was
-/// created anew, or when no time has passed.
+/// Returns the bits per second between two byte counters; `None` when the counter was reset, as with an interface that
+/// was created anew, or when no time has passed.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::proc::{self, Bytes, Ticks};
 use crate::probe::Reading;
 
-/// Minimum time that rates are computed over. The sample for a report may come milliseconds after another one: a burst of
-/// packets in between would be a rate of gigabits, and no clock tick has passed.
+/// Minimum time that rates are computed over. The sample for a report may come milliseconds after another one: a burst
+/// of packets in between would be a rate of gigabits, and no clock tick has passed.
 const MIN_SPAN: Duration = Duration::from_millis(250);
 
 /// The counters at one moment.
@@ -29,8 +29,8 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Returns the rates and the CPU utilisation since the previous sample, or the previous ones when that sample is younger
-    /// than [`MIN_SPAN`]. Unknown at first.
+    /// Returns the rates and the CPU utilisation since the previous sample, or the previous ones when that sample is
+    /// younger than [`MIN_SPAN`]. Unknown at first.
     pub(super) fn observe(&mut self, sample: Sample) -> Reading {
         let elapsed = self.before.map(|before| sample.at.saturating_sub(before.at));
         if elapsed.is_none_or(|elapsed| elapsed >= MIN_SPAN)

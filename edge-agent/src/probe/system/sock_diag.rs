@@ -1,12 +1,12 @@
 //! Established TCP connections on given ports, counted over netlink (sock_diag(7)).
 //!
 //! One request carries a filter that the kernel runs: of 100,000 connections only those on the ports are returned, and
-//! nothing in `/proc` has to be formatted and parsed. Each connection comes with a cookie, a number that no other socket
-//! has.
+//! nothing in `/proc` has to be formatted and parsed. Each connection comes with a cookie, a number that no other
+//! socket has.
 //!
-//! For this the kernel walks its table of all TCP sockets, including those in TIME_WAIT, whatever the filter. The request
-//! is therefore the older one of two kinds, `TCPDIAG_GETSOCK`, which covers every address family. The newer one,
-//! `SOCK_DIAG_BY_FAMILY`, needs one walk for IPv4 and another for IPv6.
+//! For this the kernel walks its table of all TCP sockets, including those in TIME_WAIT, whatever the filter. The
+//! request is therefore the older one of two kinds, `TCPDIAG_GETSOCK`, which covers every address family. The newer
+//! one, `SOCK_DIAG_BY_FAMILY`, needs one walk for IPv4 and another for IPv6.
 
 use std::io;
 
@@ -14,7 +14,8 @@ use weir_program::netlink::{Message, Protocol, Request, Socket};
 
 /// `TCPDIAG_GETSOCK` (linux/inet_diag.h).
 const GET_SOCKETS: u16 = 18;
-/// `INET_DIAG_REQ_BYTECODE`, and its operations `JMP` and `S_EQ` (linux/inet_diag.h; `S_EQ` is in Linux 4.16 and later).
+/// `INET_DIAG_REQ_BYTECODE`, and its operations `JMP` and `S_EQ` (linux/inet_diag.h; `S_EQ` is in Linux 4.16 and
+/// later).
 const ATTRIBUTE_FILTER: u16 = 1;
 const OPERATION_JUMP: u8 = 1;
 const OPERATION_SOURCE_EQUALS: u8 = 11;
@@ -24,8 +25,8 @@ const OPERATION_LENGTH: u16 = 4;
 /// The bit of the state `TCP_ESTABLISHED`.
 const ESTABLISHED: u32 = 1 << 1;
 
-/// Maximum number of connections whose cookies are kept: 8 MiB for each of the two samples that are compared. Edges with
-/// more are rare, and their connections are still counted.
+/// Maximum number of connections whose cookies are kept: 8 MiB for each of the two samples that are compared. Edges
+/// with more are rare, and their connections are still counted.
 const MAX_COOKIES: usize = 1 << 20;
 
 /// The position of the cookie in the message of a socket (`struct inet_diag_msg`, linux/inet_diag.h).
@@ -67,9 +68,9 @@ fn request(ports: &[u16]) -> Request {
 
 /// Builds a program for the kernel that accepts a connection whose local port is one of `ports`.
 ///
-/// Each operation has one offset for when it is true and one for when it is false. Reaching exactly the end of the program
-/// accepts, going beyond it rejects. So each port has a comparison that continues at a jump to the end if it is true, and
-/// at the next port otherwise. The last port has no jump, and goes beyond the end if it is false.
+/// Each operation has one offset for when it is true and one for when it is false. Reaching exactly the end of the
+/// program accepts, going beyond it rejects. So each port has a comparison that continues at a jump to the end if it is
+/// true, and at the next port otherwise. The last port has no jump, and goes beyond the end if it is false.
 fn filter(ports: &[u16]) -> Vec<u8> {
     let ports = &ports[..ports.len().min(MAX_PORTS)];
     let compare = |port: u16| {
@@ -83,7 +84,8 @@ fn filter(ports: &[u16]) -> Vec<u8> {
         program.extend(compare(*port));
         let following = ports.len() - 1 - index;
         if following > 0 {
-            // From this jump to the end: the jump itself, and all following ports with their jumps, which the last lacks.
+            // From this jump to the end: the jump itself, and all following ports with their jumps, which the last
+            // lacks.
             #[expect(clippy::cast_possible_truncation, reason = "at most MAX_PORTS")]
             let to_end = OPERATION_LENGTH * (3 * following as u16);
             program.extend([OPERATION_JUMP, OPERATION_LENGTH as u8]);
