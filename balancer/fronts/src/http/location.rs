@@ -40,7 +40,8 @@ impl<'a> Resource<'a> {
     /// `playlist.m3u8` below it. Edges do not support the parameter, so it is removed.
     pub(super) fn new(path: &'a str, query: Option<&'a str>, application: &Application) -> Self {
         let is_stream = || path.trim_end_matches('/').contains('/') && !path.ends_with(".m3u8");
-        let is_playlist = query.is_some_and(|query| query::pairs(query).any(|pair| pair == HLS_TYPE)) && is_stream();
+        let is_playlist =
+            query.is_some_and(|query| query::parameters(query).any(|parameter| parameter == HLS_TYPE)) && is_stream();
         let path = if is_playlist { path.trim_end_matches('/') } else { path };
         Self { path: application.rename(path), query, is_playlist }
     }
@@ -55,8 +56,8 @@ impl fmt::Display for Location<'_> {
         match query {
             Some(query) if *is_playlist => {
                 f.write_str("/playlist.m3u8")?;
-                for pair in query::pairs(query).filter(|pair| *pair != HLS_TYPE) {
-                    write!(f, "{separator}{pair}")?;
+                for parameter in query::parameters(query).filter(|parameter| *parameter != HLS_TYPE) {
+                    write!(f, "{separator}{parameter}")?;
                     separator = '&';
                 }
             }

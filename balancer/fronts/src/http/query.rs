@@ -8,14 +8,14 @@ pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a
     pairs.find(|(found, _)| found == name).map(|(_, value)| value)
 }
 
-/// The parameters as sent, without empty ones.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&').filter(|pair| !pair.is_empty())
+/// Returns the parameters of a query as they were sent, such as `type=m3u8`. Empty ones are left out.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = &str> {
+    query.split('&').filter(|parameter| !parameter.is_empty())
 }
 
 /// Whether there is a parameter with this name, which must not need encoding.
 pub(super) fn has(query: Option<&str>, name: &str) -> bool {
-    pairs(query.unwrap_or_default()).any(|pair| pair.split('=').next() == Some(name))
+    parameters(query.unwrap_or_default()).any(|parameter| parameter.split('=').next() == Some(name))
 }
 
 #[cfg(test)]

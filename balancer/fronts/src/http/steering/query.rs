@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use weir_protocol::EdgeId;
 
 use crate::http::pick;
-use crate::http::query::{pairs, parameter};
+use crate::http::query::{parameter, parameters};
 use crate::http::steering::format::Format;
 use crate::http::steering::playlist::is_pathway;
 
@@ -56,17 +56,19 @@ impl SteeringQuery {
 
     /// The URI of the next request: this one, with the state to remember, and without the parameters that players add.
     pub(super) fn reload_uri(&self, path: &str, query: Option<&str>, given: Option<EdgeId>) -> String {
-        let is_kept = |pair: &&str| {
-            let name = pair.split('=').next().unwrap_or_default();
+        let is_kept = |parameter: &&str| {
+            let name = parameter.split('=').next().unwrap_or_default();
             !matches!(name, BASE | GIVEN) && !name.starts_with("_HLS_") && !name.starts_with("_DASH_")
         };
         let mut uri = path.to_owned();
-        let kept = pairs(query.unwrap_or_default()).filter(is_kept).map(str::to_owned);
+        let kept = parameters(query.unwrap_or_default()).filter(is_kept).map(str::to_owned);
         let base = self.base.as_ref().map(|base| format!("{BASE}={base}"));
         let given = given.map(|given| format!("{GIVEN}={given}"));
-        for (pair, separator) in kept.chain(base).chain(given).zip(std::iter::once('?').chain(std::iter::repeat('&'))) {
+        for (parameter, separator) in
+            kept.chain(base).chain(given).zip(std::iter::once('?').chain(std::iter::repeat('&')))
+        {
             uri.push(separator);
-            uri.push_str(&pair);
+            uri.push_str(&parameter);
         }
         uri
     }
