@@ -37,14 +37,3 @@ pub fn ffmpeg_plays(url: &str, options: &[&str]) -> Finished {
     command.args(["-i", url, "-an", "-frames:v", FRAMES, "-f", "null", "-"]);
     process::run(command, PATIENCE)
 }
-
-/// Plays some frames with GStreamer and these properties of `rtspsrc`.
-#[track_caller]
-#[must_use]
-pub fn gstreamer_plays(url: &str, properties: &[&str]) -> Finished {
-    let mut command = process::command(binaries::installed("gst-launch-1.0"));
-    command.args(["-q", "rtspsrc", &format!("location={url}"), "latency=0"]).args(properties);
-    command.args("! rtph264depay ! avdec_h264 ! identity".split(' '));
-    command.args([&format!("eos-after={FRAMES}"), "!", "fakesink"]);
-    process::run(command, PATIENCE)
-}

@@ -94,6 +94,9 @@ fn code(text: &str) -> Vec<String> {
 /// missing if the code starts with one of its commands.
 fn arguments<'a>(code: &'a str, program: &Program) -> Option<Vec<&'a str>> {
     let words: Vec<&str> = code.split_whitespace().collect();
+    if words.first() == Some(&"cargo") {
+        return None;
+    }
     let start = match words.iter().position(|word| *word == program.name) {
         Some(position) => position + 1,
         None => words.first().filter(|word| program.commands.contains_key(**word)).map(|_| 0)?,

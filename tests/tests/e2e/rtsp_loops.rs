@@ -44,11 +44,12 @@ fn media3_that_prefers_udp_connects_to_the_edge_itself() {
 #[test]
 fn relayed_players_see_only_the_balancer() {
     let config = "[[application]]\nmode = \"relay\"\n";
-    for play in [play_frames, play_rtsp] {
-        let setup = OneEdge::start(config);
-        let _ = play(&setup.url(), 5).expect_success();
-        setup.assert_played_once();
-    }
+    let setup = OneEdge::start(config);
+    let _ = play_frames(&setup.url(), 5).expect_success();
+    setup.assert_played_once();
+    let setup = OneEdge::start(config);
+    play_rtsp(&setup.url(), &["protocols=tcp"]).expect("it plays");
+    setup.assert_played_once();
     let setup = OneEdge::start(config);
     let visited = media3::play(&setup.url(), Transport::Udp).expect("it plays");
     assert_eq!(visited, [setup.balancer.clients.to_string(), setup.balancer.clients.to_string()]);

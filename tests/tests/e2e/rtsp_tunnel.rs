@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use weir_tests::clients::rtsp::{ffmpeg_plays, gstreamer_plays, gstreamer_publishes};
+use weir_tests::clients::play_rtsp;
+use weir_tests::clients::rtsp::{ffmpeg_plays, gstreamer_publishes};
 use weir_tests::edges::PUBLISH_PATH;
 use weir_tests::wait::PATIENCE;
 
@@ -55,7 +56,7 @@ fn ffmpeg_is_redirected_inside_the_tunnel() {
 fn gstreamer_is_redirected_inside_the_tunnel() {
     let setup = OneEdge::start("[limits]\nworkers = 8\n");
     let url = setup.balancer.url("rtsph", PLAY_PATH);
-    let _ = gstreamer_plays(&url, &[]).expect_success();
+    play_rtsp(&url, &[]).expect("it plays");
     setup.edge.await_event(&format!("PLAY {PLAY_PATH}"));
     assert_eq!(setup.balancer.assignments("rtsp"), 1.0);
 }
@@ -64,7 +65,7 @@ fn gstreamer_is_redirected_inside_the_tunnel() {
 fn players_in_a_tunnel_are_relayed_over_plain_rtsp() {
     let setup = OneEdge::start("[limits]\nworkers = 8\n[[application]]\nmode = \"relay\"\n");
     let _ = ffmpeg_plays(&setup.balancer.url("rtsp", PLAY_PATH), &["-rtsp_transport", "http"]).expect_success();
-    let _ = gstreamer_plays(&setup.balancer.url("rtsph", PLAY_PATH), &[]).expect_success();
+    play_rtsp(&setup.balancer.url("rtsph", PLAY_PATH), &[]).expect("it plays");
     let played = setup.edge.events().iter().filter(|event| **event == format!("PLAY {PLAY_PATH}")).count();
     assert_eq!(played, 2, "{:?}", setup.edge.events());
 }

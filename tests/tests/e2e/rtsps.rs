@@ -4,7 +4,8 @@
 use weir_tests::agent::{Agent, AgentBuilder};
 use weir_tests::balancer::Balancer;
 use weir_tests::certificate::Certificate;
-use weir_tests::clients::rtsp::{ffmpeg_plays, ffmpeg_publishes, gstreamer_plays};
+use weir_tests::clients::play_rtsp;
+use weir_tests::clients::rtsp::{ffmpeg_plays, ffmpeg_publishes};
 use weir_tests::edges::{GstRtsp, PUBLISH_PATH};
 use weir_tests::loopback;
 
@@ -42,7 +43,7 @@ fn players_reach_edges_with_and_without_tls() {
         let setup = Setup::start(scheme);
         let url = setup.balancer.url("rtsps", PATH);
         let _ = ffmpeg_plays(&url, &["-rtsp_transport", "tcp"]).expect_success();
-        let _ = gstreamer_plays(&url, &["protocols=tcp", TRUST_ALL]).expect_success();
+        play_rtsp(&url, &["protocols=tcp", TRUST_ALL]).expect("it plays");
         let played = setup.edge.events().iter().filter(|event| **event == format!("PLAY {PATH}")).count();
         assert_eq!(played, 2, "{scheme}: {:?}", setup.edge.events());
     }
