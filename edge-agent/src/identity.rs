@@ -1,6 +1,5 @@
 //! The GUID file, which identifies this edge.
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +26,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`], which names the file.
 pub fn load(file: &Path) -> Result<EdgeId, Error> {
-    match fs::read_to_string(file) {
+    match files::read_text(file) {
         Ok(text) => text.parse().map_err(|error| Error::Malformed(file.into(), error)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let id = EdgeId::from_random(random::bytes());
@@ -42,6 +41,8 @@ pub fn load(file: &Path) -> Result<EdgeId, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

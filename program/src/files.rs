@@ -57,6 +57,21 @@ pub fn replace(file: &Path, contents: &[u8], access: Access) -> io::Result<()> {
     sync_folder(folder_of(file))
 }
 
+/// Reads a text file that people edit. A byte order mark, with which some editors on Windows begin a file, is removed.
+///
+/// # Errors
+/// The error of the failed system call; [`ErrorKind::InvalidData`] when the file is not UTF-8.
+pub fn read_text(file: &Path) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(file)?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len_utf8());
+    }
+    Ok(text)
+}
+
+/// U+FEFF at the start of a text (Unicode 16.0 section 23.8).
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Creates a folder, and its parents, where they are missing.
 ///
 /// # Errors
@@ -141,6 +156,16 @@ mod tests {
         assert_eq!(mode(&file), 0o600);
         assert_eq!([mode(file.parent().unwrap()), mode(&folder.path().join("deep"))], [0o700, 0o700]);
         assert_eq!(fs::read(&file).unwrap(), b"secret\n");
+    }
+
+    #[test]
+    fn a_text_is_read_without_a_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("targets.txt");
+        for (contents, text) in [("\u{feff}# balancers\r\n", "# balancers\r\n"), ("lb1,1934", "lb1,1934"), ("", "")] {
+            fs::write(&file, contents).unwrap();
+            assert_eq!(read_text(&file).unwrap(), text);
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Key files: reading and creating them.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +35,7 @@ impl std::error::Error for Error {}
 /// # Errors
 /// [`Error`], which names the file, and the line of a malformed key.
 pub fn read(file: &Path) -> Result<Vec<ParsedKey>, Error> {
-    let text = fs::read_to_string(file).map_err(|error| Error::Unreadable(file.into(), error))?;
+    let text = files::read_text(file).map_err(|error| Error::Unreadable(file.into(), error))?;
     parse_key_file(&text).map_err(|(line, error)| Error::Malformed(file.into(), line, error))
 }
 
@@ -60,6 +59,7 @@ pub fn create(file: &Path, line: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

@@ -40,9 +40,11 @@ pub(super) fn run(arguments: &Import, read: fn(&str) -> Imported) -> Outcome {
     Ok(())
 }
 
-/// The text of a file. Old configurations have any encoding; text that is not UTF-8 is mostly in comments.
+/// The text of a file, without a byte order mark. Old configurations have any encoding; text that is not UTF-8 is mostly
+/// in comments.
 fn text_of(file: &Path) -> Result<String, Failure> {
     let bytes = fs::read(file)
         .map_err(|error| Failure::configuration(format_args!("{}: cannot be read: {error}", file.display())))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }

@@ -1,12 +1,11 @@
 //! The keys of the cluster and the operators' token: read from the configured files, or created at the first start.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 use weir_admin::Token;
 use weir_program::config::Error;
-use weir_program::keys;
+use weir_program::{files, keys};
 use weir_protocol::key::ParsedKey;
 use weir_protocol::{KeyRing, Secret};
 
@@ -66,7 +65,7 @@ pub fn load_token(configured: Option<&Path>, state: &Path) -> Result<Token, Erro
     if configured.is_none() && !file.exists() {
         create(&file, &keys::generate().to_base64())?;
     }
-    let text = fs::read_to_string(&file).map_err(|error| Error::unreadable(&file, &error))?;
+    let text = files::read_text(&file).map_err(|error| Error::unreadable(&file, &error))?;
     Token::parse(&text).ok_or_else(|| {
         let least = Token::MIN_LENGTH;
         Error::in_file(
@@ -84,6 +83,8 @@ fn create(file: &Path, line: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

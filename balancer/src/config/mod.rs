@@ -36,6 +36,7 @@ use weir_fleet::{RedirectLimits, Rules, Zones};
 use weir_fronts::settings::tls::Files;
 use weir_fronts::settings::{Application, Http, Limits, Listener, Relay, Tls};
 use weir_program::config::{Error, values};
+use weir_program::files;
 use weir_protocol::NameBuf;
 
 pub use geoip::Geoip;
@@ -122,7 +123,7 @@ impl Config {
     /// # Errors
     /// [`Error`], which names the file and the line.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(path, &error))?;
+        let text = files::read_text(path).map_err(|error| Error::unreadable(path, &error))?;
         Self::parse(&text, path)
     }
 

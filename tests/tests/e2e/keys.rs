@@ -188,7 +188,7 @@ fn a_passphrase_works_and_balancer_and_agent_warn() {
     let balancer = Balancer::with_key(PASSPHRASE, None);
     let (host, port) = (balancer.reports.ip(), balancer.reports.port());
     let agent = AgentBuilder::with_targets_file(&format!(
-        "# [load-balancer-ip-address],[load-balancer-port],[encryption-key]\n{host},{port},{PASSPHRASE}"
+        "\u{feff}# [load-balancer-ip-address],[load-balancer-port],[encryption-key]\r\n{host},{port},{PASSPHRASE}"
     ));
     let agent = agent.start();
     balancer.await_running(1);
