@@ -1,7 +1,7 @@
 //! Host names and addresses that are safe to send to a client.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A host name, an IPv4 address, or an IPv6 address with or without brackets.
 ///
@@ -46,6 +46,26 @@ impl<'a> Host<'a> {
         self.0
     }
 
+    /// Returns whether a client could connect to the host: `false` for unspecified, multicast and broadcast addresses, and
+    /// for names without a letter or digit. Such hosts are mistakes in the configuration of an edge.
+    ///
+    /// ```
+    /// use weir_protocol::Host;
+    ///
+    /// assert!(Host::new("edge1.example.com")?.is_destination());
+    /// assert!(!Host::new("0.0.0.0")?.is_destination());
+    /// # Ok::<(), weir_protocol::host::InvalidHost>(())
+    /// ```
+    #[must_use]
+    pub fn is_destination(self) -> bool {
+        let bare = self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(self.0);
+        match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V4(address)) => !(address.octets()[0] == 0 || address.is_multicast() || address.is_broadcast()),
+            Ok(IpAddr::V6(address)) => !(address.is_unspecified() || address.is_multicast()),
+            Err(_) => bare.bytes().any(|byte| byte.is_ascii_alphanumeric()),
+        }
+    }
+
     /// Displays the host as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).
     #[must_use]
     pub fn in_url(self) -> InUrl<'a> {
@@ -85,6 +105,27 @@ mod tests {
         let long = "a".repeat(254);
         for text in ["", "a b", "a\r\nX: y", "a/b", "a:80", "a@b", "<a>", "é", "-rf", "[::1", "[::1]:80", &long] {
             assert_eq!(Host::new(text), Err(InvalidHost), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_to_which_no_client_can_connect_are_no_destinations() {
+        for text in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "::",
+            "[::]",
+            "::ffff:0.0.0.0",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+            "_",
+            "...",
+        ] {
+            assert!(!Host::new(text).unwrap().is_destination(), "{text}");
+        }
+        for text in ["edge1", "localhost", "127.0.0.1", "10.0.0.1", "[::1]", "fe80::1", "2001:db8::1", "my_edge"] {
+            assert!(Host::new(text).unwrap().is_destination(), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use weir_protocol::Host;
 
 /// The hosts and networks that the redirect address of an edge must be in. Without any, every address is allowed.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +16,13 @@ pub struct RedirectLimits {
 }
 
 impl RedirectLimits {
-    /// Returns whether clients may be redirected to `host`: a name or an address, IPv6 with or without brackets.
+    /// Returns whether clients may be redirected to `host`: a name or an address, IPv6 with or without brackets. Never to
+    /// one to which no client can connect, such as `0.0.0.0`.
     #[must_use]
     pub fn allow(&self, host: &str) -> bool {
+        if !Host::new(host).is_ok_and(Host::is_destination) {
+            return false;
+        }
         if self.hosts.is_empty() && self.networks.is_empty() {
             return true;
         }

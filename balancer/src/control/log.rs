@@ -29,7 +29,10 @@ pub(super) fn change(edge: LoggedEdge<'_>, change: Change) {
     match change {
         Change::Joined => info!(edge = %id, address, source, "edge joined"),
         Change::Disallowed => {
-            warn!(edge = %id, address, source, "edge rejected: it advertises a host outside [redirect] hosts and networks");
+            warn!(
+                edge = %id, address, source,
+                "edge rejected: a host that it advertises is outside [redirect] hosts and networks, or no client can connect to it"
+            );
         }
         Change::Duplicate(other) => warn!(
             edge = %id, address, source, %other,

@@ -1,6 +1,5 @@
 //! `weir-agent` without a command: the agent runs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,13 +9,16 @@ use weir_edge_agent::probe::{self, ProbeSpec, kind};
 use weir_edge_agent::targets::{self, TargetAddress};
 use weir_edge_agent::{Config, Endpoint, Target, identity};
 use weir_program::start::{Failure, Outcome, shutdown_signal};
-use weir_program::{keys, state, units};
+use weir_program::{files, keys, state, units};
 use weir_protocol::key::ParsedKey;
 use weir_protocol::report::{self, Capacity};
 use weir_protocol::{EdgeId, EdgeKey, Host, NameBuf};
 
 /// The port whose connections are counted when neither ports nor endpoints are given.
 const DEFAULT_PORT: u16 = 1935;
+
+/// How the address of an edge starts in command lines that a balancer or the documentation shows for completion.
+const PLACEHOLDER: &str = "ADDRESS_OF_";
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -92,8 +94,13 @@ impl Run {
     /// Returns the validated settings, or one line that says what is wrong.
     fn config(self) -> Result<Config, String> {
         let redirect = self.redirect_address;
-        if let Some(Err(error)) = redirect.as_deref().map(Host::new) {
-            return Err(format!("--redirect-address: {error}"));
+        if let Some(address) = redirect.as_deref() {
+            let host = Host::new(address).map_err(|error| format!("--redirect-address: {error}"))?;
+            if !host.is_destination() || address.starts_with(PLACEHOLDER) {
+                return Err(format!(
+                    "--redirect-address: clients cannot connect to {address}; give a host name or address of this edge"
+                ));
+            }
         }
         let state_folder = self.state.unwrap_or_else(state::default_folder);
         let guid_file = self.guid_file.unwrap_or_else(|| state_folder.join("guid"));
@@ -102,7 +109,7 @@ impl Run {
             self.target.into_iter().map(|address| targets::Line { address, key: None }).collect();
         if let Some(file) = &self.targets_file {
             let text =
-                fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
+                files::read_text(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
             let at_line = |(line, error)| format!("{}:{line}: {error}", file.display());
             lines.extend(targets::parse_file(&text).map_err(at_line)?);
         }

@@ -132,6 +132,13 @@ fn invalid_arguments_are_named() {
     with_target("--endpoint", "rtmp//nowhere");
     with_target("--probe", "no-such-probe");
     with_target("--port", "70000");
+    for nowhere in ["0.0.0.0", "::", "224.0.0.1", "_", "ADDRESS_OF_THE_EDGE"] {
+        let state = folder();
+        let key = state.path().join("key");
+        fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
+        let arguments = ["--key-file", key.to_str().unwrap(), "--target", "127.0.0.1:9", "--redirect-address", nowhere];
+        assert_one_line(&assert_fails(agent::command(&state), &arguments, USAGE, &["--redirect-address", nowhere]));
+    }
     agent(&["--target", "127.0.0.1:9", "--no-such-option"], "--no-such-option");
 
     let state = folder();
