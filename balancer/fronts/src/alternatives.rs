@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_fleet::{Edge, Protocol, Refusal};
+use weir_fleet::{Edge, Protocol};
 use weir_protocol::EdgeId;
 
 use crate::client::Client;
@@ -10,21 +10,19 @@ use crate::front::Front;
 use crate::redirect::{Assignment, Destination};
 
 impl Front {
-    /// As [`Front::assign`], with the edges that rank next.
-    pub(crate) fn assign_with_alternatives(
+    /// The edges that rank next after an assignment, best first. Not counted as assignments.
+    pub(crate) fn alternatives_to(
         &self,
+        assignment: &Assignment,
         client: Client,
-        protocol: Protocol,
         edge_protocol: Option<Protocol>,
         path: Option<&str>,
-    ) -> Result<(Assignment, Vec<Arc<Edge>>), Refusal> {
-        let assignment = self.assign(client, protocol, edge_protocol, path)?;
-        let alternatives = match &assignment.destination {
+    ) -> Vec<Arc<Edge>> {
+        match &assignment.destination {
             Destination::Edge(edge) => self.alternatives(edge.id, client, edge_protocol, path),
             // No edge can take the client.
             Destination::Overflow(_) => Vec::new(),
-        };
-        Ok((assignment, alternatives))
+        }
     }
 
     /// The edges that rank next for a client on the edge `current`, best first. Not counted as assignments.

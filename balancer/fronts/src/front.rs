@@ -57,26 +57,41 @@ impl Front {
         edge_protocol: Option<Protocol>,
         path: Option<&str>,
     ) -> Result<Assignment, Refusal> {
-        let outcome = self.check_loop_limit(client, path).and_then(|()| self.select(client, edge_protocol, path, &[]));
+        let outcome = self.select(client, edge_protocol, path, &[]);
         self.count(protocol, &outcome);
         outcome
     }
 
-    /// As [`Front::assign`], for a client that will be redirected. Skips edges that would send the client back to the
-    /// URL it has `requested`, which happens when an edge advertises the balancer's name as its own.
+    /// As [`Front::assign`], for a client that will be redirected. Refuses one that repeats its request, with `path` and
+    /// `query`, too often. Skips edges that would send the client back to the URL it has `requested`, which happens when
+    /// an edge advertises the balancer's name as its own.
     pub(crate) fn assign_unless_loop(
         &self,
         client: Client,
         protocol: Protocol,
         path: Option<&str>,
+        query: Option<&str>,
         requested: RequestedUrl<'_>,
         application: &Application,
     ) -> Result<Assignment, Refusal> {
         let outcome = self
-            .check_loop_limit(client, path)
+            .check_loop_limit(client, path, query)
             .and_then(|()| self.select_unless_loop(client, protocol, path, requested, application));
         self.count(protocol, &outcome);
         outcome
+    }
+
+    /// Selects a destination and counts nothing: for HEAD, which a client sends before GET.
+    pub(crate) fn preview(
+        &self,
+        client: Client,
+        edge_protocol: Option<Protocol>,
+        path: Option<&str>,
+    ) -> Result<Assignment, Refusal> {
+        let snapshot = self.shared.fleet.load();
+        let query = self.selection_query(client, edge_protocol, path, &[]);
+        let choice = self.shared.selector.preview(&snapshot, &query, self.now(), self.random());
+        self.destination(choice, edge_protocol)
     }
 
     fn select_unless_loop(
@@ -109,9 +124,9 @@ impl Front {
         Err(Refusal::Loop)
     }
 
-    fn check_loop_limit(&self, client: Client, path: Option<&str>) -> Result<(), Refusal> {
+    fn check_loop_limit(&self, client: Client, path: Option<&str>, query: Option<&str>) -> Result<(), Refusal> {
         let Shared { loop_limit, limits, .. } = &*self.shared;
-        let is_exceeded = |path| loop_limit.is_exceeded(client.address.ip(), path, self.now(), limits.repeats);
+        let is_exceeded = |path| loop_limit.is_exceeded(client.address.ip(), (path, query), self.now(), limits.repeats);
         if path.is_some_and(is_exceeded) { Err(Refusal::Loop) } else { Ok(()) }
     }
 
@@ -131,13 +146,8 @@ impl Front {
         let random = self.random();
         let snapshot = self.shared.fleet.load();
         let query = self.selection_query(client, edge_protocol, path, excluded);
-        let outcome = match self.shared.selector.assign(&snapshot, &query, self.now(), random) {
-            Ok(Choice::Edge(edge, reason)) => {
-                Ok(Assignment { destination: Destination::Edge(Arc::clone(edge)), reason })
-            }
-            Ok(Choice::Overflow) => self.overflow(edge_protocol),
-            Err(refusal) => Err(refusal),
-        };
+        let choice = self.shared.selector.assign(&snapshot, &query, self.now(), random);
+        let outcome = self.destination(choice, edge_protocol);
         let (client, protocol) = (client.address, edge_protocol.map(Protocol::name));
         match &outcome {
             Ok(assignment) => {
@@ -169,6 +179,17 @@ impl Front {
             stream: path.filter(|_| self.shared.selector.needs_streams()).and_then(stream_of_path),
             client: SelectionQuery::client_hash(client.address.ip()),
             excluded,
+        }
+    }
+
+    fn destination(
+        &self,
+        choice: Result<Choice<'_>, Refusal>,
+        edge_protocol: Option<Protocol>,
+    ) -> Result<Assignment, Refusal> {
+        match choice? {
+            Choice::Edge(edge, reason) => Ok(Assignment { destination: Destination::Edge(Arc::clone(edge)), reason }),
+            Choice::Overflow => self.overflow(edge_protocol),
         }
     }
 
@@ -265,7 +286,8 @@ mod tests {
         let requested = RequestedUrl { host: Some("lb.example.com"), ..CLIENT.requested_url(Protocol::Rtmp) };
         let assign = |reports: &[Report<'_>]| {
             let front = front(reports, ServerInfo::Off);
-            let outcome = front.assign_unless_loop(CLIENT, Protocol::Rtmp, None, requested, &Application::DEFAULT);
+            let outcome =
+                front.assign_unless_loop(CLIENT, Protocol::Rtmp, None, None, requested, &Application::DEFAULT);
             outcome.map(|assignment| assignment.host().to_owned())
         };
         assert_eq!(assign(&[looping.clone(), report()]), Ok("127.0.0.1".to_owned()));
@@ -276,9 +298,14 @@ mod tests {
     fn a_client_that_repeats_a_request_too_often_is_refused() {
         let limits = Limits { repeats: Repeats { max: Some(2), ..Repeats::default() }, ..Limits::default() };
         let front = front_within(&[report()], limits);
-        let assign = |path| front.assign(CLIENT, Protocol::Http, Some(Protocol::Http), path).map(|_| ());
-        assert_eq!([(); 3].map(|()| assign(Some("live/a"))), [Ok(()), Ok(()), Err(Refusal::Loop)]);
-        assert_eq!(assign(None), Ok(()), "a request for a host only is no redirect");
+        let requested = CLIENT.requested_url(Protocol::Http);
+        let assign = |path, query| {
+            let application = &Application::DEFAULT;
+            front.assign_unless_loop(CLIENT, Protocol::Http, path, query, requested, application).map(|_| ())
+        };
+        assert_eq!([(); 3].map(|()| assign(Some("live/a"), Some("x"))), [Ok(()), Ok(()), Err(Refusal::Loop)]);
+        assert_eq!(assign(Some("live/a"), Some("y")), Ok(()), "another URL");
+        assert_eq!(assign(None, None), Ok(()), "a request for a host only is no redirect");
         let counted = "weir_refusals_total{protocol=\"http\",reason=\"refused-loop\"} 1\n";
         assert!(front.metrics().render().contains(counted));
     }

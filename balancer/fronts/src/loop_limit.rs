@@ -30,8 +30,9 @@ impl Default for LoopLimit {
 }
 
 impl LoopLimit {
-    /// Counts a request for `url` from `address`; returns whether it exceeds the limit.
-    pub(crate) fn is_exceeded(&self, address: IpAddr, url: &str, now: Time, limit: Repeats) -> bool {
+    /// Counts a request for `url`, by its path and query, from `address`. Returns whether it exceeds the limit. The query
+    /// counts, because it tells the viewers of one stream behind one address apart if they have tokens.
+    pub(crate) fn is_exceeded(&self, address: IpAddr, url: (&str, Option<&str>), now: Time, limit: Repeats) -> bool {
         let Some(max) = limit.max else { return false };
         let hash = self.hasher.hash_one((address, url));
         let slot = &self.slots[hash as usize % SLOTS];
@@ -59,7 +60,8 @@ mod tests {
     fn an_address_that_repeats_a_request_too_often_is_limited_until_the_next_window() {
         let counts = LoopLimit::default();
         let [one, other]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-        let is_exceeded = |address, url, milliseconds| counts.is_exceeded(address, url, at(milliseconds), LIMIT);
+        let is_exceeded =
+            |address, url, milliseconds| counts.is_exceeded(address, (url, None), at(milliseconds), LIMIT);
         for millisecond in 0..3 {
             assert!(!is_exceeded(one, "/live/a", millisecond));
         }
@@ -74,7 +76,7 @@ mod tests {
         let counts = LoopLimit::default();
         let limit = Repeats { max: None, ..LIMIT };
         let address = "192.0.2.1".parse().unwrap();
-        assert!((0..100_000).all(|_| !counts.is_exceeded(address, "/live/a", at(0), limit)));
+        assert!((0..100_000).all(|_| !counts.is_exceeded(address, ("/live/a", None), at(0), limit)));
     }
 
     #[test]
@@ -82,7 +84,8 @@ mod tests {
         let counts = LoopLimit::default();
         let limit = Repeats { max: Some(u16::MAX), ..LIMIT };
         let address = "192.0.2.1".parse().unwrap();
-        let exceeded = (0..u32::from(u16::MAX) + 5).filter(|_| counts.is_exceeded(address, "/a", at(0), limit)).count();
+        let exceeded =
+            (0..u32::from(u16::MAX) + 5).filter(|_| counts.is_exceeded(address, ("/a", None), at(0), limit)).count();
         assert_eq!(exceeded, 5);
     }
 }

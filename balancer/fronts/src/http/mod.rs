@@ -13,15 +13,17 @@
 //! | [`route`]              | maps requests to handlers                                            |
 //! | [`redirect`]           | `/redirect/…` and configured prefixes                                |
 //! | [`location`]           | … the `Location` of a redirect                                       |
+//! | [`mod@assign`]         | an edge for a request                                                |
 //! | [`server_info`]        | `?serverInfoXML`, `?serverInfoJSON`                                  |
 //! | [`steering`]           | `/steering/…`: content steering manifests                            |
 //! | [`smil`]               | `/smil:…` for JW Player                                              |
-//! | [`pick`]               | `/api/v1/pick` for players and apps of one's own                     |
+//! | [`pick`]               | `/api/v1/pick` for players and apps                                  |
 //! | [`obs`]                | `GetClientConfiguration` of OBS                                      |
 //! | [`cors`]               | CORS headers for web players                                         |
 //! | [`response`]           | a response and its bytes                                             |
 //! | [`mod@respond`]        | a response without a connection                                      |
 
+mod assign;
 mod bridge;
 mod cors;
 mod head;

@@ -1,4 +1,4 @@
-//! `/api/v1/pick`: the URL of an edge and alternatives as JSON, for players and apps of one's own.
+//! `/api/v1/pick`: the URL of an edge and alternatives as JSON, for players and apps.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use weir_fleet::{Edge, Protocol, Scheme};
 
 use crate::client::Client;
 use crate::front::Front;
+use crate::http::assign::assign;
 use crate::http::redirect::{self, RETRY_AFTER};
 use crate::http::request::Request;
 use crate::http::response::{Body, Response};
@@ -71,9 +72,8 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
         Ok(query) => query,
         Err(error) => return cors::allow(error.into_response(StatusCode::BAD_REQUEST), request),
     };
-    let outcome = front.assign_with_alternatives(client, Protocol::Http, Some(protocol), Some(&path));
-    let (assignment, alternatives) = match outcome {
-        Ok(assigned) => assigned,
+    let assignment = match assign(front, client, request, Some(protocol), Some(&path)) {
+        Ok(assignment) => assignment,
         Err(refusal) => {
             let status = redirect::status(refusal);
             let error = ErrorBody {
@@ -99,7 +99,8 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
     let picked = PickResponse {
         url: url(assignment.target(protocol, requested, application), application, &path),
         edge: assignment.edge().map(|edge| edge.id.to_string()),
-        alternatives: alternatives
+        alternatives: front
+            .alternatives_to(&assignment, client, Some(protocol), Some(&path))
             .iter()
             .map(|edge: &Arc<Edge>| url(Target::new(edge, protocol, requested, application), application, &path))
             .collect(),

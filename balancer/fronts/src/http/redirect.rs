@@ -23,7 +23,12 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
     // Without `/redirect/` the path is another one, which is not redirected again: only prefixes can cause a loop.
     let can_loop = request.path.strip_prefix('/') == Some(path);
     let loop_url = RequestedUrl { host: request.headers.host_name().filter(|_| can_loop), ..requested };
-    let assignment = match front.assign_unless_loop(client, Protocol::Http, Some(path), loop_url, application) {
+    let outcome = if request.is_head() {
+        front.preview(client, Some(Protocol::Http), Some(path))
+    } else {
+        front.assign_unless_loop(client, Protocol::Http, Some(path), request.query, loop_url, application)
+    };
+    let assignment = match outcome {
         Ok(assignment) => assignment,
         Err(refusal) => return refuse(request, &refusal),
     };

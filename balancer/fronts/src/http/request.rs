@@ -19,6 +19,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Headers<'a> {
     /// `Host`: host and port of the requested URL.
     pub(crate) host: Option<&'a str>,
+    /// Whether there is more than one `Host`, which makes the request invalid (RFC 9112 section 3.2).
+    pub(crate) has_several_hosts: bool,
     /// `Origin`: the site of the requesting page.
     pub(crate) origin: Option<&'a str>,
     /// `Access-Control-Request-Method`: the method that a preflight is for.
@@ -50,7 +52,10 @@ impl<'a> Headers<'a> {
     /// Records a header if responses depend on it. A value that is not printable ASCII is ignored.
     pub(crate) fn record(&mut self, name: &str, value: &'a [u8]) {
         let slot = match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => &mut self.host,
+            4 if name.eq_ignore_ascii_case("host") => {
+                self.has_several_hosts |= self.host.is_some();
+                &mut self.host
+            }
             6 if name.eq_ignore_ascii_case("origin") => &mut self.origin,
             29 if name.eq_ignore_ascii_case("access-control-request-method") => &mut self.requested_method,
             30 if name.eq_ignore_ascii_case("access-control-request-headers") => &mut self.requested_headers,
@@ -96,6 +101,7 @@ mod tests {
             headers.record(name, value.as_bytes());
         }
         assert_eq!((headers.host, headers.origin), (Some("lb.example.com:8080"), Some("https://site.example")));
+        assert!(headers.has_several_hosts);
         assert_eq!(headers.requested_method, Some("POST"));
         assert_eq!(headers.requested_headers, Some("content-type, range"));
     }

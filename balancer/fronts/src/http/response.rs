@@ -33,7 +33,7 @@ pub(super) enum Body {
     /// A text composed for this response.
     Text(String),
     /// `redirect=` and the host of the edge, or `unknown`. Without a newline: existing clients take everything after
-    /// the `=` as the host.
+    /// the `=` as the host. They append a port, so an IPv6 address is in brackets (RFC 3986 section 3.2.2).
     Redirect(Option<Assignment>),
 }
 
@@ -92,8 +92,8 @@ impl<'a> Response<'a> {
             (true, true) => push(out, &["Connection: keep-alive\r\n"]),
             (false, true) | (true, false) => {}
         }
-        let [first, second] = self.body.parts();
-        let length = first.len() + second.len();
+        let parts = self.body.parts();
+        let length: usize = parts.iter().map(|part| part.len()).sum();
         // No length of 0 in response to HEAD, and none at all with 204 (RFC 9110 section 8.6).
         let has_length = self.status != StatusCode::NO_CONTENT && (length > 0 || !framing.is_head);
         if has_length {
@@ -101,7 +101,7 @@ impl<'a> Response<'a> {
         }
         push(out, &["Date: ", framing.date, "\r\n\r\n"]);
         if has_length && !framing.is_head {
-            push(out, &[first, second]);
+            push(out, &parts);
         }
     }
 
@@ -134,12 +134,17 @@ fn push(out: &mut Vec<u8>, parts: &[&str]) {
 }
 
 impl Body {
-    /// The text in two parts, of which either may be empty.
-    pub(super) fn parts(&self) -> [&str; 2] {
+    /// The text in parts, which may be empty.
+    pub(super) fn parts(&self) -> [&str; 4] {
         match self {
-            Self::Fixed(text) => [text, ""],
-            Self::Text(text) => [text, ""],
-            Self::Redirect(assignment) => ["redirect=", assignment.as_ref().map_or("unknown", Assignment::host)],
+            Self::Fixed(text) => [text, "", "", ""],
+            Self::Text(text) => [text, "", "", ""],
+            Self::Redirect(assignment) => {
+                let host = assignment.as_ref().map_or("unknown", Assignment::host);
+                let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+                let [open, close] = if is_bare_ipv6 { ["[", "]"] } else { ["", ""] };
+                ["redirect=", open, host, close]
+            }
         }
     }
 

@@ -2,10 +2,10 @@
 
 use hyper::StatusCode;
 use tracing::debug;
-use weir_fleet::Protocol;
 
 use crate::client::Client;
 use crate::front::Front;
+use crate::http::assign::assign;
 use crate::http::request::Request;
 use crate::http::response::{Body, Response};
 use crate::http::steering::Format;
@@ -39,6 +39,11 @@ enum Route<'a> {
 impl<'a> Route<'a> {
     /// Finds the route of a path. Built-in paths take precedence over configured prefixes.
     fn of(path: &'a str, prefixes: &[String]) -> Self {
+        let is_named = |rest: &&str| !rest.is_empty();
+        // First, since a stream may be called `loadbalancer`.
+        if let Some(rest) = path.strip_prefix("/redirect/").filter(is_named) {
+            return Self::Redirect(rest);
+        }
         match path {
             // Wowza's filter is `*loadbalancer`.
             _ if path.ends_with("loadbalancer") => return Self::LoadBalancer,
@@ -49,10 +54,6 @@ impl<'a> Route<'a> {
             obs::PATH => return Self::Obs,
             "/fcs/ident2" | "/open/1" => return Self::RtmpTunnel,
             _ => {}
-        }
-        let is_named = |rest: &&str| !rest.is_empty();
-        if let Some(rest) = path.strip_prefix("/redirect/").filter(is_named) {
-            return Self::Redirect(rest);
         }
         let smil = path.strip_prefix("/smil:").and_then(|rest| rest.strip_suffix(".smil"));
         if let Some(stream) = smil.filter(|stream| stream.contains('/')) {
@@ -91,6 +92,9 @@ pub(crate) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
 }
 
 fn dispatch<'a>(front: &'a Front, client: Client, request: &Request<'a>) -> Response<'a> {
+    if request.headers.has_several_hosts {
+        return Response::text(StatusCode::BAD_REQUEST, "More than one Host header.\n");
+    }
     let route = Route::of(request.path, &front.http().prefixes);
     let Some(methods) = route.methods() else {
         let text = "Not found. Try /loadbalancer or /redirect/APPLICATION/PATH.\n";
@@ -133,7 +137,7 @@ fn load_balancer<'a>(front: &Front, client: Client, request: &Request<'a>) -> Re
         }
     }
     // The protocol that the client will speak to the edge is unknown, so any edge is suitable.
-    let assignment = front.assign(client, Protocol::Http, None, None);
+    let assignment = assign(front, client, request, None, None);
     let reason = redirect::reason(assignment.as_ref());
     let response = Response::content("text/html", Body::Redirect(assignment.ok()));
     cors::allow(response, request).with(Front::REASON_HEADER, reason)
@@ -145,9 +149,9 @@ mod tests {
     use weir_protocol::{Host, Report};
 
     use super::*;
-    use crate::fixtures::{CLIENT, front, front_configured};
+    use crate::fixtures::{CLIENT, front, front_configured, front_within};
     use crate::http::request::Headers;
-    use crate::settings::{Application, ServerInfo};
+    use crate::settings::{Application, Limits, Repeats, ServerInfo};
     use crate::shared::Shared;
 
     const LOCAL: &str = "127.0.0.1:50000";
@@ -205,6 +209,52 @@ mod tests {
     }
 
     #[test]
+    fn a_head_request_is_answered_like_get_but_counts_no_assignment() {
+        let front = front(&[named("edge1")], ServerInfo::Private);
+        for uri in ["/redirect/live/a.m3u8", "/loadbalancer", "/smil:live/a.smil", "/api/v1/pick?app=live"] {
+            let before = front.snapshot().edges[0].load.assignments();
+            let [head, get] = ["HEAD", "GET"].map(|method| send(&front, LOCAL, method, uri));
+            assert_eq!((head.0, head.1), (get.0, get.1), "{uri}");
+            assert_eq!(front.snapshot().edges[0].load.assignments(), before + 1, "{uri}");
+        }
+        assert!(front.metrics().render().contains("weir_assignments_total{protocol=\"http\",reason=\"policy\"} 4\n"));
+    }
+
+    #[test]
+    fn a_request_with_two_hosts_is_rejected() {
+        let front = front(&[named("edge1")], ServerInfo::Private);
+        let mut headers = Headers::default();
+        for host in ["lb.example.com", "evil.example.com"] {
+            headers.record("Host", host.as_bytes());
+        }
+        let request = Request::new("GET", "/redirect/live/a.m3u8", None, headers).unwrap();
+        assert_eq!(respond(&front, CLIENT, &request).status.as_u16(), 400);
+        assert_eq!(front.snapshot().edges[0].load.assignments(), 0);
+    }
+
+    #[test]
+    fn requests_with_different_queries_are_no_loop_and_pick_never_is() {
+        let limits = Limits { repeats: Repeats { max: Some(3), ..Repeats::default() }, ..Limits::default() };
+        let front = front_within(&[named("edge1")], limits);
+        for viewer in 0..10 {
+            let uri = format!("/redirect/live/final.m3u8?token={viewer}");
+            assert_eq!(send(&front, LOCAL, "GET", &uri).0, 302, "{uri}");
+            assert_eq!(send(&front, LOCAL, "GET", "/api/v1/pick?app=live&stream=final").0, 200);
+        }
+        let statuses = [(); 4].map(|()| send(&front, LOCAL, "GET", "/redirect/live/loop.m3u8").0);
+        assert_eq!(statuses, [302, 302, 302, 508]);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_in_brackets_so_that_clients_can_append_a_port() {
+        for (address, body) in [("2001:db8::7", "redirect=[2001:db8::7]"), ("[2001:db8::7]", "redirect=[2001:db8::7]")]
+        {
+            let front = front(&[named(address)], ServerInfo::Private);
+            assert_eq!(send(&front, LOCAL, "GET", "/loadbalancer").2, body);
+        }
+    }
+
+    #[test]
     fn a_path_cannot_change_the_host() {
         let front = front(&[named("edge1")], ServerInfo::Private);
         for uri in ["/redirect//evil.example/x", "/redirect/@evil.example/x", "/redirect/:1/x"] {
@@ -220,6 +270,7 @@ mod tests {
             ("/crossdomain.xml", Route::CrossDomain, Route::CrossDomain),
             ("/live/loadbalancer", Route::LoadBalancer, Route::LoadBalancer),
             ("/redirect/live/a", Route::Redirect("live/a"), Route::Redirect("live/a")),
+            ("/redirect/live/loadbalancer", Route::Redirect("live/loadbalancer"), Route::Redirect("live/loadbalancer")),
             ("/live/a", Route::Redirect("live/a"), Route::Redirect("live/a")),
             ("/lively", Route::NotFound, Route::Redirect("lively")),
             ("/", Route::NotFound, Route::Redirect("")),

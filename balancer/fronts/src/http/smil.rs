@@ -8,6 +8,7 @@ use weir_fleet::Protocol;
 
 use crate::client::Client;
 use crate::front::Front;
+use crate::http::assign::assign;
 use crate::http::request::Request;
 use crate::http::response::{Body, Response};
 use crate::http::{cors, redirect};
@@ -19,7 +20,7 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
         return Response::text(StatusCode::BAD_REQUEST, "The path is not UTF-8.\n");
     };
     let (application, stream) = path.rsplit_once('/').unwrap_or((&path, ""));
-    let assignment = match front.assign(client, Protocol::Http, Some(Protocol::Rtmp), Some(&path)) {
+    let assignment = match assign(front, client, request, Some(Protocol::Rtmp), Some(&path)) {
         Ok(assignment) => assignment,
         Err(refusal) => return redirect::refuse(request, &refusal),
     };

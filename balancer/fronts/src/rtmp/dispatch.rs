@@ -280,7 +280,7 @@ impl<'f> Dispatcher<'f> {
 
     fn choose(&self, connect: &Connect, path: Option<&str>) -> Result<Assignment, Refusal> {
         let (requested, application) = (requested_url(self.client, connect), self.application(connect));
-        self.front.assign_unless_loop(self.client, Protocol::Rtmp, path, requested, application)
+        self.front.assign_unless_loop(self.client, Protocol::Rtmp, path, None, requested, application)
     }
 
     fn reject(&mut self, error: Error, output: &mut Vec<u8>) {

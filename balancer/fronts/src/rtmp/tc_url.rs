@@ -57,6 +57,8 @@ impl<'a> TcUrl<'a> {
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
+        // A name and a password are for the edge, if anyone: they are not passed on (RFC 3986 section 3.2.1).
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
         let (host, port) = parse_authority(authority)?;
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -135,6 +137,8 @@ mod tests {
             ("rtmp://[2001:db8::1]/live", ("rtmp", "2001:db8::1", None, "/live", None)),
             ("rtmp://[fe80::1%25eth0]/a", ("rtmp", "fe80::1%25eth0", None, "/a", None)),
             ("RTMPE://192.0.2.1/my app", ("RTMPE", "192.0.2.1", None, "/my app", None)),
+            ("rtmp://user@h/live", ("rtmp", "h", None, "/live", None)),
+            ("rtmp://user:p@ss@h:1936/live/inst?t=a@b", ("rtmp", "h", Some(1936), "/live/inst", Some("t=a@b"))),
             ("rtmp://büh.example/é", ("rtmp", "büh.example", None, "/é", None)),
             ("rtmp://h/_definst_/mp4:a@b", ("rtmp", "h", None, "/_definst_/mp4:a@b", None)),
         ];
@@ -170,7 +174,7 @@ mod tests {
                 "rtmp://:1935/live",
                 "rtmp://?a",
                 "rtmp://a b/live",
-                "rtmp://user@h/live",
+                "rtmp://user@/live",
                 "rtmp://[::1/live",
                 "rtmp://[]/live",
                 "rtmp://[h]/live",
@@ -192,7 +196,6 @@ mod tests {
             "rtmp://h:a/live",
             "rtmp://h:1:2/live",
             "rtmp://[::1]1935/live",
-            "rtmp://user:password@h/live",
         ];
         assert_rejected(&texts, Error::Port);
     }

@@ -204,7 +204,7 @@ fn redirect(
     let application = front.application(Protocol::Rtsp, path.unwrap_or_default());
     let url = requested_url(client, requested.target);
     let url_with_host = RequestedUrl { host: host(requested.target), ..url };
-    let assignment = match front.assign_unless_loop(client, Protocol::Rtsp, path, url_with_host, application) {
+    let assignment = match front.assign_unless_loop(client, Protocol::Rtsp, path, None, url_with_host, application) {
         Ok(assignment) => assignment,
         Err(refusal) => {
             debug!(client = %client.address, %refusal, "RTSP client not redirected");

@@ -83,7 +83,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repeats {
-    /// Maximum number of requests for one URL from one address within `window`. Clients in a loop repeat their request
+    /// Maximum number of requests for one URL, with its query, from one address within `window`. Clients in a loop repeat their request
     /// a hundred times a second on a fast network.
     ///
     /// Range: 1 to 65535, or `"off"`. Default: 1000, which leaves room for many clients behind one address.

@@ -23,6 +23,7 @@ use weir_protocol::EdgeId;
 
 use crate::client::Client;
 use crate::front::Front;
+use crate::http::assign::assign;
 use crate::http::request::Request;
 use crate::http::response::{Body, Response};
 use crate::http::steering::manifest::{Manifest, Pathway};
@@ -61,8 +62,8 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
         pathways.push(view.edge(edge));
         front.alternatives(edge.id, client, Some(Protocol::Http), path)
     } else {
-        match front.assign_with_alternatives(client, Protocol::Http, Some(Protocol::Http), path) {
-            Ok((assignment, alternatives)) => {
+        match assign(front, client, request, Some(Protocol::Http), path) {
+            Ok(assignment) => {
                 reason = Some(assignment.reason.name());
                 given = assignment.edge().map(|edge| edge.id);
                 let application = view.application();
@@ -70,7 +71,7 @@ pub(super) fn respond<'a>(front: &'a Front, client: Client, request: &Request<'a
                 let id = given.map_or_else(|| OVERFLOW.to_owned(), |id| id.to_string());
                 // A pathway can replace the host, but not the path.
                 pathways.extend((!target.has_path()).then(|| view.pathway(id, target)));
-                alternatives
+                front.alternatives_to(&assignment, client, Some(Protocol::Http), path)
             }
             Err(refusal) => {
                 reason = Some(refusal.name());
