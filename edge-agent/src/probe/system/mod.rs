@@ -99,12 +99,14 @@ mod tests {
     #[tokio::test]
     async fn only_connections_on_the_given_ports_are_counted() {
         let [counted, also_counted, not_counted] =
-            ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0"].map(|address| TcpListener::bind(address).unwrap());
+            ["0.0.0.0:0", "[::]:0", "0.0.0.0:0"].map(|address| TcpListener::bind(address).unwrap());
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        // On every address, so that no other program gets the same port.
         let connect = |listener: &TcpListener| {
-            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let host = if listener.local_addr().unwrap().is_ipv4() { "127.0.0.1" } else { "::1" };
+            let client = TcpStream::connect((host, port(listener))).unwrap();
             (client, listener.accept().unwrap())
         };
-        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         let mut system = System::new(vec![port(&counted), port(&also_counted)], None).unwrap();
         assert_eq!(system.read().await.unwrap().connections, Some(0));
         let first = connect(&counted);
@@ -116,10 +118,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_replaces_another_counts_as_accepted() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let connect = || (TcpStream::connect(address).unwrap(), listener.accept().unwrap());
-        let mut system = System::new(vec![address.port()], None).unwrap();
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connect = || (TcpStream::connect(("127.0.0.1", port)).unwrap(), listener.accept().unwrap());
+        let mut system = System::new(vec![port], None).unwrap();
         let mut connections = vec![connect(), connect()];
         for total in 2..10 {
             let reading = system.read().await.unwrap();
