@@ -33,8 +33,7 @@ impl<'a> Host<'a> {
         }
         // A colon can only be part of an IPv6 address: a host with a port would put two ports into a URL.
         if text.contains(':') {
-            let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-            return address.parse::<Ipv6Addr>().map(|_| Self(text)).map_err(|_| InvalidHost);
+            return without_brackets(text).parse::<Ipv6Addr>().map(|_| Self(text)).map_err(|_| InvalidHost);
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if text.bytes().all(allowed) && !text.starts_with('-') { Ok(Self(text)) } else { Err(InvalidHost) }
@@ -58,7 +57,7 @@ impl<'a> Host<'a> {
     /// ```
     #[must_use]
     pub fn is_destination(self) -> bool {
-        let bare = self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(self.0);
+        let bare = self.without_brackets();
         match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
             Ok(IpAddr::V4(address)) => !(address.octets()[0] == 0 || address.is_multicast() || address.is_broadcast()),
             Ok(IpAddr::V6(address)) => !(address.is_unspecified() || address.is_multicast()),
@@ -66,11 +65,21 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// Returns the host without the brackets that an IPv6 address may have.
+    #[must_use]
+    pub fn without_brackets(self) -> &'a str {
+        without_brackets(self.0)
+    }
+
     /// Displays the host as in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).
     #[must_use]
     pub fn in_url(self) -> InUrl<'a> {
         InUrl(self.0)
     }
+}
+
+fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text)
 }
 
 /// Displays a host as in a URL; see [`Host::in_url`].

@@ -20,13 +20,12 @@ impl RedirectLimits {
     /// one to which no client can connect, such as `0.0.0.0`.
     #[must_use]
     pub fn allow(&self, host: &str) -> bool {
-        if !Host::new(host).is_ok_and(Host::is_destination) {
+        let Some(bare) = Host::new(host).ok().filter(|host| host.is_destination()).map(Host::without_brackets) else {
             return false;
-        }
+        };
         if self.hosts.is_empty() && self.networks.is_empty() {
             return true;
         }
-        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(address) = bare.parse::<IpAddr>() {
             return self.networks.iter().any(|network| network.contains(&address.to_canonical()));
         }
